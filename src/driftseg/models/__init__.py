@@ -1,0 +1,1 @@
+"""Networks: encoders that meet the stage contract, heads, roles, checkpoints."""

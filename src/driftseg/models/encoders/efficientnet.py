@@ -1,0 +1,147 @@
+"""EfficientNet-Lite0 (Tan and Le 2019, arXiv:1905.11946; the "Lite" variant of Google's TPU models).
+
+No squeeze-and-excitation, ReLU6 everywhere, TensorFlow's "SAME" padding. The classification
+head (1x1 convolution to 1280 and what follows) is left out: the fourth level is the 320-channel
+map at stride 32.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from driftseg.models.encoders.stages import DropPath, Encoder
+from driftseg.models.norm import BatchNorm
+
+EPSILON = 1e-3
+MOMENTUM = 0.01
+"""Share of a new batch in the running statistics (TensorFlow's 0.99)."""
+STEM_CHANNELS = 32
+
+# (kernel, stride, expansion, channels, repeats), grouped by our stages
+_STAGES: tuple[tuple[tuple[int, int, int, int, int], ...], ...] = (
+    ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2)),
+    ((5, 2, 6, 40, 2),),
+    ((3, 2, 6, 80, 3), (5, 1, 6, 112, 3)),
+    ((5, 2, 6, 192, 4), (3, 1, 6, 320, 1)),
+)
+
+
+class SameConvolution(nn.Conv2d):
+    """A bias-free convolution padded so that the output has ceil(input / stride) pixels."""
+
+    def __init__(
+        self, in_channels: int, channels: int, kernel: int, stride: int = 1, groups: int = 1
+    ):
+        super().__init__(in_channels, channels, kernel, stride, groups=groups, bias=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, C', H, W) to (B, C, ceil(H / s), ceil(W / s))."""
+        top, bottom = self._margin(input.shape[2])
+        left, right = self._margin(input.shape[3])
+        if top == bottom and left == right:
+            return F.conv2d(input, self.weight, None, self.stride, (top, left), 1, self.groups)
+        padded = F.pad(input, (left, right, top, bottom))
+        return F.conv2d(padded, self.weight, None, self.stride, 0, 1, self.groups)
+
+    def _margin(self, length: int) -> tuple[int, int]:
+        """TensorFlow's rule: the odd pixel goes to the end."""
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        total = max((math.ceil(length / stride) - 1) * stride + kernel - length, 0)
+        return total // 2, total - total // 2
+
+
+class InvertedResidual(nn.Module):
+    """Expand 1x1, depthwise, project 1x1; residual where shapes allow."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        *,
+        kernel: int,
+        stride: int,
+        expansion: int,
+        drop_path: float,
+    ):
+        super().__init__()
+        hidden = in_channels * expansion
+        self.expand: SameConvolution | None = None
+        self.expand_norm: BatchNorm | None = None
+        if expansion > 1:
+            self.expand = SameConvolution(in_channels, hidden, 1)
+            self.expand_norm = BatchNorm(hidden, EPSILON, MOMENTUM)
+        self.depthwise = SameConvolution(hidden, hidden, kernel, stride, groups=hidden)
+        self.depthwise_norm = BatchNorm(hidden, EPSILON, MOMENTUM)
+        self.project = SameConvolution(hidden, channels, 1)
+        self.project_norm = BatchNorm(channels, EPSILON, MOMENTUM)
+        self.residual = stride == 1 and in_channels == channels
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C', H, W) to (B, C, H / s, W / s)."""
+        hidden = x
+        if self.expand is not None and self.expand_norm is not None:
+            hidden = F.relu6(self.expand_norm(self.expand(x)))
+        hidden = F.relu6(self.depthwise_norm(self.depthwise(hidden)))
+        result: Tensor = self.project_norm(self.project(hidden))
+        return x + self.drop_path(result) if self.residual else result
+
+
+class Stem(nn.Module):
+    """The first strided convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = SameConvolution(3, STEM_CHANNELS, 3, 2)
+        self.norm = BatchNorm(STEM_CHANNELS, EPSILON, MOMENTUM)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) to (B, 32, H / 2, W / 2)."""
+        return F.relu6(self.norm(self.convolution(x)))
+
+
+class EfficientNetLite0(Encoder):
+    """EfficientNet-Lite0 as four stages.
+
+    Args:
+        drop_path: stochastic depth of the last block; blocks before it grow linearly from 0.
+    """
+
+    mean = (127 / 255, 127 / 255, 127 / 255)
+    deviation = (128 / 255, 128 / 255, 128 / 255)
+    channels = (24, 40, 112, 320)
+
+    def __init__(self, *, drop_path: float = 0.0):
+        super().__init__()
+        total = sum(repeats for stage in _STAGES for *_, repeats in stage)
+        self.stages = nn.ModuleList()
+        in_channels, made = STEM_CHANNELS, 0
+        for index, stage in enumerate(_STAGES):
+            parts: list[nn.Module] = [Stem()] if index == 0 else []
+            for kernel, stride, expansion, channels, repeats in stage:
+                for repeat in range(repeats):
+                    parts.append(
+                        InvertedResidual(
+                            in_channels,
+                            channels,
+                            kernel=kernel,
+                            stride=stride if repeat == 0 else 1,
+                            expansion=expansion,
+                            drop_path=drop_path * made / total,
+                        )
+                    )
+                    in_channels, made = channels, made + 1
+            self.stages.append(nn.Sequential(*parts))
+        self.apply(_initialise)
+
+
+def _initialise(module: nn.Module) -> None:
+    """Fan-out normal for convolutions, as in the published code."""
+    if isinstance(module, nn.Conv2d):
+        fan_out = math.prod(module.kernel_size) * module.out_channels // module.groups
+        with torch.no_grad():
+            module.weight.normal_(0, math.sqrt(2 / fan_out))

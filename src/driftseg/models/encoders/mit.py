@@ -1,0 +1,199 @@
+"""Mix Transformer encoders MiT-B0..B5 (SegFormer, Xie et al. 2021, arXiv:2105.15203).
+
+Sizes, strides, initialisation and both LayerNorm epsilons are the published ones. There is no
+positional embedding: the 3x3 depthwise convolution in the feed-forward part carries position.
+
+Shapes: B batch, N tokens (h*w), C channels of the stage.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from driftseg.models.encoders.stages import DropPath, Encoder
+
+BLOCK_NORM_EPSILON = 1e-6
+"""Of the norms inside and after blocks."""
+EMBEDDING_NORM_EPSILON = 1e-5
+"""Of the norms after patch embedding and after the key/value reduction (torch's default)."""
+
+
+@dataclass(frozen=True)
+class MitSize:
+    """What differs between B0 and B5."""
+
+    channels: tuple[int, int, int, int]
+    depths: tuple[int, int, int, int]
+    head_width: int
+    """Embedding width of the published head at this size."""
+
+
+_WIDE = (64, 128, 320, 512)
+MIT_SIZES = {
+    "mit_b0": MitSize((32, 64, 160, 256), (2, 2, 2, 2), 256),
+    "mit_b1": MitSize(_WIDE, (2, 2, 2, 2), 256),
+    "mit_b2": MitSize(_WIDE, (3, 4, 6, 3), 768),
+    "mit_b3": MitSize(_WIDE, (3, 4, 18, 3), 768),
+    "mit_b4": MitSize(_WIDE, (3, 8, 27, 3), 768),
+    "mit_b5": MitSize(_WIDE, (3, 6, 40, 3), 768),
+}
+HEADS = (1, 2, 5, 8)
+REDUCTIONS = (8, 4, 2, 1)
+EXPANSION = 4
+
+
+def to_tokens(x: Tensor) -> Tensor:
+    """(B, C, h, w) to (B, h*w, C)."""
+    return x.flatten(2).transpose(1, 2)
+
+
+def to_map(tokens: Tensor, height: int, width: int) -> Tensor:
+    """(B, h*w, C) to (B, C, h, w)."""
+    return tokens.transpose(1, 2).reshape(tokens.shape[0], -1, height, width)
+
+
+class PatchEmbedding(nn.Module):
+    """Overlapping patches: a strided convolution, then LayerNorm over channels."""
+
+    def __init__(self, in_channels: int, channels: int, *, kernel: int, stride: int):
+        super().__init__()
+        self.projection = nn.Conv2d(in_channels, channels, kernel, stride, kernel // 2)
+        self.norm = nn.LayerNorm(channels, eps=EMBEDDING_NORM_EPSILON)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, int, int]:
+        """(B, C', H, W) to tokens (B, N, C) and the grid they lie on."""
+        x = self.projection(x)
+        return self.norm(to_tokens(x)), x.shape[2], x.shape[3]
+
+
+class ReducedAttention(nn.Module):
+    """Self-attention whose keys and values come from a map reduced by a strided convolution."""
+
+    def __init__(self, channels: int, heads: int, reduction: int):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(channels, channels)
+        self.key_value = nn.Linear(channels, 2 * channels)
+        self.projection = nn.Linear(channels, channels)
+        self.reduction: nn.Conv2d | None = None
+        self.reduction_norm: nn.LayerNorm | None = None
+        if reduction > 1:
+            self.reduction = nn.Conv2d(channels, channels, reduction, reduction)
+            self.reduction_norm = nn.LayerNorm(channels, eps=EMBEDDING_NORM_EPSILON)
+
+    def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
+        """(B, N, C) to (B, N, C)."""
+        reduced = tokens
+        if self.reduction is not None and self.reduction_norm is not None:
+            reduced = to_tokens(self.reduction(to_map(tokens, height, width)))
+            reduced = self.reduction_norm(reduced)
+        query = self._split(self.query(tokens))
+        key, value = self.key_value(reduced).chunk(2, dim=-1)
+        mixed = F.scaled_dot_product_attention(query, self._split(key), self._split(value))
+        result: Tensor = self.projection(mixed.transpose(1, 2).flatten(2))
+        return result
+
+    def _split(self, x: Tensor) -> Tensor:
+        """(B, N, C) to (B, heads, N, C / heads)."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class MixFeedForward(nn.Module):
+    """Expand, depthwise 3x3 convolution on the grid, GELU, contract."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        hidden = channels * EXPANSION
+        self.expand = nn.Linear(channels, hidden)
+        self.depthwise = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
+        self.contract = nn.Linear(hidden, channels)
+
+    def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
+        """(B, N, C) to (B, N, C)."""
+        hidden = to_map(self.expand(tokens), height, width)
+        result: Tensor = self.contract(F.gelu(to_tokens(self.depthwise(hidden))))
+        return result
+
+
+class MitBlock(nn.Module):
+    """One pre-norm transformer block: attention, then the feed-forward part, both residual."""
+
+    def __init__(self, channels: int, heads: int, reduction: int, drop_path: float):
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(channels, eps=BLOCK_NORM_EPSILON)
+        self.attention = ReducedAttention(channels, heads, reduction)
+        self.feed_forward_norm = nn.LayerNorm(channels, eps=BLOCK_NORM_EPSILON)
+        self.feed_forward = MixFeedForward(channels)
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
+        """(B, N, C) to (B, N, C)."""
+        attended = self.attention(self.attention_norm(tokens), height, width)
+        tokens = tokens + self.drop_path(attended)
+        fed = self.feed_forward(self.feed_forward_norm(tokens), height, width)
+        result: Tensor = tokens + self.drop_path(fed)
+        return result
+
+
+class MitStage(nn.Module):
+    """Patch embedding, blocks, and the norm whose map is both output and next stage's input."""
+
+    def __init__(self, index: int, in_channels: int, channels: int, drop_paths: list[float]):
+        super().__init__()
+        kernel, stride = (7, 4) if index == 0 else (3, 2)
+        self.embedding = PatchEmbedding(in_channels, channels, kernel=kernel, stride=stride)
+        self.blocks = nn.ModuleList(
+            MitBlock(channels, HEADS[index], REDUCTIONS[index], rate) for rate in drop_paths
+        )
+        self.norm = nn.LayerNorm(channels, eps=BLOCK_NORM_EPSILON)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C', H, W) to (B, C, h, w)."""
+        tokens, height, width = self.embedding(x)
+        for block in self.blocks:
+            tokens = block(tokens, height, width)
+        return to_map(self.norm(tokens), height, width)
+
+
+class Mit(Encoder):
+    """A Mix Transformer.
+
+    Args:
+        size: one of ``MIT_SIZES``'s values.
+        drop_path: stochastic depth of the last block; blocks before it grow linearly from 0.
+    """
+
+    mean = (123.675 / 255, 116.28 / 255, 103.53 / 255)
+    deviation = (58.395 / 255, 57.12 / 255, 57.375 / 255)
+
+    def __init__(self, size: MitSize, *, drop_path: float = 0.1):
+        super().__init__()
+        self.channels = size.channels
+        total = sum(size.depths)
+        rates = [drop_path * i / max(total - 1, 1) for i in range(total)]
+        self.stages = nn.ModuleList()
+        in_channels = 3
+        for index, (channels, depth) in enumerate(zip(size.channels, size.depths, strict=True)):
+            first = sum(size.depths[:index])
+            drop_paths = rates[first : first + depth]
+            self.stages.append(MitStage(index, in_channels, channels, drop_paths))
+            in_channels = channels
+        self.apply(_initialise)
+
+
+def _initialise(module: nn.Module) -> None:
+    """Truncated normal for linear layers, fan-out normal for convolutions (published code)."""
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Conv2d):
+        fan_out = math.prod(module.kernel_size) * module.out_channels // module.groups
+        with torch.no_grad():
+            module.weight.normal_(0, math.sqrt(2 / fan_out))
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

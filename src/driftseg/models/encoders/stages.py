@@ -1,0 +1,79 @@
+"""The stage contract: how every encoder is walked."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+
+class Encoder(nn.Module):
+    """An encoder of four stages, with maps at strides 4, 8, 16 and 32.
+
+    Everything that speaks of parts of a network (freezing, module selection, adapters, the
+    shared prefix) speaks of these stages. Subclasses fill ``stages`` and nothing else is
+    trained, so the four groups partition the parameters.
+    """
+
+    strides: ClassVar[tuple[int, int, int, int]] = (4, 8, 16, 32)
+
+    channels: tuple[int, int, int, int]
+    """Width of each level, as heads see it."""
+    mean: tuple[float, float, float]
+    deviation: tuple[float, float, float]
+    """Per-channel mean and standard deviation, RGB in [0, 1], that the encoder expects."""
+    stages: nn.ModuleList
+
+    def stage(self, index: int, x: Tensor) -> Tensor:
+        """Maps the output of stage ``index - 1`` (or the normalised image) to stage ``index``'s.
+
+        Args:
+            index: 0 to 3.
+            x: (B, 3, H, W) for stage 0, else (B, C, h, w) of the stage before.
+        """
+        result: Tensor = self.stages[index](x)
+        return result
+
+    def level(self, index: int, x: Tensor) -> Tensor:
+        """The map of stage ``index`` as heads see it; the identity unless an encoder says more."""
+        return x
+
+    def group(self, index: int) -> list[str]:
+        """Names of the parameters of stage ``index``, as in ``named_parameters()``."""
+        return [f"stages.{index}.{name}" for name, _ in self.stages[index].named_parameters()]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """All four levels of a normalised image (B, 3, H, W)."""
+        levels = []
+        for index in range(len(self.stages)):
+            x = self.stage(index, x)
+            levels.append(self.level(index, x))
+        return tuple(levels)
+
+
+class DropPath(nn.Module):
+    """Drops a residual branch per sample (stochastic depth, Huang et al. 2016).
+
+    The branch is scaled by 1 / keep where it stays. ``generator`` is the one it draws from;
+    None means torch's default generator.
+    """
+
+    generator: torch.Generator | None = None
+
+    def __init__(self, rate: float):
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape with the batch first."""
+        if not self.training or self.rate == 0:
+            return x
+        keep = 1 - self.rate
+        shape = (x.shape[0],) + (1,) * (x.ndim - 1)
+        draw = torch.rand(shape, generator=self.generator).to(x)
+        return x * (draw < keep) / keep
+
+    def extra_repr(self) -> str:
+        """The rate, for ``print(model)``."""
+        return f"rate={self.rate:.3f}"
