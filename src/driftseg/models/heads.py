@@ -38,9 +38,7 @@ class MlpHead(nn.Module):
     generator: torch.Generator | None = None
     """What dropout draws from; None means torch's default generator."""
 
-    def __init__(
-        self, channels: Sequence[int], *, width: int, classes: int, dropout: float = 0.1
-    ):
+    def __init__(self, channels: Sequence[int], *, width: int, classes: int, dropout: float = 0.1):
         super().__init__()
         self.width = width
         self.classes = classes
@@ -64,7 +62,7 @@ class MlpHead(nn.Module):
     def mix(self, levels: Sequence[Tensor]) -> Tensor:
         """What the published fuse convolution puts out: (B, E, h_1, w_1)."""
         size = levels[0].shape[-2:]
-        blocks = self.fuse.weight[:, :, 0, 0].split(self.width, dim=1)
+        blocks = self.fuse.weight[:, :, 0, 0].chunk(len(self.embed), dim=1)
         mixed: Tensor | None = None
         bias = torch.zeros_like(blocks[0][:, 0])
         for level, embed, block in zip(levels, self.embed, blocks, strict=True):
@@ -80,8 +78,9 @@ class MlpHead(nn.Module):
     def _drop_channels(self, x: Tensor) -> Tensor:
         if not self.training or self.dropout == 0:
             return x
-        draw = torch.rand(x.shape[:2], generator=self.generator).to(x)
-        return x * ((draw >= self.dropout) / (1 - self.dropout))[:, :, None, None]
+        draw = torch.rand(x.shape[:2], generator=self.generator)
+        kept = (draw >= self.dropout).to(x) / (1 - self.dropout)
+        return x * kept[:, :, None, None]
 
 
 def _bias(layer: nn.Conv2d) -> Tensor:

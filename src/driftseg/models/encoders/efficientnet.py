@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 (Tan and Le 2019, arXiv:1905.11946; the "Lite" variant of Google's TPU models).
+"""EfficientNet-Lite0 (Tan and Le 2019, arXiv:1905.11946, in Google's "Lite" variant).
 
 No squeeze-and-excitation, ReLU6 everywhere, TensorFlow's "SAME" padding. The classification
 head (1x1 convolution to 1280 and what follows) is left out: the fourth level is the 320-channel

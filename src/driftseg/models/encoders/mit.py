@@ -100,7 +100,7 @@ class ReducedAttention(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, N, C) to (B, heads, N, C / heads)."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
 
 class MixFeedForward(nn.Module):

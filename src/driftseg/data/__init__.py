@@ -1,0 +1,1 @@
+"""Datasets, weather, the stream of frames, and source replay."""

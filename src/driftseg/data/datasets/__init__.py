@@ -1,0 +1,1 @@
+"""Datasets: one file a layout, each yielding `driftseg.frame.Scene`."""

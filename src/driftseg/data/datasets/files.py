@@ -1,0 +1,145 @@
+"""Scenes that lie in image files: what all folder layouts share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Protocol
+
+from driftseg.data.images import Size, check_label, read_image, resize_image, resize_label
+from driftseg.errors import InputError
+from driftseg.frame import Label, Scene
+from driftseg.labels import LabelSpace
+
+
+class Dataset(Protocol):
+    """Scenes in a fixed order."""
+
+    @property
+    def label_space(self) -> LabelSpace:
+        """What the label ids mean."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str:
+        """The scene's name, without reading it."""
+        ...
+
+    def scene(self, index: int) -> Scene:
+        """Reads the scene; InputError naming the file when it cannot be read."""
+        ...
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image file and, where there is one, its label file."""
+
+    name: str
+    image: Path
+    label: Path | None
+
+
+class SceneFiles:
+    """Image files with optional labels.
+
+    Args:
+        entries: in order.
+        label_space: of the ids that ``decode`` gives.
+        decode: reads a label file into ids (0..C-1 or 255).
+        size: (width, height) to shrink to; None keeps each file's own.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        *,
+        label_space: LabelSpace,
+        decode: Callable[[Path], Label],
+        size: Size | None = None,
+    ):
+        self.entries = list(entries)
+        self.label_space = label_space
+        self._decode = decode
+        self._size = size
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def name(self, index: int) -> str:
+        """The file's stem."""
+        return self.entries[index].name
+
+    def scene(self, index: int) -> Scene:
+        """Reads and shrinks one image and its label."""
+        entry = self.entries[index]
+        image = read_image(entry.image)
+        label = None
+        if entry.label is not None:
+            label = self._decode(entry.label)
+            check_label(label, image, classes=len(self.label_space), name=str(entry.label))
+        if self._size is not None:
+            image = resize_image(image, self._size, name=str(entry.image))
+            label = None if label is None else resize_label(label, self._size)
+        return Scene(entry.name, image, label)
+
+
+class Selection:
+    """Some scenes of a dataset, in its order."""
+
+    def __init__(self, dataset: Dataset, indices: Sequence[int]):
+        self._dataset = dataset
+        self._indices = list(indices)
+        self.label_space = dataset.label_space
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def name(self, index: int) -> str:
+        """The scene's name."""
+        return self._dataset.name(self._indices[index])
+
+    def scene(self, index: int) -> Scene:
+        """Reads the scene."""
+        return self._dataset.scene(self._indices[index])
+
+
+def select(
+    dataset: Dataset,
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    start: int = 0,
+    stop: int | None = None,
+    where: str,
+) -> Selection:
+    """Scenes by name pattern, then by position among those.
+
+    Args:
+        dataset: to choose from.
+        include: shell patterns (``0001TP_*``); a name must match one, if any are given.
+        exclude: names that match one of these are left out.
+        start: first position kept, counted after the patterns.
+        stop: position after the last one kept; None keeps the rest.
+        where: the folder or dataset, for the error.
+
+    Raises:
+        InputError: nothing is left.
+    """
+    names = [dataset.name(i) for i in range(len(dataset))]
+    kept = [
+        i
+        for i, name in enumerate(names)
+        if (not include or any(fnmatch(name, pattern) for pattern in include))
+        and not any(fnmatch(name, pattern) for pattern in exclude)
+    ]
+    chosen = kept[start:stop]
+    if not chosen:
+        seen = f"its names look like {names[0]}" if names else "it holds no images"
+        raise InputError(
+            f"{where}: no scene is left by include={list(include)} exclude={list(exclude)} "
+            f"start={start} stop={stop} ({len(kept)} match the patterns; {seen})"
+        )
+    return Selection(dataset, chosen)

@@ -1,0 +1,37 @@
+"""A plain folder of images, with or without a folder of label PNGs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from driftseg.data.datasets.files import Entry, SceneFiles
+from driftseg.data.images import Size, list_images, read_ids
+from driftseg.errors import InputError
+from driftseg.labels import LabelSpace
+
+
+def folder(
+    root: Path, *, label_space: LabelSpace, labels: Path | None = None, size: Size | None = None
+) -> SceneFiles:
+    """Every image of ``root`` in name order, as frames of a sequence.
+
+    Args:
+        root: folder of images.
+        label_space: what the label ids (or, without labels, the predictions) mean.
+        labels: folder with one PNG of ids per image, of the same stem; None for unlabelled.
+        size: (width, height) to shrink to.
+    """
+    images = list_images(root)
+    if not images:
+        raise InputError(f"{root}: holds no images")
+    if labels is not None and not labels.is_dir():
+        raise InputError(f"{labels}: no such folder of labels")
+    entries = [Entry(path.stem, path, _label(labels, path)) for path in images]
+    if labels is not None and all(entry.label is None for entry in entries):
+        raise InputError(f"{labels}: no label is named like an image of {root} ({images[0].stem})")
+    return SceneFiles(entries, label_space=label_space, decode=read_ids, size=size)
+
+
+def _label(labels: Path | None, image: Path) -> Path | None:
+    path = None if labels is None else labels / f"{image.stem}.png"
+    return path if path is not None and path.is_file() else None

@@ -1,0 +1,107 @@
+"""Reading and resizing images and label maps, with errors that name the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image as PillowImage
+from PIL import UnidentifiedImageError
+
+from driftseg.errors import InputError
+from driftseg.frame import Image, Label
+from driftseg.labels import IGNORE
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
+
+Size = tuple[int, int]
+"""(width, height) in pixels, as on the command line and in config files."""
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The image files of a folder, sorted by name; hidden files are left out."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; check the path of the data")
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    )
+
+
+def read_image(path: Path) -> Image:
+    """An RGB image, uint8, (H, W, 3)."""
+    return np.asarray(_open(path, "RGB"), dtype=np.uint8)
+
+
+def read_ids(path: Path) -> Label:
+    """A label map of class ids, uint8, (H, W), from a grey or palette PNG."""
+    picture = _open(path, None)
+    if picture.mode not in ("L", "P"):
+        raise InputError(
+            f"{path}: wanted a label map with one id a pixel (8-bit grey or palette PNG), "
+            f"came mode {picture.mode}; convert colours to ids first"
+        )
+    return np.asarray(picture, dtype=np.uint8)
+
+
+def read_colours(path: Path) -> Image:
+    """A colour-coded label map, uint8, (H, W, 3)."""
+    return np.asarray(_open(path, "RGB"), dtype=np.uint8)
+
+
+def _open(path: Path, mode: str | None) -> PillowImage.Image:
+    try:
+        with PillowImage.open(path) as picture:
+            picture.load()
+            return picture.convert(mode) if mode else picture.copy()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: cannot be decoded as an image ({reason})") from None
+
+
+def resize_image(image: Image, size: Size, *, name: str) -> Image:
+    """Shrinks with antialiasing (area averaging); refuses to enlarge.
+
+    Args:
+        image: (H, W, 3), uint8.
+        size: (width, height) wanted.
+        name: what to call the image in an error.
+    """
+    height, width = image.shape[:2]
+    if (width, height) == size:
+        return image
+    if size[0] > width or size[1] > height:
+        raise InputError(
+            f"{name}: the image is {width}x{height}, the run asks for {size[0]}x{size[1]}; "
+            "images are never enlarged silently: set a size no larger than the images"
+        )
+    result: Image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return result
+
+
+def resize_label(label: Label, size: Size) -> Label:
+    """Nearest neighbour: ids are never blended."""
+    if (label.shape[1], label.shape[0]) == size:
+        return label
+    result: Label = cv2.resize(label, size, interpolation=cv2.INTER_NEAREST_EXACT)
+    return result
+
+
+def check_label(label: Label, image: Image, *, classes: int, name: str) -> None:
+    """Raises unless the label has the image's size and only known ids."""
+    if label.shape != image.shape[:2]:
+        raise InputError(
+            f"{name}: the label is {label.shape[1]}x{label.shape[0]}, its image "
+            f"{image.shape[1]}x{image.shape[0]}; labels must have their image's size"
+        )
+    found = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
+    unknown = [int(i) for i in found if i >= classes and i != IGNORE]
+    if unknown:
+        raise InputError(
+            f"{name}: label ids {unknown} are neither 0..{classes - 1} nor {IGNORE} (ignore); "
+            "check the label space or convert the labels"
+        )

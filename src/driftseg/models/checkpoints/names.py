@@ -1,0 +1,283 @@
+"""How other projects name the tensors of these networks, and how ours follow from theirs.
+
+A layout is recognised by names that only it has, and every name is translated by an explicit
+table. Nothing is matched by position, by shape, or because two names happen to be equal:
+"linear_fuse" has the same name and shape in NVlabs' and in DAFormer's files while its input
+blocks stand in opposite order, and a load by name gives wrong logits without a word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class EncoderNames:
+    """Names of an encoder's modules: patterns with ``stage`` (and ``block``) to our endings."""
+
+    first_stage: int
+    """The number that the files give to the first stage."""
+    stage: Mapping[str, str]
+    """Pattern of a module outside the blocks to its ending below ``encoder.stages.i``."""
+    block: str
+    """Pattern of a module inside a block, with the groups ``stage``, ``block`` and ``inner``."""
+    inner: Mapping[str, str]
+    """``inner`` to its ending below ``encoder.stages.i.blocks.j``."""
+
+    def ours(self, module: str) -> str | None:
+        """Our name of the module, or None where the table has none."""
+        for pattern, ending in self.stage.items():
+            if match := re.fullmatch(pattern, module):
+                return f"encoder.stages.{int(match['stage']) - self.first_stage}.{ending}"
+        match = re.fullmatch(self.block, module)
+        if match is None or match["inner"] not in self.inner:
+            return None
+        stage = int(match["stage"]) - self.first_stage
+        return f"encoder.stages.{stage}.blocks.{match['block']}.{self.inner[match['inner']]}"
+
+
+NVLABS_ENCODER = EncoderNames(
+    first_stage=1,
+    stage={
+        r"patch_embed(?P<stage>[1-4])\.proj": "embedding.projection",
+        r"patch_embed(?P<stage>[1-4])\.norm": "embedding.norm",
+        r"norm(?P<stage>[1-4])": "norm",
+    },
+    block=r"block(?P<stage>[1-4])\.(?P<block>\d+)\.(?P<inner>.+)",
+    inner={
+        "norm1": "attention_norm",
+        "attn.q": "attention.query",
+        "attn.kv": "attention.key_value",
+        "attn.proj": "attention.projection",
+        "attn.sr": "attention.reduction",
+        "attn.norm": "attention.reduction_norm",
+        "norm2": "feed_forward_norm",
+        "mlp.fc1": "feed_forward.expand",
+        "mlp.dwconv.dwconv": "feed_forward.depthwise",
+        "mlp.fc2": "feed_forward.contract",
+    },
+)
+
+# key and value are one matrix with us; `translation.py` stacks what these tables keep apart
+TRANSFORMERS_4_ENCODER = EncoderNames(
+    first_stage=0,
+    stage={
+        r"encoder\.patch_embeddings\.(?P<stage>[0-3])\.proj": "embedding.projection",
+        r"encoder\.patch_embeddings\.(?P<stage>[0-3])\.layer_norm": "embedding.norm",
+        r"encoder\.layer_norm\.(?P<stage>[0-3])": "norm",
+    },
+    block=r"encoder\.block\.(?P<stage>[0-3])\.(?P<block>\d+)\.(?P<inner>.+)",
+    inner={
+        "layer_norm_1": "attention_norm",
+        "attention.self.query": "attention.query",
+        "attention.self.key": "attention.key",
+        "attention.self.value": "attention.value",
+        "attention.self.sr": "attention.reduction",
+        "attention.self.layer_norm": "attention.reduction_norm",
+        "attention.output.dense": "attention.projection",
+        "layer_norm_2": "feed_forward_norm",
+        "mlp.dense1": "feed_forward.expand",
+        "mlp.dwconv.dwconv": "feed_forward.depthwise",
+        "mlp.dense2": "feed_forward.contract",
+    },
+)
+
+TRANSFORMERS_5_ENCODER = EncoderNames(
+    first_stage=0,
+    stage={
+        r"stages\.(?P<stage>[0-3])\.patch_embeddings\.proj": "embedding.projection",
+        r"stages\.(?P<stage>[0-3])\.patch_embeddings\.layer_norm": "embedding.norm",
+        r"stages\.(?P<stage>[0-3])\.layer_norm": "norm",
+    },
+    block=r"stages\.(?P<stage>[0-3])\.blocks\.(?P<block>\d+)\.(?P<inner>.+)",
+    inner={
+        "layernorm_before": "attention_norm",
+        "attention.q_proj": "attention.query",
+        "attention.k_proj": "attention.key",
+        "attention.v_proj": "attention.value",
+        "attention.sequence_reduction.sequence_reduction": "attention.reduction",
+        "attention.sequence_reduction.layer_norm": "attention.reduction_norm",
+        "attention.o_proj": "attention.projection",
+        "layernorm_after": "feed_forward_norm",
+        "mlp.fc1": "feed_forward.expand",
+        "mlp.dwconv.dwconv": "feed_forward.depthwise",
+        "mlp.fc2": "feed_forward.contract",
+    },
+)
+
+EFFICIENTNET_BLOCKS = ((0, 1, 2), (3, 4), (5, 6, 7, 8, 9, 10), (11, 12, 13, 14, 15))
+"""The package's block numbers, by our stage."""
+EFFICIENTNET_INNER = {
+    "_expand_conv": "expand",
+    "_bn0": "expand_norm",
+    "_depthwise_conv": "depthwise",
+    "_bn1": "depthwise_norm",
+    "_project_conv": "project",
+    "_bn2": "project_norm",
+}
+EFFICIENTNET_MODULES = {
+    "_conv_stem": ("encoder.stages.0.0.convolution",),
+    "_bn0": ("encoder.stages.0.0.norm",),
+    **{
+        # in the first stage the stem comes before the blocks
+        f"_blocks.{number}.{theirs}": (
+            f"encoder.stages.{stage}.{place + (1 if stage == 0 else 0)}.{ours}",
+        )
+        for stage, numbers in enumerate(EFFICIENTNET_BLOCKS)
+        for place, number in enumerate(numbers)
+        for theirs, ours in EFFICIENTNET_INNER.items()
+    },
+}
+
+
+def _head(embed: str, fuse: str, norm: str, classifier: str, first: int) -> dict[str, tuple[str]]:
+    return {
+        **{embed.format(i + first): (f"head.embed.{i}",) for i in range(4)},
+        fuse: ("head.fuse",),
+        norm: ("head.norm",),
+        classifier: ("head.classifier",),
+    }
+
+
+NVLABS_HEAD = _head(
+    "decode_head.linear_c{}.proj",
+    "decode_head.linear_fuse.conv",
+    "decode_head.linear_fuse.bn",
+    "decode_head.linear_pred",
+    first=1,
+)
+HAMLET_HEAD = _head(
+    "decode_head.linear_c.{}.proj",
+    "decode_head.linear_fuse.conv",
+    "decode_head.linear_fuse.bn",
+    "decode_head.linear_pred",
+    first=0,
+)
+HAMLET_EARLY_HEAD = {
+    # HAMLET's two heads share the first embedding; with us each has its own copy
+    "decode_head.linear_c.0.proj": ("head.embed.0", "early_head.embed.0"),
+    "decode_head.linear_fuse_m1.conv": ("early_head.fuse",),
+    "decode_head.linear_fuse_m1.bn": ("early_head.norm",),
+    "decode_head.linear_pred_m1": ("early_head.classifier",),
+}
+TRANSFORMERS_4_HEAD, TRANSFORMERS_5_HEAD = (
+    _head(
+        f"decode_head.{embed}.{{}}.proj",
+        "decode_head.linear_fuse",
+        "decode_head.batch_norm",
+        "decode_head.classifier",
+        first=0,
+    )
+    for embed in ("linear_c", "linear_projections")
+)
+
+_NO_CLASSIFIER = "classifies whole images; driftseg has no use for it"
+_DEAD = "mmseg's base class makes it and nothing reads it"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One project's way of naming."""
+
+    name: str
+    mark: str
+    """A pattern that one name of every such file, and of no other layout, matches."""
+    prefix: str = ""
+    """What the encoder's names start with; it may be absent."""
+    encoder: EncoderNames | None = None
+    modules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Modules by full name to ours."""
+    fuse_reversed: bool = False
+    """Whether the fuse convolution's input blocks stand as [c4, c3, c2, c1]."""
+    ignored: Mapping[str, str] = field(default_factory=dict)
+    """Pattern of a name that is left out, and why."""
+
+    def ours(self, module: str) -> tuple[str, ...]:
+        """Our names of a module of the file; none where the tables have none."""
+        if module in self.modules:
+            return self.modules[module]
+        name = self.encoder.ours(module.removeprefix(self.prefix)) if self.encoder else None
+        return () if name is None else (name,)
+
+    def why_ignored(self, name: str) -> str:
+        """The reason for leaving out a tensor that has no name of ours."""
+        for pattern, reason in self.ignored.items():
+            if re.fullmatch(pattern, name):
+                return reason
+        return f"not a name of the {self.name} layout"
+
+
+OURS = "driftseg"
+
+Role = Literal["student", "teacher", "static"]
+ROLE_PREFIXES: dict[Role, str] = {
+    "student": "model.",
+    "teacher": "ema_model.",
+    "static": "imnet_model.",
+}
+"""What HAMLET's and DAFormer's training checkpoints put before the names of their networks."""
+
+LAYOUTS = (
+    Layout(
+        "NVlabs SegFormer",
+        r"decode_head\.linear_c1\.proj\.weight",
+        "backbone.",
+        NVLABS_ENCODER,
+        NVLABS_HEAD,
+        fuse_reversed=True,
+        ignored={r"decode_head\.conv_seg\..+": _DEAD},
+    ),
+    Layout(
+        "HAMLET",
+        r"decode_head\.linear_fuse_m1\.conv\.weight",
+        "backbone.",
+        NVLABS_ENCODER,
+        {**HAMLET_HEAD, **HAMLET_EARLY_HEAD},
+        ignored={r"decode_head\.conv_seg\..+": _DEAD},
+    ),
+    Layout(
+        "DAFormer",
+        r"decode_head\.linear_c\.0\.proj\.weight",
+        "backbone.",
+        NVLABS_ENCODER,
+        HAMLET_HEAD,
+        ignored={r"decode_head\.conv_seg\..+": _DEAD},
+    ),
+    Layout(
+        "NVlabs MiT encoder",
+        r"(backbone\.)?patch_embed1\.proj\.weight",
+        "backbone.",
+        NVLABS_ENCODER,
+        ignored={r"head\.(weight|bias)": _NO_CLASSIFIER},
+    ),
+    Layout(
+        "Hugging Face SegFormer (names of transformers 4)",
+        r"(segformer\.)?encoder\.patch_embeddings\.0\.proj\.weight",
+        "segformer.",
+        TRANSFORMERS_4_ENCODER,
+        TRANSFORMERS_4_HEAD,
+        fuse_reversed=True,
+        ignored={r"classifier\.(weight|bias)": _NO_CLASSIFIER},
+    ),
+    Layout(
+        "Hugging Face SegFormer (names of transformers 5)",
+        r"(segformer\.)?stages\.0\.patch_embeddings\.proj\.weight",
+        "segformer.",
+        TRANSFORMERS_5_ENCODER,
+        TRANSFORMERS_5_HEAD,
+        fuse_reversed=True,
+        ignored={r"classifier\.(weight|bias)": _NO_CLASSIFIER},
+    ),
+    Layout(
+        "EfficientNet-Lite",
+        r"_conv_stem\.weight",
+        modules=EFFICIENTNET_MODULES,
+        ignored={r"(_conv_head|_bn1|_fc)\..+": _NO_CLASSIFIER},
+    ),
+    Layout(OURS, r"encoder\.stages\.0\..+"),
+)
+"""Every layout, in the order in which they are tried: Hugging Face's segmentation files share
+DAFormer's embedding names, so the encoder's names have to agree too."""

@@ -1,0 +1,209 @@
+"""Our own checkpoints: one safetensors file that holds a network and how to build it.
+
+A .json file of the same name beside it repeats the facts for people; reading never needs it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from driftseg.errors import InputError
+from driftseg.models.checkpoints.files import read_file, read_metadata
+from driftseg.models.checkpoints.translation import guess_encoder
+from driftseg.models.encoders import ENCODERS
+from driftseg.models.segmenter import Segmenter, build_segmenter
+
+FORMAT_VERSION = 1
+METADATA_KEY = "driftseg"
+"""Where a safetensors file keeps our facts, as JSON."""
+
+_LARGEST_HALF = torch.finfo(torch.float16).max
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """The facts of a driftseg checkpoint: enough to build its network."""
+
+    path: str
+    encoder: str
+    head_width: int
+    early_head: bool
+    label_space: str
+    classes: tuple[str, ...]
+    """Class names in id order."""
+    half: bool
+    """Whether weight matrices and kernels are stored in 16 bits."""
+    digest: str
+    """`digest` of the network that `load_checkpoint` builds from the file."""
+    format_version: int = FORMAT_VERSION
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """What the writer added (scores, training settings)."""
+
+
+def save_checkpoint(
+    path: Path,
+    model: Segmenter,
+    *,
+    encoder: str,
+    head_width: int,
+    label_space: str,
+    classes: Sequence[str],
+    half: bool = False,
+    extra: Mapping[str, object] | None = None,
+) -> CheckpointInfo:
+    """Writes a network whole; the file appears complete or not at all.
+
+    Args:
+        path: the file, ending in .safetensors; a .json file of the same name is written beside
+            it for people.
+        model: the network.
+        encoder: its encoder's name in ``ENCODERS``.
+        head_width: embedding width of its heads.
+        label_space: name of the label space of its classes.
+        classes: class names in id order.
+        half: store weights of two and more dimensions in 16 bits; biases, norms and their
+            statistics stay in 32.
+        extra: further facts to keep, of kinds that JSON knows.
+
+    Raises:
+        InputError: the path does not end in .safetensors.
+        ValueError: the facts do not describe the model.
+    """
+    if path.suffix != ".safetensors":
+        raise InputError(f"a checkpoint is written to a .safetensors file, not to {path}")
+    _check_facts(model, encoder, head_width, classes)
+    state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    if half:
+        state = {name: _halved(tensor) for name, tensor in state.items()}
+    info = CheckpointInfo(
+        path=str(path),
+        encoder=encoder,
+        head_width=head_width,
+        early_head=model.early_head is not None,
+        label_space=label_space,
+        classes=tuple(classes),
+        half=half,
+        digest=_digest({name: _widened(tensor) for name, tensor in state.items()}),
+        extra=dict(extra or {}),
+    )
+    facts = {key: value for key, value in asdict(info).items() if key != "path"}
+    state = {name: tensor.contiguous() for name, tensor in state.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, save(state, {"format": "pt", METADATA_KEY: json.dumps(facts)}))
+    _write(path.with_suffix(".json"), (json.dumps(facts, indent=2) + "\n").encode())
+    return info
+
+
+def load_checkpoint(path: str | Path) -> tuple[Segmenter, CheckpointInfo]:
+    """Builds the network that a driftseg checkpoint names and fills it whole.
+
+    Half-precision weights are read to float32. The network is returned in ``eval()`` mode;
+    torch's random generator is left as it was.
+
+    Raises:
+        InputError: the file is missing, corrupt, not of driftseg, or of a later format.
+    """
+    info = read_info(path)
+    tensors = {name: _widened(tensor) for name, tensor in read_file(Path(path)).tensors.items()}
+    if _digest(tensors) != info.digest:
+        raise InputError(f"{path} is damaged: its tensors are not those that were written")
+    with torch.random.fork_rng(devices=[]):
+        model = build_segmenter(
+            info.encoder,
+            classes=len(info.classes),
+            head_width=info.head_width,
+            early_head=info.early_head,
+        )
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = str(error).split("\n")[1].strip()
+        raise InputError(f"{path} does not fit the {info.encoder} it names: {reason}") from error
+    return model.eval(), info
+
+
+def read_info(path: str | Path) -> CheckpointInfo:
+    """The facts of a driftseg checkpoint, without reading its tensors.
+
+    Raises:
+        InputError: the file is missing, corrupt, not of driftseg, or of a later format.
+    """
+    text = read_metadata(Path(path)).get(METADATA_KEY)
+    if text is None:
+        raise InputError(
+            f"{path} was not written by driftseg: look into it with driftseg inspect, "
+            "and take weights from it with load_weights"
+        )
+    try:
+        facts = json.loads(text)
+        version = facts["format_version"]
+        if version > FORMAT_VERSION:
+            raise InputError(
+                f"{path} is of checkpoint format {version}, this driftseg reads up to "
+                f"{FORMAT_VERSION}: install a later driftseg"
+            )
+        info = CheckpointInfo(path=str(path), **{**facts, "classes": tuple(facts["classes"])})
+    except (TypeError, KeyError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} has damaged driftseg metadata: {error}") from error
+    if info.encoder not in ENCODERS:
+        raise InputError(f"{path} names the unknown encoder {info.encoder}: {list(ENCODERS)}")
+    return info
+
+
+def digest(model: Segmenter) -> str:
+    """The first 12 hexadecimal digits of a SHA-256 over all names, shapes and bytes."""
+    return _digest(model.state_dict())
+
+
+def _digest(state: Mapping[str, Tensor]) -> str:
+    total = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()[:12]
+
+
+def _check_facts(model: Segmenter, encoder: str, head_width: int, classes: Sequence[str]) -> None:
+    actual = guess_encoder(model.state_dict())
+    if actual is not None and encoder != actual:
+        raise ValueError(f"the model's encoder is {actual}, not {encoder}")
+    for head in filter(None, (model.head, model.early_head)):
+        if head_width != head.width:
+            raise ValueError(f"a head of the model is {head.width} wide, not {head_width}")
+    if len(classes) != model.head.classes:
+        raise ValueError(f"{len(classes)} class names for a head of {model.head.classes} classes")
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    """In 16 bits where that is a weight matrix or kernel and fits the range."""
+    if tensor.ndim < 2 or not tensor.is_floating_point() or tensor.abs().max() > _LARGEST_HALF:
+        return tensor
+    return tensor.half()
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Writes beside the target, flushes to the disk, then renames: never a torn file."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

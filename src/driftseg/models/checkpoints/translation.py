@@ -1,0 +1,115 @@
+"""From a file's names to ours: picks role and layout, renames, joins, permutes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from driftseg.models.checkpoints.names import LAYOUTS, OURS, ROLE_PREFIXES, Layout, Role
+from driftseg.models.encoders.mit import MIT_SIZES
+
+_BLOCK = r"encoder\.stages\.\d\.blocks\.\d+\."
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A file's tensors under our names."""
+
+    tensors: dict[str, Tensor]
+    origins: dict[str, tuple[str, ...]]
+    """The file's names behind each of ours."""
+    ignored: dict[str, str]
+    """The file's names that have none of ours, and why."""
+
+
+def roles_of(names: Iterable[str]) -> list[Role]:
+    """The roles that a file holds; empty where it holds one network without a role."""
+    first_words = {name.removeprefix("module.").partition(".")[0] + "." for name in names}
+    return [role for role, prefix in ROLE_PREFIXES.items() if prefix in first_words]
+
+
+def of_role(tensors: Mapping[str, Tensor], role: Role) -> dict[str, Tensor]:
+    """The tensors of one role under their plain names; all of them where there are no roles."""
+    bare = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    if not roles_of(bare):
+        return bare
+    prefix = ROLE_PREFIXES[role]
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in bare.items()
+        if name.startswith(prefix)
+    }
+
+
+def recognise(names: Iterable[str]) -> Layout | None:
+    """The layout whose mark is among the names and whose tables know the encoder's names."""
+    names = list(names)
+    for layout in LAYOUTS:
+        if not any(re.fullmatch(layout.mark, name) for name in names):
+            continue
+        if layout.encoder is None or any(
+            layout.encoder.ours(_module(name).removeprefix(layout.prefix)) for name in names
+        ):
+            return layout
+    return None
+
+
+def translate(layout: Layout, tensors: Mapping[str, Tensor]) -> Translation:
+    """Gives every tensor of a file our name, joining and permuting where layouts differ."""
+    named: dict[str, Tensor] = {}
+    origins: dict[str, tuple[str, ...]] = {}
+    ignored: dict[str, str] = {}
+    for name, tensor in tensors.items():
+        module, _, leaf = name.rpartition(".")
+        ours = (module,) if layout.name == OURS else layout.ours(module)
+        if not ours:
+            ignored[name] = layout.why_ignored(name)
+        for target in ours:
+            named[f"{target}.{leaf}"] = tensor
+            origins[f"{target}.{leaf}"] = (name,)
+    fuse = named.get("head.fuse.weight")
+    if layout.fuse_reversed and fuse is not None and fuse.ndim == 4:
+        named["head.fuse.weight"] = torch.cat(fuse.chunk(4, dim=1)[::-1], dim=1)
+    _join_key_value(named, origins)
+    return Translation(named, origins, ignored)
+
+
+def _join_key_value(named: dict[str, Tensor], origins: dict[str, tuple[str, ...]]) -> None:
+    """Stacks key above value, where a file holds them apart."""
+    for key in [name for name in named if ".attention.key." in name]:
+        value = key.replace(".attention.key.", ".attention.value.")
+        joined = key.replace(".attention.key.", ".attention.key_value.")
+        if value in named and named[key].shape == named[value].shape:
+            named[joined] = torch.cat([named.pop(key), named.pop(value)])
+            origins[joined] = origins.pop(key) + origins.pop(value)
+
+
+def guess_encoder(tensors: Mapping[str, Tensor]) -> str | None:
+    """The encoder that tensors under our names belong to, by widths and depths."""
+    if "encoder.stages.0.0.convolution.weight" in tensors:
+        return "efficientnet_lite0"
+    projections = [f"encoder.stages.{i}.embedding.projection.weight" for i in range(4)]
+    held = [tensors[name] for name in projections if name in tensors]
+    channels = tuple(width for tensor in held for width in tensor.shape[:1])
+    blocks = {match[0] for name in tensors if (match := re.match(_BLOCK, name))}
+    depths = tuple(sum(f".stages.{i}." in block for block in blocks) for i in range(4))
+    for name, size in MIT_SIZES.items():
+        if (size.channels, size.depths) == (channels, depths):
+            return name
+    return None
+
+
+def part_of(name: str) -> str | None:
+    """The part of a segmenter that one of our names belongs to, as in ``Segmenter.groups()``."""
+    if match := re.match(r"encoder\.stages\.(\d)\.", name):
+        return f"encoder.stage{int(match[1]) + 1}"
+    first = name.partition(".")[0]
+    return first if first in ("head", "early_head") else None
+
+
+def _module(name: str) -> str:
+    return name.rpartition(".")[0]

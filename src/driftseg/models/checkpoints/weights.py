@@ -1,0 +1,212 @@
+"""Other projects' weights, and our own, into a model that stands already.
+
+A tensor is loaded or reported, never silently skipped: every part of the model (as in
+``Segmenter.groups()``) is either read whole from the file or left random whole, and it is left
+random only where the caller said that it may be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from driftseg.errors import InputError
+from driftseg.models.checkpoints.files import read_source
+from driftseg.models.checkpoints.names import LAYOUTS, Layout, Role
+from driftseg.models.checkpoints.translation import (
+    Translation,
+    guess_encoder,
+    of_role,
+    part_of,
+    recognise,
+    roles_of,
+    translate,
+)
+from driftseg.models.segmenter import Segmenter
+
+PARTS = ("encoder", *(f"encoder.stage{i}" for i in range(1, 5)), "head", "early_head")
+"""What ``may_stay_random`` may name; "encoder" stands for its four stages as one."""
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What `load_weights` did."""
+
+    path: str
+    layout: str
+    matched: list[str]
+    """Names of the model's tensors that now hold the file's values."""
+    random: list[str]
+    """Names of the model's tensors that the file did not fill."""
+    ignored: list[str]
+    """What was left out of the file: "name: reason"."""
+
+    def lines(self) -> list[str]:
+        """The report for a person, one fact a line."""
+        lines = [f"{self.path}: {self.layout}, {len(self.matched)} tensors loaded"]
+        if self.random:
+            count = f"{len(self.random)} tensors stay random"
+            lines.append(f"{count}: {', '.join(_parts(self.random))}")
+        reasons: dict[str, list[str]] = {}
+        for text in self.ignored:
+            name, _, reason = text.partition(": ")
+            reasons.setdefault(reason, []).append(name)
+        for reason, left_out in reasons.items():
+            more = f" and {len(left_out) - 2} more" if len(left_out) > 2 else ""
+            lines.append(f"left out: {', '.join(left_out[:2])}{more} ({reason})")
+        return lines
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+
+def load_weights(
+    model: Segmenter,
+    source: str | Path,
+    *,
+    may_stay_random: Sequence[str] = (),
+    role: Role = "student",
+) -> LoadReport:
+    """Fills a model with weights of any known layout; a refused file changes nothing.
+
+    Args:
+        model: the network to fill, in place.
+        source: a file, a Hugging Face folder or hub id, or "imagenet" (see
+            `read_source`).
+        may_stay_random: parts that the file need not hold or fit, of ``PARTS``. A part stays
+            random as a whole as soon as one of its tensors is absent or has another shape.
+        role: which network of a HAMLET or DAFormer training checkpoint to take; files that hold
+            one network only have none to choose from.
+
+    Raises:
+        InputError: the source cannot be read, is of no known layout or of another architecture,
+            or lacks tensors of a part that may not stay random.
+    """
+    unknown = sorted(set(may_stay_random) - set(PARTS))
+    if unknown:
+        raise InputError(f"no part of a network is called {unknown}: name some of {PARTS}")
+    wanted = model.state_dict()
+    encoder = guess_encoder(wanted)
+    contents = read_source(source, encoder=encoder)
+    path = str(contents.path)
+    layout, found = understand(path, contents.tensors, role)
+
+    faults = _faults(wanted, found.tensors, whole_encoder="encoder" in may_stay_random)
+    fatal = {part: fault for part, fault in faults.items() if part not in may_stay_random}
+    if fatal:
+        raise InputError(_refusal(path, fatal, encoder, guess_encoder(found.tensors)))
+    whole = "encoder" in may_stay_random
+    ready = {
+        name: tensor
+        for name, tensor in found.tensors.items()
+        if name in wanted and _part(name, whole) not in faults
+    }
+    if not ready:
+        raise InputError(f"{path} ({layout.name}) fits no part of the model: give another file")
+    for name, tensor in ready.items():
+        if not torch.isfinite(tensor).all():
+            raise InputError(f"{path}: {found.origins[name][0]} holds NaN or infinite numbers")
+
+    with torch.no_grad():
+        for name, tensor in ready.items():
+            wanted[name].copy_(tensor)
+    ignored = [f"{name}: {reason}" for name, reason in found.ignored.items()]
+    for name in found.tensors.keys() - ready.keys():
+        part = _part(name, whole)
+        reason = faults[part].text if part in faults else "the model has no such part"
+        ignored += [f"{origin}: {reason}" for origin in found.origins[name]]
+    return LoadReport(
+        path=path,
+        layout=layout.name,
+        matched=sorted(ready),
+        random=[name for name in wanted if name not in ready and not _is_counter(name)],
+        ignored=sorted(ignored),
+    )
+
+
+def understand(path: str, tensors: Mapping[str, Tensor], role: Role) -> tuple[Layout, Translation]:
+    """Picks the role and the layout of a file's tensors and gives them our names."""
+    held = of_role(tensors, role)
+    if not held or (role != "student" and not roles_of(tensors)):
+        roles = roles_of(tensors) or ["student"]
+        raise InputError(f"{path} holds no {role} network: choose the role from {roles}")
+    layout = recognise(held)
+    if layout is None:
+        first = ", ".join(list(held)[:3])
+        known = ", ".join(layout.name for layout in LAYOUTS)
+        raise InputError(
+            f"{path} is of no known layout (its names begin {first}): known are {known}"
+        )
+    return layout, translate(layout, held)
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """Why a part cannot be loaded whole."""
+
+    text: str
+    absent: bool
+    """Whether the file holds nothing of the part."""
+
+
+def _faults(
+    wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], *, whole_encoder: bool
+) -> dict[str, _Fault]:
+    """The parts of the model that the file cannot fill, with the first reason for each."""
+    wanted = {name: tensor for name, tensor in wanted.items() if not _is_counter(name)}
+    parts: dict[str, list[str]] = {}
+    for name in wanted:
+        parts.setdefault(_part(name, whole_encoder), []).append(name)
+    faults = {}
+    for part, members in parts.items():
+        mine = [name for name in found if _part(name, whole_encoder) == part]
+        absent = [name for name in members if name not in found]
+        surplus = [name for name in mine if name not in wanted and not _is_counter(name)]
+        misfits = [n for n in members if n in found and found[n].shape != wanted[n].shape]
+        if misfits:
+            name = misfits[0]
+            sizes = f"{tuple(wanted[name].shape)}, the file holds {tuple(found[name].shape)}"
+            faults[part] = _Fault(f"{name} is wanted as {sizes}", absent=False)
+        elif absent:
+            listed = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
+            text = f"the file lacks {len(absent)} of {len(members)} tensors of {part}: {listed}"
+            faults[part] = _Fault(text, absent=not mine)
+        elif surplus:
+            text = f"the file holds {surplus[0]}, which the model has not"
+            faults[part] = _Fault(text, absent=False)
+    return faults
+
+
+def _refusal(
+    path: str, fatal: Mapping[str, _Fault], encoder: str | None, file_encoder: str | None
+) -> str:
+    """One line on why a file is refused and what to do."""
+    parts = tuple(fatal)
+    misfit = next((part for part, fault in fatal.items() if not fault.absent), None)
+    random = f"let {', '.join(parts)} start from random weights (may_stay_random={parts!r})"
+    if misfit is None:
+        lacking = "; ".join(fault.text for fault in fatal.values())
+        return f"{path}: {lacking}; {random}, or give a file that holds them"
+    text = f"{path} is a checkpoint of another architecture: {fatal[misfit].text}"
+    if misfit.startswith("encoder"):
+        guess = f"the file looks like {file_encoder or 'an encoder unknown to driftseg'}"
+        return f"{text}; {guess}, the model is {encoder}: build the model that the file holds"
+    return f"{text}; build the model with the file's number of classes and head width, or {random}"
+
+
+def _part(name: str, whole_encoder: bool) -> str:
+    part = part_of(name) or name
+    return "encoder" if whole_encoder and part.startswith("encoder") else part
+
+
+def _parts(tensor_names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(_part(name, False) for name in tensor_names))
+
+
+def _is_counter(name: str) -> bool:
+    """BatchNorm's count of batches, which many files lack and nothing here reads."""
+    return name.endswith("num_batches_tracked")
