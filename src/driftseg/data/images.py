@@ -79,16 +79,15 @@ def resize_image(image: Image, size: Size, *, name: str) -> Image:
             f"{name}: the image is {width}x{height}, the run asks for {size[0]}x{size[1]}; "
             "images are never enlarged silently: set a size no larger than the images"
         )
-    result: Image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return result
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def resize_label(label: Label, size: Size) -> Label:
     """Nearest neighbour: ids are never blended."""
     if (label.shape[1], label.shape[0]) == size:
         return label
-    result: Label = cv2.resize(label, size, interpolation=cv2.INTER_NEAREST_EXACT)
-    return result
+    small = cv2.resize(label, size, interpolation=cv2.INTER_NEAREST_EXACT)
+    return np.asarray(small, dtype=np.uint8)
 
 
 def check_label(label: Label, image: Image, *, classes: int, name: str) -> None:

@@ -1,0 +1,1 @@
+"""Weather on images: pure functions of (image, depth, strength, generator)."""

@@ -1,0 +1,50 @@
+"""The camera that weather is seen through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Lens, sensor and place of a camera; the defaults are Cityscapes' (methods of Halder 2019).
+
+    The field of view is ``sensor_width * pixel_pitch / focal_length``; images of any size are
+    taken to cover it.
+    """
+
+    focal_length: float = 6.0
+    """Millimetres."""
+    pixel_pitch: float = 2.2
+    """Micrometres, of the full sensor."""
+    sensor_width: int = 2040
+    """Pixels across the full sensor."""
+    f_number: float = 6.0
+    exposure: float = 5.0
+    """Milliseconds."""
+    gain: float = 20.0
+    """Of the sensor's amplifier; with the f-number and exposure it sets the airlight."""
+    focus: float = 6.0
+    """Metres to the plane in focus."""
+    height: float = 1.5
+    """Metres above the road."""
+    speed: float = 8.0
+    """Metres per second along the optical axis."""
+    horizon: float = 0.46
+    """Row of the horizon as a share of the image height."""
+
+    def focal_pixels(self, width: int) -> float:
+        """Focal length in pixels of an image of this width."""
+        return self.focal_length / (self.pixel_pitch * 1e-3) * width / self.sensor_width
+
+    @property
+    def sensor_focal_pixels(self) -> float:
+        """Focal length in pixels of the full sensor."""
+        return self.focal_length / (self.pixel_pitch * 1e-3)
+
+
+CITYSCAPES = Camera()
+TOWN = Camera(focal_length=4.04)
+"""Town's 58 degrees across on the same sensor."""
+CAMVID = Camera(focal_length=4.3, horizon=0.42)
+"""An estimate: CamVid's camera was a handheld one behind the windscreen, about 55 degrees."""
