@@ -15,7 +15,7 @@ import numpy as np
 
 from driftseg.data import town_shapes as shapes
 from driftseg.data.images import Size
-from driftseg.data.town_canvas import ALONG, GROUND, Canvas, Colour, Floats, Material, View
+from driftseg.data.town_canvas import GROUND, Canvas, Colour, Floats, Material, View
 from driftseg.data.town_shapes import NEAREST, Place, Thing
 from driftseg.data.town_street import BLOCK, PIECE, ROAD_EDGE, WALK_EDGE, Street
 from driftseg.frame import Scene

@@ -76,9 +76,7 @@ def _wall(
     (x1, z1), (x2, z2) = place.near, place.far
     surface = canvas.surface(material, canvas.view.upright(place.near, place.far))
     project = canvas.view.project
-    canvas.fill(
-        surface, [project(x1 + t * (x2 - x1), y, z1 + t * (z2 - z1)) for t, y in corners]
-    )
+    canvas.fill(surface, [project(x1 + t * (x2 - x1), y, z1 + t * (z2 - z1)) for t, y in corners])
 
 
 def _box(width: float, low: float, high: float, middle: float = 0.0) -> list[tuple[float, float]]:

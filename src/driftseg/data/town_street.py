@@ -69,9 +69,7 @@ class Street:
         for size, length, phase in self._bends:
             here = travelled / length + phase
             there = along / length + phase
-            total += size * (
-                math.sin(there) - math.sin(here) - (there - here) * math.cos(here)
-            )
+            total += size * (math.sin(there) - math.sin(here) - (there - here) * math.cos(here))
         return total
 
     def bends(self, along: np.ndarray, travelled: float) -> np.ndarray:
@@ -130,9 +128,7 @@ class Street:
             found += _furniture(draw, piece, side, self.is_crossing(piece))
         return tuple(found)
 
-    def _border(
-        self, piece: int, side: int, kind: str, draw: np.random.Generator
-    ) -> list[Thing]:
+    def _border(self, piece: int, side: int, kind: str, draw: np.random.Generator) -> list[Thing]:
         """What stands behind the pavement."""
         along, edge = piece * PIECE, side * WALK_EDGE
         if kind == "terrace":
@@ -262,7 +258,11 @@ def _car(draw: np.random.Generator, along: float, lateral: float, *, oncoming: b
 
 def _clothes(draw: np.random.Generator) -> Colour:
     base = draw.uniform(30, 190)
-    return base * draw.uniform(0.5, 1.3), base * draw.uniform(0.5, 1.1), base * draw.uniform(0.5, 1.3)
+    return (
+        base * draw.uniform(0.5, 1.3),
+        base * draw.uniform(0.5, 1.1),
+        base * draw.uniform(0.5, 1.3),
+    )
 
 
 def _pedestrian(draw: np.random.Generator, along: float, lateral: float) -> Thing:

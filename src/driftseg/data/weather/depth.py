@@ -53,9 +53,7 @@ def road_plane_depth(
     upright = ~sky & ~np.isin(label, _ids(label_space, _GROUND))
     # From the bottom up: an upright pixel is as far as the pixel it stands on.
     for row in range(height - 2, -1, -1):
-        same = upright[row] & (
-            (label[row] == label[row + 1]) | (depth[row] > depth[row + 1])
-        )
+        same = upright[row] & ((label[row] == label[row + 1]) | (depth[row] > depth[row + 1]))
         depth[row] = np.where(same & ~sky[row + 1], depth[row + 1], depth[row])
     depth[sky] = np.inf
     return depth

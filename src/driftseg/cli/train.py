@@ -1,0 +1,61 @@
+"""driftseg train: a source model from labelled scenes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from driftseg.runs.config import TrainConfig
+from driftseg.runs.reading import read_config
+from driftseg.runs.train import build_training
+from driftseg.training.source import Progress as Step
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML file; see examples/town_source.yaml")],
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="override one value, e.g. --set steps=500; repeatable"),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="folder of CamVid, for configs that use it")
+    ] = None,
+) -> None:
+    """Train a source model on labelled images, and keep its best and last checkpoint.
+
+    An interrupted training goes on where it stood when the same command is given again.
+    """
+    settings = read_config(config, TrainConfig, changes=change or (), data=data)
+    console = Console()
+    console.print("reading the source scenes ...")
+    training, report = build_training(settings)
+    for line in report.lines() if report is not None else ["starting from random weights"]:
+        console.print(line, highlight=False)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[facts]}"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("main", total=settings.steps, facts="")
+
+        def show(step: Step) -> None:
+            facts = f"loss {step.loss:.3f}  {step.images_per_second:.1f} images/s"
+            bar.update(
+                task, completed=step.step, total=step.steps, description=step.phase, facts=facts
+            )
+            if step.mean_iou is not None:
+                bar.console.print(
+                    f"{step.phase} step {step.step}: validation mIoU {step.mean_iou:.2f} %"
+                    f" (best {step.best:.2f})",
+                    highlight=False,
+                    soft_wrap=True,
+                )
+
+        best = training.run(show)
+    console.print(
+        f"best validation mIoU {best:.2f} %: {settings.out / 'best.safetensors'}", soft_wrap=True
+    )

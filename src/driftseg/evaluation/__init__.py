@@ -1,0 +1,1 @@
+"""Scores: dataset-level IoU, metrics of a whole drift, latency."""

@@ -1,0 +1,105 @@
+"""Dataset-level intersection over union, from one confusion matrix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from driftseg.errors import InputError
+from driftseg.frame import Label
+from driftseg.labels import IGNORE
+
+Matrix = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+def confusion(prediction: Label, label: Label, classes: int) -> Matrix:
+    """Pixels by true class (row) and predicted class (column), (C, C).
+
+    Args:
+        prediction: class ids 0..C-1, (H, W).
+        label: class ids or 255, (H, W); pixels of 255 are not counted.
+        classes: C.
+
+    Raises:
+        InputError: shapes differ, or an id is out of range.
+    """
+    if prediction.shape != label.shape:
+        raise InputError(
+            f"a prediction of {prediction.shape} cannot be scored on a label of {label.shape}"
+        )
+    known = label != IGNORE
+    truth, guess = label[known].astype(np.int64), prediction[known].astype(np.int64)
+    for name, ids in (("label", truth), ("prediction", guess)):
+        if ids.size and ids.max() >= classes:
+            raise InputError(f"{name} id {ids.max()} is not one of the {classes} classes")
+    return np.bincount(truth * classes + guess, minlength=classes**2).reshape(classes, classes)
+
+
+class Score:
+    """Counts of many images; every number it gives is over all of them at once.
+
+    This is the benchmark's meaning of mIoU (sum of intersections over sum of unions per class,
+    then the mean over classes), not the mean of per-image scores. A class that is neither
+    labelled nor predicted anywhere has no IoU (NaN) and does not enter the mean.
+
+    Args:
+        classes: number of classes.
+    """
+
+    def __init__(self, classes: int):
+        self.classes = classes
+        self.counts: Matrix = np.zeros((classes, classes), dtype=np.int64)
+
+    def add(self, prediction: Label, label: Label) -> None:
+        """Counts one image."""
+        self.counts += confusion(prediction, label, self.classes)
+
+    @property
+    def intersection(self) -> Matrix:
+        """Pixels per class that are right, (C,)."""
+        return np.diag(self.counts).copy()
+
+    @property
+    def union(self) -> Matrix:
+        """Pixels per class that are labelled or predicted so, (C,)."""
+        return self.counts.sum(axis=0) + self.counts.sum(axis=1) - np.diag(self.counts)
+
+    def iou(self) -> Floats:
+        """Per class, 0 to 1, NaN for absent classes."""
+        return ratio(self.intersection, self.union)
+
+    def mean_iou(self) -> float:
+        """Over the classes present; NaN when nothing was counted."""
+        return mean(self.iou())
+
+    def mean_accuracy(self) -> float:
+        """Mean over labelled classes of the share of their pixels that are right."""
+        return mean(ratio(self.intersection, self.counts.sum(axis=1)))
+
+    def pixel_accuracy(self) -> float:
+        """Share of all labelled pixels that are right."""
+        return float(ratio(self.intersection.sum()[None], self.counts.sum()[None])[0])
+
+    def state_dict(self) -> dict[str, Any]:
+        """The counts."""
+        return {"counts": self.counts.tolist()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues counting where another score stood."""
+        self.counts = np.array(state["counts"], dtype=np.int64).reshape(self.classes, self.classes)
+
+
+def ratio(part: Matrix, whole: Matrix) -> Floats:
+    """Part / whole, NaN where the whole is 0."""
+    result = np.full(part.shape, np.nan)
+    np.divide(part, whole, out=result, where=whole > 0)
+    return result
+
+
+def mean(values: Floats) -> float:
+    """Mean of what is not NaN; NaN when nothing is left."""
+    present = values[~np.isnan(values)]
+    return float(present.mean()) if present.size else float("nan")

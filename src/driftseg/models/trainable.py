@@ -1,0 +1,131 @@
+"""The trainable set: stated whole, by the names of parts, and given to one optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from driftseg.errors import InputError
+from driftseg.models.encoders.stages import DropPath
+from driftseg.models.heads import MlpHead
+from driftseg.models.norm import BatchNorm, Statistics
+from driftseg.models.segmenter import Segmenter
+
+HEADS = ("head", "early_head")
+NORMS = (nn.LayerNorm, nn.modules.batchnorm._BatchNorm)
+
+
+def trainable_names(model: Segmenter, train: Sequence[str]) -> list[str]:
+    """The parameters that ``train`` names, in the model's order.
+
+    Args:
+        model: the network.
+        train: ``encoder``, ``encoder.stage1`` to ``encoder.stage4``, ``head``, ``early_head``,
+            ``norms`` (weights and biases of all normalisation layers of encoder and head).
+
+    Raises:
+        InputError: a name that the model does not have.
+    """
+    groups = model.groups()
+    parts = {**groups, "norms": sorted(_norm_names(model) - set(groups.get("early_head", ())))}
+    stages = [names for part, names in groups.items() if part not in HEADS]
+    parts["encoder"] = [name for names in stages for name in names]
+    wanted: set[str] = set()
+    for name in train:
+        if name not in parts:
+            raise InputError(f"train: no part is called {name!r}; this model has {sorted(parts)}")
+        wanted.update(parts[name])
+    return [name for name, _ in model.named_parameters() if name in wanted]
+
+
+def freeze_except(model: Segmenter, names: Iterable[str]) -> None:
+    """Lets gradients reach exactly these parameters, and puts frozen parts into eval mode.
+
+    A part trains (dropout, drop path) only where one of its parameters does.
+    """
+    wanted = set(names)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in wanted)
+    model.eval()
+    for part, members in model.groups().items():
+        if wanted.intersection(members):
+            part_of(model, part).train()
+
+
+def part_of(model: Segmenter, part: str) -> nn.Module:
+    """The module that a key of ``Segmenter.groups()`` names."""
+    if part in HEADS:
+        module = model.head if part == "head" else model.early_head
+        assert module is not None
+        return module
+    return model.encoder.stages[int(part.removeprefix("encoder.stage")) - 1]
+
+
+def parameter_groups(
+    model: Segmenter,
+    names: Collection[str],
+    *,
+    learning_rate: float,
+    head_factor: float,
+    weight_decay: float,
+) -> list[dict[str, Any]]:
+    """Optimiser groups that hold exactly ``names``, each tensor once.
+
+    Heads learn ``head_factor`` times as fast; norms (found by type) do not decay. Each group
+    keeps its ``factor`` so that a schedule can set every rate from one number.
+    """
+    heads = {n for part in HEADS for n in model.groups().get(part, ())}
+    norms = _norm_names(model)
+    groups = []
+    for in_head in (False, True):
+        for is_norm in (False, True):
+            members = [
+                parameter
+                for name, parameter in model.named_parameters()
+                if name in names and (name in heads) == in_head and (name in norms) == is_norm
+            ]
+            if members:
+                factor = head_factor if in_head else 1.0
+                groups.append(
+                    {
+                        "params": members,
+                        "lr": learning_rate * factor,
+                        "weight_decay": 0.0 if is_norm else weight_decay,
+                        "factor": factor,
+                    }
+                )
+    return groups
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Gives every group its factor's multiple of one rate."""
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate * group["factor"]
+
+
+def set_statistics(
+    model: nn.Module, statistics: Statistics, *, only_trainable: bool = False
+) -> None:
+    """What batch normalisation uses from now on; frozen layers can be left as they are."""
+    for module in model.modules():
+        if isinstance(module, BatchNorm) and (module.weight.requires_grad or not only_trainable):
+            module.statistics = statistics
+
+
+def set_generator(model: nn.Module, generator: torch.Generator | None) -> None:
+    """What dropout and drop path draw from."""
+    for module in model.modules():
+        if isinstance(module, DropPath | MlpHead):
+            module.generator = generator
+
+
+def _norm_names(model: nn.Module) -> set[str]:
+    return {
+        f"{name}.{parameter}"
+        for name, module in model.named_modules()
+        if isinstance(module, NORMS)
+        for parameter, _ in module.named_parameters(recurse=False)
+    }
