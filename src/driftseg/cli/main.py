@@ -7,23 +7,33 @@ import sys
 import typer
 from rich.console import Console
 
+from driftseg.cli.demo import demo
+from driftseg.cli.inspect import info, inspect
+from driftseg.cli.report import report
+from driftseg.cli.run import evaluate, run
 from driftseg.cli.train import train
 from driftseg.errors import InputError
 
 app = typer.Typer(
     name="driftseg",
-    help="Keep a segmentation model accurate while the world drifts.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(train)
+for command in (demo, train, run, evaluate, report, inspect, info):
+    app.command()(command)
 
 
 @app.callback()
 def main() -> None:
-    """Keep a segmentation model accurate while the world drifts."""
+    """Keep a segmentation model accurate while the world drifts.
+
+    Start with `driftseg demo`: it needs no data and shows what this is about. Then train a
+    source model on your labelled images (`train`), let it meet a drifting world (`run`), and
+    look at what happened (`report`). Every command has its own --help.
+    """
 
 
 def entry() -> None:
@@ -31,5 +41,7 @@ def entry() -> None:
     try:
         app()
     except InputError as error:
-        Console(stderr=True).print(f"error: {error}", style="red", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(
+            f"error: {error}", style="red", highlight=False, soft_wrap=True, markup=False
+        )
         sys.exit(2)

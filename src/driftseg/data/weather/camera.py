@@ -48,3 +48,6 @@ TOWN = Camera(focal_length=4.04)
 """Town's 58 degrees across on the same sensor."""
 CAMVID = Camera(focal_length=4.3, horizon=0.42)
 """An estimate: CamVid's camera was a handheld one behind the windscreen, about 55 degrees."""
+
+CAMERAS = {"town": TOWN, "camvid": CAMVID, "cityscapes": CITYSCAPES}
+"""By the names that configs use."""

@@ -1,0 +1,55 @@
+"""driftseg inspect and driftseg info."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Literal
+
+import torch
+import typer
+from rich.console import Console
+
+import driftseg
+from driftseg.models.checkpoints import inspect as inspect_checkpoint
+
+LIBRARIES = ("torch", "numpy", "opencv-python-headless", "pydantic", "safetensors", "matplotlib")
+
+
+def inspect(
+    checkpoint: Annotated[str, typer.Argument(help="a file, a Hugging Face folder or hub id")],
+    role: Annotated[
+        Literal["student", "teacher", "static"] | None,
+        typer.Option(help="which network of a training checkpoint"),
+    ] = None,
+) -> None:
+    """Say what a checkpoint holds: layout, encoder, classes, parameters."""
+    for line in inspect_checkpoint(checkpoint, role=role).lines():
+        Console().print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def info() -> None:
+    """Print versions, devices and threads, for a bug report."""
+    facts = {
+        "driftseg": driftseg.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        **{name: _version(name) for name in LIBRARIES},
+        "cuda": _cuda(),
+        "threads": f"{torch.get_num_threads()} of torch",
+    }
+    for name, value in facts.items():
+        Console().print(f"{name:<24} {value}", highlight=False)
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _cuda() -> str:
+    if not torch.cuda.is_available():
+        return "none"
+    return ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))

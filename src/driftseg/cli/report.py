@@ -1,0 +1,29 @@
+"""driftseg report: runs beside one another, as one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from driftseg.report.page import write_report
+from driftseg.runs.record import read_run
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="folders of finished runs")],
+    out: Annotated[
+        Path | None, typer.Option(help="file to write; default: report.html in the last run")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="heading of the page")] = None,
+) -> None:
+    """Make one self-contained report.html of one or several runs.
+
+    Runs of one method with different seeds are shown as mean and spread.
+    """
+    read = [read_run(path) for path in runs]
+    path = out or runs[-1] / "report.html"
+    write_report(read, path, title=title)
+    Console().print(f"report: {path}", soft_wrap=True, highlight=False)

@@ -1,0 +1,69 @@
+"""driftseg run and driftseg evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from driftseg.cli.watch import LiveWatch
+from driftseg.errors import InputError
+from driftseg.runs.builder import build
+from driftseg.runs.config import RunConfig
+from driftseg.runs.loop import score_domains
+from driftseg.runs.reading import read_config
+from driftseg.runs.run import run as play_run
+
+ConfigFile = Annotated[Path, typer.Argument(help="YAML file; see examples/")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="override one value, e.g. --set method.name=tent; repeatable"),
+]
+DataFolder = Annotated[Path | None, typer.Option(help="folder of CamVid, for configs that use it")]
+
+
+def run(config: ConfigFile, change: Changes = None, data: DataFolder = None) -> None:
+    """Play one method through a drifting world and record every frame."""
+    settings = read_config(config, RunConfig, changes=change or (), data=data)
+    console = Console()
+    with LiveWatch(console, settings.method.name) as watch:
+        folder = play_run(settings, watch)
+    console.print(f"recorded in {folder}", soft_wrap=True, highlight=False)
+    console.print(f"look at it: driftseg report {folder}", soft_wrap=True, highlight=False)
+
+
+def evaluate(config: ConfigFile, change: Changes = None, data: DataFolder = None) -> None:
+    """Score a config's checkpoint on its held-out frames in every domain, without adapting."""
+    changes = [*(change or ()), "method={name: source_only}", "source=null"]
+    settings = read_config(config, RunConfig, changes=changes, data=data)
+    if settings.evaluation is None:
+        raise InputError(f"{config}: evaluation is null; name the frames to score there")
+    console = Console()
+    with console.status("scoring ..."):
+        parts = build(settings)
+        rows = score_domains(parts, lambda moment: None)
+    console.print(_table(rows, parts.label_space.classes))
+    console.print(f"{parts.checkpoint.path}; {len(parts.evaluation or ())} frames a domain",
+                  soft_wrap=True, highlight=False)  # fmt: skip
+
+
+def _table(rows: list[dict[str, object]], classes: tuple[str, ...]) -> Table:
+    main = [row for row in rows if row["head"] == "main"]
+    early = {row["domain"]: row["mean_iou"] for row in rows if row["head"] == "early"}
+    table = Table(title="IoU in percent")
+    table.add_column("class")
+    for row in main:
+        table.add_column(str(row["domain"]), justify="right")
+    table.add_row("mean", *(_number(row["mean_iou"]) for row in main), style="bold")
+    if early:
+        table.add_row("mean, early head", *(_number(early.get(row["domain"])) for row in main))
+    for name in classes:
+        table.add_row(name, *(_number(row["iou"][name]) for row in main))  # type: ignore[index]
+    return table
+
+
+def _number(value: object) -> str:
+    return f"{value:.1f}" if isinstance(value, float) and value == value else "-"

@@ -1,0 +1,36 @@
+"""How long frames took."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Over a run's frames; predict and adapt together unless said otherwise."""
+
+    frames_per_second: float
+    """Frames over the sum of their times."""
+    median_ms: float
+    p95_ms: float
+    predict_median_ms: float
+    """Until the answer is there."""
+    predict_p95_ms: float
+
+
+def latency(predict_ms: Sequence[float], adapt_ms: Sequence[float]) -> Latency | None:
+    """Sums up a run's frames; None without any."""
+    if not predict_ms:
+        return None
+    predict = np.asarray(predict_ms, dtype=np.float64)
+    total = predict + np.asarray(adapt_ms, dtype=np.float64)
+    return Latency(
+        frames_per_second=float(1000 * len(total) / total.sum()),
+        median_ms=float(np.percentile(total, 50)),
+        p95_ms=float(np.percentile(total, 95)),
+        predict_median_ms=float(np.percentile(predict, 50)),
+        predict_p95_ms=float(np.percentile(predict, 95)),
+    )

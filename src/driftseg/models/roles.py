@@ -1,0 +1,231 @@
+"""Student, teacher and static model as overlays on one network.
+
+A role is the dict of tensors in which it differs from the shared network. The student is the
+network itself: its overlay is empty. The teacher's overlay holds exactly the trained tensors
+and follows them by a moving average; the static model's holds what those tensors were at first.
+So a frozen encoder is held once for all roles, and what lies before the first tensor that any
+role changes is computed once per image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from driftseg.models.norm import BatchNorm, Statistics
+from driftseg.models.segmenter import Segmenter, Walk
+from driftseg.models.trainable import freeze_except, part_of
+
+Role = Literal["student", "teacher", "static"]
+Head = Literal["head", "early_head"]
+Overlay = dict[str, Tensor]
+NormStatistics = Literal["source", "running", "batch"]
+"""What batch normalisation uses where its own weights are trained. source: the file's
+statistics, always. running: training passes use the batch's and move the stored ones, all other
+passes use the stored ones. batch: every pass of student and teacher uses its own batch's.
+Frozen layers and the static role always use the file's."""
+
+
+class Roles:
+    """The roles of one network.
+
+    Args:
+        model: its weights are the student's; parameters outside ``trainable`` are frozen.
+        trainable: names of the parameters that will be trained.
+        norm_statistics: policy for batch normalisation.
+        teacher: whether there is a teacher.
+        static: whether there is a static model.
+    """
+
+    def __init__(
+        self,
+        model: Segmenter,
+        trainable: Sequence[str],
+        *,
+        norm_statistics: NormStatistics = "source",
+        teacher: bool = False,
+        static: bool = False,
+    ):
+        self.model = model
+        self.trainable = tuple(trainable)
+        self.norm_statistics = norm_statistics
+        freeze_except(model, trainable)
+        model.eval()
+        self._norms = [
+            (name, module)
+            for name, module in model.named_modules()
+            if isinstance(module, BatchNorm) and f"{name}.weight" in set(trainable)
+        ]
+        parameters = dict(model.named_parameters())
+        buffers = self._moving_buffers()
+        self.overlays: dict[Role, Overlay] = {"student": {}}
+        if teacher:
+            self.overlays["teacher"] = {n: parameters[n].detach().clone() for n in trainable}
+        if static:
+            first = {n: parameters[n] for n in trainable} | buffers
+            self.overlays["static"] = {n: t.detach().clone() for n, t in first.items()}
+        self._stages = [_Stage(model.encoder, i) for i in range(len(model.encoder.stages))]
+        self._names = {part: [*names] for part, names in model.groups().items()}
+        for name in buffers:
+            self._names[_part_of_buffer(name)].append(name)
+        self._training_parts = [
+            part_of(model, part)
+            for part, names in model.groups().items()
+            if set(names).intersection(trainable)
+        ]
+        self.shared_stages = self._count_shared()
+        """Number of stages that are the same for every role."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network lies."""
+        return next(self.model.parameters()).device
+
+    def prefix(self, images: Tensor) -> Walk:
+        """Walks images (B, 3, H, W) through the shared stages, once for all roles, no grad."""
+        with torch.no_grad():
+            walk = self.model.start(images)
+            for index in range(self.shared_stages):
+                walk = self._advance({}, index, walk)
+        return walk
+
+    def levels(self, role: Role, walk: Walk, *, training: bool = False) -> tuple[Tensor, ...]:
+        """All four levels, going on from where ``walk`` stands.
+
+        Only the student gets gradients. ``training`` turns on dropout and drop path in the
+        parts that are trained and, under ``running``, moves the stored statistics.
+        """
+        with self._pass(role, training):
+            for index in range(len(walk.levels), len(self._stages)):
+                walk = self._advance(self.overlays[role], index, walk)
+        return walk.levels
+
+    def logits(
+        self, role: Role, levels: Sequence[Tensor], *, head: Head = "head", training: bool = False
+    ) -> Tensor:
+        """Logits (B, C, h, w) of a head; the early head reads the first level only."""
+        with self._pass(role, training):
+            module = part_of(self.model, head)
+            overlay = self._of_part(self.overlays[role], head)
+            given = tuple(levels) if head == "head" else tuple(levels[:1])
+            if not overlay:
+                result: Tensor = module(given)
+                return result
+            plain = {name.removeprefix(f"{head}."): tensor for name, tensor in overlay.items()}
+            overlaid: Tensor = functional_call(module, plain, (given,))
+            return overlaid
+
+    def move_teacher(self, momentum: float) -> None:
+        """Teacher <- momentum * teacher + (1 - momentum) * student; parameters only."""
+        parameters = dict(self.model.named_parameters())
+        with torch.no_grad():
+            for name, tensor in self.overlays["teacher"].items():
+                tensor.mul_(momentum).add_(parameters[name], alpha=1 - momentum)
+
+    def overlay_bytes(self, role: Role) -> int:
+        """Memory that a role needs beside the shared network."""
+        return sum(t.numel() * t.element_size() for t in self.overlays[role].values())
+
+    def state_dict(self) -> dict[str, Any]:
+        """The trained tensors and every overlay; frozen tensors come with the model."""
+        state = self.model.state_dict()
+        moving = [*self.trainable, *self._moving_buffers()]
+        return {
+            "student": {name: state[name].clone() for name in moving},
+            "overlays": {
+                role: {name: tensor.clone() for name, tensor in overlay.items()}
+                for role, overlay in self.overlays.items()
+            },
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues roles made from the same model with the same arguments."""
+        targets = self.model.state_dict()
+        with torch.no_grad():
+            for name, tensor in state["student"].items():
+                targets[name].copy_(tensor)
+            for role, overlay in self.overlays.items():
+                for name, tensor in overlay.items():
+                    tensor.copy_(state["overlays"][role][name])
+
+    def _advance(self, overlay: Overlay, index: int, walk: Walk) -> Walk:
+        stage = self._stages[index]
+        part = self._of_part(overlay, f"encoder.stage{index + 1}")
+        x, level = functional_call(stage, part, (walk.x,)) if part else stage(walk.x)
+        return Walk(x, (*walk.levels, level))
+
+    def _of_part(self, overlay: Overlay, part: str) -> Overlay:
+        return {name: overlay[name] for name in self._names[part] if name in overlay}
+
+    def _count_shared(self) -> int:
+        touched: set[str] = set(self.trainable)
+        for overlay in self.overlays.values():
+            touched.update(overlay)
+        for index in range(len(self._stages)):
+            if touched.intersection(self._names[f"encoder.stage{index + 1}"]):
+                return index
+        return len(self._stages)
+
+    def _moving_buffers(self) -> dict[str, Tensor]:
+        if self.norm_statistics != "running":
+            return {}
+        return {
+            f"{name}.{buffer}": tensor
+            for name, module in self._norms
+            for buffer, tensor in module.named_buffers(recurse=False)
+        }
+
+    def _statistics(self, role: Role, training: bool) -> Statistics:
+        if role == "static" or self.norm_statistics == "source":
+            return "stored"
+        if self.norm_statistics == "batch":
+            return "batch"
+        return "update" if training else "stored"
+
+    @contextmanager
+    def _pass(self, role: Role, training: bool) -> Iterator[None]:
+        """One forward pass: modes are set for it and are eval and stored again after it."""
+        if training and role != "student":
+            raise ValueError(f"only the student trains, not the {role}")
+        statistics = self._statistics(role, training)
+        try:
+            if training:
+                _set_mode(self._training_parts, True)
+            for _, norm in self._norms:
+                norm.statistics = statistics
+            with torch.set_grad_enabled(torch.is_grad_enabled() and role == "student"):
+                yield
+        finally:
+            if training:
+                _set_mode(self._training_parts, False)
+            for _, norm in self._norms:
+                norm.statistics = "stored"
+
+
+class _Stage(nn.Module):
+    """One stage as a module of its own, so that tensors can be overlaid on it by full name."""
+
+    def __init__(self, encoder: nn.Module, index: int):
+        super().__init__()
+        self.encoder = encoder
+        self.index = index
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The stage's output and its level."""
+        x = self.encoder.stage(self.index, x)  # type: ignore[operator]
+        return x, self.encoder.level(self.index, x)  # type: ignore[operator]
+
+
+def _set_mode(parts: Collection[nn.Module], training: bool) -> None:
+    for part in parts:
+        part.train(training)
+
+
+def _part_of_buffer(name: str) -> str:
+    first, *rest = name.split(".")
+    return f"encoder.stage{int(rest[1]) + 1}" if first == "encoder" else first

@@ -1,0 +1,1 @@
+"""Reports: one page made from records alone."""
