@@ -39,14 +39,17 @@ def evaluate(config: ConfigFile, change: Changes = None, data: DataFolder = None
     """Score a config's checkpoint on its held-out frames in every domain, without adapting."""
     changes = [*(change or ()), "method={name: source_only}", "source=null"]
     settings = read_config(config, RunConfig, changes=changes, data=data)
-    if settings.evaluation is None:
-        raise InputError(f"{config}: evaluation is null; name the frames to score there")
+    if settings.evaluation is None and not settings.evaluations:
+        raise InputError(
+            f"{config}: there are no held-out frames; name them under evaluation or evaluations"
+        )
     console = Console()
     with console.status("scoring ..."):
         parts = build(settings)
         rows = score_domains(parts, lambda moment: None)
+    frames = ", ".join(f"{name} {len(data)}" for name, (data, _) in parts.held_out.items())
     console.print(_table(rows, parts.label_space.classes))
-    console.print(f"{parts.checkpoint.path}; {len(parts.evaluation or ())} frames a domain",
+    console.print(f"{parts.checkpoint.path}; frames: {frames}",
                   soft_wrap=True, highlight=False)  # fmt: skip
 
 

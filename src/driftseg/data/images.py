@@ -55,7 +55,8 @@ def _open(path: Path, mode: str | None) -> PillowImage.Image:
     try:
         with PillowImage.open(path) as picture:
             picture.load()
-            return picture.convert(mode) if mode else picture.copy()
+            result: PillowImage.Image = picture.convert(mode) if mode else picture.copy()
+            return result
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from driftseg.data import town_shapes as shapes
 from driftseg.data.images import Size
@@ -114,15 +116,15 @@ class Town:
         if near >= far:
             return
         crossing = self._street.is_crossing(piece)
-        bands = (
+        bands = [
             (-70.0, 70.0, shapes.TREE, style.grass, 0.3, 9.0),
             (-WALK_EDGE, WALK_EDGE, shapes.PAVEMENT, style.pavement, 0.1, 14.0),
             (-ROAD_EDGE - 0.15, ROAD_EDGE + 0.15, shapes.PAVEMENT, _lighter(style.pavement), 0.05,
              20.0),
             (-ROAD_EDGE, ROAD_EDGE, shapes.ROAD, style.road, 0.13, 28.0),
-        )  # fmt: skip
+        ]  # fmt: skip
         if crossing:
-            bands = ((-70.0, 70.0, shapes.ROAD, style.road, 0.13, 28.0),)
+            bands = [(-70.0, 70.0, shapes.ROAD, style.road, 0.13, 28.0)]
         for left, right, label, colour, grain, scale in bands:
             self._band(canvas, moment, (near, far), (left, right),
                        Material(label, colour, grain, scale, GROUND))  # fmt: skip
@@ -207,7 +209,12 @@ class Town:
         colour += np.resize(strip, (rows, columns))[..., None]
 
     def _cast_shadows(
-        self, colour: Floats, ground: np.ndarray, z: Floats, moment: _Moment, strength: float
+        self,
+        colour: Floats,
+        ground: npt.NDArray[np.bool_],
+        z: npt.NDArray[Any],
+        moment: _Moment,
+        strength: float,
     ) -> None:
         if strength < 0.05:
             return
@@ -230,7 +237,8 @@ class Town:
         cover = 0.5 + 0.5 * math.sin(view.travelled / 260 + self._sky)
         high = np.array((120.0, 158.0, 210.0), np.float32) * (1 - cover) + cover * low * 0.9
         sky = high + (low - high) * np.clip(rows, 0, 1) ** 1.3
-        return np.broadcast_to(sky, (view.height, view.width, 3)).copy()
+        whole = np.broadcast_to(sky, (view.height, view.width, 3))
+        return np.array(whole, dtype=np.float32)
 
 
 def _noise(draw: np.random.Generator, size: int = 512) -> Floats:

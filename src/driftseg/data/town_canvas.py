@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -160,7 +160,7 @@ class Canvas:
         rows = np.arange(view.height, dtype=np.float32)[:, None] - view.horizon
         across = columns * z / view.focal
         up = view.above - rows * z / view.focal
-        along = z + view.travelled
+        along = np.asarray(z + view.travelled)
         kind = np.array([m.coordinates for m in self.materials], dtype=np.int8)[number]
         first = np.where(kind == ALONG, along, across)
         second = np.where(kind == GROUND, along, up)
@@ -175,10 +175,16 @@ class Canvas:
         sharp = np.minimum(1.0, 1.5 * view.focal / (scale * z) + 0.3)
         colour = np.array([m.colour for m in self.materials], dtype=np.float32)[number]
         colour *= (1.0 + grain * texel * sharp)[..., None]
-        self._pattern(colour, first, second, z)
+        self._pattern(colour, first, second, np.asarray(z))
         return np.asarray(colour, dtype=np.float32)
 
-    def _pattern(self, colour: Floats, first: Floats, second: Floats, z: Floats) -> None:
+    def _pattern(
+        self,
+        colour: Floats,
+        first: npt.NDArray[Any],
+        second: npt.NDArray[Any],
+        z: npt.NDArray[Any],
+    ) -> None:
         patterned = np.array([m.pattern is not None for m in self.materials])
         place = np.nonzero(patterned[self.numbers])
         if place[0].size == 0:

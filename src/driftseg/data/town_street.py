@@ -11,8 +11,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from driftseg.data import town_shapes as shapes
 from driftseg.data.town_canvas import Colour, Pattern
@@ -72,7 +74,7 @@ class Street:
             total += size * (math.sin(there) - math.sin(here) - (there - here) * math.cos(here))
         return total
 
-    def bends(self, along: np.ndarray, travelled: float) -> np.ndarray:
+    def bends(self, along: npt.NDArray[Any], travelled: float) -> npt.NDArray[Any]:
         """`bend` for an array."""
         total = np.zeros_like(along)
         for size, length, phase in self._bends:

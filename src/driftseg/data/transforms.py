@@ -49,8 +49,9 @@ class Augmentation:
         fit = max(width / image.shape[1], height / image.shape[0]) * factor
         wide, high = round(image.shape[1] * fit), round(image.shape[0] * fit)
         method = cv2.INTER_AREA if fit < 1 else cv2.INTER_LINEAR
-        image = cv2.resize(image, (wide, high), interpolation=method)
-        label = cv2.resize(label, (wide, high), interpolation=cv2.INTER_NEAREST_EXACT)
+        image = np.asarray(cv2.resize(image, (wide, high), interpolation=method), np.uint8)
+        nearest = cv2.INTER_NEAREST_EXACT
+        label = np.asarray(cv2.resize(label, (wide, high), interpolation=nearest), np.uint8)
         right, down = max(0, width - wide), max(0, height - high)
         if right or down:
             image = np.pad(image, ((0, down), (0, right), (0, 0)), mode="edge")

@@ -65,7 +65,8 @@ class Score:
     @property
     def union(self) -> Matrix:
         """Pixels per class that are labelled or predicted so, (C,)."""
-        return self.counts.sum(axis=0) + self.counts.sum(axis=1) - np.diag(self.counts)
+        everything = self.counts.sum(axis=0) + self.counts.sum(axis=1)
+        return np.asarray(everything - np.diag(self.counts), dtype=np.int64)
 
     def iou(self) -> Floats:
         """Per class, 0 to 1, NaN for absent classes."""

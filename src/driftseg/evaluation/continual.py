@@ -32,7 +32,7 @@ class Continual:
     total: float
     """Harmonic mean over all visits."""
     forgetting: float | None
-    """The first domain's score before the first frame minus its score after the last; above 0
+    """The home domain's score before the first frame minus its score after the last; above 0
     is forgetting. None without an evaluation before the first frame."""
 
 
@@ -40,14 +40,14 @@ def continual(
     scores: Sequence[float],
     directions: Sequence[str],
     *,
-    first_domain: tuple[float, float] | None = None,
+    home: tuple[float, float] | None = None,
 ) -> Continual:
     """Sums up a run.
 
     Args:
         scores: mIoU of each visit's domain right after it.
         directions: ``forward`` or ``backward`` of each visit.
-        first_domain: the first domain's score before the first frame and after the last.
+        home: the home domain's score before the first frame and after the last.
     """
     forward = [s for s, d in zip(scores, directions, strict=True) if d == "forward"]
     backward = [s for s, d in zip(scores, directions, strict=True) if d == "backward"]
@@ -57,5 +57,5 @@ def continual(
         backward=back,
         total_of_means=(ahead + back) / 2 if backward else ahead,
         total=harmonic_mean(scores),
-        forgetting=None if first_domain is None else first_domain[0] - first_domain[1],
+        forgetting=None if home is None else home[0] - home[1],
     )

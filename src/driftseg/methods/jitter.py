@@ -6,6 +6,7 @@ import math
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -40,7 +41,12 @@ def kernel_size(side: int) -> int:
     return math.floor(tenth - 0.5 + tenth % 2)
 
 
-def _jitter(image: np.ndarray, factors: np.ndarray, hue: float, order: np.ndarray) -> np.ndarray:
+def _jitter(
+    image: npt.NDArray[np.float32],
+    factors: npt.NDArray[np.float64],
+    hue: float,
+    order: npt.NDArray[np.int64],
+) -> npt.NDArray[np.float32]:
     """Brightness, contrast, saturation (factors) and hue (degrees), in a random order."""
     brightness, contrast, saturation = (float(f) for f in factors)
     for step in order:
@@ -55,11 +61,11 @@ def _jitter(image: np.ndarray, factors: np.ndarray, hue: float, order: np.ndarra
                 colour[..., 1] = np.clip(colour[..., 1] * saturation, 0, 1)
             else:
                 colour[..., 0] = (colour[..., 0] + hue) % 360
-            image = cv2.cvtColor(colour, cv2.COLOR_HSV2RGB)
+            image = np.asarray(cv2.cvtColor(colour, cv2.COLOR_HSV2RGB), np.float32)
         image = np.clip(image, 0, 1).astype(np.float32)
     return image
 
 
-def _blur(image: np.ndarray, sigma: float) -> np.ndarray:
+def _blur(image: npt.NDArray[np.float32], sigma: float) -> npt.NDArray[np.float32]:
     size = (kernel_size(image.shape[1]), kernel_size(image.shape[0]))
-    return np.asarray(cv2.GaussianBlur(image, size, sigma))
+    return np.asarray(cv2.GaussianBlur(image, size, sigma), np.float32)

@@ -16,7 +16,8 @@ def entropy(logits: Tensor) -> Tensor:
     Wang et al. 2021 (TENT), section 3.1. The published HAMLET code takes the softmax over image
     rows instead of classes (methods A.13, B12); this is the paper's.
     """
-    return -(logits.softmax(dim=1) * logits.log_softmax(dim=1)).sum(dim=1).mean()
+    per_pixel: Tensor = -(logits.softmax(dim=1) * logits.log_softmax(dim=1)).sum(dim=1)
+    return per_pixel.mean()
 
 
 def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -64,7 +65,7 @@ def feature_distance(
     mask = torch.isin(small, classes)
     if not mask.any():
         return features.sum() * 0.0
-    distance = (features - reference).norm(p=2, dim=1)
+    distance: Tensor = torch.linalg.vector_norm(features - reference, dim=1)
     return distance[mask].mean()
 
 

@@ -1,1 +1,212 @@
-def write_report(runs, path, *, title=None): ...
+"""One self-contained page of runs that met the same world."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+from PIL import Image as PillowImage
+
+from driftseg.errors import InputError
+from driftseg.labels import LABEL_SPACES
+from driftseg.report import figures
+from driftseg.report.summary import (
+    Group,
+    Spread,
+    class_scores,
+    group_runs,
+    has_held_out,
+    has_labels,
+    run_continual,
+    run_latency,
+    stream_scores,
+    trained_share,
+    visit_scores,
+    worst_visit,
+)
+from driftseg.runs.record import Run
+
+WIDEST = 320
+"""Pixels of a picture in the page; larger ones are shrunk."""
+
+
+def write_report(runs: Sequence[Run], path: Path, *, title: str | None = None) -> Path:
+    """Writes the page; returns its path.
+
+    Args:
+        runs: finished runs of one schedule; seeds of one config become mean and spread.
+        path: the .html file.
+        title: heading; default is the target's name.
+
+    Raises:
+        InputError: runs of different worlds, or a place that cannot be written.
+    """
+    groups = group_runs(runs)
+    loader = jinja2.PackageLoader("driftseg.report", "templates")
+    page = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    html = page.get_template("page.html").render(_facts(groups, title))
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(html, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise InputError(f"{path}: the report cannot be written there ({error.strerror})") from None
+    return path
+
+
+def _facts(groups: Sequence[Group], title: str | None) -> dict[str, Any]:
+    first = groups[0].runs[0]
+    held, labelled = has_held_out(first), has_labels(first)
+    space = LABEL_SPACES[first.label_space]
+    return {
+        "title": title or str(first.config["name"]),
+        "subtitle": _subtitle(groups),
+        "groups": [
+            {"label": group.label, "colour": figures.colour_of(i), "seeds": len(group.runs)}
+            for i, group in enumerate(groups)
+        ],
+        "held_out": figures.held_out_figure(groups) if held else None,
+        "stream": figures.stream_figure(groups) if labelled else None,
+        "forgetting": figures.forgetting_figure(groups) if held else None,
+        "frames": figures.frames_figure(groups),
+        "home": first.home,
+        "visits": first.visits,
+        "summary": [_summary(group, held=held, labelled=labelled) for group in groups],
+        "visit_rows": _visit_rows(groups, held=held, labelled=labelled),
+        "speed": [_speed(group) for group in groups],
+        "classes": _classes(groups) if held else None,
+        "legend": [
+            (name, "rgb({},{},{})".format(*colour))
+            for name, colour in zip(space.classes, space.colours, strict=True)
+        ],
+        "pictures": _pictures(groups),
+        "notes": list(first.environment["notes"]),
+        "runs": [
+            {
+                "name": run.path.name,
+                "config": yaml.safe_dump(dict(run.config), sort_keys=False),
+                "environment": {k: v for k, v in run.environment.items() if k != "notes"},
+                "notes": run.environment["notes"],
+            }
+            for group in groups
+            for run in group.runs
+        ],
+    }
+
+
+def _subtitle(groups: Sequence[Group]) -> str:
+    run = groups[0].runs[0]
+    order = " → ".join(visit["domain"] for visit in run.visits)
+    frames = sum(visit["frames"] for visit in run.visits)
+    return f"{order} · {frames} frames"
+
+
+def _summary(group: Group, *, held: bool, labelled: bool) -> dict[str, Any]:
+    """The numbers a reader wants first."""
+    row: dict[str, Any] = {"label": group.label}
+    if held or labelled:
+        row |= {
+            name: group.over_seeds(lambda run, n=name: getattr(run_continual(run), n))  # type: ignore[misc]
+            for name in ("forward", "backward", "total_of_means", "total")
+        }
+    if held:
+        row["forgetting"] = group.over_seeds(lambda run: run_continual(run).forgetting or 0.0)
+        row["worst"] = group.over_seeds(lambda run: visit_scores(run)[worst_visit(run)])
+    row["trained"] = group.over_seeds(trained_share)
+    return row
+
+
+def _visit_rows(groups: Sequence[Group], *, held: bool, labelled: bool) -> list[dict[str, Any]]:
+    rows = []
+    for what, known, scores in (
+        ("held-out frames, after the visit", held, visit_scores),
+        ("stream, before learning", labelled, stream_scores),
+    ):
+        if not known:
+            continue
+        table = []
+        for group in groups:
+            curve = group.curve(scores)
+            table.append((group.label, [Spread(tuple(c)) for c in curve.T]))
+        best = [
+            max((row[1][i].mean for row in table), default=0.0)
+            for i in range(len(groups[0].runs[0].visits))
+        ]
+        rows.append({"what": what, "table": table, "best": best})
+    return rows
+
+
+def _speed(group: Group) -> dict[str, Any]:
+    measured = [found for run in group.runs if (found := run_latency(run)) is not None]
+    names = (
+        "frames_per_second", "median_ms", "p95_ms", "predict_median_ms", "predict_p95_ms",
+    )  # fmt: skip
+    row: dict[str, Any] = {n: Spread(tuple(getattr(m, n) for m in measured)) for n in names}
+    return {"label": group.label, **row}
+
+
+def _classes(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """Per-class IoU: at home before anything, in the worst weather, and at home at the end."""
+    run = groups[0].runs[0]
+    worst, last = worst_visit(run), len(run.visits) - 1
+    moments = [
+        (-1, run.home, "before the first frame"),
+        (worst, run.visits[worst]["domain"], "after the visit"),
+        (last, run.home, "after the last visit"),
+    ]
+    tables = []
+    for after, domain, when in moments:
+        rows = []
+        for name in run.classes:
+            cells = [_class_cell(group, after, domain, name) for group in groups]
+            rows.append({"name": name, "cells": cells})
+        tables.append({"domain": domain, "when": when, "rows": rows})
+    return tables
+
+
+def _class_cell(group: Group, after: int, domain: str, name: str) -> dict[str, Any]:
+    found = [class_scores(run, after, domain).get(name) for run in group.runs]
+    spread = Spread(tuple(v for v in found if v is not None))
+    return {"value": spread, "shade": 0.0 if not spread.values else spread.mean / 100}
+
+
+def _pictures(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """One row a visit and kept frame: input, truth, every method's prediction."""
+    first = groups[0].runs[0]
+    rows = []
+    for number, visit in enumerate(first.visits):
+        kept = 0
+        while (shown := first.picture(number, visit["domain"], kept, "input")) is not None:
+            cells: list[tuple[str, str | None]] = [("input", _embed(shown, photo=True))]
+            truth = first.picture(number, visit["domain"], kept, "truth")
+            if truth is not None:
+                cells.append(("truth", _embed(truth)))
+            for group in groups:
+                path = group.runs[0].picture(number, visit["domain"], kept, "prediction")
+                cells.append((group.label, None if path is None else _embed(path)))
+            rows.append({"visit": visit, "cells": cells})
+            kept += 1
+    return rows
+
+
+def _embed(path: Path, *, photo: bool = False) -> str:
+    with PillowImage.open(path) as picture:
+        shown = picture.convert("RGB")
+    if shown.width > WIDEST:
+        size = (WIDEST, round(shown.height * WIDEST / shown.width))
+        how = PillowImage.Resampling.LANCZOS if photo else PillowImage.Resampling.NEAREST
+        shown = shown.resize(size, how)
+    buffer = io.BytesIO()
+    if photo:
+        shown.save(buffer, format="JPEG", quality=85)
+    else:
+        shown.quantize(64).save(buffer, format="PNG", optimize=True)
+    kind = "jpeg" if photo else "png"
+    return f"data:image/{kind};base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,11 +18,12 @@ from torch.nn import functional as F
 
 from driftseg.data.datasets.files import Dataset
 from driftseg.data.replay import Replay
+from driftseg.data.sampling import Counts
 from driftseg.data.transforms import to_tensor
 from driftseg.errors import InputError
 from driftseg.evaluation.confusion import Score
 from driftseg.labels import IGNORE
-from driftseg.models.checkpoints import digest, save_checkpoint
+from driftseg.models.checkpoints import digest, load_checkpoint, save_checkpoint
 from driftseg.models.segmenter import Segmenter, upsample
 from driftseg.models.trainable import (
     freeze_except,
@@ -56,6 +57,8 @@ class Recipe:
     off, 1 is Eigen and Fergus' median-frequency balancing."""
     validate_every: int = 500
     """Steps between two validations; the last step is always validated."""
+    choose: Literal["best", "last"] = "best"
+    """Whether best.safetensors is chosen by validation or simply the last."""
     half: bool = False
     """Whether checkpoints store matrices in 16 bits."""
 
@@ -101,7 +104,7 @@ class SourceTraining:
         *,
         batches: Replay,
         validation: Dataset,
-        frequencies: np.ndarray,
+        frequencies: Counts,
         facts: dict[str, Any],
         out: Path,
         generator: torch.Generator,
@@ -206,7 +209,9 @@ class SourceTraining:
             if scene.label is None:
                 raise InputError(f"validation scene {scene.name} has no label")
             image = to_tensor(scene.image)[None].to(self._device)
-            logits = upsample(self._logits(name, image), scene.label.shape)
+            logits = upsample(
+                self._logits(name, image), (scene.label.shape[0], scene.label.shape[1])
+            )
             score.add(logits[0].argmax(0).to(torch.uint8).cpu().numpy(), scene.label)
         for module in training:
             module.training = True
@@ -222,7 +227,8 @@ class SourceTraining:
             "recipe": {k: list(v) if isinstance(v, tuple) else v
                        for k, v in asdict(self.recipe).items()},
         }  # fmt: skip
-        better = name == "main" and (self._best is None or score > self._best)
+        chosen = self.recipe.choose == "last" or self._best is None or score > self._best
+        better = name == "main" and chosen
         if better:
             self._best = score
         if name == "early_head":
@@ -243,8 +249,6 @@ class SourceTraining:
 
     def _load_best(self) -> None:
         """The early head is trained on the best encoder, not on the last."""
-        from driftseg.models.checkpoints import load_checkpoint
-
         best, _ = load_checkpoint(self._out / "best.safetensors")
         self.model.load_state_dict(best.state_dict())
 
@@ -280,10 +284,10 @@ class SourceTraining:
 def learning_rate_at(step: int, steps: int, recipe: Recipe) -> float:
     """Linear warm-up, then polynomial decay; ``step`` counts from 0."""
     warm = min(1.0, (step + 1) / recipe.warm_up) if recipe.warm_up > 0 else 1.0
-    return recipe.learning_rate * warm * (1 - step / steps) ** recipe.power
+    return float(recipe.learning_rate * warm * (1 - step / steps) ** recipe.power)
 
 
-def class_weights(frequencies: np.ndarray, power: float) -> Tensor:
+def class_weights(frequencies: Counts, power: float) -> Tensor:
     """(median f / f) ** power per class, (C,); 1 for a class that has no pixel."""
     share = frequencies / frequencies.sum()
     present = share > 0

@@ -49,17 +49,18 @@ GROUP = 1500
 
 def extinction_per_kilometre(rate: float) -> float:
     """Extinction coefficient of rain at ``rate`` mm/h, 0.312 R^0.67 (Weber et al. 2015)."""
-    return 0.312 * rate**0.67
+    return float(0.312 * rate**0.67)
 
 
 def transmission(depth: Depth, rate: float) -> Floats:
     """Share of light that comes through ``depth`` metres of rain, (H, W)."""
-    return np.exp(-extinction_per_kilometre(rate) / 1000.0 * depth).astype(np.float32)
+    through = np.exp(-extinction_per_kilometre(rate) / 1000.0 * depth)
+    return np.asarray(through, dtype=np.float32)
 
 
 def drop_density_slope(rate: float) -> float:
     """Marshall-Palmer's Lambda in 1/mm: N(D) = N0 exp(-Lambda D)."""
-    return 4.1 * rate**-0.21
+    return float(4.1 * rate**-0.21)
 
 
 def fall_speed(diameter: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -70,7 +71,7 @@ def fall_speed(diameter: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def phase(angle: float) -> float:
     """Henyey-Greenstein phase function per steradian at ``angle`` radians."""
     g = FORWARD
-    return (1 - g * g) / (4 * math.pi * (1 + g * g - 2 * g * math.cos(angle)) ** 1.5)
+    return float((1 - g * g) / (4 * math.pi * (1 + g * g - 2 * g * math.cos(angle)) ** 1.5))
 
 
 def rain(
@@ -120,7 +121,7 @@ def _veil(light: Floats, depth: Depth, rate: float, camera: Camera, severity: fl
         4 * camera.f_number**2 / (camera.exposure * 1e-3 * camera.gain * math.pi)
     ) * light.mean(axis=(0, 1))
     size = max(1, round(25 * light.shape[1] / 1020)) | 1
-    through = cv2.GaussianBlur(through, (size, size), float(size))
+    through = np.asarray(cv2.GaussianBlur(through, (size, size), float(size)), np.float32)
     airlight = phase(math.pi / 2) * irradiance
     veiled = light * through[..., None] + np.clip(airlight * (1 - through)[..., None], 0, 1)
     return np.asarray(veiled, dtype=np.float32)

@@ -1,0 +1,192 @@
+"""Numbers of runs, grouped by what differs between them besides the seed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from driftseg.errors import InputError
+from driftseg.evaluation.confusion import mean, ratio
+from driftseg.evaluation.continual import Continual, continual
+from driftseg.evaluation.latency import Latency, latency
+from driftseg.runs.record import IGNORED_BY_HASH, Run
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A number over seeds."""
+
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Over seeds."""
+        return float(np.mean(self.values)) if self.values else float("nan")
+
+    @property
+    def deviation(self) -> float:
+        """Sample standard deviation; 0 for one seed."""
+        return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else 0.0
+
+    def __str__(self) -> str:
+        if not self.values or np.isnan(self.mean):
+            return "–"
+        text = f"{self.mean:.1f}"
+        return f"{text} ± {self.deviation:.1f}" if len(self.values) > 1 else text
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one method with one config; they differ in the seed only."""
+
+    label: str
+    runs: tuple[Run, ...]
+
+    def over_seeds(self, number: Callable[[Run], float]) -> Spread:
+        """One number of every run."""
+        return Spread(tuple(number(run) for run in self.runs))
+
+    def curve(self, numbers: Callable[[Run], Sequence[float]]) -> Floats:
+        """A series of every run, (seeds, length)."""
+        return np.array([numbers(run) for run in self.runs], dtype=np.float64)
+
+
+def group_runs(runs: Sequence[Run]) -> list[Group]:
+    """Groups runs, labelled by method and, where that is not enough, by what differs.
+
+    Raises:
+        InputError: no run, or runs of different schedules, which cannot share one page.
+    """
+    if not runs:
+        raise InputError("a report needs at least one run")
+    first = runs[0]
+    for run in runs[1:]:
+        if _world(run) != _world(first):
+            raise InputError(
+                f"{run.path} and {first.path} met different worlds (schedule or classes); make "
+                "one report for each"
+            )
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(json.dumps(_without_seed(run), sort_keys=True), []).append(run)
+    members = list(groups.values())
+    settings = [_flat(_without_seed(group[0])) for group in members]
+    labels = [_label(i, [group[0].method for group in members], settings)
+              for i in range(len(members))]  # fmt: skip
+    return [Group(label, tuple(group)) for label, group in zip(labels, members, strict=True)]
+
+
+def _world(run: Run) -> Any:
+    return run.classes, [(v["domain"], v["direction"], v["frames"]) for v in run.visits]
+
+
+def _without_seed(run: Run) -> dict[str, Any]:
+    hidden = IGNORED_BY_HASH | {"seed"}
+    return {key: value for key, value in run.config.items() if key not in hidden}
+
+
+def _label(index: int, methods: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> str:
+    same = [i for i, method in enumerate(methods) if method == methods[index]]
+    if len(same) == 1:
+        return methods[index]
+    mine = settings[index]
+    keys = sorted({k for i in same for k in settings[i]} | set(mine))
+    differing = [k for k in keys if len({str(settings[i].get(k)) for i in same}) > 1]
+    told = ", ".join(f"{k.removeprefix('method.')}={mine.get(k)}" for k in differing[:3])
+    return f"{methods[index]} ({told})"
+
+
+def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(values, Mapping):
+        return {prefix: values}
+    result: dict[str, Any] = {}
+    for key, value in values.items():
+        result |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    return result
+
+
+def stream_scores(run: Run) -> list[float]:
+    """MIoU in percent of each visit's predictions, made before learning; NaN without labels."""
+    scores = []
+    for visit in range(len(run.visits)):
+        rows = [f for f in run.frames if f["visit"] == visit and f["labelled"]]
+        part = sum((np.array(f["intersection"]) for f in rows), np.zeros(len(run.classes), int))
+        whole = sum((np.array(f["union"]) for f in rows), np.zeros(len(run.classes), int))
+        scores.append(100 * mean(ratio(part, whole)))
+    return scores
+
+
+def held_out(run: Run, after: int, domain: str, head: str = "main") -> Mapping[str, Any] | None:
+    """The row of one evaluation, or None."""
+    for row in run.evaluations:
+        if (row["after_visit"], row["domain"], row["head"]) == (after, domain, head):
+            return row
+    return None
+
+
+def visit_scores(run: Run, head: str = "main") -> list[float]:
+    """MIoU of each visit's domain on held-out frames, right after that visit."""
+    return [_score(run, i, visit["domain"], head) for i, visit in enumerate(run.visits)]
+
+
+def home_scores(run: Run) -> list[float]:
+    """The home domain's score before the first frame and after every visit."""
+    return [_score(run, i, run.home, "main") for i in range(-1, len(run.visits))]
+
+
+def _score(run: Run, after: int, domain: str, head: str) -> float:
+    row = held_out(run, after, domain, head)
+    value = None if row is None else row["mean_iou"]
+    return float("nan") if value is None else float(value)
+
+
+def has_held_out(run: Run) -> bool:
+    """Whether held-out frames were scored."""
+    return bool(run.evaluations)
+
+
+def has_labels(run: Run) -> bool:
+    """Whether any frame of the stream was labelled."""
+    return any(frame["labelled"] for frame in run.frames)
+
+
+def run_continual(run: Run) -> Continual:
+    """Forward, backward, total and forgetting of one run.
+
+    From held-out scores where there are any, from the stream's otherwise.
+    """
+    directions = [visit["direction"] for visit in run.visits]
+    if not has_held_out(run):
+        return continual(stream_scores(run), directions)
+    home = home_scores(run)
+    return continual(visit_scores(run), directions, home=(home[0], home[-1]))
+
+
+def run_latency(run: Run) -> Latency | None:
+    """Of all frames but the first, which pays for warming up."""
+    frames = run.frames[1:] or run.frames
+    return latency([f["predict_ms"] for f in frames], [f["adapt_ms"] for f in frames])
+
+
+def trained_share(run: Run) -> float:
+    """Percent of frames learnt from."""
+    return 100 * float(np.mean([f["trained"] for f in run.frames])) if run.frames else 0.0
+
+
+def worst_visit(run: Run) -> int:
+    """The last visit on the way out: the heaviest weather."""
+    forward = [i for i, visit in enumerate(run.visits) if visit["direction"] == "forward"]
+    return forward[-1]
+
+
+def class_scores(run: Run, after: int, domain: str) -> dict[str, float | None]:
+    """Per-class IoU in percent of one evaluation."""
+    row = held_out(run, after, domain)
+    return {} if row is None else dict(row["iou"])
