@@ -54,6 +54,8 @@ def extinction_per_kilometre(rate: float) -> float:
 
 def transmission(depth: Depth, rate: float) -> Floats:
     """Share of light that comes through ``depth`` metres of rain, (H, W)."""
+    if rate == 0:
+        return np.ones(depth.shape, dtype=np.float32)  # infinitely far through nothing
     through = np.exp(-extinction_per_kilometre(rate) / 1000.0 * depth)
     return np.asarray(through, dtype=np.float32)
 
