@@ -32,7 +32,7 @@ def list_images(folder: Path) -> list[Path]:
 
 def read_image(path: Path) -> Image:
     """An RGB image, uint8, (H, W, 3)."""
-    return np.asarray(_open(path, "RGB"), dtype=np.uint8)
+    return np.array(_open(path, "RGB"), dtype=np.uint8)
 
 
 def read_ids(path: Path) -> Label:

@@ -1,0 +1,79 @@
+"""A tiny source model, trained once for all tests that need a whole run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from driftseg.labels import CAMVID11
+from driftseg.models.checkpoints import save_checkpoint
+from driftseg.models.segmenter import build_segmenter
+
+SIZE = [96, 64]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Tests share the cores; golden numbers must not depend on how many there are."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MiT-B0 with random weights: enough to run, not to be right."""
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = build_segmenter("mit_b0", classes=11, head_width=16)
+    save_checkpoint(path, model, encoder="mit_b0", head_width=16, label_space="camvid11",
+                    classes=CAMVID11.classes)  # fmt: skip
+    return path
+
+
+@pytest.fixture
+def tiny_run(tiny_checkpoint: Path, tmp_path: Path) -> dict:
+    """A run config of a few seconds, as plain values."""
+    return {
+        "name": "tiny",
+        "source_name": "town",
+        "checkpoint": str(tiny_checkpoint),
+        "source": {"kind": "town", "seed": 1, "frames": 4, "every": 20, "size": SIZE},
+        "target": {"kind": "town", "seed": 2, "frames": 8, "every": 5, "size": SIZE},
+        "evaluation": {"kind": "town", "seed": 3, "frames": 2, "every": 9, "size": SIZE},
+        "schedule": [
+            {"name": "clear", "frames": 2},
+            {"name": "wet", "rain": 100, "frames": 2},
+            {"name": "clear", "frames": 2},
+        ],
+        "camera": "town",
+        "method": {"name": "dacs"},
+        "replay": {"capacity": 4, "minimum_share": 0.004},
+        "out": str(tmp_path / "runs"),
+        "threads": 1,
+    }
+
+
+@pytest.fixture
+def write_config(tmp_path: Path):
+    """Writes values to a YAML file."""
+
+    def write(values: dict, name: str = "config.yaml") -> Path:
+        path = tmp_path / name
+        path.write_text(yaml.safe_dump(values))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def camvid_root() -> Path:
+    """CamVid, for tests marked data."""
+    default = Path(__file__).parents[2] / "shared" / "data" / "camvid"
+    root = Path(os.environ.get("DRIFTSEG_CAMVID", default))
+    if not (root / "train").is_dir():
+        pytest.skip(f"CamVid is not at {root}; set DRIFTSEG_CAMVID to its folder")
+    return root

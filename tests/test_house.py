@@ -1,0 +1,108 @@
+"""The house rules that a machine can check."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "driftseg"
+BASIS = {"errors", "frame", "labels"}
+
+ROOMS: dict[str, set[str]] = {
+    "errors": set(),
+    "frame": set(),
+    "labels": set(),
+    "assets": set(),
+    "models": BASIS,
+    "data": BASIS,
+    "methods": BASIS | {"models", "control"},
+    "evaluation": BASIS,
+    "training": BASIS | {"models", "data", "evaluation"},
+    "runs": BASIS | {"models", "data", "methods", "evaluation", "training", "control"},
+    "report": BASIS | {"runs", "evaluation"},
+    "cli": BASIS | {"models", "data", "methods", "evaluation", "training", "runs", "report"},
+}
+"""docs/architecture.md, executable."""
+
+
+def modules() -> list[Path]:
+    return sorted(SOURCE.rglob("*.py"))
+
+
+def imports_of(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def room(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_rooms_import_only_what_they_may(path: Path) -> None:
+    here = room(path)
+    if here == "__init__":
+        return
+    for name in imports_of(path):
+        parts = name.split(".")
+        if parts[0] == "driftseg" and len(parts) > 1 and parts[1] in ROOMS:
+            assert parts[1] in ROOMS[here] | {here}, f"{path}: {here} may not import {name}"
+
+
+def test_reports_read_records_alone() -> None:
+    for path in (SOURCE / "report").glob("*.py"):
+        for name in imports_of(path):
+            assert "torch" not in name.split(".")
+            if name.startswith("driftseg.runs"):
+                assert name.startswith("driftseg.runs.record")
+
+
+def test_models_do_without_torchvision() -> None:
+    for path in modules():
+        assert not any(n.split(".")[0] in ("torchvision", "timm") for n in imports_of(path)), path
+
+
+@pytest.mark.parametrize("path", [*modules(), *sorted((ROOT / "tests").rglob("*.py"))], ids=str)
+def test_files_stay_readable(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
+
+
+def test_architecture_page_lists_every_room() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for name in ROOMS:
+        assert re.search(rf"`{name}(\.py|/)`", page), f"docs/architecture.md does not list {name}"
+
+
+def test_every_example_is_a_valid_config() -> None:
+    from driftseg.runs.config import RunConfig, TrainConfig
+    from driftseg.runs.reading import read_config
+
+    paths = sorted((ROOT / "examples").glob("*.yaml"))
+    assert paths
+    for path in paths:
+        kind = TrainConfig if "steps" in yaml.safe_load(path.read_text()) else RunConfig
+        read_config(path, kind, data=Path("camvid"))
+
+
+def test_the_demo_is_an_example() -> None:
+    asset = (SOURCE / "assets" / "town_storm.yaml").read_text()
+    assert (ROOT / "examples" / "town_storm.yaml").read_text() == asset
+
+
+def test_bundled_checkpoint_is_small_and_whole() -> None:
+    from driftseg.models.checkpoints import load_checkpoint
+
+    path = SOURCE / "assets" / "town_mit_b0.safetensors"
+    assert path.stat().st_size <= 8_000_000
+    _, info = load_checkpoint(path)
+    assert info.encoder == "mit_b0" and info.half and info.early_head
