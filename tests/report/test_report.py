@@ -1,0 +1,145 @@
+"""The page: complete, self-contained, honest about spread."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from driftseg.errors import InputError
+from driftseg.report.page import write_report
+from driftseg.report.summary import (
+    Spread,
+    group_runs,
+    home_scores,
+    run_continual,
+    run_latency,
+    stream_scores,
+    trained_share,
+    visit_scores,
+)
+from driftseg.runs.record import Run
+
+
+def make_run(
+    method: str = "dacs", seed: int = 0, *, held: bool = True, labels: bool = True, lr: float = 1.0
+) -> Run:
+    """A record by hand: two classes, three visits of two frames."""
+    visits = [
+        {"visit": i, "domain": d, "direction": way, "weather": "as it is", "frames": 2}
+        for i, (d, way) in enumerate(
+            [("clear", "forward"), ("wet", "forward"), ("clear", "backward")]
+        )
+    ]
+    frames = [
+        {
+            "index": i, "visit": i // 2, "domain": visits[i // 2]["domain"], "name": str(i),
+            "labelled": labels,
+            "intersection": [10 + i, 5] if labels else [0, 0],
+            "union": [20, 10] if labels else [0, 0],
+            "confidence": 0.5, "entropy": 1.0, "trained": i % 2 == 0,
+            "losses": {"source": 1.0} if method == "dacs" else {}, "learning_rate": None,
+            "signal": None, "event": None, "plan": None, "predict_ms": 10.0, "adapt_ms": 30.0,
+        }
+        for i in range(6)
+    ]  # fmt: skip
+    scores = {"clear": [60, 59, 55, 50 + seed], "wet": [30, 29, 40, 39]}
+    evaluations = [
+        {
+            "after_visit": after, "after_domain": "x", "domain": domain, "head": head,
+            "frames": 2, "mean_iou": values[after + 1] / (1 if head == "main" else 2),
+            "mean_accuracy": 1.0, "pixel_accuracy": 1.0,
+            "iou": {"road": float(values[after + 1]), "sky": None}, "reused": False,
+        }
+        for after in range(-1, 3) for domain, values in scores.items() for head in ("main", "early")
+    ]  # fmt: skip
+    return Run(
+        path=Path(f"/none/{method}_{seed}"),
+        config={"name": "tiny", "seed": seed, "method": {"name": method, "learning_rate": lr}},
+        environment={"notes": ["a note & more"], "torch": "2"},
+        classes=("sky", "road"), label_space="camvid11", home="clear", visits=visits,
+        frames=frames, evaluations=evaluations if held else [],
+    )  # fmt: skip
+
+
+def test_scores_by_hand() -> None:
+    run = make_run()
+    # first visit: (10 + 11) / 40 and 10 / 20
+    assert stream_scores(run)[0] == pytest.approx(100 * (21 / 40 + 0.5) / 2)
+    assert visit_scores(run) == [59, 40, 50]
+    assert visit_scores(run, "early") == [29.5, 20, 25]
+    assert home_scores(run) == [60, 59, 55, 50]
+    result = run_continual(run)
+    assert result.forward == pytest.approx(2 / (1 / 59 + 1 / 40))
+    assert (result.backward, result.forgetting) == (50, 10)
+    assert trained_share(run) == 50
+    assert run_latency(run).frames_per_second == pytest.approx(25)
+
+
+def test_seeds_become_mean_and_spread() -> None:
+    groups = group_runs([make_run(seed=0), make_run(seed=4), make_run("tent")])
+    assert [(g.label, len(g.runs)) for g in groups] == [("dacs", 2), ("tent", 1)]
+    spread = groups[0].over_seeds(lambda run: home_scores(run)[-1])
+    assert (spread.mean, spread.deviation) == (52, pytest.approx(np.std([50, 54], ddof=1)))
+    assert str(spread) == "52.0 ± 2.8"
+    assert str(Spread((1.0,))) == "1.0"
+    assert str(Spread(())) == "–"
+
+
+def test_equal_methods_are_told_apart_by_what_differs() -> None:
+    groups = group_runs([make_run(lr=1.0), make_run(lr=2.0), make_run("tent")])
+    assert [g.label for g in groups] == [
+        "dacs (learning_rate=1.0)", "dacs (learning_rate=2.0)", "tent",
+    ]  # fmt: skip
+
+
+def test_different_worlds_do_not_share_a_page() -> None:
+    other = make_run()
+    other.visits[1]["domain"] = "snow"
+    with pytest.raises(InputError, match="met different worlds"):
+        group_runs([make_run(), other])
+    with pytest.raises(InputError, match="at least one run"):
+        group_runs([])
+
+
+class Links(HTMLParser):
+    """Everything a browser would fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.sources += [value for key, value in attrs if key in ("src", "href")]
+        if tag not in ("img", "meta", "br", "link"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize(("held", "labels"), [(True, True), (False, True), (False, False)])
+def test_page_is_whole_and_self_contained(held: bool, labels: bool, tmp_path: Path) -> None:
+    runs = [make_run(m, s, held=held, labels=labels) for m in ("dacs", "tent") for s in (0, 1)]
+    path = write_report(runs, tmp_path / "deep" / "report.html", title="A <storm>")
+    text = path.read_text(encoding="utf-8")
+    parser = Links()
+    parser.feed(text)
+    assert parser.open == []
+    assert parser.sources and all(s.startswith("data:image/") for s in parser.sources)
+    assert "http" not in re.sub(r"data:image[^\"]*", "", text)
+    assert "A &lt;storm&gt;" in text and "a note &amp; more" in text
+    assert ("What was forgotten" in text) == held
+    assert ("How well the stream was seen" in text) == labels
+    assert "nan" not in re.sub(r"data:image[^\"]*", "", text).lower().replace("finance", "")
+    assert "2 seeds" in text
+
+
+def test_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written there"):
+        write_report([make_run()], tmp_path / "file" / "report.html")
