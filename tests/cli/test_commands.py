@@ -87,7 +87,7 @@ def test_train(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["run", "gone.yaml"], "error: gone.yaml: no such config file"),
-        (["report", "gone"], "error: gone: is not a run of driftseg (config.yaml is missing)"),
+        (["report", "gone"], "error: gone: is not a run of driftseg (schedule.json is missing)"),
         (["inspect", "gone.pth"], "error: "),
         (["run", "CONFIG", "--set", "metod=1"], "unknown key 'metod'; did you mean 'method'?"),
         (["run", "CONFIG", "--set", "schedule.1.rain=-1"], "schedule.1.rain"),

@@ -53,6 +53,7 @@ def test_learns(values: dict) -> None:
         if step.mean_iou is not None:
             scores.append(step.mean_iou)
 
+    values["model"]["encoder"] = "mit_b0"  # stored batch statistics lag in so few steps
     values |= {"steps": 40, "validate_every": 20, "early_head_steps": 0,
                "augmentation": {"photometric": False}}  # fmt: skip
     training(values).run(watch)
@@ -97,8 +98,7 @@ def test_early_head_trains_alone(values: dict) -> None:
     training(values).run(watch)
     final, info = load_checkpoint(Path(values["out"]) / "best.safetensors")
     for name, tensor in final.state_dict().items():
-        early = name.startswith("early_head.")
-        assert torch.equal(tensor, kept[name]) != (early and tensor.is_floating_point()), name
+        assert torch.equal(tensor, kept[name]) != name.startswith("early_head."), name
     assert info.extra["head"] == "both"
 
 
