@@ -40,7 +40,7 @@ def main() -> None:
     assert scene.depth is not None
     for rate in (25, 100, 200):
         times = []
-        for round_ in range(arguments.rounds):
+        for _ in range(arguments.rounds):
             started = time.process_time()
             for seed in range(10):
                 rain(scene.image, scene.depth, rate, np.random.default_rng(seed), camera=TOWN)

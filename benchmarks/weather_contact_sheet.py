@@ -1,6 +1,6 @@
 """Town at every level of the storm, as one picture for the docs.
 
-    python benchmarks/weather_contact_sheet.py docs/pictures/rain_town.png
+python benchmarks/weather_contact_sheet.py docs/pictures/rain_town.png
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def main() -> None:
     rows = []
     for seed, index in ((1, 130), (7, 40), (2, 500)):
         scene = Town(seed=seed, size=(320, 240)).render(index)
-        assert scene.depth is not None and scene.label is not None
+        assert scene.depth is not None
+        assert scene.label is not None
         row = []
         for rate in RATES:
             generator = np.random.default_rng(0)

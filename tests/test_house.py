@@ -105,4 +105,6 @@ def test_bundled_checkpoint_is_small_and_whole() -> None:
     path = SOURCE / "assets" / "town_mit_b0.safetensors"
     assert path.stat().st_size <= 8_000_000
     _, info = load_checkpoint(path)
-    assert info.encoder == "mit_b0" and info.half and info.early_head
+    assert info.encoder == "mit_b0"
+    assert info.half
+    assert info.early_head

@@ -13,8 +13,9 @@ import yaml
 
 def driftseg(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
+    start = "from driftseg.cli.main import entry; entry()"
     return subprocess.run(
-        [sys.executable, "-c", "from driftseg.cli.main import entry; entry()", *map(str, arguments)],
+        [sys.executable, "-c", start, *map(str, arguments)],
         capture_output=True, text=True, timeout=300, cwd=cwd, env=environment, check=False,
     )  # fmt: skip
 
@@ -38,21 +39,25 @@ def test_info() -> None:
 def test_inspect(tiny_checkpoint: Path) -> None:
     done = driftseg("inspect", tiny_checkpoint)
     assert done.returncode == 0, done.stderr
-    assert "mit_b0" in done.stdout and "bicyclist" in done.stdout
+    assert "mit_b0" in done.stdout
+    assert "bicyclist" in done.stdout
 
 
 def test_run_evaluate_and_report(tiny_run, write_config, tmp_path: Path) -> None:
     config = write_config(tiny_run)
     done = driftseg("run", config, "--set", "method.name=dacs", "--set", "seed=3")
     assert done.returncode == 0, done.stderr
-    assert "recorded in" in done.stdout and "mIoU" in done.stdout and "learnt" in done.stdout
+    assert "recorded in" in done.stdout
+    assert "mIoU" in done.stdout
+    assert "learnt" in done.stdout
     folder = next((tmp_path / "runs").iterdir())
     assert "_s3_" in folder.name
     assert driftseg("report", folder).returncode == 0
     assert (folder / "report.html").stat().st_size > 10_000
     scored = driftseg("evaluate", config)
     assert scored.returncode == 0, scored.stderr
-    assert "clear" in scored.stdout and "mean, early head" in scored.stdout
+    assert "clear" in scored.stdout
+    assert "mean, early head" in scored.stdout
 
 
 def test_demo(tmp_path: Path) -> None:

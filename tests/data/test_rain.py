@@ -105,7 +105,8 @@ def test_more_rain_changes_more_and_hides_what_is_far(scene) -> None:
         change.append(np.abs(wet.astype(float) - scene.image).mean())
         through = transmission(scene.depth, rate)
         contrast.append(through[far].mean())
-    assert change == sorted(change) and change[-1] > 2 * change[1] > 0
+    assert change == sorted(change)
+    assert change[-1] > 2 * change[1] > 0
     assert contrast == sorted(contrast, reverse=True)
 
 
@@ -127,7 +128,8 @@ def test_number_of_drops_follows_marshall_palmer() -> None:
 def test_drops_lie_in_view_and_are_a_sensor_pixel_wide() -> None:
     camera = TOWN
     diameter, place = draw_drops(100, np.random.default_rng(0), camera, 0.75)
-    assert diameter.min() >= 0.5 and diameter.max() <= 6.0
+    assert diameter.min() >= 0.5
+    assert diameter.max() <= 6.0
     width = camera.sensor_focal_pixels * diameter * 1e-3 / place[:, 2]
     assert width.min() >= 1 - 1e-9
     column = camera.focal_pixels(320) * place[:, 0] / place[:, 2]
@@ -181,7 +183,8 @@ def test_road_plane_agrees_with_town_on_the_road(scene) -> None:
     road = (scene.label == CAMVID11.classes.index("road")) & (scene.depth < 25)
     assert np.median(np.abs(guess[road] / scene.depth[road] - 1)) < 0.15
     sky = scene.label == CAMVID11.classes.index("sky")
-    assert np.isinf(guess[sky]).all() and np.isfinite(guess[~sky]).all()
+    assert np.isinf(guess[sky]).all()
+    assert np.isfinite(guess[~sky]).all()
     car = (scene.label == CAMVID11.classes.index("car")) & (scene.depth < 25)
     assert np.median(np.abs(guess[car] / scene.depth[car] - 1)) < 0.35
 

@@ -56,7 +56,8 @@ class TestCamvid:
         scenes = camvid(segnet)
         assert [scenes.name(i) for i in range(3)] == ["0001TP_000", "0006R0_001", "0016E5_002"]
         scene = scenes.scene(2)
-        assert (scene.label[0] == IGNORE).all() and (scene.label[1:] == 2).all()
+        assert (scene.label[0] == IGNORE).all()
+        assert (scene.label[1:] == 2).all()
         assert np.array_equal(camvid(segnet).scene(0).image, photo(seed=0))
 
     def test_authors_layout_joins_32_colours(self, authors: Path) -> None:
@@ -89,7 +90,7 @@ class TestCamvid:
 
     def test_missing_label(self, segnet: Path) -> None:
         (segnet / "trainannot" / "0006R0_001.png").unlink()
-        with pytest.raises(InputError, match="0006R0_001.png: no such label file"):
+        with pytest.raises(InputError, match=r"0006R0_001\.png: no such label file"):
             camvid(segnet)
 
     def test_label_of_another_size(self, segnet: Path) -> None:
@@ -135,7 +136,7 @@ class TestFolder:
 
     def test_colour_labels_are_refused(self, tmp_path: Path) -> None:
         save(tmp_path / "a.png", photo())
-        with pytest.raises(InputError, match="one id a pixel.*came mode RGB"):
+        with pytest.raises(InputError, match=r"one id a pixel.*came mode RGB"):
             read_ids(tmp_path / "a.png")
 
     def test_sixteen_bit_labels_are_refused(self, tmp_path: Path) -> None:

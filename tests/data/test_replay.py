@@ -40,9 +40,9 @@ def test_published_numbers() -> None:
 def test_rarer_is_likelier(counts: list[int], temperature: float) -> None:
     got = rare_class_probabilities(np.array([counts]), temperature=temperature)
     assert got.sum() == pytest.approx(1)
-    for (a, pa) in zip(counts, got, strict=True):
+    for a, pa in zip(counts, got, strict=True):
         assert (pa == 0) if a == 0 else pa >= 0
-        for (b, pb) in zip(counts, got, strict=True):
+        for b, pb in zip(counts, got, strict=True):
             if 0 < a < b:
                 assert pa >= pb
 
@@ -80,9 +80,12 @@ def test_the_buffer_really_restricts() -> None:
 
 def test_batches_are_labelled_images_of_one_size() -> None:
     batch = replay().sample()
-    assert batch.images.shape == (2, 3, 64, 96) and batch.images.dtype == torch.float32
-    assert batch.labels.shape == (2, 64, 96) and batch.labels.dtype == torch.int64
-    assert 0 <= batch.images.min() and batch.images.max() <= 1
+    assert batch.images.shape == (2, 3, 64, 96)
+    assert batch.images.dtype == torch.float32
+    assert batch.labels.shape == (2, 64, 96)
+    assert batch.labels.dtype == torch.int64
+    assert batch.images.min() >= 0
+    assert batch.images.max() <= 1
     assert set(batch.labels.unique().tolist()) <= {*range(11), 255}
 
 
@@ -92,7 +95,8 @@ def test_continues_exactly() -> None:
     two.load_state_dict(one.state_dict())
     for _ in range(4):
         a, b = one.sample(), two.sample()
-        assert torch.equal(a.images, b.images) and torch.equal(a.labels, b.labels)
+        assert torch.equal(a.images, b.images)
+        assert torch.equal(a.labels, b.labels)
 
 
 def test_no_scene_holds_enough() -> None:
@@ -128,7 +132,8 @@ def test_augmentation_keeps_image_and_label_together(seed: int, low: float, high
     image = np.dstack([label * 100] * 3)
     augment = Augmentation((64, 48), scale=(low, high), photometric=False)
     new_image, new_label = augment(image, label, np.random.default_rng(seed))
-    assert new_image.shape == (48, 64, 3) and new_label.shape == (48, 64)
+    assert new_image.shape == (48, 64, 3)
+    assert new_label.shape == (48, 64)
     known = new_label != 255
     agree = np.abs(new_image[..., 0].astype(int) - new_label.astype(int) * 100) < 50
     assert agree[known].mean() > 0.93
@@ -139,6 +144,7 @@ def test_distortion_is_bounded_and_reproducible() -> None:
     changed = 0
     for seed in range(30):
         a, b = (distort(image, np.random.default_rng(seed)) for _ in range(2))
-        assert np.array_equal(a, b) and a.dtype == np.uint8
+        assert np.array_equal(a, b)
+        assert a.dtype == np.uint8
         changed += not np.array_equal(a, image)
     assert changed > 20

@@ -46,7 +46,8 @@ def test_the_storm() -> None:
     assert [v.rain for v in visits] == [0, 25, 50, 75, 100, 200, 100, 75, 50, 25, 0]
     assert [v.direction for v in visits] == ["forward"] * 6 + ["backward"] * 5
     assert list(domains(visits)) == ["clear", "rain25", "rain50", "rain75", "rain100", "rain200"]
-    assert visits[1].weather == "rain 25 mm/h" and visits[0].weather == "as it is"
+    assert visits[1].weather == "rain 25 mm/h"
+    assert visits[0].weather == "as it is"
     assert rain_name(12.5) == "rain12.5"
 
 
@@ -57,7 +58,7 @@ def test_without_rain_everything_is_forward() -> None:
 def test_bad_schedules() -> None:
     with pytest.raises(InputError, match="the schedule is empty"):
         with_directions([])
-    with pytest.raises(InputError, match="wet has rain 10 and 20.*two names"):
+    with pytest.raises(InputError, match=r"wet has rain 10 and 20.*two names"):
         with_directions([Visit("wet", 10), Visit("wet", 20)])
 
 

@@ -23,9 +23,11 @@ def test_any_frame_of_any_town(seed: int, index: int, size: tuple[int, int]) -> 
     scene = Town(seed=seed, size=size).render(index)
     assert scene.image.shape == (size[1], size[0], 3)
     assert scene.image.dtype == np.uint8
-    assert scene.label is not None and scene.label.shape == (size[1], size[0])
+    assert scene.label is not None
+    assert scene.label.shape == (size[1], size[0])
     assert scene.label.max() < len(CAMVID11)
-    assert scene.depth is not None and scene.depth.dtype == np.float32
+    assert scene.depth is not None
+    assert scene.depth.dtype == np.float32
     assert (scene.depth > 0).all()
     sky = scene.label == CAMVID11.classes.index("sky")
     assert np.isinf(scene.depth[sky]).all()

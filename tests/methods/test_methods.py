@@ -183,7 +183,8 @@ class TestDacs:
                            confidence_threshold=0.0)  # fmt: skip
         method.predict(frames[0])
         _, weights = method._pseudo_labels(method._walk)
-        assert (weights[:, :3] == 0).all() and (weights[:, -10:] == 0).all()
+        assert (weights[:, :3] == 0).all()
+        assert (weights[:, -10:] == 0).all()
         assert (weights[:, 3:-10] == 1).all()
 
     def test_pseudo_label_weight_is_the_confident_share(

@@ -92,7 +92,8 @@ def test_jitter_is_reproducible_bounded_and_off_when_off() -> None:
             for _ in range(2)
         )
         assert torch.equal(one, two)
-        assert one.min() >= 0 and one.max() <= 1
+        assert one.min() >= 0
+        assert one.max() <= 1
         still = jitter_and_blur(
             images, strength=0.0, blur=False, generator=np.random.default_rng(seed)
         )

@@ -9,7 +9,9 @@ from driftseg.models.norm import BatchNorm
 from driftseg.models.segmenter import Segmenter, build_segmenter
 
 
-def network(encoder: str = "mit_b0", *, classes: int = 5, seed: int = 0, width: int = 16) -> Segmenter:
+def network(
+    encoder: str = "mit_b0", *, classes: int = 5, seed: int = 0, width: int = 16
+) -> Segmenter:
     """Random weights, also in the norms, so that nothing is zero or one by accident."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -29,5 +31,3 @@ def network(encoder: str = "mit_b0", *, classes: int = 5, seed: int = 0, width: 
 
 def picture(seed: int = 0, *, batch: int = 1, size: tuple[int, int] = (64, 96)) -> Tensor:
     return torch.rand((batch, 3, *size), generator=torch.Generator().manual_seed(seed))
-
-
