@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,7 @@ def test_run_evaluate_and_report(tiny_run, write_config, tmp_path: Path) -> None
     assert "mean, early head" in scored.stdout
 
 
+@pytest.mark.slow
 def test_demo(tmp_path: Path) -> None:
     """One frame a domain; the bundled model, three methods, one page."""
     done = driftseg("demo", "--frames", "1", "--out", tmp_path / "runs")
@@ -69,6 +71,18 @@ def test_demo(tmp_path: Path) -> None:
     for word in ("source_only", "tent", "dacs", "rain200", "way home", "bicyclist"):
         assert word in page
     assert len(list((tmp_path / "runs").iterdir())) == 4
+
+
+@pytest.mark.slow
+def test_readme_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ten lines of the README, on a shorter storm."""
+    root = Path(__file__).parents[2]
+    code = re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(), re.DOTALL)[0]
+    assert len(code.strip().splitlines()) <= 12
+    short = f'"schedule.frames=1", "out={tmp_path}", "method.name=dacs"'
+    monkeypatch.chdir(root)
+    exec(code.replace('"method.name=dacs"', short), {})
+    assert len(list(tmp_path.glob("*/report.html"))) == 1
 
 
 def test_train(tmp_path: Path) -> None:

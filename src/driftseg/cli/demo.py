@@ -10,13 +10,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from driftseg.cli.watch import LiveWatch
-from driftseg.report.page import write_report
-from driftseg.runs.config import RunConfig
-from driftseg.runs.reading import read_config
-from driftseg.runs.record import read_run
-from driftseg.runs.run import run as play_run
-
 METHODS = ("source_only", "tent", "dacs")
 
 
@@ -24,10 +17,19 @@ def demo(
     out: Annotated[Path, typer.Option(help="folder for runs and report")] = Path("runs"),
     frames: Annotated[int, typer.Option(min=1, help="frames in each domain")] = 20,
 ) -> None:
-    """Show what driftseg does: a storm comes and goes over procedural streets.
+    """Show what driftseg does: a storm over streets.
 
-    Nothing is downloaded. Takes a few minutes on two cores.
+    The streets are procedural and the model comes with the package: nothing is downloaded. Takes
+    a few minutes on two cores.
     """
+    # Heavy imports wait until they are needed, so that --help is quick.
+    from driftseg.cli.watch import LiveWatch
+    from driftseg.report.page import write_report
+    from driftseg.runs.config import RunConfig
+    from driftseg.runs.reading import read_config
+    from driftseg.runs.record import read_run
+    from driftseg.runs.run import run as play_run
+
     console = Console()
     console.print(
         "A model trained on clear days drives through Town while a storm comes and goes\n"

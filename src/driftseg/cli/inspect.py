@@ -6,12 +6,10 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Literal
 
-import torch
 import typer
 from rich.console import Console
 
 import driftseg
-from driftseg.models.checkpoints import inspect as inspect_checkpoint
 
 LIBRARIES = ("torch", "numpy", "opencv-python-headless", "pydantic", "safetensors", "matplotlib")
 
@@ -23,13 +21,20 @@ def inspect(
         typer.Option(help="which network of a training checkpoint"),
     ] = None,
 ) -> None:
-    """Say what a checkpoint holds: layout, encoder, classes, parameters."""
+    """Say what a checkpoint file holds.
+
+    Layout, encoder, classes, parameters; no network is built and no code of the file runs.
+    """
+    from driftseg.models.checkpoints import inspect as inspect_checkpoint
+
     for line in inspect_checkpoint(checkpoint, role=role).lines():
         Console().print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def info() -> None:
-    """Print versions, devices and threads, for a bug report."""
+    """Print versions, devices and threads."""
+    import torch
+
     facts = {
         "driftseg": driftseg.__version__,
         "python": platform.python_version(),
@@ -50,6 +55,8 @@ def _version(name: str) -> str:
 
 
 def _cuda() -> str:
+    import torch
+
     if not torch.cuda.is_available():
         return "none"
     return ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))

@@ -8,9 +8,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from driftseg.report.page import write_report
-from driftseg.runs.record import read_run
-
 
 def report(
     runs: Annotated[list[Path], typer.Argument(help="folders of finished runs")],
@@ -19,10 +16,13 @@ def report(
     ] = None,
     title: Annotated[str | None, typer.Option(help="heading of the page")] = None,
 ) -> None:
-    """Make one self-contained report.html of one or several runs.
+    """Make one page of one or several runs.
 
     Runs of one method with different seeds are shown as mean and spread.
     """
+    from driftseg.report.page import write_report
+    from driftseg.runs.record import read_run
+
     read = [read_run(path) for path in runs]
     path = out or runs[-1] / "report.html"
     write_report(read, path, title=title)

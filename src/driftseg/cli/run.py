@@ -9,13 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from driftseg.cli.watch import LiveWatch
 from driftseg.errors import InputError
-from driftseg.runs.builder import build
-from driftseg.runs.config import RunConfig
-from driftseg.runs.loop import score_domains
-from driftseg.runs.reading import read_config
-from driftseg.runs.run import run as play_run
 
 ConfigFile = Annotated[Path, typer.Argument(help="YAML file; see examples/")]
 Changes = Annotated[
@@ -26,7 +20,15 @@ DataFolder = Annotated[Path | None, typer.Option(help="folder of CamVid, for con
 
 
 def run(config: ConfigFile, change: Changes = None, data: DataFolder = None) -> None:
-    """Play one method through a drifting world and record every frame."""
+    """Play one method through a drifting world.
+
+    Every frame is recorded; look at the record with driftseg report.
+    """
+    from driftseg.cli.watch import LiveWatch
+    from driftseg.runs.config import RunConfig
+    from driftseg.runs.reading import read_config
+    from driftseg.runs.run import run as play_run
+
     settings = read_config(config, RunConfig, changes=change or (), data=data)
     console = Console()
     with LiveWatch(console, settings.method.name) as watch:
@@ -36,7 +38,15 @@ def run(config: ConfigFile, change: Changes = None, data: DataFolder = None) -> 
 
 
 def evaluate(config: ConfigFile, change: Changes = None, data: DataFolder = None) -> None:
-    """Score a config's checkpoint on its held-out frames in every domain, without adapting."""
+    """Score a checkpoint on held-out frames.
+
+    The config's checkpoint, in every domain of its schedule, without adapting.
+    """
+    from driftseg.runs.builder import build
+    from driftseg.runs.config import RunConfig
+    from driftseg.runs.loop import score_domains
+    from driftseg.runs.reading import read_config
+
     changes = [*(change or ()), "method={name: source_only}", "source=null"]
     settings = read_config(config, RunConfig, changes=changes, data=data)
     if settings.evaluation is None and not settings.evaluations:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from driftseg.runs.config import TrainConfig
-from driftseg.runs.reading import read_config
-from driftseg.runs.train import build_training
-from driftseg.training.source import Progress as Step
+if TYPE_CHECKING:
+    from driftseg.training.source import Progress as Step
 
 
 def train(
@@ -25,10 +23,16 @@ def train(
         Path | None, typer.Option(help="folder of CamVid, for configs that use it")
     ] = None,
 ) -> None:
-    """Train a source model on labelled images, and keep its best and last checkpoint.
+    """Train a source model on labelled images.
+
+    Keeps the best and the last checkpoint.
 
     An interrupted training goes on where it stood when the same command is given again.
     """
+    from driftseg.runs.config import TrainConfig
+    from driftseg.runs.reading import read_config
+    from driftseg.runs.train import build_training
+
     settings = read_config(config, TrainConfig, changes=change or (), data=data)
     console = Console()
     console.print("reading the source scenes ...")
