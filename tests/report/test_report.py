@@ -92,7 +92,7 @@ def test_seeds_become_mean_and_spread() -> None:
 def test_equal_methods_are_told_apart_by_what_differs() -> None:
     groups = group_runs([make_run(lr=1.0), make_run(lr=2.0), make_run("tent")])
     assert [g.label for g in groups] == [
-        "dacs (learning_rate=1.0)", "dacs (learning_rate=2.0)", "tent",
+        "dacs (learning_rate 1.0)", "dacs (learning_rate 2.0)", "tent",
     ]  # fmt: skip
 
 

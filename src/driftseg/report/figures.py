@@ -94,6 +94,8 @@ def _losses(losses: dict[str, float]) -> list[float]:
 
 
 def _visits(groups: Sequence[Group], curves: Sequence[Floats]) -> str:
+    if curves[0].shape[1] == 1:
+        return _bars(groups, curves)
     figure, axes = _new(3.4)
     visits = groups[0].runs[0].visits
     for index, (group, curve) in enumerate(zip(groups, curves, strict=True)):
@@ -107,6 +109,23 @@ def _visits(groups: Sequence[Group], curves: Sequence[Floats]) -> str:
     axes.set_xlim(-0.5, len(visits) - 0.5)
     axes.set_ylabel("mIoU, %")
     _finish(axes)
+    return _svg(figure)
+
+
+def _bars(groups: Sequence[Group], curves: Sequence[Floats]) -> str:
+    """A single visit: one bar a method, with its spread over seeds."""
+    figure, axes = _new(0.7 + 0.42 * len(groups))
+    for index, curve in enumerate(curves):
+        values = curve[:, 0]
+        spread = values.std(ddof=1) if len(values) > 1 else None
+        axes.barh(index, values.mean(), xerr=spread, height=0.62, color=colour_of(index))
+        axes.annotate(f" {values.mean():.1f}", (values.max(), index), va="center", fontsize=9)
+    axes.set_yticks(range(len(groups)), [group.label for group in groups])
+    axes.invert_yaxis()
+    axes.margins(x=0.08)
+    axes.set_xlabel(f"mIoU in {groups[0].runs[0].visits[0]['domain']}, %")
+    _finish(axes, legend=False)
+    axes.grid(axis="y", visible=False)
     return _svg(figure)
 
 

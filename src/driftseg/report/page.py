@@ -78,6 +78,9 @@ def _facts(groups: Sequence[Group], title: str | None) -> dict[str, Any]:
         "frames": figures.frames_figure(groups),
         "home": first.home,
         "visits": first.visits,
+        "measure": "harmonic mean of mIoU over all visits, %"
+        if len(first.visits) > 1
+        else f"mIoU in {first.visits[0]['domain']}, %",
         "summary": [_summary(group, held=held, labelled=labelled) for group in groups],
         "visit_rows": _visit_rows(groups, held=held, labelled=labelled),
         "speed": [_speed(group) for group in groups],
@@ -118,7 +121,8 @@ def _summary(group: Group, *, held: bool, labelled: bool) -> dict[str, Any]:
         }
     if held:
         row["forgetting"] = group.over_seeds(lambda run: run_continual(run).forgetting or 0.0)
-        row["worst"] = group.over_seeds(lambda run: visit_scores(run)[worst_visit(run)])
+        if len(group.runs[0].visits) > 1:
+            row["worst"] = group.over_seeds(lambda run: visit_scores(run)[worst_visit(run)])
     row["trained"] = group.over_seeds(trained_share)
     return row
 

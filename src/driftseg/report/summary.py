@@ -99,7 +99,7 @@ def _label(index: int, methods: Sequence[str], settings: Sequence[Mapping[str, A
     mine = settings[index]
     keys = sorted({k for i in same for k in settings[i]} | set(mine))
     differing = [k for k in keys if len({str(settings[i].get(k)) for i in same}) > 1]
-    told = ", ".join(f"{k.removeprefix('method.')}={mine.get(k)}" for k in differing[:3])
+    told = ", ".join(f"{k.removeprefix('method.')} {mine.get(k)}" for k in differing[:3])
     return f"{methods[index]} ({told})"
 
 
