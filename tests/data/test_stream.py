@@ -9,7 +9,7 @@ from driftseg.data.datasets.town import TownScenes
 from driftseg.data.schedule import Visit, domains, rain_name, storm, with_directions
 from driftseg.data.stream import Stream, Weather, depth_note
 from driftseg.data.weather.camera import TOWN
-from driftseg.errors import InputError
+from driftseg.errors import InputError, UnreadableError
 from driftseg.frame import Scene
 from driftseg.labels import CAMVID11
 
@@ -33,7 +33,7 @@ class Broken:
 
     def scene(self, index: int) -> Scene:
         if index in self.broken:
-            raise InputError(f"{self.name(index)}.png: cannot be decoded as an image")
+            raise UnreadableError(f"{self.name(index)}.png: cannot be decoded as an image")
         return self.scenes.scene(index)
 
 

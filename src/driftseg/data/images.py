@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, UnreadableError
 from driftseg.frame import Image, Label
 from driftseg.labels import IGNORE
 
@@ -61,7 +61,7 @@ def _open(path: Path, mode: str | None) -> PillowImage.Image:
         raise InputError(f"{path}: no such file") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: cannot be decoded as an image ({reason})") from None
+        raise UnreadableError(f"{path}: cannot be decoded as an image ({reason})") from None
 
 
 def resize_image(image: Image, size: Size, *, name: str) -> Image:

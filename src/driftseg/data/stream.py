@@ -15,7 +15,7 @@ from driftseg.data.schedule import Visit
 from driftseg.data.weather.camera import Camera
 from driftseg.data.weather.depth import road_plane_depth
 from driftseg.data.weather.rain import rain
-from driftseg.errors import InputError
+from driftseg.errors import InputError, UnreadableError
 from driftseg.frame import Frame, Image, Scene
 from driftseg.labels import LabelSpace
 
@@ -101,7 +101,8 @@ class Stream:
         """Goes on from where the stream stands.
 
         Raises:
-            InputError: too many frames were unreadable.
+            InputError: too many frames were unreadable, or a label does not fit its image or
+                label space, which no skipping mends.
         """
         while self._position < len(self.plan):
             index = self._position
@@ -109,7 +110,7 @@ class Stream:
             visit, number = self.plan[index]
             try:
                 scene = self._dataset.scene(number)
-            except InputError as error:
+            except UnreadableError as error:
                 self._skip(visit, self._dataset.name(number), str(error))
                 continue
             image = self._weather.on(scene, self.visits[visit])
