@@ -1,0 +1,250 @@
+"""From a checked run config to the parts of a run; config stops here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from driftseg.data.datasets.files import Dataset
+from driftseg.data.replay import Replay
+from driftseg.data.schedule import Visit, domains, storm, with_directions
+from driftseg.data.stream import Stream, Weather, depth_note
+from driftseg.data.transforms import Augmentation
+from driftseg.data.weather.camera import CAMERAS
+from driftseg.errors import InputError, UnreadableError
+from driftseg.labels import LabelSpace
+from driftseg.methods import Dacs, Method, SourceOnly, Tent
+from driftseg.models.checkpoints import CheckpointInfo, load_checkpoint
+from driftseg.models.roles import Roles
+from driftseg.models.segmenter import Segmenter
+from driftseg.models.trainable import trainable_names
+from driftseg.runs import config as settings
+from driftseg.runs.config import Preset, RunConfig
+from driftseg.runs.datasets import build_dataset, frame_size
+from driftseg.runs.train import use_device, use_threads
+
+BUNDLED = "town_mit_b0.safetensors"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything a run is made of."""
+
+    method: Method
+    stream: Stream
+    held_out: Mapping[str, tuple[Dataset, Visit]]
+    """Per domain, its held-out frames and how they are to look."""
+    home: str
+    """The domain that forgetting is measured on."""
+    weather: Weather
+    label_space: LabelSpace
+    checkpoint: CheckpointInfo
+    notes: tuple[str, ...]
+
+    @property
+    def visits(self) -> list[Visit]:
+        """The schedule."""
+        return self.stream.visits
+
+
+def build(config: RunConfig) -> Parts:
+    """Reads data and checkpoint and makes the method.
+
+    Raises:
+        InputError: anything in the config that cannot be met; nothing has been written.
+    """
+    use_threads(config.threads)
+    device = use_device(config.device)
+    target = build_dataset(config.target)
+    model, info = load_model(config)
+    space = target.label_space
+    _check_classes(info, space)
+    weather = Weather(CAMERAS[config.camera], space, config.weather_seed, config.severity)
+    visits = build_schedule(config)
+    stream = Stream(target, visits, weather=weather, corrupt_share=config.corrupt_share)
+    source = None if config.source is None else build_dataset(config.source)
+    method = build_method(config, model.to(device), source, frame_size(config.target, target))
+    held_out = build_held_out(config, visits, space)
+    home = visits[0].domain if config.home is None else config.home
+    if held_out and home not in held_out:
+        raise InputError(f"home: no held-out frames are called {home!r}; known: {[*held_out]}")
+    notes = _notes(visits, target, held_out, source, stream)
+    return Parts(method, stream, held_out, home, weather, space, info, tuple(notes))
+
+
+def build_held_out(
+    config: RunConfig, visits: list[Visit], space: LabelSpace
+) -> dict[str, tuple[Dataset, Visit]]:
+    """Every domain's held-out frames: its own, or the common ones in its weather."""
+    common = None if config.evaluation is None else build_dataset(config.evaluation)
+    own = {name: build_dataset(data) for name, data in config.evaluations.items()}
+    for name, dataset in own.items():
+        if dataset.label_space != space:
+            raise InputError(
+                f"evaluations.{name} is labelled in {dataset.label_space.name}, the target in "
+                f"{space.name}; both must share one label space"
+            )
+    every = domains(visits) | {name: Visit(name) for name in own if name not in domains(visits)}
+    found = {name: (own.get(name, common), visit) for name, visit in every.items()}
+    return {name: (data, visit) for name, (data, visit) in found.items() if data is not None}
+
+
+def build_schedule(config: RunConfig) -> list[Visit]:
+    """The visits that the schedule section describes."""
+    if isinstance(config.schedule, Preset):
+        return storm(frames=config.schedule.frames, passes=config.schedule.passes)
+    return with_directions(
+        [
+            Visit(d.name, d.rain, tuple(d.include), d.frames, d.passes)
+            for d in config.schedule
+        ]
+    )
+
+
+def load_model(config: RunConfig) -> tuple[Segmenter, CheckpointInfo]:
+    """The source model, checked against the encoder that the config expects."""
+    wanted = None if config.model is None else config.model.encoder
+    if config.checkpoint is None:
+        with as_file(files("driftseg") / "assets" / BUNDLED) as path:
+            model, info = load_checkpoint(path)
+    else:
+        path = Path(config.checkpoint.replace("{encoder}", wanted or "{encoder}"))
+        if not path.is_file():
+            raise InputError(
+                f"checkpoint {path}: no such file; make it with driftseg train, or set checkpoint"
+            )
+        model, info = load_checkpoint(path)
+    if wanted is not None and info.encoder != wanted:
+        raise InputError(
+            f"checkpoint {info.path} holds the encoder {info.encoder}, the run asks for {wanted}; "
+            f"set model.encoder={info.encoder}, or name another checkpoint"
+        )
+    return model, info
+
+
+def build_method(
+    config: RunConfig, model: Segmenter, source: Dataset | None, size: tuple[int, int]
+) -> Method:
+    """The method that the config names, with its roles, generators and replay."""
+    method = config.method
+    if isinstance(method, settings.SourceOnly):
+        return SourceOnly(Roles(model, []))
+    if isinstance(method, settings.Tent):
+        roles = Roles(
+            model, trainable_names(model, ["norms"]), norm_statistics=method.norm_statistics
+        )
+        return Tent(roles, learning_rate=method.learning_rate)
+    if source is None:
+        raise InputError(f"method {method.name} learns from labelled source scenes: set source")
+    return _build_dacs(config, method, model, source, size)
+
+
+def _build_dacs(
+    config: RunConfig,
+    method: settings.Dacs,
+    model: Segmenter,
+    source: Dataset,
+    size: tuple[int, int],
+) -> Dacs:
+    classes = source.label_space.classes
+    if len(classes) != model.head.classes:
+        raise InputError(
+            f"the source is labelled in {source.label_space.name} ({len(classes)} classes), the "
+            f"model knows {model.head.classes}; both must share one label space"
+        )
+    unknown = sorted(set(method.feature_distance_classes) - set(classes))
+    if unknown:
+        raise InputError(
+            f"method.feature_distance_classes: {unknown} are no classes of {list(classes)}"
+        )
+    looked_at = method.feature_distance_classes or classes
+    roles = Roles(
+        model,
+        trainable_names(model, method.train),
+        norm_statistics=method.norm_statistics,
+        teacher=True,
+        static=method.feature_distance > 0,
+    )
+    replay = Replay(
+        source,
+        augmentation=Augmentation(
+            size,
+            scale=config.replay.augmentation.scale,
+            flip=config.replay.augmentation.flip,
+            photometric=config.replay.augmentation.photometric,
+        ),
+        capacity=config.replay.capacity,
+        batch_size=config.replay.batch_size,
+        rare_classes=config.replay.rare_classes,
+        temperature=config.replay.temperature,
+        minimum_share=config.replay.minimum_share,
+        generator=np.random.default_rng([config.seed, 1]),
+    )
+    return Dacs(
+        roles,
+        replay,
+        learning_rate=method.learning_rate,
+        head_factor=method.head_factor,
+        weight_decay=method.weight_decay,
+        teacher_momentum=method.teacher_momentum,
+        confidence_threshold=method.confidence_threshold,
+        mix_ratio=method.mix_ratio,
+        ignored_rows=method.ignored_rows,
+        jitter=method.jitter,
+        blur=method.blur,
+        feature_distance_weight=method.feature_distance,
+        feature_distance_classes=[classes.index(name) for name in looked_at],
+        generator=np.random.default_rng([config.seed, 2]),
+        dropout_generator=torch.Generator().manual_seed(config.seed),
+    )
+
+
+def _check_classes(info: CheckpointInfo, space: LabelSpace) -> None:
+    if info.classes != space.classes:
+        raise InputError(
+            f"checkpoint {info.path} knows {len(info.classes)} classes of {info.label_space}, the "
+            f"target is labelled in {space.name} with {len(space)}; both must share one label space"
+        )
+
+
+def _notes(
+    visits: list[Visit],
+    target: Dataset,
+    held_out: Mapping[str, tuple[Dataset, Visit]],
+    source: Dataset | None,
+    stream: Stream,
+) -> list[str]:
+    """What a reader of the numbers must know."""
+    adapted = {target.name(number) for _, number in stream.plan}
+    notes = [
+        f"{len(stream)} frames of the stream ({len(adapted)} different), each scored before it is "
+        "learnt from"
+    ]
+    if any(visit.rain > 0 for visit in domains(visits).values()):
+        for _, number in stream.plan:
+            try:
+                notes.append(f"rain is rendered on {depth_note(target.scene(number))}")
+                break
+            except UnreadableError:
+                continue
+    if not held_out:
+        notes.append("no held-out frames: only the stream itself is scored")
+    for dataset in {id(data): data for data, _ in held_out.values()}.values():
+        names = {dataset.name(i) for i in range(len(dataset))}
+        scored = [domain for domain, (data, _) in held_out.items() if data is dataset]
+        shared = len(names & adapted)
+        notes.append(
+            f"{len(names)} held-out frames for {', '.join(scored)}: "
+            + (f"{shared} of them are also in the stream and have been adapted on" if shared
+               else "none of them is in the stream")
+        )  # fmt: skip
+    if source is not None:
+        known = {source.name(i) for i in range(len(source))}
+        if shared := len(known & adapted):
+            notes.append(f"{shared} frames of the stream are source scenes too")
+    return notes

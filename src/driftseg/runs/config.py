@@ -1,0 +1,280 @@
+"""What a user may set, checked as a whole before anything heavy starts.
+
+Every field says its unit and where its default comes from. Nothing outside `runs` sees these
+classes: the builder turns them into plain arguments.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Pixels = Annotated[int, Field(ge=32)]
+Part = Literal[
+    "encoder", "encoder.stage1", "encoder.stage2", "encoder.stage3", "encoder.stage4",
+    "head", "early_head", "norms",
+]  # fmt: skip
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class TownData(Section):
+    """Procedural streets; needs no files."""
+
+    kind: Literal["town"]
+    seed: int = 0
+    """Another seed is another town."""
+    frames: PositiveInt = 200
+    start: Annotated[int, Field(ge=0)] = 0
+    """First step of the camera, in frames of the drive."""
+    every: PositiveInt = 1
+    """Steps of the camera (0.8 m each) between two frames."""
+    size: tuple[Pixels, Pixels] = (256, 192)
+    """(width, height)."""
+
+
+class CamvidData(Section):
+    """CamVid, in SegNet's layout (train/, trainannot/) or the authors'."""
+
+    kind: Literal["camvid"]
+    root: Path | None = None
+    """The folder; ``--data FOLDER`` sets it for all sections at once."""
+    split: str = "train"
+    """train, val or test; all in the authors' layout."""
+    include: list[str] = []
+    """Shell patterns; a frame's name must match one, if any are given."""
+    exclude: list[str] = []
+    start: Annotated[int, Field(ge=0)] = 0
+    """First frame kept, counted after the patterns."""
+    stop: int | None = None
+    """Frame after the last one kept."""
+    size: tuple[Pixels, Pixels] | None = (320, 240)
+    """(width, height) to shrink to; null keeps the files' own."""
+
+
+class FolderData(Section):
+    """A folder of images, with or without a folder of label PNGs of the same names."""
+
+    kind: Literal["folder"]
+    root: Path
+    labels: Path | None = None
+    label_space: str = "camvid11"
+    include: list[str] = []
+    exclude: list[str] = []
+    start: Annotated[int, Field(ge=0)] = 0
+    stop: int | None = None
+    size: tuple[Pixels, Pixels] | None = None
+    """(width, height) to shrink to; null keeps the files' own."""
+
+
+Data = Annotated[TownData | CamvidData | FolderData, Field(discriminator="kind")]
+
+
+class ModelSettings(Section):
+    """The network before source training."""
+
+    encoder: str = "mit_b0"
+    head_width: PositiveInt | None = None
+    """Embedding width of the heads; null takes the encoder's published one."""
+    early_head: bool = True
+    """Whether to build and train the head after stage 1."""
+    weights: str | None = None
+    """A checkpoint file, a Hugging Face folder or hub id, or ``imagenet``; null starts random."""
+    may_stay_random: list[Part] = []
+    """Parts that the weights need not hold."""
+
+
+class AugmentationSettings(Section):
+    """Random changes of source images."""
+
+    scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (1.0, 1.0)
+    """Range of enlargement before cropping back to size."""
+    flip: Share = 0.5
+    photometric: bool = True
+
+
+class SamplingSettings(Section):
+    """Which source scenes are drawn."""
+
+    rare_classes: bool = True
+    """Rare-class sampling (DAFormer section 3.2), otherwise uniform."""
+    temperature: Annotated[float, Field(gt=0)] = 0.01
+    """Smaller prefers rare classes more; DAFormer's."""
+    minimum_share: Share = 0.0014
+    """Of a scene's pixels that make it a candidate for a class; 3000 of Cityscapes' pixels."""
+    batch_size: PositiveInt = 1
+
+
+class TrainConfig(Section):
+    """``driftseg train``: a source model from labelled scenes."""
+
+    out: Path
+    """Folder for checkpoints and log."""
+    model: ModelSettings = ModelSettings()
+    data: Data
+    """Labelled source scenes to learn from."""
+    validation: Data
+    """Labelled scenes to choose the best checkpoint by."""
+    augmentation: AugmentationSettings = AugmentationSettings()
+    sampling: SamplingSettings = SamplingSettings(batch_size=8)
+    train: list[Part] = ["encoder", "head"]
+    """The whole trainable set; leave out ``encoder`` to freeze it."""
+    steps: PositiveInt = 2000
+    early_head_steps: Annotated[int, Field(ge=0)] = 200
+    """Steps of the early head at the end, everything else frozen; 0 leaves it untrained."""
+    learning_rate: Annotated[float, Field(gt=0)] = 6e-5
+    """Of the encoder; SegFormer's."""
+    head_factor: Annotated[float, Field(gt=0)] = 10.0
+    """Learning rate of the heads over the encoder's; SegFormer's."""
+    weight_decay: NonNegativeFloat = 0.01
+    warm_up: Annotated[int, Field(ge=0)] = 100
+    """Steps of linear warm-up."""
+    class_weight: Share = 0.0
+    """Power of median-frequency class weights; 0 is off."""
+    validate_every: PositiveInt = 500
+    choose: Literal["best", "last"] = "best"
+    """Whether best.safetensors is chosen by validation, or simply the last, so that no score is
+    flattered by having been chosen by."""
+    half: bool = False
+    """Store matrices in 16 bits."""
+    seed: int = 0
+    threads: PositiveInt | None = None
+    """CPU threads; null leaves torch's choice."""
+    device: str = "cpu"
+
+
+class Domain(Section):
+    """One stay of the schedule."""
+
+    name: str
+    rain: Annotated[float, Field(ge=0)] = 0.0
+    """Rate in mm/h that is rendered on the target's frames."""
+    include: list[str] = []
+    """Shell patterns of frame names; empty takes all of the target's."""
+    frames: PositiveInt | None = None
+    """Frames of this stay; null takes all that match."""
+    passes: PositiveInt = 1
+    """Times the frames are gone through."""
+
+
+class Preset(Section):
+    """A schedule by name."""
+
+    preset: Literal["storm"]
+    """storm: clear 25 50 75 100 200 100 75 50 25 clear mm/h."""
+    frames: PositiveInt | None = None
+    """Frames of each visit, going on through the target; null takes all of them each time."""
+    passes: PositiveInt = 1
+
+
+class ReplaySettings(SamplingSettings):
+    """The source buffer that adaptation draws from."""
+
+    capacity: PositiveInt = 1000
+    """Scenes held in memory; HAMLET's."""
+    augmentation: AugmentationSettings = AugmentationSettings()
+
+
+class SourceOnly(Section):
+    """The source model, never changed."""
+
+    name: Literal["source_only"]
+
+
+class Tent(Section):
+    """TENT: least entropy over the norms' weights and biases."""
+
+    name: Literal["tent"]
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    norm_statistics: Literal["source", "running", "batch"] = "source"
+    """What batch normalisation uses; TENT's paper says batch."""
+
+
+class Dacs(Section):
+    """DACS self-training with a mean teacher, as in HAMLET part A.3."""
+
+    name: Literal["dacs"]
+    train: list[Part] = ["encoder", "head"]
+    """The whole trainable set."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1.5e-5
+    """Of the encoder, HAMLET's; heads have ``head_factor`` times as much."""
+    head_factor: Annotated[float, Field(gt=0)] = 10.0
+    weight_decay: NonNegativeFloat = 0.01
+    norm_statistics: Literal["source", "running", "batch"] = "source"
+    teacher_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Largest momentum of the teacher's moving average."""
+    confidence_threshold: Share = 0.968
+    """The share of pixels more confident than this weighs the pseudo-labels."""
+    mix_ratio: Share = 0.5
+    """Share of a source label's classes that ClassMix pastes."""
+    ignored_rows: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]] = (0, 0)
+    """Top and bottom rows whose pseudo-labels have no weight; HAMLET: 15, 120 of 512."""
+    jitter: NonNegativeFloat = 0.2
+    """Strength of brightness, contrast, saturation and hue jitter of the mixed image."""
+    blur: bool = True
+    feature_distance: NonNegativeFloat = 0.0
+    """Weight of the distance to the static role's deep features; HAMLET .005. 0: never built."""
+    feature_distance_classes: list[str] = []
+    """Classes whose pixels it looks at; empty takes all."""
+
+
+Method = Annotated[SourceOnly | Tent | Dacs, Field(discriminator="name")]
+
+
+class RunModel(Section):
+    """The network a run expects."""
+
+    encoder: str
+    """The checkpoint must have this encoder; it also replaces {encoder} in ``checkpoint``."""
+
+
+class RunConfig(Section):
+    """``driftseg run``: one method through one schedule."""
+
+    name: str
+    """Of the target, for the run's folder name: storm, dusk, my_street."""
+    source_name: str = "source"
+    """Of the source, for the run's folder name."""
+    checkpoint: str | None = None
+    """A driftseg checkpoint; null takes the bundled Town model."""
+    model: RunModel | None = None
+    source: Data | None = None
+    """Labelled source scenes for the replay; needed by methods that learn from the source."""
+    target: Data
+    """Frames of the stream; adapted on and scored as they come."""
+    evaluation: Data | None = None
+    """Held-out labelled frames, scored in every domain's weather before the first frame and
+    after every domain; null turns that off."""
+    evaluations: dict[str, Data] = {}
+    """Held-out frames of single domains, in place of ``evaluation``; a name that the schedule
+    does not hold is scored too, as it is."""
+    home: str | None = None
+    """The domain that forgetting is measured on; null takes the schedule's first."""
+    schedule: Preset | list[Domain] = Preset(preset="storm")
+    method: Method
+    replay: ReplaySettings = ReplaySettings()
+    severity: NonNegativeFloat = 1.0
+    """Strength of rendered rain relative to the physics."""
+    camera: Literal["town", "camvid", "cityscapes"] = "cityscapes"
+    """Through which rain is seen."""
+    corrupt_share: Share = 0.05
+    """Unreadable frames are skipped; more than this share of the stream stops the run."""
+    pictures: Annotated[int, Field(ge=0)] = 1
+    """Frames of each visit whose images are kept for the report."""
+    keep_checkpoint: bool = False
+    """Whether the adapted student is saved in the run's folder."""
+    out: Path = Path("runs")
+    seed: int = 0
+    """Of everything random in adaptation."""
+    weather_seed: int = 0
+    """Of the drops, so that other seeds meet the same storm."""
+    threads: PositiveInt | None = None
+    """CPU threads; null leaves torch's choice."""
+    device: str = "cpu"

@@ -1,0 +1,186 @@
+"""The loop: what happens to every frame, on one screen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from driftseg.errors import InputError
+from driftseg.evaluation.confusion import Score
+from driftseg.frame import Adaptation, Frame, Prediction
+from driftseg.methods import answers
+from driftseg.runs.builder import Parts
+from driftseg.runs.record import RunWriter
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a person watching wants to know."""
+
+    doing: str
+    """``stream`` or ``evaluation``."""
+    domain: str
+    visit: int
+    frame: int
+    """Frames done."""
+    frames: int
+    mean_iou: float | None
+    """Of this visit so far, in percent, of predictions made before learning."""
+    frames_per_second: float
+    trained: bool
+
+
+Watch = Callable[[Moment], None]
+
+
+def play(parts: Parts, writer: RunWriter, watch: Watch, *, pictures: int) -> None:
+    """Runs the whole stream: predict, score, adapt, record; evaluate after every domain."""
+    method, stream, evaluator = parts.method, parts.stream, Evaluator(parts, writer)
+    visit, seen, seconds = 0, 0, 0.0
+    score = Score(len(parts.label_space))
+    evaluator.evaluate(-1, watch)
+    for frame in stream:
+        while frame.visit > visit:
+            evaluator.evaluate(visit, watch)
+            visit, seen, score = visit + 1, 0, Score(score.classes)
+        started = time.perf_counter()
+        prediction = method.predict(frame.image)
+        answered = time.perf_counter()
+        adaptation = method.adapt()
+        learnt = time.perf_counter()
+        times = (1000 * (answered - started), 1000 * (learnt - answered))
+        if frame.label is not None:
+            score.add(prediction.label, frame.label)
+        writer.frame(_row(frame, prediction, adaptation, times, score.classes))
+        if seen in (shown := _shown(stream.frames_of(visit), pictures)):
+            _keep_pictures(writer, parts, frame, prediction, shown.index(seen))
+        seen, seconds = seen + 1, seconds + learnt - started
+        watch(_moment(frame, stream_length=len(stream), score=score, adaptation=adaptation,
+                      speed=(frame.index + 1) / seconds))  # fmt: skip
+    while visit < len(stream.visits):
+        evaluator.evaluate(visit, watch)
+        visit += 1
+
+
+class Evaluator:
+    """Scores every domain's held-out frames; where no weight has moved, scores are reused."""
+
+    def __init__(self, parts: Parts, writer: RunWriter):
+        self._parts = parts
+        self._writer = writer
+        self._rows: list[dict[str, Any]] = []
+        self._updates: int | None = None
+
+    def evaluate(self, after: int, watch: Watch) -> None:
+        """Writes one row a domain and head; ``after`` is a visit, -1 is before the first frame."""
+        if not self._parts.held_out:
+            return
+        reused = self._updates == self._parts.method.updates
+        if not reused:
+            self._rows = score_domains(self._parts, watch, after)
+            self._updates = self._parts.method.updates
+        name = "start" if after < 0 else self._parts.visits[after].domain
+        for row in self._rows:
+            self._writer.evaluation(
+                {"after_visit": after, "after_domain": name, **row, "reused": reused}
+            )
+
+
+def score_domains(parts: Parts, watch: Watch, after: int = -1) -> list[dict[str, Any]]:
+    """The student's scores in every domain of the schedule, one row a domain and head."""
+    rows = []
+    for number, (domain, (dataset, visit)) in enumerate(parts.held_out.items()):
+        scores: dict[str, Score] = {}
+        for index in range(len(dataset)):
+            scene = dataset.scene(index)
+            if scene.label is None:
+                raise InputError(
+                    f"held-out frame {scene.name} of {domain} has no label: choose labelled "
+                    "frames, or set evaluation to null"
+                )
+            image = parts.weather.on(scene, visit)
+            for head, label in answers(parts.method.roles, image).items():
+                scores.setdefault(head, Score(len(parts.label_space))).add(label, scene.label)
+        rows += [
+            _scores(domain, head, score, parts, frames=len(dataset))
+            for head, score in scores.items()
+        ]
+        watch(Moment("evaluation", domain, after, number + 1, len(parts.held_out),
+                     100 * scores["main"].mean_iou(), 0.0, False))  # fmt: skip
+    return rows
+
+
+def _scores(
+    domain: str, head: str, score: Score, parts: Parts, *, frames: int
+) -> dict[str, Any]:
+    iou = dict(zip(parts.label_space.classes, (100 * score.iou()).tolist(), strict=True))
+    return {
+        "domain": domain,
+        "head": head,
+        "frames": frames,
+        "mean_iou": 100 * score.mean_iou(),
+        "mean_accuracy": 100 * score.mean_accuracy(),
+        "pixel_accuracy": 100 * score.pixel_accuracy(),
+        "iou": iou,
+    }
+
+
+def _row(
+    frame: Frame,
+    prediction: Prediction,
+    adaptation: Adaptation,
+    times: tuple[float, float],
+    classes: int,
+) -> Mapping[str, Any]:
+    """One line of frames.jsonl; the same columns for every method."""
+    score = Score(classes)
+    if frame.label is not None:
+        score.add(prediction.label, frame.label)
+    return {
+        "index": frame.index,
+        "visit": frame.visit,
+        "domain": frame.domain,
+        "name": frame.name,
+        "labelled": frame.label is not None,
+        "intersection": score.intersection,
+        "union": score.union,
+        "confidence": prediction.confidence,
+        "entropy": prediction.entropy,
+        **asdict(adaptation),
+        "predict_ms": times[0],
+        "adapt_ms": times[1],
+    }
+
+
+def _shown(frames: int, pictures: int) -> list[int]:
+    """Which frames of a visit are kept as pictures: the first, and others evenly after it."""
+    return sorted({number * frames // pictures for number in range(pictures)})
+
+
+def _keep_pictures(
+    writer: RunWriter, parts: Parts, frame: Frame, prediction: Prediction, number: int
+) -> None:
+    paint = parts.label_space.paint
+    kept = {"input": frame.image, "prediction": paint(prediction.label)}
+    if frame.label is not None:
+        kept["truth"] = paint(frame.label)
+    for kind, image in kept.items():
+        writer.picture(frame.visit, frame.domain, number, kind, image)
+
+
+def _moment(
+    frame: Frame, *, stream_length: int, score: Score, adaptation: Adaptation, speed: float
+) -> Moment:
+    known = score.counts.sum() > 0
+    return Moment(
+        doing="stream",
+        domain=frame.domain,
+        visit=frame.visit,
+        frame=frame.index + 1,
+        frames=stream_length,
+        mean_iou=100 * score.mean_iou() if known else None,
+        frames_per_second=speed,
+        trained=adaptation.trained,
+    )

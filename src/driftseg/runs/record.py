@@ -1,0 +1,260 @@
+"""What a run leaves behind: the only memory between a run and its report.
+
+A run is written to ``<serial>.partial`` and takes its name when it is finished, so nothing
+half-written is ever taken for a run. No run overwrites another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import torch
+import yaml
+from PIL import Image as PillowImage
+
+import driftseg
+from driftseg.errors import InputError
+from driftseg.frame import Image
+
+IGNORED_BY_HASH = frozenset({"out", "threads", "device", "pictures", "keep_checkpoint"})
+"""Settings that do not change an experiment."""
+
+PICTURE_KINDS = ("input", "truth", "prediction")
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """Five hexadecimal digits of the resolved config; the order of keys does not matter."""
+    kept = {key: value for key, value in config.items() if key not in IGNORED_BY_HASH}
+    text = json.dumps(kept, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:5]
+
+
+def make_serial(
+    when: datetime,
+    *,
+    source: str,
+    target: str,
+    method: str,
+    head: str,
+    encoder: str,
+    seed: int,
+    config: Mapping[str, Any],
+) -> str:
+    """``YYMMDD_HHMM_<source>2<target>_<method>_<head>_<encoder>_s<seed>_<hash5>``."""
+    parts = [
+        when.strftime("%y%m%d_%H%M"), f"{source}2{target}", method, head, encoder,
+        f"s{seed}", config_hash(config),
+    ]  # fmt: skip
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", "_".join(parts))
+
+
+def environment(*, device: str, digest: str, checkpoint: str, notes: Sequence[str]) -> dict[str, Any]:
+    """Versions, machine, git revision and what a reader should know."""
+    return {
+        "driftseg": driftseg.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "git": _git_revision(),
+        "checkpoint": checkpoint,
+        "weights_digest": digest,
+        "notes": list(notes),
+    }
+
+
+def _git_revision() -> str | None:
+    """Of the code that runs, where it lies in a repository."""
+    here = Path(__file__).parent
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True, text=True, timeout=5, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+class RunWriter:
+    """Writes one run.
+
+    Args:
+        out: folder of all runs; made if missing.
+        serial: the run's name.
+        config: resolved.
+        environment: from `environment`.
+        schedule: one row a visit: visit, domain, direction, weather, frames.
+        classes: names in id order.
+        label_space: its name.
+        home: the domain that forgetting is measured on.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        serial: str,
+        *,
+        config: Mapping[str, Any],
+        environment: Mapping[str, Any],
+        schedule: Sequence[Mapping[str, Any]],
+        classes: Sequence[str],
+        label_space: str,
+        home: str,
+    ):
+        self._out, self._serial = out, serial
+        self.folder = out / f"{serial}.partial"
+        try:
+            if self.folder.exists():
+                shutil.rmtree(self.folder)
+            (self.folder / "pictures").mkdir(parents=True)
+        except OSError as error:
+            raise InputError(f"{out}: runs cannot be written there ({error.strerror})") from None
+        self._environment = dict(environment)
+        _write_yaml(self.folder / "config.yaml", config)
+        _write_json(
+            self.folder / "schedule.json",
+            {
+                "classes": list(classes),
+                "label_space": label_space,
+                "home": home,
+                "visits": list(schedule),
+            },
+        )
+        self._files: dict[str, TextIO] = {
+            name: (self.folder / f"{name}.jsonl").open("w", encoding="utf-8")
+            for name in ("frames", "evaluations")
+        }
+
+    def frame(self, row: Mapping[str, Any]) -> None:
+        """One line of frames.jsonl."""
+        self._line("frames", row)
+
+    def evaluation(self, row: Mapping[str, Any]) -> None:
+        """One line of evaluations.jsonl."""
+        self._line("evaluations", row)
+
+    def picture(self, visit: int, domain: str, number: int, kind: str, image: Image) -> None:
+        """One PNG: the input, the painted truth or the painted prediction."""
+        name = f"{visit:02d}_{domain}_{number}_{kind}.png"
+        PillowImage.fromarray(image).save(self.folder / "pictures" / name, optimize=False)
+
+    def _line(self, name: str, row: Mapping[str, Any]) -> None:
+        self._files[name].write(json.dumps(plain(row), allow_nan=False) + "\n")
+
+    def finish(self, notes: Sequence[str] = ()) -> Path:
+        """Closes all files and gives the run its name; returns its folder."""
+        for file in self._files.values():
+            file.close()
+        self._environment["notes"] = [*self._environment.get("notes", ()), *notes]
+        _write_json(self.folder / "environment.json", self._environment)
+        final, number = self._out / self._serial, 2
+        while final.exists():
+            final, number = self._out / f"{self._serial}-{number}", number + 1
+        self.folder.rename(final)
+        return final
+
+    def discard(self) -> None:
+        """Leaves nothing of the run."""
+        for file in self._files.values():
+            file.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, as read."""
+
+    path: Path
+    config: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    classes: tuple[str, ...]
+    label_space: str
+    home: str
+    visits: Sequence[Mapping[str, Any]]
+    frames: Sequence[Mapping[str, Any]]
+    evaluations: Sequence[Mapping[str, Any]]
+
+    @property
+    def method(self) -> str:
+        """The method's name."""
+        return str(self.config["method"]["name"])
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return int(self.config["seed"])
+
+    def picture(self, visit: int, domain: str, number: int, kind: str) -> Path | None:
+        """A kept picture's file."""
+        path = self.path / "pictures" / f"{visit:02d}_{domain}_{number}_{kind}.png"
+        return path if path.is_file() else None
+
+
+def read_run(path: Path) -> Run:
+    """Reads a finished run.
+
+    Raises:
+        InputError: the folder is no finished run.
+    """
+    if path.suffix == ".partial":
+        raise InputError(f"{path}: this run was not finished; run it again")
+    try:
+        schedule = json.loads((path / "schedule.json").read_text(encoding="utf-8"))
+        return Run(
+            path=path,
+            config=yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8")),
+            environment=json.loads((path / "environment.json").read_text(encoding="utf-8")),
+            classes=tuple(schedule["classes"]),
+            label_space=schedule["label_space"],
+            home=schedule["home"],
+            visits=schedule["visits"],
+            frames=_lines(path / "frames.jsonl"),
+            evaluations=_lines(path / "evaluations.jsonl"),
+        )
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{path}: is not a run of driftseg ({Path(str(error.filename)).name} is missing)"
+        ) from None
+    except (json.JSONDecodeError, KeyError, NotADirectoryError) as error:
+        raise InputError(f"{path}: is not a readable run of driftseg ({error})") from None
+
+
+def plain(value: Any) -> Any:
+    """JSON's kinds only; numbers that are not finite become null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [plain(item) for item in value]
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return round(float(value), 6) if math.isfinite(value) else None
+    return value
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+
+
+def _write_json(path: Path, value: Any) -> None:
+    text = json.dumps(plain(value), indent=1, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _write_yaml(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(yaml.safe_dump(dict(value), sort_keys=False), encoding="utf-8")

@@ -1,0 +1,95 @@
+"""One run from its config to its folder."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from driftseg.models.checkpoints import save_checkpoint
+from driftseg.runs.builder import Parts, build
+from driftseg.runs.config import RunConfig
+from driftseg.runs.loop import Watch, play
+from driftseg.runs.record import RunWriter, environment, make_serial
+
+
+def _unwatched(moment: object) -> None:
+    """Nobody looks on."""
+
+
+def run(config: RunConfig, watch: Watch = _unwatched) -> Path:
+    """Plays one method through one schedule; returns the run's folder.
+
+    Whatever goes wrong, no half-written run stays behind.
+
+    Raises:
+        InputError: the config, the data or the checkpoint cannot be used.
+    """
+    parts = build(config)
+    writer = _writer(config, parts)
+    try:
+        play(parts, writer, watch, pictures=config.pictures)
+        if config.keep_checkpoint:
+            _keep_checkpoint(parts, writer.folder / "checkpoints" / "last.safetensors")
+    except BaseException:
+        writer.discard()
+        raise
+    skipped = [
+        f"frame {s.name} (visit {s.visit}) was skipped: {s.reason}" for s in parts.stream.skipped
+    ]
+    if skipped:
+        skipped.insert(0, f"{len(skipped)} of {len(parts.stream)} frames could not be read")
+    return writer.finish(skipped)
+
+
+def _writer(config: RunConfig, parts: Parts) -> RunWriter:
+    values: dict[str, Any] = config.model_dump(mode="json")
+    info = parts.checkpoint
+    serial = make_serial(
+        datetime.now(),
+        source=config.source_name,
+        target=config.name,
+        method=config.method.name,
+        head="mlp",
+        encoder=info.encoder,
+        seed=config.seed,
+        config=values,
+    )
+    schedule = [
+        {
+            "visit": number,
+            "domain": visit.domain,
+            "direction": visit.direction,
+            "weather": visit.weather,
+            "frames": parts.stream.frames_of(number),
+        }
+        for number, visit in enumerate(parts.visits)
+    ]
+    return RunWriter(
+        config.out,
+        serial,
+        config=values,
+        environment=environment(
+            device=config.device,
+            digest=info.digest,
+            checkpoint=config.checkpoint or "bundled",
+            notes=parts.notes,
+        ),
+        schedule=schedule,
+        classes=parts.label_space.classes,
+        label_space=parts.label_space.name,
+        home=parts.home,
+    )
+
+
+def _keep_checkpoint(parts: Parts, path: Path) -> None:
+    info = parts.checkpoint
+    save_checkpoint(
+        path,
+        parts.method.roles.model,
+        encoder=info.encoder,
+        head_width=info.head_width,
+        label_space=info.label_space,
+        classes=info.classes,
+        extra={"adapted_from": info.digest},
+    )

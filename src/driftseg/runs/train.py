@@ -1,0 +1,129 @@
+"""From a train config to a trained source model."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import yaml
+
+from driftseg.data.replay import Replay
+from driftseg.data.transforms import Augmentation
+from driftseg.errors import InputError
+from driftseg.models.checkpoints import LoadReport, load_weights
+from driftseg.models.encoders import ENCODERS
+from driftseg.models.segmenter import Segmenter, build_segmenter
+from driftseg.runs.config import ModelSettings, TrainConfig
+from driftseg.runs.datasets import build_dataset, frame_size
+from driftseg.training.source import Recipe, SourceTraining
+
+
+def build_training(config: TrainConfig) -> tuple[SourceTraining, LoadReport | None]:
+    """Reads the data, builds the model, and takes up an unfinished training found in ``out``.
+
+    Raises:
+        InputError: anything in the config that cannot be met.
+    """
+    use_threads(config.threads)
+    device = use_device(config.device)
+    torch.manual_seed(config.seed)
+    data = build_dataset(config.data)
+    validation = build_dataset(config.validation)
+    if data.label_space != validation.label_space:
+        raise InputError(
+            f"data is labelled in {data.label_space.name}, validation in "
+            f"{validation.label_space.name}; both must share one label space"
+        )
+    model, report = build_model(config.model, classes=len(data.label_space))
+    size = frame_size(config.data, data)
+    batches = Replay(
+        data,
+        augmentation=Augmentation(
+            size,
+            scale=config.augmentation.scale,
+            flip=config.augmentation.flip,
+            photometric=config.augmentation.photometric,
+        ),
+        capacity=len(data),
+        batch_size=config.sampling.batch_size,
+        rare_classes=config.sampling.rare_classes,
+        temperature=config.sampling.temperature,
+        minimum_share=config.sampling.minimum_share,
+        generator=np.random.default_rng(config.seed),
+    )
+    training = SourceTraining(
+        model.to(device),
+        Recipe(
+            steps=config.steps,
+            early_head_steps=config.early_head_steps if config.model.early_head else 0,
+            train=tuple(config.train),
+            learning_rate=config.learning_rate,
+            head_factor=config.head_factor,
+            weight_decay=config.weight_decay,
+            warm_up=config.warm_up,
+            class_weight=config.class_weight,
+            validate_every=config.validate_every,
+            choose=config.choose,
+            half=config.half,
+        ),
+        batches=batches,
+        validation=validation,
+        frequencies=batches.frequencies,
+        facts={
+            "encoder": config.model.encoder,
+            "head_width": model.head.width,
+            "label_space": data.label_space.name,
+            "classes": data.label_space.classes,
+        },
+        out=config.out,
+        generator=torch.Generator().manual_seed(config.seed),
+    )
+    _resume(training, config)
+    return training, report
+
+
+def build_model(settings: ModelSettings, *, classes: int) -> tuple[Segmenter, LoadReport | None]:
+    """A segmenter with the weights that the settings name."""
+    if settings.encoder not in ENCODERS:
+        raise InputError(
+            f"model.encoder: no encoder is called {settings.encoder!r}; known: {list(ENCODERS)}"
+        )
+    model = build_segmenter(
+        settings.encoder,
+        classes=classes,
+        head_width=settings.head_width,
+        early_head=settings.early_head,
+    )
+    if settings.weights is None:
+        return model, None
+    return model, load_weights(model, settings.weights, may_stay_random=settings.may_stay_random)
+
+
+def use_threads(threads: int | None) -> None:
+    """Sets torch's CPU threads where a number is given."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
+def use_device(name: str) -> torch.device:
+    """The device of that name; InputError when torch has no such device here."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device {name!r} cannot be used here: {reason}") from None
+    return device
+
+
+def _resume(training: SourceTraining, config: TrainConfig) -> None:
+    state = config.out / "state.pt"
+    if state.is_file():
+        training.load_state_dict(torch.load(state, weights_only=True))
+    elif (config.out / "last.safetensors").exists():
+        raise InputError(
+            f"{config.out} holds a finished training; set another out, or delete that folder"
+        )
+    config.out.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    (config.out / "config.yaml").write_text(text, encoding="utf-8")
+

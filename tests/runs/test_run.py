@@ -1,0 +1,287 @@
+"""Whole runs: what they leave behind, and what they do not."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from driftseg.data.datasets.town import TownScenes
+from driftseg.errors import InputError
+from driftseg.evaluation.confusion import Score
+from driftseg.methods import METHODS
+from driftseg.models.checkpoints import load_checkpoint, save_checkpoint
+from driftseg.models.segmenter import build_segmenter
+from driftseg.runs.builder import build
+from driftseg.runs.config import RunConfig
+from driftseg.runs.loop import Moment, score_domains
+from driftseg.runs.reading import check
+from driftseg.runs.record import RunWriter, plain, read_run
+from driftseg.runs.run import run
+
+
+def play(values: dict, **changes):
+    return read_run(run(check({**values, **changes}, RunConfig, where="test")))
+
+
+FRAME_COLUMNS = {
+    "index", "visit", "domain", "name", "labelled", "intersection", "union", "confidence",
+    "entropy", "trained", "losses", "learning_rate", "signal", "event", "plan", "predict_ms",
+    "adapt_ms",
+}  # fmt: skip
+
+
+@pytest.fixture
+def three(tiny_run) -> list:
+    return [play(tiny_run, method={"name": name}) for name in METHODS]
+
+
+def test_columns_are_the_same_for_every_method(three) -> None:
+    for done in three:
+        assert len(done.frames) == 6
+        assert all(set(row) == FRAME_COLUMNS for row in done.frames)
+        keys = [(r["after_visit"], r["after_domain"], r["domain"], r["head"])
+                for r in done.evaluations]  # fmt: skip
+        assert keys == [(r["after_visit"], r["after_domain"], r["domain"], r["head"])
+                        for r in three[0].evaluations]  # fmt: skip
+        assert keys == [
+            (after, name, domain, head)
+            for after, name in ((-1, "start"), (0, "clear"), (1, "wet"), (2, "clear"))
+            for domain in ("clear", "wet") for head in ("main", "early")
+        ]  # fmt: skip
+        columns = {frozenset(row) for row in done.evaluations}
+        assert len(columns) == 1
+
+
+def test_what_a_run_leaves_behind(three) -> None:
+    done = three[2]
+    assert re.fullmatch(
+        r"\d{6}_\d{4}_town2tiny_dacs_mlp_mit_b0_s0_[0-9a-f]{5}", done.path.name
+    )
+    assert {p.name for p in done.path.iterdir()} == {
+        "config.yaml", "environment.json", "schedule.json", "frames.jsonl", "evaluations.jsonl",
+        "pictures",
+    }  # fmt: skip
+    assert done.environment["threads"] == 1
+    assert len(done.environment["weights_digest"]) == 12
+    assert any("exact depth" in note for note in done.environment["notes"])
+    assert any("none of them is in the stream" in note for note in done.environment["notes"])
+    assert [v["direction"] for v in done.visits] == ["forward", "forward", "backward"]
+    shown = np.asarray(Image.open(done.picture(1, "wet", 0, "input")))
+    assert shown.shape == (64, 96, 3)
+    assert check(done.config, RunConfig, where="config.yaml").name == "tiny"
+
+
+def test_the_record_is_the_truth(tiny_run, tiny_checkpoint) -> None:
+    """Counts of the first frame, computed anew from the checkpoint and the frame."""
+    done = play(tiny_run)
+    model, _ = load_checkpoint(tiny_checkpoint)
+    scene = TownScenes(seed=2, frames=8, every=5, size=(96, 64)).scene(0)
+    x = torch.from_numpy(scene.image).permute(2, 0, 1)[None].float() / 255
+    with torch.no_grad():
+        logits = torch.nn.functional.interpolate(model(x), (64, 96), mode="bilinear")
+    score = Score(11)
+    score.add(logits[0].argmax(0).to(torch.uint8).numpy(), scene.label)
+    assert done.frames[0]["intersection"] == score.intersection.tolist()
+    assert done.frames[0]["union"] == score.union.tolist()
+
+
+def test_unmoved_weights_reuse_scores_exactly(three) -> None:
+    source_only, *adapting = three
+    reused = [row["reused"] for row in source_only.evaluations]
+    assert reused == [False] * 4 + [True] * 12
+    first, last = source_only.evaluations[:4], source_only.evaluations[-4:]
+    assert [r["mean_iou"] for r in first] == [r["mean_iou"] for r in last]
+    for done in adapting:
+        assert not any(row["reused"] for row in done.evaluations)
+    for done in adapting:  # before the first frame all methods are the source model
+        assert [r["iou"] for r in done.evaluations[:4]] == [r["iou"] for r in first]
+
+
+def test_same_seed_same_record_other_seed_another(tiny_run) -> None:
+    def numbers(done) -> list:
+        return [(r["intersection"], r["losses"], r["confidence"]) for r in done.frames]
+
+    one, two = play(tiny_run), play(tiny_run)
+    assert numbers(one) == numbers(two)
+    assert one.path != two.path  # nothing is overwritten
+    assert numbers(play(tiny_run, seed=1)) != numbers(one)
+
+
+def test_the_bundled_model_knows_town_and_suffers_in_rain(tiny_run) -> None:
+    size = [256, 192]
+    town = {"kind": "town", "seed": 31, "frames": 8, "every": 61, "size": size}
+    values = {
+        **tiny_run, "checkpoint": None, "method": {"name": "source_only"}, "source": None,
+        "target": town, "evaluation": town,
+        "schedule": [{"name": "clear", "frames": 1}, {"name": "storm", "rain": 200, "frames": 1}],
+    }  # fmt: skip
+    parts = build(check(values, RunConfig, where="test"))
+    rows = score_domains(parts, lambda moment: None)
+    clear, storm = (row["mean_iou"] for row in rows if row["head"] == "main")
+    assert clear > 60
+    assert storm < clear - 8
+
+
+def test_watching(tiny_run) -> None:
+    seen: list[Moment] = []
+    run(check(tiny_run, RunConfig, where="test"), seen.append)
+    stream = [m for m in seen if m.doing == "stream"]
+    assert [m.frame for m in stream] == [1, 2, 3, 4, 5, 6]
+    assert all(m.frames == 6 and m.trained and m.mean_iou is not None for m in stream)
+
+
+def test_unlabelled_folder_runs_without_scores(tiny_run, tmp_path: Path) -> None:
+    scenes = TownScenes(seed=2, frames=3, size=(96, 64))
+    (tmp_path / "mine").mkdir()
+    for i in range(3):
+        Image.fromarray(scenes.scene(i).image).save(tmp_path / "mine" / f"{i}.png")
+    done = play(
+        tiny_run, target={"kind": "folder", "root": str(tmp_path / "mine")}, evaluation=None,
+        source=None, method={"name": "tent"}, schedule=[{"name": "here"}],
+    )  # fmt: skip
+    assert len(done.frames) == 3 and done.evaluations == []
+    assert not any(row["labelled"] for row in done.frames)
+    assert done.picture(0, "here", 0, "truth") is None
+    assert any("no held-out frames" in note for note in done.environment["notes"])
+
+
+class TestBadInput:
+    """One clear line, and nothing half-written."""
+
+    def refuse(self, values: dict, message: str, **changes) -> None:
+        with pytest.raises(InputError, match=message) as caught:
+            play(values, **changes)
+        assert "\n" not in str(caught.value)
+        out = Path(values["out"])
+        assert not out.exists() or list(out.iterdir()) == []
+
+    def test_missing_folder(self, tiny_run) -> None:
+        self.refuse(tiny_run, "/nowhere: no such folder",
+                    target={"kind": "folder", "root": "/nowhere"})  # fmt: skip
+
+    def test_empty_schedule(self, tiny_run) -> None:
+        self.refuse(tiny_run, "the schedule is empty", schedule=[])
+
+    def test_missing_checkpoint(self, tiny_run) -> None:
+        self.refuse(tiny_run, "gone.safetensors: no such file; make it with driftseg train",
+                    checkpoint="gone.safetensors")  # fmt: skip
+
+    def test_checkpoint_of_another_architecture(self, tiny_run) -> None:
+        self.refuse(tiny_run, "holds the encoder mit_b0, the run asks for efficientnet_lite0",
+                    model={"encoder": "efficientnet_lite0"})  # fmt: skip
+
+    def test_checkpoint_of_other_classes(self, tiny_run, tmp_path: Path) -> None:
+        path = tmp_path / "other.safetensors"
+        model = build_segmenter("mit_b0", classes=2, head_width=16)
+        save_checkpoint(path, model, encoder="mit_b0", head_width=16, label_space="two",
+                        classes=("a", "b"))  # fmt: skip
+        self.refuse(tiny_run, "knows 2 classes of two, the target is labelled in camvid11",
+                    checkpoint=str(path))  # fmt: skip
+
+    def test_dacs_without_a_source(self, tiny_run) -> None:
+        self.refuse(tiny_run, "dacs learns from labelled source scenes: set source", source=None)
+
+    def test_unknown_home(self, tiny_run) -> None:
+        self.refuse(tiny_run, r"no held-out frames are called 'dusk'; known: \['clear', 'wet'\]",
+                    home="dusk")  # fmt: skip
+
+    def test_no_such_device(self, tiny_run) -> None:
+        self.refuse(tiny_run, "device 'abacus' cannot be used here", device="abacus")
+
+    def test_corrupt_frame_is_skipped_counted_and_reported(self, tiny_run, tmp_path) -> None:
+        values = self.folder_run(tiny_run, tmp_path, broken=[3])
+        done = play(values, corrupt_share=0.2)
+        assert len(done.frames) == 5
+        assert any(note.startswith("1 of 6 frames could not be read")
+                   for note in done.environment["notes"])  # fmt: skip
+        assert any("3.png: cannot be decoded" in note for note in done.environment["notes"])
+
+    def test_too_many_corrupt_frames_leave_nothing(self, tiny_run, tmp_path) -> None:
+        values = self.folder_run(tiny_run, tmp_path, broken=[3, 4])
+        self.refuse(values, r"2 of 6 frames of the stream.*4\.png", corrupt_share=0.2)
+
+    @pytest.mark.parametrize(
+        ("label", "message"),
+        [
+            (np.zeros((8, 8), np.uint8), r"4\.png: the label is 8x8, its image 96x64"),
+            (np.full((64, 96), 77, np.uint8), r"4\.png: label ids \[77\] are neither"),
+        ],
+    )
+    def test_labels_that_do_not_fit_stop_the_run(self, label, message, tiny_run, tmp_path) -> None:
+        values = self.folder_run(tiny_run, tmp_path, broken=[])
+        (tmp_path / "ids").mkdir()
+        for i in range(6):
+            good = np.zeros((64, 96), np.uint8)
+            Image.fromarray(label if i == 4 else good).save(tmp_path / "ids" / f"{i}.png")
+        target = {**values["target"], "labels": str(tmp_path / "ids")}
+        self.refuse(values, message, target=target, corrupt_share=1.0)
+
+    def folder_run(self, values: dict, tmp_path: Path, broken: list[int]) -> dict:
+        scenes = TownScenes(seed=2, frames=6, size=(96, 64))
+        folder = tmp_path / "mine"
+        folder.mkdir()
+        for i in range(6):
+            Image.fromarray(scenes.scene(i).image).save(folder / f"{i}.png")
+        for i in broken:
+            (folder / f"{i}.png").write_bytes(b"\x89PNG no more")
+        return {**values, "target": {"kind": "folder", "root": str(folder), "size": [96, 64]},
+                "schedule": [{"name": "here"}], "evaluation": None,
+                "method": {"name": "source_only"}}  # fmt: skip
+
+
+def test_a_crash_leaves_nothing(tiny_run) -> None:
+    def fall(moment: Moment) -> None:
+        if moment.doing == "stream":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(check(tiny_run, RunConfig, where="test"), fall)
+    assert list(Path(tiny_run["out"]).iterdir()) == []
+
+
+def test_unfinished_runs_are_no_runs(tmp_path: Path) -> None:
+    writer = RunWriter(tmp_path, "x", config={}, environment={}, schedule=[], classes=["a"],
+                       label_space="s", home="a")  # fmt: skip
+    with pytest.raises(InputError, match="this run was not finished"):
+        read_run(writer.folder)
+    done = writer.finish()
+    assert read_run(done).home == "a"
+    (done / "frames.jsonl").unlink()
+    with pytest.raises(InputError, match=r"not a run of driftseg \(frames.jsonl is missing\)"):
+        read_run(done)
+
+
+def test_runs_cannot_be_written_to_a_file(tiny_run, tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(InputError, match="runs cannot be written there"):
+        play(tiny_run)
+
+
+def test_plain_json_has_no_nan() -> None:
+    assert json.dumps(plain({"a": float("nan"), "b": np.int64(3), "c": np.array([1.5])})) == (
+        '{"a": null, "b": 3, "c": [1.5]}'
+    )
+
+
+def test_held_out_frames_of_single_domains(tiny_run) -> None:
+    values = {**tiny_run, "evaluation": None, "home": "elsewhere", "method": {"name": "tent"},
+              "evaluations": {"wet": tiny_run["evaluation"],
+                              "elsewhere": {**tiny_run["evaluation"], "seed": 9}}}  # fmt: skip
+    parts = build(check(values, RunConfig, where="test"))
+    rows = score_domains(parts, lambda moment: None)
+    assert [r["domain"] for r in rows if r["head"] == "main"] == ["wet", "elsewhere"]
+    assert play(values).home == "elsewhere"
+
+
+def test_adapted_student_can_be_kept(tiny_run) -> None:
+    done = play(tiny_run, keep_checkpoint=True)
+    model, info = load_checkpoint(done.path / "checkpoints" / "last.safetensors")
+    assert info.extra["adapted_from"] == done.environment["weights_digest"] != info.digest
+    shutil.rmtree(done.path)
