@@ -61,9 +61,7 @@ def test_columns_are_the_same_for_every_method(three) -> None:
 
 def test_what_a_run_leaves_behind(three) -> None:
     done = three[2]
-    assert re.fullmatch(
-        r"\d{6}_\d{4}_town2tiny_dacs_mlp_mit_b0_s0_[0-9a-f]{5}", done.path.name
-    )
+    assert re.fullmatch(r"\d{6}_\d{4}_town2tiny_dacs_mlp_mit_b0_s0_[0-9a-f]{5}", done.path.name)
     assert {p.name for p in done.path.iterdir()} == {
         "config.yaml", "environment.json", "schedule.json", "frames.jsonl", "evaluations.jsonl",
         "pictures",
@@ -146,7 +144,8 @@ def test_unlabelled_folder_runs_without_scores(tiny_run, tmp_path: Path) -> None
         tiny_run, target={"kind": "folder", "root": str(tmp_path / "mine")}, evaluation=None,
         source=None, method={"name": "tent"}, schedule=[{"name": "here"}],
     )  # fmt: skip
-    assert len(done.frames) == 3 and done.evaluations == []
+    assert len(done.frames) == 3
+    assert done.evaluations == []
     assert not any(row["labelled"] for row in done.frames)
     assert done.picture(0, "here", 0, "truth") is None
     assert any("no held-out frames" in note for note in done.environment["notes"])
@@ -282,6 +281,6 @@ def test_held_out_frames_of_single_domains(tiny_run) -> None:
 
 def test_adapted_student_can_be_kept(tiny_run) -> None:
     done = play(tiny_run, keep_checkpoint=True)
-    model, info = load_checkpoint(done.path / "checkpoints" / "last.safetensors")
+    _model, info = load_checkpoint(done.path / "checkpoints" / "last.safetensors")
     assert info.extra["adapted_from"] == done.environment["weights_digest"] != info.digest
     shutil.rmtree(done.path)

@@ -99,10 +99,7 @@ def build_schedule(config: RunConfig) -> list[Visit]:
     if isinstance(config.schedule, Preset):
         return storm(frames=config.schedule.frames, passes=config.schedule.passes)
     return with_directions(
-        [
-            Visit(d.name, d.rain, tuple(d.include), d.frames, d.passes)
-            for d in config.schedule
-        ]
+        [Visit(d.name, d.rain, tuple(d.include), d.frames, d.passes) for d in config.schedule]
     )
 
 

@@ -112,9 +112,7 @@ def score_domains(parts: Parts, watch: Watch, after: int = -1) -> list[dict[str,
     return rows
 
 
-def _scores(
-    domain: str, head: str, score: Score, parts: Parts, *, frames: int
-) -> dict[str, Any]:
+def _scores(domain: str, head: str, score: Score, parts: Parts, *, frames: int) -> dict[str, Any]:
     iou = dict(zip(parts.label_space.classes, (100 * score.iou()).tolist(), strict=True))
     return {
         "domain": domain,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import types
 import typing
@@ -82,10 +83,8 @@ def apply_change(values: dict[str, Any], change: str) -> None:
     except yaml.YAMLError:
         raise InputError(f"--set {change}: {text!r} is not a YAML value") from None
     if isinstance(value, str):  # YAML 1.1 takes 3e-5 for text
-        try:
+        with contextlib.suppress(ValueError):
             value = float(value)
-        except ValueError:
-            pass
     if isinstance(here, list):
         here[_position(here, last, change)] = value
     else:

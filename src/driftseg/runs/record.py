@@ -60,7 +60,9 @@ def make_serial(
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", "_".join(parts))
 
 
-def environment(*, device: str, digest: str, checkpoint: str, notes: Sequence[str]) -> dict[str, Any]:
+def environment(
+    *, device: str, digest: str, checkpoint: str, notes: Sequence[str]
+) -> dict[str, Any]:
     """Versions, machine, git revision and what a reader should know."""
     return {
         "driftseg": driftseg.__version__,

@@ -126,4 +126,3 @@ def _resume(training: SourceTraining, config: TrainConfig) -> None:
     config.out.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
     (config.out / "config.yaml").write_text(text, encoding="utf-8")
-
