@@ -76,7 +76,7 @@ def test_odd_files(text: str, message: str, tmp_path: Path) -> None:
 
 
 def test_no_such_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="gone.yaml: no such config file"):
+    with pytest.raises(InputError, match=r"gone\.yaml: no such config file"):
         read_config(tmp_path / "gone.yaml", TrainConfig)
 
 
