@@ -219,7 +219,7 @@ def _notes(
     """What a reader of the numbers must know."""
     adapted = {target.name(number) for _, number in stream.plan}
     notes = [
-        f"{len(stream)} frames of the stream ({len(adapted)} different), each scored before it is "
+        f"{len(stream)} frames of the stream ({len(adapted)} different), each answered before it is "
         "learnt from"
     ]
     if any(visit.rain > 0 for visit in domains(visits).values()):
@@ -230,7 +230,7 @@ def _notes(
             except UnreadableError:
                 continue
     if not held_out:
-        notes.append("no held-out frames: only the stream itself is scored")
+        notes.append("no held-out frames: only the stream itself is scored, where it is labelled")
     for dataset in {id(data): data for data, _ in held_out.values()}.values():
         names = {dataset.name(i) for i in range(len(dataset))}
         scored = [domain for domain, (data, _) in held_out.items() if data is dataset]
