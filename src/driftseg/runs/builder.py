@@ -11,10 +11,8 @@ import numpy as np
 import torch
 
 from driftseg.data.datasets.files import Dataset
-from driftseg.data.replay import Replay
 from driftseg.data.schedule import Visit, domains, storm, with_directions
 from driftseg.data.stream import Stream, Weather, depth_note
-from driftseg.data.transforms import Augmentation
 from driftseg.data.weather.camera import CAMERAS
 from driftseg.errors import InputError, UnreadableError
 from driftseg.labels import LabelSpace
@@ -25,7 +23,7 @@ from driftseg.models.segmenter import Segmenter
 from driftseg.models.trainable import trainable_names
 from driftseg.runs import config as settings
 from driftseg.runs.config import Preset, RunConfig
-from driftseg.runs.datasets import build_dataset, frame_size
+from driftseg.runs.datasets import build_dataset, build_replay, frame_size
 from driftseg.runs.train import use_device, use_threads
 
 BUNDLED = "town_mit_b0.safetensors"
@@ -167,19 +165,12 @@ def _build_dacs(
         teacher=True,
         static=method.feature_distance > 0,
     )
-    replay = Replay(
+    replay = build_replay(
         source,
-        augmentation=Augmentation(
-            size,
-            scale=config.replay.augmentation.scale,
-            flip=config.replay.augmentation.flip,
-            photometric=config.replay.augmentation.photometric,
-        ),
+        config.replay,
+        config.replay.augmentation,
+        size=size,
         capacity=config.replay.capacity,
-        batch_size=config.replay.batch_size,
-        rare_classes=config.replay.rare_classes,
-        temperature=config.replay.temperature,
-        minimum_share=config.replay.minimum_share,
         generator=np.random.default_rng([config.seed, 1]),
     )
     return Dacs(
@@ -219,8 +210,8 @@ def _notes(
     """What a reader of the numbers must know."""
     adapted = {target.name(number) for _, number in stream.plan}
     notes = [
-        f"{len(stream)} frames of the stream ({len(adapted)} different), each answered before it is "
-        "learnt from"
+        f"{len(stream)} frames of the stream ({len(adapted)} different), each answered before it "
+        "is learnt from"
     ]
     if any(visit.rain > 0 for visit in domains(visits).values()):
         for _, number in stream.plan:

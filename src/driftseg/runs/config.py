@@ -40,14 +40,9 @@ class TownData(Section):
     """(width, height)."""
 
 
-class CamvidData(Section):
-    """CamVid, in SegNet's layout (train/, trainannot/) or the authors'."""
+class SelectedData(Section):
+    """Which files of a folder, and how large."""
 
-    kind: Literal["camvid"]
-    root: Path | None = None
-    """The folder; ``--data FOLDER`` sets it for all sections at once."""
-    split: str = "train"
-    """train, val or test; all in the authors' layout."""
     include: list[str] = []
     """Shell patterns; a frame's name must match one, if any are given."""
     exclude: list[str] = []
@@ -55,23 +50,29 @@ class CamvidData(Section):
     """First frame kept, counted after the patterns."""
     stop: int | None = None
     """Frame after the last one kept."""
+    size: tuple[Pixels, Pixels] | None = None
+    """(width, height) to shrink to; null keeps the files' own."""
+
+
+class CamvidData(SelectedData):
+    """CamVid, in SegNet's layout (train/, trainannot/) or the authors'."""
+
+    kind: Literal["camvid"]
+    root: Path | None = None
+    """The folder; ``--data FOLDER`` sets it for all sections at once."""
+    split: str = "train"
+    """train, val or test; all in the authors' layout."""
     size: tuple[Pixels, Pixels] | None = (320, 240)
     """(width, height) to shrink to; null keeps the files' own."""
 
 
-class FolderData(Section):
+class FolderData(SelectedData):
     """A folder of images, with or without a folder of label PNGs of the same names."""
 
     kind: Literal["folder"]
     root: Path
     labels: Path | None = None
     label_space: str = "camvid11"
-    include: list[str] = []
-    exclude: list[str] = []
-    start: Annotated[int, Field(ge=0)] = 0
-    stop: int | None = None
-    size: tuple[Pixels, Pixels] | None = None
-    """(width, height) to shrink to; null keeps the files' own."""
 
 
 Data = Annotated[TownData | CamvidData | FolderData, Field(discriminator="kind")]

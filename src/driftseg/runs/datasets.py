@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from driftseg.data.datasets.camvid import camvid
 from driftseg.data.datasets.files import Dataset, select
 from driftseg.data.datasets.folder import folder
 from driftseg.data.datasets.town import TownScenes
+from driftseg.data.replay import Replay
+from driftseg.data.transforms import Augmentation
 from driftseg.errors import InputError
 from driftseg.labels import LABEL_SPACES
-from driftseg.runs.config import CamvidData, FolderData, TownData
+from driftseg.runs.config import (
+    AugmentationSettings,
+    CamvidData,
+    FolderData,
+    SamplingSettings,
+    TownData,
+)
 
 
 def build_dataset(data: TownData | CamvidData | FolderData) -> Dataset:
@@ -53,3 +63,30 @@ def frame_size(data: TownData | CamvidData | FolderData, dataset: Dataset) -> tu
         return data.size
     height, width = dataset.scene(0).image.shape[:2]
     return width, height
+
+
+def build_replay(
+    dataset: Dataset,
+    sampling: SamplingSettings,
+    augmentation: AugmentationSettings,
+    *,
+    size: tuple[int, int],
+    capacity: int,
+    generator: np.random.Generator,
+) -> Replay:
+    """Labelled batches of ``size`` from a dataset; reads its labels."""
+    return Replay(
+        dataset,
+        augmentation=Augmentation(
+            size,
+            scale=augmentation.scale,
+            flip=augmentation.flip,
+            photometric=augmentation.photometric,
+        ),
+        capacity=capacity,
+        batch_size=sampling.batch_size,
+        rare_classes=sampling.rare_classes,
+        temperature=sampling.temperature,
+        minimum_share=sampling.minimum_share,
+        generator=generator,
+    )

@@ -6,14 +6,12 @@ import numpy as np
 import torch
 import yaml
 
-from driftseg.data.replay import Replay
-from driftseg.data.transforms import Augmentation
 from driftseg.errors import InputError
 from driftseg.models.checkpoints import LoadReport, load_weights
 from driftseg.models.encoders import ENCODERS
 from driftseg.models.segmenter import Segmenter, build_segmenter
 from driftseg.runs.config import ModelSettings, TrainConfig
-from driftseg.runs.datasets import build_dataset, frame_size
+from driftseg.runs.datasets import build_dataset, build_replay, frame_size
 from driftseg.training.source import Recipe, SourceTraining
 
 
@@ -34,20 +32,12 @@ def build_training(config: TrainConfig) -> tuple[SourceTraining, LoadReport | No
             f"{validation.label_space.name}; both must share one label space"
         )
     model, report = build_model(config.model, classes=len(data.label_space))
-    size = frame_size(config.data, data)
-    batches = Replay(
+    batches = build_replay(
         data,
-        augmentation=Augmentation(
-            size,
-            scale=config.augmentation.scale,
-            flip=config.augmentation.flip,
-            photometric=config.augmentation.photometric,
-        ),
+        config.sampling,
+        config.augmentation,
+        size=frame_size(config.data, data),
         capacity=len(data),
-        batch_size=config.sampling.batch_size,
-        rare_classes=config.sampling.rare_classes,
-        temperature=config.sampling.temperature,
-        minimum_share=config.sampling.minimum_share,
         generator=np.random.default_rng(config.seed),
     )
     training = SourceTraining(
