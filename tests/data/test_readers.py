@@ -127,6 +127,14 @@ class TestFolder:
         with pytest.raises(InputError, match="no label is named like an image"):
             folder(tmp_path / "in", label_space=CAMVID11, labels=tmp_path / "ids")
 
+    def test_photos_stand_upright(self, tmp_path: Path) -> None:
+        """A camera held sideways writes how to turn its pixels."""
+        turned = Image.Exif()
+        turned[0x0112] = 6  # a quarter to the right
+        save(tmp_path / "a.png", photo(), exif=turned)
+        seen = folder(tmp_path, label_space=CAMVID11).scene(0).image
+        assert np.array_equal(seen, np.rot90(photo(), -1))
+
     def test_truncated_image(self, tmp_path: Path) -> None:
         save(tmp_path / "in" / "a.png", photo())
         whole = (tmp_path / "in" / "a.png").read_bytes()

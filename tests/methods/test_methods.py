@@ -158,6 +158,15 @@ class TestTent:
         play(method, frames[:3])
         assert int(counted) == 3
 
+    def test_nothing_is_random(self, make_model, frames) -> None:
+        """Whatever torch's own generator stands at: no dropout, also under running."""
+        rows = []
+        for seed in (0, 1):
+            torch.manual_seed(seed)
+            method = make_tent(make_model(), norm_statistics="running")
+            rows.append(play(method, frames[:3]))
+        assert rows[0] == rows[1]
+
     def test_adapting_twice_is_refused(self, make_model, frames) -> None:
         method = make_tent(make_model())
         with pytest.raises(RuntimeError, match="call predict"):

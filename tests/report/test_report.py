@@ -99,10 +99,26 @@ def test_equal_methods_are_told_apart_by_what_differs() -> None:
 def test_different_worlds_do_not_share_a_page() -> None:
     other = make_run()
     other.visits[1]["domain"] = "snow"
-    with pytest.raises(InputError, match="met different worlds"):
+    with pytest.raises(InputError, match=r"met different worlds \(schedule\)"):
         group_runs([make_run(), other])
+    weathered = make_run()
+    weathered.config["severity"] = 2.0
+    with pytest.raises(InputError, match=r"met different worlds \(severity\)"):
+        group_runs([make_run(), weathered])
     with pytest.raises(InputError, match="at least one run"):
         group_runs([])
+
+
+def test_data_may_lie_elsewhere() -> None:
+    one, two = make_run(), make_run("tent")
+    one.config["target"] = {"kind": "camvid", "root": "/a"}
+    two.config["target"] = {"kind": "camvid", "root": "/b"}
+    assert len(group_runs([one, two])) == 2
+
+
+def test_the_same_run_twice_is_not_two_seeds() -> None:
+    with pytest.raises(InputError, match="the same run twice, not two seeds"):
+        group_runs([make_run(seed=1), make_run(seed=2), make_run(seed=1)])
 
 
 class Links(HTMLParser):

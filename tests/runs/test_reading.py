@@ -24,6 +24,15 @@ def test_reads_and_changes(tiny_run, write_config) -> None:
     assert (config.seed, config.evaluation, config.replay.batch_size) == (4, None, 2)
 
 
+def test_another_method_drops_the_settings_of_the_old_one(tiny_run, write_config) -> None:
+    tiny_run["method"] |= {"confidence_threshold": 0.8}
+    path = write_config(tiny_run)
+    changed = read_config(path, RunConfig, changes=["method.name=tent"])
+    assert changed.method.name == "tent"
+    same = read_config(path, RunConfig, changes=["method.name=dacs"])
+    assert same.method.confidence_threshold == 0.8
+
+
 def test_data_sets_every_camvid_root(tiny_run, write_config) -> None:
     tiny_run["target"] = {"kind": "camvid", "split": "val"}
     tiny_run["evaluations"] = {"day": {"kind": "camvid"}}
@@ -46,6 +55,11 @@ def test_data_sets_every_camvid_root(tiny_run, write_config) -> None:
         ("method.name=magic", r"'source_only', 'tent', 'dacs'"),
         ("target.kind=movie", r"'town', 'camvid', 'folder'"),
         ("target.size=[8, 8]", r"target.size.0: .*greater than or equal to 32"),
+        ("seed=-1", r"seed: .*greater than or equal to 0"),
+        ("method.train=[]", r"method.train: List should have at least 1 item"),
+        ("method.train=[early_head]", r"method.train.0: Input should be 'encoder'"),
+        ("replay.augmentation.scale=[2, 1]", r"wanted the smaller enlargement first"),
+        ("schedule.1.name=day/night", r"schedule.1.name: String should match pattern"),
         ("corrupt_share=2", r"corrupt_share: .*less than or equal to 1"),
         ("schedule.9.rain=1", r"--set schedule.9.rain=1: 9 is not a position in a list of 3"),
         ("seed", r"--set wants key=value, came 'seed'"),

@@ -191,6 +191,19 @@ class TestBadInput:
         self.refuse(tiny_run, r"no held-out frames are called 'dusk'; known: \['clear', 'wet'\]",
                     home="dusk")  # fmt: skip
 
+    def test_source_smaller_than_the_frames(self, tiny_run) -> None:
+        small = {**tiny_run["source"], "size": [64, 64]}
+        self.refuse(tiny_run, "source scenes are 64x64, frames 96x64; nothing is enlarged",
+                    source=small)  # fmt: skip
+
+    def test_rows_ignored_altogether(self, tiny_run) -> None:
+        self.refuse(tiny_run, r"ignored_rows \[40, 30\] leave nothing of 64 rows",
+                    method={"name": "dacs", "ignored_rows": [40, 30]})  # fmt: skip
+
+    def test_a_diverged_run_is_no_run(self, tiny_run) -> None:
+        self.refuse(tiny_run, "the loss is nan after 1 updates: lower method.learning_rate",
+                    method={"name": "dacs", "learning_rate": 1e30})  # fmt: skip
+
     def test_no_such_device(self, tiny_run) -> None:
         self.refuse(tiny_run, "device 'abacus' cannot be used here", device="abacus")
 
@@ -277,6 +290,32 @@ def test_held_out_frames_of_single_domains(tiny_run) -> None:
     rows = score_domains(parts, lambda moment: None)
     assert [r["domain"] for r in rows if r["head"] == "main"] == ["wet", "elsewhere"]
     assert play(values).home == "elsewhere"
+
+
+def test_common_held_out_frames_follow_the_domains_patterns(tiny_run) -> None:
+    values = {**tiny_run, "method": {"name": "source_only"}, "schedule": [
+        {"name": "even", "include": ["*0"]}, {"name": "odd", "include": ["*5"]}],
+        "evaluation": {**tiny_run["target"], "seed": 2}}  # fmt: skip
+    parts = build(check(values, RunConfig, where="test"))
+    for domain, ending in (("even", "0"), ("odd", "5")):
+        data, _ = parts.held_out[domain]
+        assert len(data) == 4
+        assert {data.name(i)[-1] for i in range(len(data))} == {ending}
+    values["evaluation"] = {**tiny_run["target"], "every": 10}
+    with pytest.raises(InputError, match=r"evaluations\.odd"):
+        build(check(values, RunConfig, where="test"))
+
+
+def test_repeats_are_told(tiny_run) -> None:
+    values = {**tiny_run, "schedule": [
+        {"name": "clear"}, {"name": "wet", "rain": 9, "passes": 2}, {"name": "clear"}]}  # fmt: skip
+    notes = build(check(values, RunConfig, where="test")).notes
+    assert notes[0] == (
+        "32 frames of the stream, each answered before it is learnt from; 24 of them show a scene "
+        "that has been in the stream before, 16 of these in the same weather"
+    )
+    fresh = build(check(tiny_run, RunConfig, where="test")).notes
+    assert fresh[0].endswith("no scene is shown twice")
 
 
 def test_adapted_student_can_be_kept(tiny_run) -> None:

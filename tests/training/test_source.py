@@ -140,6 +140,16 @@ def test_finished_and_foreign_folders_are_refused(values: dict) -> None:
         training(values).run(lambda step: (_ for _ in ()).throw(Stopped) if step.step > 4 else 0)
     with pytest.raises(InputError, match="unfinished training with other settings"):
         training({**values, "learning_rate": 1e-2})
+    with pytest.raises(InputError, match=r"with other settings \(data, seed\)"):
+        training({**values, "seed": 1, "data": {**values["data"], "seed": 5}})
+    with pytest.raises(InputError, match=r"with other settings \(model\)"):
+        training({**values, "model": {"encoder": "mit_b0", "head_width": 16}})
+    state = Path(values["out"]) / "state.pt"
+    whole = state.read_bytes()
+    state.write_bytes(whole[:100])
+    with pytest.raises(InputError, match=r"state.pt is damaged .*; delete .* to start anew"):
+        training(values)
+    state.write_bytes(whole)
     training(values).run(lambda step: None)
     with pytest.raises(InputError, match="holds a finished training; set another out"):
         training(values)

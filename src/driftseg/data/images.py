@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image as PillowImage
-from PIL import UnidentifiedImageError
+from PIL import ImageOps, UnidentifiedImageError
 
 from driftseg.errors import InputError, UnreadableError
 from driftseg.frame import Image, Label
@@ -31,8 +31,8 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def read_image(path: Path) -> Image:
-    """An RGB image, uint8, (H, W, 3)."""
-    return np.array(_open(path, "RGB"), dtype=np.uint8)
+    """An RGB image, uint8, (H, W, 3), turned as its camera says (EXIF)."""
+    return np.array(_open(path, "RGB", upright=True), dtype=np.uint8)
 
 
 def read_ids(path: Path) -> Label:
@@ -51,17 +51,21 @@ def read_colours(path: Path) -> Image:
     return np.asarray(_open(path, "RGB"), dtype=np.uint8)
 
 
-def _open(path: Path, mode: str | None) -> PillowImage.Image:
+def _open(path: Path, mode: str | None, *, upright: bool = False) -> PillowImage.Image:
     try:
         with PillowImage.open(path) as picture:
             picture.load()
+            if upright:
+                picture = ImageOps.exif_transpose(picture)
             result: PillowImage.Image = picture.convert(mode) if mode else picture.copy()
             return result
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UnreadableError(f"{path}: cannot be decoded as an image ({reason})") from None
+        raise UnreadableError(
+            f"{path}: cannot be decoded as an image ({reason}); mend or remove the file"
+        ) from None
 
 
 def resize_image(image: Image, size: Size, *, name: str) -> Image:

@@ -76,12 +76,13 @@ class Sampler:
         enough = counts / labelled >= max(minimum_share, 1e-12)
         self._having = [np.flatnonzero(enough[:, c]) for c in range(counts.shape[1])]
         usable = np.where(enough.any(axis=0), counts.sum(axis=0), 0)[None]
-        if usable.sum() == 0:
+        if rare_classes and usable.sum() == 0:
             raise InputError(
                 f"no scene holds a class with a share of {minimum_share} of its pixels; "
-                "lower replay.minimum_share"
+                "lower minimum_share"
             )
-        self.probabilities = rare_class_probabilities(usable, temperature=temperature)
+        share = usable if rare_classes else np.maximum(counts, 1)
+        self.probabilities = rare_class_probabilities(share, temperature=temperature)
 
     def draw(self) -> tuple[int, int | None]:
         """A scene number and the class it was drawn for (None when drawn uniformly)."""

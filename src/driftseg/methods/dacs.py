@@ -20,7 +20,7 @@ from driftseg.methods.base import to_images, to_prediction
 from driftseg.methods.classmix import Mixed, choose_classes, paste
 from driftseg.methods.ema import momentum
 from driftseg.methods.jitter import jitter_and_blur
-from driftseg.methods.losses import feature_distance, weighted_cross_entropy
+from driftseg.methods.losses import feature_distance, finite, weighted_cross_entropy
 from driftseg.models.roles import Roles
 from driftseg.models.segmenter import Walk, upsample
 from driftseg.models.trainable import parameter_groups, set_generator
@@ -124,7 +124,7 @@ class Dacs:
         losses["mixed"] = weighted_cross_entropy(
             self._student(self.roles.prefix(mixed.images)), mixed.labels, mixed.weights
         )
-        total = torch.stack(list(losses.values())).sum()
+        total = finite(torch.stack(list(losses.values())).sum(), self.updates)
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
@@ -174,7 +174,7 @@ class Dacs:
         weights = share.expand_as(confidence).clone()
         top, bottom = self._ignored_rows
         weights[:, :top] = 0
-        weights[:, size[0] - bottom :] = 0
+        weights[:, max(0, size[0] - bottom) :] = 0
         return labels, weights
 
     def _mix(self, source: SourceBatch, pseudo_labels: Tensor, weights: Tensor) -> Mixed:

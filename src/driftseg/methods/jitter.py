@@ -20,7 +20,7 @@ def jitter_and_blur(
     """Distorts (B, 3, H, W) in [0, 1]; labels need no change.
 
     Jitter is applied with chance 0.8, blur with 0.5 (methods A.3, steps 2 and 8). Both draws are
-    always made, so switching one off does not change the other.
+    always made, so switching one off does not change whether the other happens.
     """
     jittered, blurred = generator.random(2)
     result = [np.ascontiguousarray(x.permute(1, 2, 0).cpu().numpy()) for x in images]

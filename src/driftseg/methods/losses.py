@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from driftseg.errors import InputError
 from driftseg.labels import IGNORE
 from driftseg.models.segmenter import upsample
 
@@ -18,6 +19,16 @@ def entropy(logits: Tensor) -> Tensor:
     """
     per_pixel: Tensor = -(logits.softmax(dim=1) * logits.log_softmax(dim=1)).sum(dim=1)
     return per_pixel.mean()
+
+
+def finite(loss: Tensor, updates: int) -> Tensor:
+    """The loss itself; InputError before it can spoil the weights if it is not finite."""
+    if not torch.isfinite(loss):
+        raise InputError(
+            f"the loss is {float(loss.detach())} after {updates} updates: lower "
+            "method.learning_rate, or train less of the network"
+        )
+    return loss
 
 
 def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from driftseg.frame import Adaptation, Image, Prediction
 from driftseg.methods.base import to_images, to_prediction
-from driftseg.methods.losses import entropy
+from driftseg.methods.losses import entropy, finite
 from driftseg.models.roles import Roles
 
 
@@ -38,7 +38,7 @@ class Tent:
     def predict(self, image: Image) -> Prediction:
         """Answers, and keeps the graph for the step unless training needs another pass."""
         self._images = to_images(image, self.roles.device)
-        self._logits = self._forward(training=False)
+        self._logits = self._forward(update=False)
         return to_prediction(self._logits, (image.shape[0], image.shape[1]))
 
     def adapt(self) -> Adaptation:
@@ -46,8 +46,8 @@ class Tent:
         if self._logits is None:
             raise RuntimeError("adapt() learns from a prediction: call predict() first")
         if self.roles.norm_statistics == "running":
-            self._logits = self._forward(training=True)
-        loss = entropy(self._logits)
+            self._logits = self._forward(update=True)
+        loss = finite(entropy(self._logits), self.updates)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
@@ -55,11 +55,12 @@ class Tent:
         self._logits = None
         return Adaptation(True, {"entropy": float(loss.detach())}, self._rate)
 
-    def _forward(self, *, training: bool) -> Tensor:
+    def _forward(self, *, update: bool) -> Tensor:
+        """Without dropout in any case: TENT draws nothing at random."""
         assert self._images is not None
         walk = self.roles.prefix(self._images)
-        levels = self.roles.levels("student", walk, training=training)
-        return self.roles.logits("student", levels, training=training)
+        levels = self.roles.levels("student", walk, update=update)
+        return self.roles.logits("student", levels, update=update)
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, optimiser and count."""

@@ -94,22 +94,31 @@ class Roles:
                 walk = self._advance({}, index, walk)
         return walk
 
-    def levels(self, role: Role, walk: Walk, *, training: bool = False) -> tuple[Tensor, ...]:
+    def levels(
+        self, role: Role, walk: Walk, *, training: bool = False, update: bool = False
+    ) -> tuple[Tensor, ...]:
         """All four levels, going on from where ``walk`` stands.
 
         Only the student gets gradients. ``training`` turns on dropout and drop path in the
-        parts that are trained and, under ``running``, moves the stored statistics.
+        parts that are trained and, under ``running``, moves the stored statistics; ``update``
+        does the latter alone.
         """
-        with self._pass(role, training):
+        with self._pass(role, training, update):
             for index in range(len(walk.levels), len(self._stages)):
                 walk = self._advance(self.overlays[role], index, walk)
         return walk.levels
 
     def logits(
-        self, role: Role, levels: Sequence[Tensor], *, head: Head = "head", training: bool = False
+        self,
+        role: Role,
+        levels: Sequence[Tensor],
+        *,
+        head: Head = "head",
+        training: bool = False,
+        update: bool = False,
     ) -> Tensor:
         """Logits (B, C, h, w) of a head; the early head reads the first level only."""
-        with self._pass(role, training):
+        with self._pass(role, training, update):
             module = part_of(self.model, head)
             overlay = self._of_part(self.overlays[role], head)
             given = tuple(levels) if head == "head" else tuple(levels[:1])
@@ -188,11 +197,11 @@ class Roles:
         return "update" if training else "stored"
 
     @contextmanager
-    def _pass(self, role: Role, training: bool) -> Iterator[None]:
+    def _pass(self, role: Role, training: bool, update: bool) -> Iterator[None]:
         """One forward pass: modes are set for it and are eval and stored again after it."""
-        if training and role != "student":
+        if (training or update) and role != "student":
             raise ValueError(f"only the student trains, not the {role}")
-        statistics = self._statistics(role, training)
+        statistics = self._statistics(role, training or update)
         try:
             if training:
                 _set_mode(self._training_parts, True)

@@ -90,7 +90,11 @@ def frames_figure(groups: Sequence[Group]) -> str:
 
 
 def _losses(losses: dict[str, float]) -> list[float]:
-    return [value for name, value in losses.items() if name != "pseudo_label_weight"]
+    return [
+        value
+        for name, value in losses.items()
+        if name != "pseudo_label_weight" and value is not None
+    ]
 
 
 def _visits(groups: Sequence[Group], curves: Sequence[Floats]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,23 +69,46 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
         raise InputError("a report needs at least one run")
     first = runs[0]
     for run in runs[1:]:
-        if _world(run) != _world(first):
+        mine, theirs = _world(run), _world(first)
+        other = [key for key in theirs if mine[key] != theirs[key]]
+        if other:
             raise InputError(
-                f"{run.path} and {first.path} met different worlds (schedule or classes); make "
+                f"{run.path} and {first.path} met different worlds ({', '.join(other)}); make "
                 "one report for each"
             )
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(json.dumps(_without_seed(run), sort_keys=True), []).append(run)
     members = list(groups.values())
+    for group in members:
+        seen: dict[int, Path] = {}
+        for run in group:
+            if run.seed in seen:
+                raise InputError(
+                    f"{seen[run.seed]} and {run.path} are the same run twice, not two seeds; "
+                    "leave one of them out"
+                )
+            seen[run.seed] = run.path
     settings = [_flat(_without_seed(group[0])) for group in members]
     labels = [_label(i, [group[0].method for group in members], settings)
               for i in range(len(members))]  # fmt: skip
     return [Group(label, tuple(group)) for label, group in zip(labels, members, strict=True)]
 
 
-def _world(run: Run) -> Any:
-    return run.classes, [(v["domain"], v["direction"], v["frames"]) for v in run.visits]
+_WORLD = ("target", "evaluation", "evaluations", "severity", "camera", "weather_seed")
+
+
+def _world(run: Run) -> dict[str, Any]:
+    """What runs must share to stand beside each other; where the data lies does not matter."""
+    visits = [(v["domain"], v["direction"], v["frames"]) for v in run.visits]
+    settings = {key: _placeless(run.config.get(key)) for key in _WORLD}
+    return {"classes": run.classes, "schedule": visits, **settings}
+
+
+def _placeless(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {key: _placeless(item) for key, item in value.items() if key != "root"}
 
 
 def _without_seed(run: Run) -> dict[str, Any]:

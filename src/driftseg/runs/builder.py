@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from driftseg.data.datasets.files import Dataset
+from driftseg.data.datasets.files import Dataset, select
 from driftseg.data.schedule import Visit, domains, storm, with_directions
-from driftseg.data.stream import Stream, Weather, depth_note
+from driftseg.data.stream import Stream, Weather
 from driftseg.data.weather.camera import CAMERAS
-from driftseg.errors import InputError, UnreadableError
+from driftseg.errors import InputError
 from driftseg.labels import LabelSpace
 from driftseg.methods import Dacs, Method, SourceOnly, Tent
 from driftseg.models.checkpoints import CheckpointInfo, load_checkpoint
@@ -24,6 +24,7 @@ from driftseg.models.trainable import trainable_names
 from driftseg.runs import config as settings
 from driftseg.runs.config import Preset, RunConfig
 from driftseg.runs.datasets import build_dataset, build_replay, frame_size
+from driftseg.runs.notes import make_notes
 from driftseg.runs.train import use_device, use_threads
 
 BUNDLED = "town_mit_b0.safetensors"
@@ -66,12 +67,12 @@ def build(config: RunConfig) -> Parts:
     visits = build_schedule(config)
     stream = Stream(target, visits, weather=weather, corrupt_share=config.corrupt_share)
     source = None if config.source is None else build_dataset(config.source)
-    method = build_method(config, model.to(device), source, frame_size(config.target, target))
     held_out = build_held_out(config, visits, space)
     home = visits[0].domain if config.home is None else config.home
     if held_out and home not in held_out:
         raise InputError(f"home: no held-out frames are called {home!r}; known: {[*held_out]}")
-    notes = _notes(visits, target, held_out, source, stream)
+    notes = make_notes(visits, target, held_out, source, stream)
+    method = build_method(config, model.to(device), source, frame_size(config.target, target))
     return Parts(method, stream, held_out, home, weather, space, info, tuple(notes))
 
 
@@ -88,8 +89,15 @@ def build_held_out(
                 f"{space.name}; both must share one label space"
             )
     every = domains(visits) | {name: Visit(name) for name in own if name not in domains(visits)}
-    found = {name: (own.get(name, common), visit) for name, visit in every.items()}
-    return {name: (data, visit) for name, (data, visit) in found.items() if data is not None}
+    found: dict[str, tuple[Dataset, Visit]] = {}
+    for name, visit in every.items():
+        if name in own:
+            found[name] = (own[name], visit)
+        elif common is not None:
+            where = f"evaluation (or name evaluations.{name})"
+            matching = select(common, include=visit.include, where=where)
+            found[name] = (matching if visit.include else common, visit)
+    return found
 
 
 def build_schedule(config: RunConfig) -> list[Visit]:
@@ -152,6 +160,17 @@ def _build_dacs(
             f"the source is labelled in {source.label_space.name} ({len(classes)} classes), the "
             f"model knows {model.head.classes}; both must share one label space"
         )
+    assert config.source is not None
+    width, height = frame_size(config.source, source)
+    if width < size[0] or height < size[1]:
+        raise InputError(
+            f"source scenes are {width}x{height}, frames {size[0]}x{size[1]}; nothing is enlarged "
+            "silently: set a smaller target.size, or larger source scenes"
+        )
+    if sum(method.ignored_rows) >= size[1]:
+        raise InputError(
+            f"method.ignored_rows {list(method.ignored_rows)} leave nothing of {size[1]} rows"
+        )
     unknown = sorted(set(method.feature_distance_classes) - set(classes))
     if unknown:
         raise InputError(
@@ -198,41 +217,3 @@ def _check_classes(info: CheckpointInfo, space: LabelSpace) -> None:
             f"checkpoint {info.path} knows {len(info.classes)} classes of {info.label_space}, the "
             f"target is labelled in {space.name} with {len(space)}; both must share one label space"
         )
-
-
-def _notes(
-    visits: list[Visit],
-    target: Dataset,
-    held_out: Mapping[str, tuple[Dataset, Visit]],
-    source: Dataset | None,
-    stream: Stream,
-) -> list[str]:
-    """What a reader of the numbers must know."""
-    adapted = {target.name(number) for _, number in stream.plan}
-    notes = [
-        f"{len(stream)} frames of the stream ({len(adapted)} different), each answered before it "
-        "is learnt from"
-    ]
-    if any(visit.rain > 0 for visit in domains(visits).values()):
-        for _, number in stream.plan:
-            try:
-                notes.append(f"rain is rendered on {depth_note(target.scene(number))}")
-                break
-            except UnreadableError:
-                continue
-    if not held_out:
-        notes.append("no held-out frames: only the stream itself is scored, where it is labelled")
-    for dataset in {id(data): data for data, _ in held_out.values()}.values():
-        names = {dataset.name(i) for i in range(len(dataset))}
-        scored = [domain for domain, (data, _) in held_out.items() if data is dataset]
-        shared = len(names & adapted)
-        notes.append(
-            f"{len(names)} held-out frames for {', '.join(scored)}: "
-            + (f"{shared} of them are also in the stream and have been adapted on" if shared
-               else "none of them is in the stream")
-        )  # fmt: skip
-    if source is not None:
-        known = {source.name(i) for i in range(len(source))}
-        if shared := len(known & adapted):
-            notes.append(f"{shared} frames of the stream are source scenes too")
-    return notes

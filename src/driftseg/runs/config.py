@@ -9,13 +9,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveInt,
+    field_validator,
+)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Pixels = Annotated[int, Field(ge=32)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]+$")]
+"""Part of file names: letters, digits and _ . + - only."""
+Trained = Literal[
+    "encoder",
+    "encoder.stage1",
+    "encoder.stage2",
+    "encoder.stage3",
+    "encoder.stage4",
+    "head",
+    "norms",
+]
+TrainableSet = Annotated[list[Trained], Field(min_length=1)]
 Part = Literal[
     "encoder", "encoder.stage1", "encoder.stage2", "encoder.stage3", "encoder.stage4",
-    "head", "early_head", "norms",
+    "head", "early_head",
 ]  # fmt: skip
 
 
@@ -29,7 +49,7 @@ class TownData(Section):
     """Procedural streets; needs no files."""
 
     kind: Literal["town"]
-    seed: int = 0
+    seed: Seed = 0
     """Another seed is another town."""
     frames: PositiveInt = 200
     start: Annotated[int, Field(ge=0)] = 0
@@ -98,7 +118,16 @@ class AugmentationSettings(Section):
     scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (1.0, 1.0)
     """Range of enlargement before cropping back to size."""
     flip: Share = 0.5
+    """Chance of mirroring left and right; HAMLET's."""
     photometric: bool = True
+    """Whether brightness, contrast, saturation and hue vary (SSD's ranges, as in HAMLET)."""
+
+    @field_validator("scale")
+    @classmethod
+    def _in_order(cls, scale: tuple[float, float]) -> tuple[float, float]:
+        if scale[0] > scale[1]:
+            raise ValueError("wanted the smaller enlargement first")
+        return scale
 
 
 class SamplingSettings(Section):
@@ -125,7 +154,7 @@ class TrainConfig(Section):
     """Labelled scenes to choose the best checkpoint by."""
     augmentation: AugmentationSettings = AugmentationSettings()
     sampling: SamplingSettings = SamplingSettings(batch_size=8)
-    train: list[Part] = ["encoder", "head"]
+    train: TrainableSet = ["encoder", "head"]
     """The whole trainable set; leave out ``encoder`` to freeze it."""
     steps: PositiveInt = 2000
     early_head_steps: Annotated[int, Field(ge=0)] = 200
@@ -145,7 +174,7 @@ class TrainConfig(Section):
     flattered by having been chosen by."""
     half: bool = False
     """Store matrices in 16 bits."""
-    seed: int = 0
+    seed: Seed = 0
     threads: PositiveInt | None = None
     """CPU threads; null leaves torch's choice."""
     device: str = "cpu"
@@ -154,7 +183,7 @@ class TrainConfig(Section):
 class Domain(Section):
     """One stay of the schedule."""
 
-    name: str
+    name: Name
     rain: Annotated[float, Field(ge=0)] = 0.0
     """Rate in mm/h that is rendered on the target's frames."""
     include: list[str] = []
@@ -202,7 +231,7 @@ class Dacs(Section):
     """DACS self-training with a mean teacher, as in HAMLET part A.3."""
 
     name: Literal["dacs"]
-    train: list[Part] = ["encoder", "head"]
+    train: TrainableSet = ["encoder", "head"]
     """The whole trainable set."""
     learning_rate: Annotated[float, Field(gt=0)] = 1.5e-5
     """Of the encoder, HAMLET's; heads have ``head_factor`` times as much."""
@@ -253,7 +282,7 @@ class RunConfig(Section):
     evaluation: Data | None = None
     """Held-out labelled frames, scored in every domain's weather before the first frame and
     after every domain; null turns that off."""
-    evaluations: dict[str, Data] = {}
+    evaluations: dict[Name, Data] = {}
     """Held-out frames of single domains, in place of ``evaluation``; a name that the schedule
     does not hold is scored too, as it is."""
     home: str | None = None
@@ -272,9 +301,9 @@ class RunConfig(Section):
     keep_checkpoint: bool = False
     """Whether the adapted student is saved in the run's folder."""
     out: Path = Path("runs")
-    seed: int = 0
+    seed: Seed = 0
     """Of everything random in adaptation."""
-    weather_seed: int = 0
+    weather_seed: Seed = 0
     """Of the drops, so that other seeds meet the same storm."""
     threads: PositiveInt | None = None
     """CPU threads; null leaves torch's choice."""

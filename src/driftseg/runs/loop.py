@@ -41,10 +41,12 @@ def play(parts: Parts, writer: RunWriter, watch: Watch, *, pictures: int) -> Non
     visit, seen, seconds = 0, 0, 0.0
     score = Score(len(parts.label_space))
     evaluator.evaluate(-1, watch)
+    shown = _shown(stream.frames_of(0), pictures)
     for frame in stream:
         while frame.visit > visit:
             evaluator.evaluate(visit, watch)
             visit, seen, score = visit + 1, 0, Score(score.classes)
+            shown = _shown(stream.frames_of(visit), pictures)
         started = time.perf_counter()
         prediction = method.predict(frame.image)
         answered = time.perf_counter()
@@ -54,7 +56,7 @@ def play(parts: Parts, writer: RunWriter, watch: Watch, *, pictures: int) -> Non
         if frame.label is not None:
             score.add(prediction.label, frame.label)
         writer.frame(_row(frame, prediction, adaptation, times, score.classes))
-        if seen in (shown := _shown(stream.frames_of(visit), pictures)):
+        if seen in shown:
             _keep_pictures(writer, parts, frame, prediction, shown.index(seen))
         seen, seconds = seen + 1, seconds + learnt - started
         watch(_moment(frame, stream_length=len(stream), score=score, adaptation=adaptation,

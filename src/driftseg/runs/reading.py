@@ -88,6 +88,8 @@ def apply_change(values: dict[str, Any], change: str) -> None:
     if isinstance(here, list):
         here[_position(here, last, change)] = value
     else:
+        if (last == "kind" or key == "method.name") and here.get(last) not in (None, value):
+            here.clear()  # another kind of thing: the old one's settings do not apply
         here[last] = value
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import platform
 import re
 import shutil
@@ -30,8 +31,6 @@ from driftseg.frame import Image
 
 IGNORED_BY_HASH = frozenset({"out", "threads", "device", "pictures", "keep_checkpoint"})
 """Settings that do not change an experiment."""
-
-PICTURE_KINDS = ("input", "truth", "prediction")
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
@@ -119,10 +118,8 @@ class RunWriter:
         home: str,
     ):
         self._out, self._serial = out, serial
-        self.folder = out / f"{serial}.partial"
+        self.folder = out / f"{serial}-{os.getpid()}.partial"
         try:
-            if self.folder.exists():
-                shutil.rmtree(self.folder)
             (self.folder / "pictures").mkdir(parents=True)
         except OSError as error:
             raise InputError(f"{out}: runs cannot be written there ({error.strerror})") from None

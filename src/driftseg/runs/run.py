@@ -31,15 +31,19 @@ def run(config: RunConfig, watch: Watch = _unwatched) -> Path:
         play(parts, writer, watch, pictures=config.pictures)
         if config.keep_checkpoint:
             _keep_checkpoint(parts, writer.folder / "checkpoints" / "last.safetensors")
+        return writer.finish(_skipped(parts))
     except BaseException:
         writer.discard()
         raise
-    skipped = [
-        f"frame {s.name} (visit {s.visit}) was skipped: {s.reason}" for s in parts.stream.skipped
-    ]
-    if skipped:
-        skipped.insert(0, f"{len(skipped)} of {len(parts.stream)} frames could not be read")
-    return writer.finish(skipped)
+
+
+def _skipped(parts: Parts) -> list[str]:
+    """One note a frame that could not be read, after their number."""
+    every = parts.stream.skipped
+    if not every:
+        return []
+    told = [f"frame {s.name} (visit {s.visit}) was skipped: {s.reason}" for s in every]
+    return [f"{len(every)} of {len(parts.stream)} frames could not be read", *told]
 
 
 def _writer(config: RunConfig, parts: Parts) -> RunWriter:

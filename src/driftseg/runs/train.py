@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import torch
 import yaml
@@ -107,12 +111,35 @@ def use_device(name: str) -> torch.device:
 
 def _resume(training: SourceTraining, config: TrainConfig) -> None:
     state = config.out / "state.pt"
+    values = config.model_dump(mode="json")
     if state.is_file():
-        training.load_state_dict(torch.load(state, weights_only=True))
+        _check_same(values, config.out)
+        try:
+            training.load_state_dict(torch.load(state, weights_only=True))
+        except (pickle.UnpicklingError, EOFError, KeyError, RuntimeError, OSError) as error:
+            raise InputError(
+                f"{state} is damaged ({type(error).__name__}); delete {config.out} to start anew"
+            ) from None
     elif (config.out / "last.safetensors").exists():
         raise InputError(
             f"{config.out} holds a finished training; set another out, or delete that folder"
         )
     config.out.mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    text = yaml.safe_dump(values, sort_keys=False)
     (config.out / "config.yaml").write_text(text, encoding="utf-8")
+
+
+def _check_same(values: dict[str, Any], out: Path) -> None:
+    """An unfinished training goes on only with the settings it began with."""
+    free = {"out", "threads", "device"}
+    try:
+        begun = yaml.safe_load((out / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        begun = None
+    begun = begun if isinstance(begun, dict) else {}
+    other = [key for key in values if key not in free and values[key] != begun.get(key)]
+    if other:
+        raise InputError(
+            f"{out} holds an unfinished training with other settings ({', '.join(other)}); train "
+            "into another folder, or delete this one"
+        )

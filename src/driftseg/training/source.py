@@ -23,7 +23,7 @@ from driftseg.data.transforms import to_tensor
 from driftseg.errors import InputError
 from driftseg.evaluation.confusion import Score
 from driftseg.labels import IGNORE
-from driftseg.models.checkpoints import digest, load_checkpoint, save_checkpoint
+from driftseg.models.checkpoints import load_checkpoint, save_checkpoint
 from driftseg.models.segmenter import Segmenter, upsample
 from driftseg.models.trainable import (
     freeze_except,
@@ -180,8 +180,7 @@ class SourceTraining:
         value = float(loss.detach())
         if not math.isfinite(value):
             raise InputError(
-                f"the loss is {value} at step {self._step}: lower learning_rate, or check the "
-                "labels with driftseg inspect"
+                f"the loss is {value} at step {self._step}: lower learning_rate, or raise warm_up"
             )
         self._optimiser.step()
         return value
@@ -263,7 +262,6 @@ class SourceTraining:
             "optimiser": self._optimiser.state_dict(),
             "batches": json.dumps(self._batches.state_dict()),
             "generator": self._generator.get_state(),
-            "digest": digest(self.model),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -1,0 +1,65 @@
+"""What a reader of a run's numbers must know, in sentences."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from driftseg.data.datasets.files import Dataset
+from driftseg.data.schedule import Visit, domains
+from driftseg.data.stream import Stream, depth_note
+from driftseg.errors import UnreadableError
+
+
+def make_notes(
+    visits: Sequence[Visit],
+    target: Dataset,
+    held_out: Mapping[str, tuple[Dataset, Visit]],
+    source: Dataset | None,
+    stream: Stream,
+) -> list[str]:
+    """Repeats, weather, held-out frames, and overlaps; scenes are told apart by name."""
+    adapted = {target.name(number) for _, number in stream.plan}
+    notes = [_repeats(visits, stream)]
+    if any(visit.rain > 0 for visit in domains(visits).values()):
+        notes += _depth(target, stream)
+    if not held_out:
+        notes.append("no held-out frames: only the stream itself is scored, where it is labelled")
+    for dataset in {id(data): data for data, _ in held_out.values()}.values():
+        names = {dataset.name(i) for i in range(len(dataset))}
+        scored = [domain for domain, (data, _) in held_out.items() if data is dataset]
+        shared = len(names & adapted)
+        told = (
+            f"{shared} of them are named like frames of the stream"
+            if shared
+            else ("none of them is in the stream")
+        )
+        notes.append(f"{len(names)} held-out frames for {', '.join(scored)}: {told}")
+    if source is not None:
+        known = {source.name(i) for i in range(len(source))}
+        if shared := len(known & adapted):
+            notes.append(f"{shared} frames of the stream are named like source scenes")
+    return notes
+
+
+def _repeats(visits: Sequence[Visit], stream: Stream) -> str:
+    """How often the stream shows what has been shown, and perhaps learnt from, before."""
+    scenes = Counter(number for _, number in stream.plan)
+    looks = Counter((number, visits[visit].domain) for visit, number in stream.plan)
+    again, same = len(stream) - len(scenes), len(stream) - len(looks)
+    note = f"{len(stream)} frames of the stream, each answered before it is learnt from"
+    if again == 0:
+        return note + "; no scene is shown twice"
+    return (
+        f"{note}; {again} of them show a scene that has been in the stream before, {same} of these "
+        "in the same weather"
+    )
+
+
+def _depth(target: Dataset, stream: Stream) -> list[str]:
+    for _, number in stream.plan:
+        try:
+            return [f"rain is rendered on {depth_note(target.scene(number))}"]
+        except UnreadableError:
+            continue
+    return []
