@@ -79,13 +79,17 @@ def environment(
 
 
 def _git_revision() -> str | None:
-    """Of the code that runs, where it lies in a repository."""
-    here = Path(__file__).parent
+    """Of the code that runs, where it lies in a repository that tracks it."""
+    if _git("ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return None  # installed somewhere below another project's repository
+    return _git("describe", "--always", "--dirty", "--abbrev=12")
+
+
+def _git(*arguments: str) -> str | None:
+    """What git says in the folder of this file; None if it refuses or is not there."""
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
     try:
-        done = subprocess.run(
-            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"],
-            capture_output=True, text=True, timeout=5, check=False,
-        )  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None
