@@ -20,6 +20,7 @@ ROOMS: dict[str, set[str]] = {
     "assets": set(),
     "models": BASIS,
     "data": BASIS,
+    "control": BASIS,
     "methods": BASIS | {"models", "control"},
     "evaluation": BASIS,
     "training": BASIS | {"models", "data", "evaluation"},

@@ -77,5 +77,10 @@ class Adaptation:
     """Of the encoder's group; the head's is a stated multiple of it."""
     signal: float | None = None
     """The drift signal, where the method has one."""
-    event: str | None = None
+    event: Mapping[str, Any] | None = None
+    """The change found at this frame: `driftseg.control.drift.Event`."""
+    detector: Mapping[str, Any] | None = None
+    """What the drift detector sees: `driftseg.control.drift.Reading`."""
     plan: Mapping[str, Any] | None = None
+    """What was to be done with the frame: iterations left, ClassMix ratio, first trained stage
+    (``module``) and what spoke for it, costs in ms, and why training was skipped."""

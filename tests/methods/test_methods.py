@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import os
 from pathlib import Path
@@ -13,12 +14,18 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from driftseg.control.budget import Budget, Levels
+from driftseg.control.drift import WindowDetector
+from driftseg.control.selection import PUBLISHED_SPEEDS, RewardSelector
 from driftseg.errors import InputError
-from driftseg.methods import METHODS, Dacs, SourceOnly, Tent, answers
+from driftseg.methods import METHODS, Dacs, Hamlet, SourceOnly, Tent, answers
 from driftseg.methods.base import to_images
+from driftseg.methods.confidence import Thresholds
+from driftseg.methods.self_training import SelfTraining
 from driftseg.models.roles import Roles
 from driftseg.models.segmenter import upsample
 from driftseg.models.trainable import trainable_names
+from driftseg.runs.method_builder import build_modules
 
 GOLDEN = Path(__file__).parent / "golden.json"
 HOW = """The numbers of a method moved. If that was meant, write them anew with
@@ -26,18 +33,50 @@ HOW = """The numbers of a method moved. If that was meant, write them anew with
 and say in the commit why they moved."""
 
 
-def make_dacs(model, replay, train=("encoder", "head"), seed=0, **changes) -> Dacs:
+def make_training(model, replay, train=("encoder", "head"), seed=0, **changes) -> SelfTraining:
     distance = changes.get("feature_distance_weight", 0.0)
-    roles = Roles(model, trainable_names(model, train), teacher=True, static=distance > 0,
-                  norm_statistics=changes.pop("norm_statistics", "source"))  # fmt: skip
+    roles = Roles(
+        model, trainable_names(model, train), teacher=True,
+        static="whole" if distance > 0 else changes.pop("static", "none"),
+        norm_statistics=changes.pop("norm_statistics", "source"),
+        learning=changes.pop("learning", None),
+    )  # fmt: skip
     arguments = {
-        "learning_rate": 1e-4, "head_factor": 10.0, "weight_decay": 0.01,
-        "teacher_momentum": 0.999, "confidence_threshold": 0.5, "mix_ratio": 0.5,
-        "ignored_rows": (0, 0), "jitter": 0.2, "blur": True, "feature_distance_weight": 0.0,
-        "feature_distance_classes": range(11), "generator": np.random.default_rng(seed),
+        "head_factor": 10.0, "weight_decay": 0.01, "teacher_momentum": 0.999,
+        "confidence": Thresholds([0.5]), "ignored_rows": (0, 0), "jitter": 0.2, "blur": True,
+        "feature_distance_weight": 0.0, "feature_distance_classes": range(11),
+        "generator": np.random.default_rng(seed),
         "dropout_generator": torch.Generator().manual_seed(seed), **changes,
     }  # fmt: skip
-    return Dacs(roles, replay, **arguments)
+    return SelfTraining(roles, replay, **arguments)
+
+
+def make_dacs(model, replay, learning_rate=1e-4, mix_ratio=0.5, **changes) -> Dacs:
+    training = make_training(model, replay, **changes)
+    return Dacs(training, learning_rate=learning_rate, mix_ratio=mix_ratio)
+
+
+def make_hamlet(model, replay, **changes) -> Hamlet:
+    """It trains from the first frame, on what is chosen, and may find changes after two."""
+    training = make_training(model, replay, static="early", learning=(), **changes)
+    modules = build_modules(model, training.roles.trainable, fusion=True)
+    return Hamlet(
+        training,
+        modules=modules,
+        detector=WindowDetector(window=1, rise=0.02, fall=-0.02),
+        budget=Budget(
+            Levels(1.0, 3.0), step=0.1, base_iterations=3, most_iterations=20,
+            share_back=(0.25, 0.75), learning_rates=(1e-4, 2e-4), mix_ratios=(0.5, 0.25),
+            start_training=True,
+        ),
+        selector=RewardSelector(tuple(modules), speeds=PUBLISHED_SPEEDS),
+        clock=ticking(),
+    )  # fmt: skip
+
+
+def ticking():
+    """A clock that goes on by a hundredth of a second whenever it is read."""
+    return itertools.count(0, 0.01).__next__
 
 
 def make_tent(model, **changes) -> Tent:
@@ -50,6 +89,8 @@ def make(name: str, make_model, make_replay, encoder: str = "mit_b0"):
         return SourceOnly(Roles(make_model(encoder), []))
     if name == "tent":
         return make_tent(make_model(encoder))
+    if name == "hamlet":
+        return make_hamlet(make_model(encoder), make_replay())
     return make_dacs(make_model(encoder), make_replay(), feature_distance_weight=0.005)
 
 
@@ -58,8 +99,12 @@ def play(method, frames) -> list[dict[str, float]]:
     for image in frames:
         prediction = method.predict(image)
         adaptation = method.adapt()
-        rows.append({"confidence": prediction.confidence, "entropy": prediction.entropy,
-                     **adaptation.losses})  # fmt: skip
+        row = {"confidence": prediction.confidence, "entropy": prediction.entropy,
+               **adaptation.losses}  # fmt: skip
+        if adaptation.signal is not None:
+            row |= {"signal": adaptation.signal, "event": float(adaptation.event is not None),
+                    "module": float(adaptation.plan["module"] or 0)}  # fmt: skip
+        rows.append(row)
     return rows
 
 
@@ -189,9 +234,9 @@ class TestDacs:
 
     def test_ignored_rows_weigh_nothing(self, make_model, make_replay, frames) -> None:
         method = make_dacs(make_model(), make_replay(), ignored_rows=(3, 10),
-                           confidence_threshold=0.0)  # fmt: skip
+                           confidence=Thresholds([0.0]))  # fmt: skip
         method.predict(frames[0])
-        _, weights = method._pseudo_labels(method._walk)
+        _, weights = method.training.pseudo_labels(method._images, method._walk, 1.0)
         assert (weights[:, :3] == 0).all()
         assert (weights[:, -10:] == 0).all()
         assert (weights[:, 3:-10] == 1).all()
@@ -199,9 +244,9 @@ class TestDacs:
     def test_pseudo_label_weight_is_the_confident_share(
         self, make_model, make_replay, frames
     ) -> None:
-        method = make_dacs(make_model(), make_replay(), confidence_threshold=0.3)
+        method = make_dacs(make_model(), make_replay(), confidence=Thresholds([0.3]))
         method.predict(frames[0])
-        labels, weights = method._pseudo_labels(method._walk)
+        labels, weights = method.training.pseudo_labels(method._images, method._walk, 1.0)
         with torch.no_grad():
             logits = method.roles.model(to_images(frames[0], torch.device("cpu")))
             p = upsample(logits, (64, 96)).softmax(1)

@@ -57,7 +57,7 @@ def test_every_role_equals_a_network_of_its_own_bit_for_bit(case) -> None:
     """Student, teacher and static through the shared prefix against three whole copies."""
     encoder, train, seed = case
     model = network(encoder, seed=seed)
-    roles = roles_of(model, train, teacher=True, static=True)
+    roles = roles_of(model, train, teacher=True, static="whole")
     static = copy.deepcopy(model)
     shake(model, list(roles.trainable), seed)
     roles.move_teacher(0.3)
@@ -84,7 +84,7 @@ def test_every_role_equals_a_network_of_its_own_bit_for_bit(case) -> None:
 )  # fmt: skip
 def test_length_of_the_shared_prefix(encoder: str, train: list[str], shared: int) -> None:
     model = network(encoder)
-    roles = roles_of(model, train, teacher=True, static=True)
+    roles = roles_of(model, train, teacher=True, static="whole")
     assert roles.shared_stages == shared
     assert len(roles.prefix(picture()).levels) == shared
     assert not roles.prefix(picture()).x.requires_grad
@@ -121,7 +121,7 @@ def test_frozen_tensors_do_not_move_by_a_bit(case, statistics: str) -> None:
     """Three steps of AdamW through every kind of pass; buffers of frozen norms included."""
     encoder, train, seed = case
     model = network(encoder, seed=seed)
-    roles = roles_of(model, train, teacher=True, static=True, norm_statistics=statistics)
+    roles = roles_of(model, train, teacher=True, static="whole", norm_statistics=statistics)
     before = {n: t.clone() for n, t in model.state_dict().items()}
     static = {n: t.clone() for n, t in roles.overlays["static"].items()}
     groups = parameter_groups(
@@ -219,7 +219,7 @@ class TestNormStatistics:
 
     def test_running_moves_in_training_passes_only(self) -> None:
         model = network()
-        roles = roles_of(model, ["head"], teacher=True, static=True, norm_statistics="running")
+        roles = roles_of(model, ["head"], teacher=True, static="whole", norm_statistics="running")
         levels = roles.levels("student", roles.prefix(picture()))
         before = self.norm(model).running_mean.clone()
         for role in ("student", "teacher", "static"):
@@ -242,7 +242,7 @@ class TestNormStatistics:
 
     def test_batch_uses_its_own_image_and_stores_nothing(self) -> None:
         model = network()
-        roles = roles_of(model, ["head"], static=True, norm_statistics="batch")
+        roles = roles_of(model, ["head"], static="whole", norm_statistics="batch")
         before = {n: b.clone() for n, b in model.named_buffers()}
         levels = roles.levels("student", roles.prefix(picture()))
         with torch.no_grad():
@@ -275,7 +275,7 @@ def test_only_the_student_trains() -> None:
 
 
 def test_teacher_and_static_give_no_gradients() -> None:
-    roles = roles_of(network(), ["encoder", "head"], teacher=True, static=True)
+    roles = roles_of(network(), ["encoder", "head"], teacher=True, static="whole")
     walk = roles.prefix(picture())
     assert roles.logits("student", roles.levels("student", walk)).requires_grad
     for role in ("teacher", "static"):
@@ -285,7 +285,7 @@ def test_teacher_and_static_give_no_gradients() -> None:
 def test_roles_cost_their_overlay_only() -> None:
     """A frozen encoder is held once: teacher and static cost the head."""
     model = network()
-    roles = roles_of(model, ["head"], teacher=True, static=True)
+    roles = roles_of(model, ["head"], teacher=True, static="whole")
     head = sum(p.numel() * 4 for p in model.head.parameters())
     assert roles.overlay_bytes("teacher") == head
     assert roles.overlay_bytes("static") == head
@@ -293,7 +293,7 @@ def test_roles_cost_their_overlay_only() -> None:
 
 def test_state_goes_on_in_another_process() -> None:
     def make() -> Roles:
-        return roles_of(network(), ["encoder.stage4", "head"], teacher=True, static=True,
+        return roles_of(network(), ["encoder.stage4", "head"], teacher=True, static="whole",
                         norm_statistics="running")  # fmt: skip
 
     roles = make()

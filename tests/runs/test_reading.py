@@ -25,12 +25,12 @@ def test_reads_and_changes(tiny_run, write_config) -> None:
 
 
 def test_another_method_drops_the_settings_of_the_old_one(tiny_run, write_config) -> None:
-    tiny_run["method"] |= {"confidence_threshold": 0.8}
+    tiny_run["method"] |= {"confidence": {"threshold": 0.8}}
     path = write_config(tiny_run)
     changed = read_config(path, RunConfig, changes=["method.name=tent"])
     assert changed.method.name == "tent"
     same = read_config(path, RunConfig, changes=["method.name=dacs"])
-    assert same.method.confidence_threshold == 0.8
+    assert same.method.confidence.threshold == 0.8
 
 
 def test_data_sets_every_camvid_root(tiny_run, write_config) -> None:

@@ -19,8 +19,10 @@ class Method(Protocol):
 
     roles: Roles
 
-    updates: int
-    """Times the weights have changed; evaluations made at the same number are the same."""
+    @property
+    def updates(self) -> int:
+        """Times the weights have changed; evaluations made at the same number are the same."""
+        ...
 
     def predict(self, image: Image) -> Prediction:
         """Answers with the weights as they stand, and remembers the image for ``adapt``."""
@@ -53,11 +55,16 @@ def to_prediction(logits: Tensor, size: tuple[int, int]) -> Prediction:
         size: (H, W).
     """
     with torch.no_grad():
-        probabilities = logits.softmax(dim=1)
-        entropy = -(probabilities * logits.log_softmax(dim=1)).sum(dim=1).mean()
-        confidence = probabilities.amax(dim=1).mean()
+        sure = certainty(logits)
         label = to_label(logits, size)
-    return Prediction(label, float(confidence), float(entropy))
+    return Prediction(label, sure["confidence"], sure["entropy"])
+
+
+def certainty(logits: Tensor) -> dict[str, float]:
+    """Mean largest probability and mean entropy (nats) of logits (B, C, h, w), on their grid."""
+    probabilities = logits.softmax(dim=1)
+    entropy = -(probabilities * logits.log_softmax(dim=1)).sum(dim=1).mean()
+    return {"confidence": float(probabilities.amax(dim=1).mean()), "entropy": float(entropy)}
 
 
 def to_label(logits: Tensor, size: tuple[int, int]) -> Label:

@@ -28,13 +28,19 @@ def number_of_classes(present: int, ratio: float) -> int:
     return min(int((present + present % 2) * ratio), present)
 
 
-def choose_classes(labels: Tensor, *, ratio: float, generator: np.random.Generator) -> list[int]:
+def choose_classes(
+    labels: Tensor,
+    *,
+    ratio: float,
+    generator: np.random.Generator,
+    paste_unlabelled: bool = False,
+) -> list[int]:
     """Classes of the source batch to paste, without replacement.
 
-    Differs from the published code, which may choose 255 and paste unlabelled pixels: only
-    classes are chosen here, and only they are counted.
+    Only classes are counted and chosen. ``paste_unlabelled`` does as the published code, in
+    which 255 is one of the classes and unlabelled pixels can be pasted (methods A.13, Q3).
     """
-    present = [int(c) for c in torch.unique(labels) if int(c) != IGNORE]
+    present = [int(c) for c in torch.unique(labels) if paste_unlabelled or int(c) != IGNORE]
     number = number_of_classes(len(present), ratio)
     return (
         sorted(int(c) for c in generator.choice(present, number, replace=False)) if number else []

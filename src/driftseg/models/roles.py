@@ -5,6 +5,9 @@ network itself: its overlay is empty. The teacher's overlay holds exactly the tr
 and follows them by a moving average; the static model's holds what those tensors were at first.
 So a frozen encoder is held once for all roles, and what lies before the first tensor that any
 role changes is computed once per image.
+
+Which of the trainable tensors learn can change from frame to frame (``learn_only``). A stage
+that has never learnt is the same for all roles, so it belongs to the shared prefix until it does.
 """
 
 from __future__ import annotations
@@ -24,11 +27,15 @@ from driftseg.models.trainable import freeze_except, part_of
 Role = Literal["student", "teacher", "static"]
 Head = Literal["head", "early_head"]
 Overlay = dict[str, Tensor]
-NormStatistics = Literal["source", "running", "batch"]
-"""What batch normalisation uses where its own weights are trained. source: the file's
-statistics, always. running: training passes use the batch's and move the stored ones, all other
-passes use the stored ones. batch: every pass of student and teacher uses its own batch's.
-Frozen layers and the static role always use the file's."""
+NormStatistics = Literal["source", "running", "batch", "published"]
+"""What batch normalisation uses where its own weights are trainable. source: the file's
+statistics, always. running: training passes use the batch's and move the stored ones where a
+layer learns, all other passes use the stored ones. batch: every pass of student and teacher uses
+its own batch's. published: as HAMLET's code, where the student trains as in running but with
+layers moving that do not learn, and the teacher uses its batch's. Frozen layers and the static
+role always use the file's."""
+StaticDepth = Literal["none", "early", "whole"]
+"""Whether there is a static role, and how far: its first stage and early head, or everything."""
 
 
 class Roles:
@@ -39,7 +46,8 @@ class Roles:
         trainable: names of the parameters that will be trained.
         norm_statistics: policy for batch normalisation.
         teacher: whether there is a teacher.
-        static: whether there is a static model.
+        static: whether there is a static model, and how deep.
+        learning: the trainable tensors that learn at first; None means all of them.
     """
 
     def __init__(
@@ -49,10 +57,12 @@ class Roles:
         *,
         norm_statistics: NormStatistics = "source",
         teacher: bool = False,
-        static: bool = False,
+        static: StaticDepth = "none",
+        learning: Collection[str] | None = None,
     ):
         self.model = model
         self.trainable = tuple(trainable)
+        self.static = static
         self.norm_statistics = norm_statistics
         freeze_except(model, trainable)
         model.eval()
@@ -63,28 +73,54 @@ class Roles:
         ]
         parameters = dict(model.named_parameters())
         buffers = self._moving_buffers()
-        self.overlays: dict[Role, Overlay] = {"student": {}}
-        if teacher:
-            self.overlays["teacher"] = {n: parameters[n].detach().clone() for n in trainable}
-        if static:
-            first = {n: parameters[n] for n in trainable} | buffers
-            self.overlays["static"] = {n: t.detach().clone() for n, t in first.items()}
-        self._stages = [_Stage(model.encoder, i) for i in range(len(model.encoder.stages))]
         self._names = {part: [*names] for part, names in model.groups().items()}
         for name in buffers:
             self._names[_part_of_buffer(name)].append(name)
-        self._training_parts = [
-            part_of(model, part)
-            for part, names in model.groups().items()
-            if set(names).intersection(trainable)
-        ]
-        self.shared_stages = self._count_shared()
+        self.overlays: dict[Role, Overlay] = {"student": {}}
+        if teacher:
+            self.overlays["teacher"] = {n: parameters[n].detach().clone() for n in trainable}
+        if static != "none":
+            first = {n: parameters[n] for n in trainable} | buffers
+            if static == "early":
+                kept = {*self._names["encoder.stage1"], *self._names.get("early_head", ())}
+                first = {name: tensor for name, tensor in first.items() if name in kept}
+            self.overlays["static"] = {n: t.detach().clone() for n, t in first.items()}
+        self._stages = [_Stage(model.encoder, i) for i in range(len(model.encoder.stages))]
+        self._learning: set[str] | None = None
+        self._learning_parts: list[nn.Module] = []
+        self._touched: set[str] = set()
+        self.shared_stages = 0
         """Number of stages that are the same for every role."""
+        if norm_statistics in ("batch", "published"):  # roles differ before anything is learnt
+            self._touch(trainable)
+        self.learn_only(self.trainable if learning is None else learning)
 
     @property
     def device(self) -> torch.device:
         """Where the network lies."""
         return next(self.model.parameters()).device
+
+    def learn_only(self, names: Collection[str]) -> None:
+        """From now on exactly these of the trainable tensors get gradients.
+
+        Stages in which none of them lies keep nothing for a backward pass and run without
+        dropout and drop path, like frozen ones.
+        """
+        if self._learning == set(names):
+            return
+        unknown = set(names).difference(self.trainable)
+        if unknown:
+            raise ValueError(f"not among the trainable tensors: {sorted(unknown)[:3]}")
+        self._learning = set(names)
+        parameters = dict(self.model.named_parameters())
+        for name in self.trainable:
+            parameters[name].requires_grad_(name in self._learning)
+        self._learning_parts = [
+            part_of(self.model, part)
+            for part, members in self.model.groups().items()
+            if self._learning.intersection(members)
+        ]
+        self._touch(names)
 
     def prefix(self, images: Tensor) -> Walk:
         """Walks images (B, 3, H, W) through the shared stages, once for all roles, no grad."""
@@ -95,18 +131,26 @@ class Roles:
         return walk
 
     def levels(
-        self, role: Role, walk: Walk, *, training: bool = False, update: bool = False
+        self,
+        role: Role,
+        walk: Walk,
+        *,
+        training: bool = False,
+        update: bool = False,
+        depth: int = 4,
     ) -> tuple[Tensor, ...]:
-        """All four levels, going on from where ``walk`` stands.
+        """The first ``depth`` levels, going on from where ``walk`` stands.
 
         Only the student gets gradients. ``training`` turns on dropout and drop path in the
-        parts that are trained and, under ``running``, moves the stored statistics; ``update``
+        parts that learn and, under ``running``, moves the stored statistics; ``update``
         does the latter alone.
         """
+        if role == "static" and self.static == "early" and depth > 1:
+            raise ValueError("this static role was built for its first stage only")
         with self._pass(role, training, update):
-            for index in range(len(walk.levels), len(self._stages)):
+            for index in range(len(walk.levels), depth):
                 walk = self._advance(self.overlays[role], index, walk)
-        return walk.levels
+        return walk.levels[:depth]
 
     def logits(
         self,
@@ -130,11 +174,16 @@ class Roles:
             return overlaid
 
     def move_teacher(self, momentum: float) -> None:
-        """Teacher <- momentum * teacher + (1 - momentum) * student; parameters only."""
+        """Teacher <- momentum * teacher + (1 - momentum) * student; parameters only.
+
+        Where nothing has learnt yet both are the same, and stay so to the last bit.
+        """
         parameters = dict(self.model.named_parameters())
+        moved = {name for part in self._touched for name in self._names[part]}
         with torch.no_grad():
             for name, tensor in self.overlays["teacher"].items():
-                tensor.mul_(momentum).add_(parameters[name], alpha=1 - momentum)
+                if name in moved:
+                    tensor.mul_(momentum).add_(parameters[name], alpha=1 - momentum)
 
     def overlay_bytes(self, role: Role) -> int:
         """Memory that a role needs beside the shared network."""
@@ -150,6 +199,7 @@ class Roles:
                 role: {name: tensor.clone() for name, tensor in overlay.items()}
                 for role, overlay in self.overlays.items()
             },
+            "touched": sorted(self._touched),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -161,6 +211,8 @@ class Roles:
             for role, overlay in self.overlays.items():
                 for name, tensor in overlay.items():
                     tensor.copy_(state["overlays"][role][name])
+        self._touched = set(state["touched"])
+        self.shared_stages = self._count_shared()
 
     def _advance(self, overlay: Overlay, index: int, walk: Walk) -> Walk:
         stage = self._stages[index]
@@ -171,17 +223,22 @@ class Roles:
     def _of_part(self, overlay: Overlay, part: str) -> Overlay:
         return {name: overlay[name] for name in self._names[part] if name in overlay}
 
+    def _touch(self, names: Collection[str]) -> None:
+        """The parts of these tensors may differ between roles from now on."""
+        chosen = set(names)
+        for part, members in self._names.items():
+            if chosen.intersection(members):
+                self._touched.add(part)
+        self.shared_stages = self._count_shared()
+
     def _count_shared(self) -> int:
-        touched: set[str] = set(self.trainable)
-        for overlay in self.overlays.values():
-            touched.update(overlay)
         for index in range(len(self._stages)):
-            if touched.intersection(self._names[f"encoder.stage{index + 1}"]):
+            if f"encoder.stage{index + 1}" in self._touched:
                 return index
         return len(self._stages)
 
     def _moving_buffers(self) -> dict[str, Tensor]:
-        if self.norm_statistics != "running":
+        if self.norm_statistics not in ("running", "published"):
             return {}
         return {
             f"{name}.{buffer}": tensor
@@ -194,7 +251,12 @@ class Roles:
             return "stored"
         if self.norm_statistics == "batch":
             return "batch"
+        if self.norm_statistics == "published" and role == "teacher":
+            return "batch"
         return "update" if training else "stored"
+
+    def _learns(self, norm: str) -> bool:
+        return self._learning is not None and f"{norm}.weight" in self._learning
 
     @contextmanager
     def _pass(self, role: Role, training: bool, update: bool) -> Iterator[None]:
@@ -204,14 +266,15 @@ class Roles:
         statistics = self._statistics(role, training or update)
         try:
             if training:
-                _set_mode(self._training_parts, True)
-            for _, norm in self._norms:
-                norm.statistics = statistics
+                _set_mode(self._learning_parts, True)
+            for name, norm in self._norms:
+                if self.norm_statistics != "running" or self._learns(name):
+                    norm.statistics = statistics
             with torch.set_grad_enabled(torch.is_grad_enabled() and role == "student"):
                 yield
         finally:
             if training:
-                _set_mode(self._training_parts, False)
+                _set_mode(self._learning_parts, False)
             for _, norm in self._norms:
                 norm.statistics = "stored"
 

@@ -100,10 +100,35 @@ def parameter_groups(
     return groups
 
 
-def set_learning_rate(optimiser: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Gives every group its factor's multiple of one rate."""
+def names_from_stage(
+    model: Segmenter, trainable: Collection[str], first: int, *, fusion: bool = True
+) -> list[str]:
+    """Of the trainable tensors those of stages ``first`` to 4 and of the head (HAMLET, A.4).
+
+    Args:
+        model: the network.
+        trainable: names to choose from.
+        first: 1 to 4.
+        fusion: False leaves out the head's fusion, norm and classifier and the embeddings of
+            earlier levels, as the released code does in every choice (A.13, B2).
+    """
+    groups = model.groups()
+    chosen = {n for i in range(first, 5) for n in groups[f"encoder.stage{i}"]}
+    if fusion:
+        chosen.update(groups["head"])
+    else:
+        embeddings = list(model.head.embed)[first - 1 :]
+        kept = {id(p) for embedding in embeddings for p in embedding.parameters()}
+        chosen.update(f"head.{n}" for n, p in model.head.named_parameters() if id(p) in kept)
+    return [name for name in trainable if name in chosen]
+
+
+def set_learning_rate(
+    optimiser: torch.optim.Optimizer, learning_rate: float, *, same_for_all: bool = False
+) -> None:
+    """Gives every group its factor's multiple of one rate, or the rate itself."""
     for group in optimiser.param_groups:
-        group["lr"] = learning_rate * group["factor"]
+        group["lr"] = learning_rate * (1.0 if same_for_all else group["factor"])
 
 
 def set_statistics(

@@ -7,23 +7,19 @@ from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from driftseg.data.datasets.files import Dataset, select
 from driftseg.data.schedule import Visit, domains, storm, with_directions
 from driftseg.data.stream import Stream, Weather
 from driftseg.data.weather.camera import CAMERAS
 from driftseg.errors import InputError
 from driftseg.labels import LabelSpace
-from driftseg.methods import Dacs, Method, SourceOnly, Tent
+from driftseg.methods import Method
 from driftseg.models.checkpoints import CheckpointInfo, load_checkpoint
-from driftseg.models.roles import Roles
 from driftseg.models.segmenter import Segmenter
-from driftseg.models.trainable import trainable_names
-from driftseg.runs import config as settings
+from driftseg.runs.calibrate import Calibration, calibrate
 from driftseg.runs.config import Preset, RunConfig
-from driftseg.runs.datasets import build_dataset, build_replay, frame_size
+from driftseg.runs.datasets import build_dataset, frame_size
+from driftseg.runs.method_builder import build_method, needs_calibration
 from driftseg.runs.notes import make_notes
 from driftseg.runs.train import use_device, use_threads
 
@@ -44,6 +40,7 @@ class Parts:
     label_space: LabelSpace
     checkpoint: CheckpointInfo
     notes: tuple[str, ...]
+    calibration: Calibration | None = None
 
     @property
     def visits(self) -> list[Visit]:
@@ -72,8 +69,24 @@ def build(config: RunConfig) -> Parts:
     if held_out and home not in held_out:
         raise InputError(f"home: no held-out frames are called {home!r}; known: {[*held_out]}")
     notes = make_notes(visits, target, held_out, source, stream)
-    method = build_method(config, model.to(device), source, frame_size(config.target, target))
-    return Parts(method, stream, held_out, home, weather, space, info, tuple(notes))
+    model = model.to(device)
+    calibration = build_calibration(config, model, weather)
+    size = frame_size(config.target, target)
+    method = build_method(config, model, source, size, calibration)
+    return Parts(method, stream, held_out, home, weather, space, info, tuple(notes), calibration)
+
+
+def build_calibration(config: RunConfig, model: Segmenter, weather: Weather) -> Calibration | None:
+    """What is learnt from held-out source frames before the run, for methods that can use it."""
+    if config.calibration is None or not needs_calibration(config.method):
+        return None
+    dataset = build_dataset(config.calibration.data)
+    if dataset.label_space != weather.label_space:
+        raise InputError(
+            f"calibration.data is labelled in {dataset.label_space.name}, the target in "
+            f"{weather.label_space.name}; both must share one label space"
+        )
+    return calibrate(model, dataset, weather, rates=config.calibration.rain)
 
 
 def build_held_out(
@@ -128,87 +141,6 @@ def load_model(config: RunConfig) -> tuple[Segmenter, CheckpointInfo]:
             f"set model.encoder={info.encoder}, or name another checkpoint"
         )
     return model, info
-
-
-def build_method(
-    config: RunConfig, model: Segmenter, source: Dataset | None, size: tuple[int, int]
-) -> Method:
-    """The method that the config names, with its roles, generators and replay."""
-    method = config.method
-    if isinstance(method, settings.SourceOnly):
-        return SourceOnly(Roles(model, []))
-    if isinstance(method, settings.Tent):
-        roles = Roles(
-            model, trainable_names(model, ["norms"]), norm_statistics=method.norm_statistics
-        )
-        return Tent(roles, learning_rate=method.learning_rate)
-    if source is None:
-        raise InputError(f"method {method.name} learns from labelled source scenes: set source")
-    return _build_dacs(config, method, model, source, size)
-
-
-def _build_dacs(
-    config: RunConfig,
-    method: settings.Dacs,
-    model: Segmenter,
-    source: Dataset,
-    size: tuple[int, int],
-) -> Dacs:
-    classes = source.label_space.classes
-    if len(classes) != model.head.classes:
-        raise InputError(
-            f"the source is labelled in {source.label_space.name} ({len(classes)} classes), the "
-            f"model knows {model.head.classes}; both must share one label space"
-        )
-    assert config.source is not None
-    width, height = frame_size(config.source, source)
-    if width < size[0] or height < size[1]:
-        raise InputError(
-            f"source scenes are {width}x{height}, frames {size[0]}x{size[1]}; nothing is enlarged "
-            "silently: set a smaller target.size, or larger source scenes"
-        )
-    if sum(method.ignored_rows) >= size[1]:
-        raise InputError(
-            f"method.ignored_rows {list(method.ignored_rows)} leave nothing of {size[1]} rows"
-        )
-    unknown = sorted(set(method.feature_distance_classes) - set(classes))
-    if unknown:
-        raise InputError(
-            f"method.feature_distance_classes: {unknown} are no classes of {list(classes)}"
-        )
-    looked_at = method.feature_distance_classes or classes
-    roles = Roles(
-        model,
-        trainable_names(model, method.train),
-        norm_statistics=method.norm_statistics,
-        teacher=True,
-        static=method.feature_distance > 0,
-    )
-    replay = build_replay(
-        source,
-        config.replay,
-        config.replay.augmentation,
-        size=size,
-        capacity=config.replay.capacity,
-        generator=np.random.default_rng([config.seed, 1]),
-    )
-    return Dacs(
-        roles,
-        replay,
-        learning_rate=method.learning_rate,
-        head_factor=method.head_factor,
-        weight_decay=method.weight_decay,
-        teacher_momentum=method.teacher_momentum,
-        confidence_threshold=method.confidence_threshold,
-        mix_ratio=method.mix_ratio,
-        ignored_rows=method.ignored_rows,
-        jitter=method.jitter,
-        blur=method.blur,
-        feature_distance_weight=method.feature_distance,
-        feature_distance_classes=[classes.index(name) for name in looked_at],
-        generator=np.random.default_rng([config.seed, 2]),
-        dropout_generator=torch.Generator().manual_seed(config.seed),
-    )
 
 
 def _check_classes(info: CheckpointInfo, space: LabelSpace) -> None:

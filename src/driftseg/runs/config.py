@@ -9,40 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeFloat,
-    PositiveInt,
-    field_validator,
-)
+from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Pixels = Annotated[int, Field(ge=32)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]+$")]
-"""Part of file names: letters, digits and _ . + - only."""
-Trained = Literal[
-    "encoder",
-    "encoder.stage1",
-    "encoder.stage2",
-    "encoder.stage3",
-    "encoder.stage4",
-    "head",
-    "norms",
-]
-TrainableSet = Annotated[list[Trained], Field(min_length=1)]
+from driftseg.runs.method_config import Method
+from driftseg.runs.sections import Name, Pixels, Section, Seed, Share, TrainableSet
+
 Part = Literal[
     "encoder", "encoder.stage1", "encoder.stage2", "encoder.stage3", "encoder.stage4",
     "head", "early_head",
 ]  # fmt: skip
-
-
-class Section(BaseModel):
-    """Base of all sections: unknown keys are errors, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class TownData(Section):
@@ -212,51 +187,17 @@ class ReplaySettings(SamplingSettings):
     augmentation: AugmentationSettings = AugmentationSettings()
 
 
-class SourceOnly(Section):
-    """The source model, never changed."""
+class CalibrationSettings(Section):
+    """Learns what fits the model, once before the run.
 
-    name: Literal["source_only"]
+    The detector's window and thresholds, and confidence; `driftseg calibrate` shows what comes
+    of it.
+    """
 
-
-class Tent(Section):
-    """TENT: least entropy over the norms' weights and biases."""
-
-    name: Literal["tent"]
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-5
-    """Adam's. On CamVid's storm 1e-4 collapsed and 1e-5 held (docs/results.md)."""
-    norm_statistics: Literal["source", "running", "batch"] = "source"
-    """What batch normalisation uses; TENT's paper says batch."""
-
-
-class Dacs(Section):
-    """DACS self-training with a mean teacher, as in HAMLET part A.3."""
-
-    name: Literal["dacs"]
-    train: TrainableSet = ["encoder", "head"]
-    """The whole trainable set."""
-    learning_rate: Annotated[float, Field(gt=0)] = 1.5e-5
-    """Of the encoder, HAMLET's; heads have ``head_factor`` times as much."""
-    head_factor: Annotated[float, Field(gt=0)] = 10.0
-    weight_decay: NonNegativeFloat = 0.01
-    norm_statistics: Literal["source", "running", "batch"] = "source"
-    teacher_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    """Largest momentum of the teacher's moving average."""
-    confidence_threshold: Share = 0.968
-    """The share of pixels more confident than this weighs the pseudo-labels."""
-    mix_ratio: Share = 0.5
-    """Share of a source label's classes that ClassMix pastes."""
-    ignored_rows: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]] = (0, 0)
-    """Top and bottom rows whose pseudo-labels have no weight; HAMLET: 15, 120 of 512."""
-    jitter: NonNegativeFloat = 0.2
-    """Strength of brightness, contrast, saturation and hue jitter of the mixed image."""
-    blur: bool = True
-    feature_distance: NonNegativeFloat = 0.0
-    """Weight of the distance to the static role's deep features; HAMLET .005. 0: never built."""
-    feature_distance_classes: list[str] = []
-    """Classes whose pixels it looks at; empty takes all."""
-
-
-Method = Annotated[SourceOnly | Tent | Dacs, Field(discriminator="name")]
+    data: Data
+    """Labelled source frames in stream order that the model was not trained on."""
+    rain: list[Annotated[float, Field(gt=0)]] = [50.0, 100.0, 200.0]
+    """Rates in mm/h rendered on them, to learn how far the signal goes; empty renders none."""
 
 
 class RunModel(Section):
@@ -290,6 +231,11 @@ class RunConfig(Section):
     """The domain that forgetting is measured on; null takes the schedule's first."""
     schedule: Preset | list[Domain] = Preset(preset="storm")
     method: Method
+    calibration: CalibrationSettings | None = None
+    """Needed by HAMLET unless its detector is set whole, and by calibrated confidence."""
+    diagnostics_every: Annotated[int, Field(ge=0)] = 10
+    """Frames between two looks at every role's confidence and entropy, outside the timed part;
+    0 is never."""
     replay: ReplaySettings = ReplaySettings()
     severity: NonNegativeFloat = 1.0
     """Strength of rendered rain relative to the physics."""

@@ -11,6 +11,7 @@ from driftseg.errors import InputError
 from driftseg.evaluation.confusion import Score
 from driftseg.frame import Adaptation, Frame, Prediction
 from driftseg.methods import answers
+from driftseg.methods.diagnostics import diagnose
 from driftseg.runs.builder import Parts
 from driftseg.runs.record import RunWriter
 
@@ -35,7 +36,9 @@ class Moment:
 Watch = Callable[[Moment], None]
 
 
-def play(parts: Parts, writer: RunWriter, watch: Watch, *, pictures: int) -> None:
+def play(
+    parts: Parts, writer: RunWriter, watch: Watch, *, pictures: int, diagnostics_every: int
+) -> None:
     """Runs the whole stream: predict, score, adapt, record; evaluate after every domain."""
     method, stream, evaluator = parts.method, parts.stream, Evaluator(parts, writer)
     visit, seen, seconds = 0, 0, 0.0
@@ -55,7 +58,9 @@ def play(parts: Parts, writer: RunWriter, watch: Watch, *, pictures: int) -> Non
         times = (1000 * (answered - started), 1000 * (learnt - answered))
         if frame.label is not None:
             score.add(prediction.label, frame.label)
-        writer.frame(_row(frame, prediction, adaptation, times, score.classes))
+        looked = diagnostics_every > 0 and frame.index % diagnostics_every == 0
+        diagnostics = diagnose(method.roles, frame.image) if looked else None
+        writer.frame(_row(frame, prediction, adaptation, times, score.classes, diagnostics))
         if seen in shown:
             _keep_pictures(writer, parts, frame, prediction, shown.index(seen))
         seen, seconds = seen + 1, seconds + learnt - started
@@ -133,6 +138,7 @@ def _row(
     adaptation: Adaptation,
     times: tuple[float, float],
     classes: int,
+    diagnostics: Mapping[str, Any] | None,
 ) -> Mapping[str, Any]:
     """One line of frames.jsonl; the same columns for every method."""
     score = Score(classes)
@@ -151,6 +157,7 @@ def _row(
         **asdict(adaptation),
         "predict_ms": times[0],
         "adapt_ms": times[1],
+        "diagnostics": diagnostics,
     }
 
 

@@ -173,5 +173,15 @@ def _is_section(kind: Any) -> bool:
 
 def _plain_location(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
     """Without the tags that pydantic adds for the members of a union."""
-    tags = {"town", "camvid", "folder", "source_only", "tent", "dacs", "Preset", "list[Domain]"}
+    tags = {
+        "town",
+        "camvid",
+        "folder",
+        "source_only",
+        "tent",
+        "dacs",
+        "hamlet",
+        "Preset",
+        "list[Domain]",
+    }
     return tuple(part for part in location if part not in tags and "literal[" not in str(part))

@@ -29,7 +29,9 @@ import driftseg
 from driftseg.errors import InputError
 from driftseg.frame import Image
 
-IGNORED_BY_HASH = frozenset({"out", "threads", "device", "pictures", "keep_checkpoint"})
+IGNORED_BY_HASH = frozenset(
+    {"out", "threads", "device", "pictures", "keep_checkpoint", "diagnostics_every"}
+)
 """Settings that do not change an experiment."""
 
 

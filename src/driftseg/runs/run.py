@@ -28,7 +28,10 @@ def run(config: RunConfig, watch: Watch = _unwatched) -> Path:
     parts = build(config)
     writer = _writer(config, parts)
     try:
-        play(parts, writer, watch, pictures=config.pictures)
+        play(
+            parts, writer, watch, pictures=config.pictures,
+            diagnostics_every=config.diagnostics_every,
+        )  # fmt: skip
         if config.keep_checkpoint:
             _keep_checkpoint(parts, writer.folder / "checkpoints" / "last.safetensors")
         return writer.finish(_skipped(parts))

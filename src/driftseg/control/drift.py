@@ -1,0 +1,243 @@
+"""When the world has changed: from one number a frame to events.
+
+Every detector has the same two verbs: ``add(signal)`` takes the frame's drift signal and returns
+an event when it finds a change, ``reading()`` says what it sees, for records and reports.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from driftseg.errors import InputError
+
+Direction = Literal["away", "back"]
+"""away: the signal rose, the world is farther from the source than before; back: it fell."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A detected change."""
+
+    direction: Direction
+    value: float
+    """The signal's present level."""
+    reference: float
+    """Its level before the change."""
+    level: int
+    """Changes away minus changes back since the start, this one included."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a detector sees; null where the detector has no such thing."""
+
+    name: str
+    mean: float | None
+    """Of the signals looked at now."""
+    reference: float | None
+    rise: float | None
+    fall: float | None
+    """Difference to the reference that is a change; fall is negative."""
+    level: int
+    filled: int
+    """Signals looked at now."""
+    window: int | None
+    """Signals that one decision needs."""
+
+
+class Detector(Protocol):
+    """Finds changes in a signal."""
+
+    def add(self, signal: float) -> Event | None:
+        """Takes one frame's signal; one that is not finite is passed over."""
+        ...
+
+    def reading(self) -> Reading:
+        """What it sees at this moment."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """For exact continuation."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues."""
+        ...
+
+
+class WindowDetector:
+    """Compares window after window with the first one since the last change (HAMLET, A.7).
+
+    Windows do not overlap. The first full window after a change is the reference; a later
+    window whose mean differs from it by more than a threshold is a change. Since the reference
+    stays, slow drifts add up to a detection.
+
+    Args:
+        window: signals averaged for one decision. HAMLET's code: 75.
+        rise: difference above which the world has moved away. HAMLET's: 0.23.
+        fall: difference below which it has come back, negative. HAMLET's: -0.23.
+        overlapping_reference: do as the released code does (A.13, B7): the reference window is
+            not cleared, so the next frame compares it, one signal longer, with itself.
+    """
+
+    def __init__(
+        self, *, window: int, rise: float, fall: float, overlapping_reference: bool = False
+    ):
+        if window < 1 or not rise > 0 > fall:
+            raise InputError(
+                f"the drift detector wants window >= 1 and rise > 0 > fall, not window {window}, "
+                f"rise {rise}, fall {fall}"
+            )
+        self._window, self._rise, self._fall = window, rise, fall
+        self._overlapping = overlapping_reference
+        self._signals: list[float] = []
+        self._reference: float | None = None
+        self._level = 0
+
+    def add(self, signal: float) -> Event | None:
+        """Decides when the window is full."""
+        if not math.isfinite(signal):
+            return None
+        self._signals.append(signal)
+        if len(self._signals) < self._window:
+            return None
+        value = float(np.mean(self._signals))
+        if self._reference is None:
+            self._reference = value
+            if not self._overlapping:
+                self._signals = []
+            return None
+        self._signals = []
+        difference = value - self._reference
+        if self._fall <= difference <= self._rise:
+            return None
+        reference, self._reference = self._reference, None
+        self._level += 1 if difference > 0 else -1
+        return Event("away" if difference > 0 else "back", value, reference, self._level)
+
+    def reading(self) -> Reading:
+        """Mean of the window as far as it is filled, and what it will be compared with."""
+        mean = float(np.mean(self._signals)) if self._signals else None
+        return Reading(
+            "window", mean, self._reference, self._rise, self._fall, self._level,
+            len(self._signals), self._window,
+        )  # fmt: skip
+
+    def state_dict(self) -> dict[str, Any]:
+        """The window, the reference and the level."""
+        return {"signals": list(self._signals), "reference": self._reference, "level": self._level}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues a detector made with the same arguments."""
+        self._signals = list(state["signals"])
+        self._reference, self._level = state["reference"], state["level"]
+
+
+class LibraryDetector:
+    """A detector of the `river` library behind the same two verbs.
+
+    A fresh detector starts after every change, so what it knows follows from the signals since
+    then: they are its state. Their mean before the latest ``recent`` ones is the reference, and
+    the mean of those latest is the value that gives the direction.
+
+    Args:
+        name: for records.
+        make: makes a river drift detector (``update(x)``, ``drift_detected``).
+        recent: signals whose mean says where the world is now.
+    """
+
+    def __init__(self, name: str, make: Callable[[], Any], *, recent: int):
+        self._name, self._make, self._recent = name, make, recent
+        self._detector = make()
+        self._signals: list[float] = []
+        self._level = 0
+
+    def add(self, signal: float) -> Event | None:
+        """Asks the library at every signal."""
+        if not math.isfinite(signal):
+            return None
+        self._signals.append(signal)
+        self._detector.update(signal)
+        if not self._detector.drift_detected or len(self._signals) < 2:
+            return None
+        reference, value = self._levels()
+        self._detector, self._signals = self._make(), []
+        self._level += 1 if value > reference else -1
+        return Event("away" if value > reference else "back", value, reference, self._level)
+
+    def _levels(self) -> tuple[float, float]:
+        recent = min(self._recent, len(self._signals) // 2)
+        return float(np.mean(self._signals[:-recent])), float(np.mean(self._signals[-recent:]))
+
+    def reading(self) -> Reading:
+        """Reference and recent mean; the library's own thresholds have no such form."""
+        reference, mean = self._levels() if len(self._signals) > 1 else (None, None)
+        return Reading(
+            self._name, mean, reference, None, None, self._level, len(self._signals), None
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """The signals since the last change."""
+        return {"signals": list(self._signals), "level": self._level}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Shows a fresh detector the same signals."""
+        self._detector, self._signals = self._make(), list(state["signals"])
+        for signal in self._signals:
+            self._detector.update(signal)
+        self._level = state["level"]
+
+
+def adwin(*, delta: float, recent: int) -> LibraryDetector:
+    """ADWIN (Bifet and Gavalda 2007): a window that shrinks when its halves differ.
+
+    Args:
+        delta: chance of a false alarm; river's default is .002.
+        recent: see `LibraryDetector`.
+    """
+    drift = _river()
+    return LibraryDetector("adwin", lambda: drift.ADWIN(delta=delta, clock=1), recent=recent)
+
+
+def page_hinkley(*, rise: float, tolerance: float, recent: int) -> LibraryDetector:
+    """Page-Hinkley's test in both directions (Page 1954).
+
+    Args:
+        rise: summed deviation from the mean that is a change.
+        tolerance: deviation a signal may have without being counted.
+        recent: see `LibraryDetector`.
+    """
+    drift = _river()
+
+    def make() -> Any:
+        return drift.PageHinkley(
+            min_instances=recent, delta=tolerance, threshold=rise, alpha=1.0, mode="both"
+        )
+
+    return LibraryDetector("page_hinkley", make, recent=recent)
+
+
+def _river() -> Any:
+    try:
+        from river import drift
+    except ImportError:
+        raise InputError(
+            "this detector comes from the river library: pip install 'driftseg[drift]', or set "
+            "method.detector.name=window"
+        ) from None
+    return drift
+
+
+def changes(detector: Detector, signals: Sequence[float]) -> list[tuple[int, Event]]:
+    """All events of a whole series with their positions."""
+    found = []
+    for position, signal in enumerate(signals):
+        event = detector.add(signal)
+        if event is not None:
+            found.append((position, event))
+    return found

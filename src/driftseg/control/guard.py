@@ -1,0 +1,53 @@
+"""What stops training before it does harm."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+
+class Guard:
+    """Counts updates that were skipped because their loss was not finite.
+
+    Several in a row pause training until the next event, with a warning.
+
+    Args:
+        in_a_row: skipped updates after which training pauses.
+    """
+
+    def __init__(self, in_a_row: int = 3):
+        self._in_a_row = in_a_row
+        self._failed = 0
+        self.skipped = 0
+        """Skipped updates since the start."""
+        self.paused = False
+        """Whether training waits for the next event."""
+
+    def passed(self) -> None:
+        """An update was made."""
+        self._failed = 0
+
+    def failed(self) -> None:
+        """An update was skipped."""
+        self.skipped += 1
+        self._failed += 1
+        if self._failed >= self._in_a_row and not self.paused:
+            self.paused = True
+            warnings.warn(
+                f"the loss was not finite {self._failed} times in a row: training pauses until "
+                "the next change; lower the learning rate, or train less of the network",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    def resume(self) -> None:
+        """An event gives training another chance."""
+        self._failed, self.paused = 0, False
+
+    def state_dict(self) -> dict[str, Any]:
+        """The counts."""
+        return {"failed": self._failed, "skipped": self.skipped, "paused": self.paused}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on counting."""
+        self._failed, self.skipped, self.paused = state["failed"], state["skipped"], state["paused"]

@@ -1,0 +1,92 @@
+"""Looks at held-out source frames, also in synthetic weather, to learn what fits the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from driftseg.control.calibration import (
+    ConfidenceTable,
+    DetectorCalibration,
+    calibrate_detector,
+)
+from driftseg.data.datasets.files import Dataset
+from driftseg.data.schedule import Visit, rain_name
+from driftseg.data.stream import Weather
+from driftseg.errors import InputError
+from driftseg.methods.base import to_images
+from driftseg.methods.signal import drift_signal
+from driftseg.models.roles import Roles
+from driftseg.models.segmenter import Segmenter, upsample
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was seen on the calibration frames."""
+
+    signals: Mapping[str, Sequence[float]]
+    """Per kind of weather the signal of every frame, in order; the first is the source as it
+    is. Empty when the model has no early head."""
+    confidence: ConfidenceTable
+    """Of the source as it is."""
+
+    def detector(self, longest_window: int) -> DetectorCalibration:
+        """Window and thresholds.
+
+        Raises:
+            InputError: no signal was measured, or none that can be used.
+        """
+        if not self.signals:
+            raise InputError("calibration needs a model with an early head: see driftseg train")
+        return calibrate_detector(self.signals, longest_window=longest_window)
+
+    def to_json(self, longest_window: int) -> dict[str, Any]:
+        """For the record: what was learnt and what it was learnt from."""
+        learnt = self.detector(longest_window).to_json() if self.signals else None
+        return {
+            "detector": learnt,
+            "signals": {name: list(values) for name, values in self.signals.items()},
+            "confidence": self.confidence.to_json(),
+        }
+
+
+@torch.no_grad()
+def calibrate(
+    model: Segmenter, dataset: Dataset, weather: Weather, *, rates: Sequence[float]
+) -> Calibration:
+    """Runs the source model over frames as they are and in rain.
+
+    Args:
+        model: as it will start; nothing of it changes.
+        dataset: labelled source frames in stream order that the model was not trained on.
+        weather: how rain is rendered.
+        rates: mm/h.
+
+    Raises:
+        InputError: a frame has no label.
+    """
+    roles = Roles(model, [], static="early")
+    table = ConfidenceTable(model.head.classes)
+    signals: dict[str, list[float]] = {}
+    for rate in (0.0, *rates):
+        visit = Visit(rain_name(rate), rate)
+        for index in range(len(dataset)):
+            scene = dataset.scene(index)
+            image = weather.on(scene, visit)
+            walk = roles.prefix(to_images(image, roles.device))
+            logits = roles.logits("student", roles.levels("student", walk))
+            if model.early_head is not None:
+                signals.setdefault(visit.domain, []).append(drift_signal(roles, walk, logits))
+            if rate == 0:
+                if scene.label is None:
+                    raise InputError(f"calibration frame {scene.name} has no label")
+                size = (image.shape[0], image.shape[1])
+                best = upsample(logits, size).softmax(dim=1)[0].max(dim=0)
+                table.add(
+                    best.values.cpu().numpy(), best.indices.cpu().numpy(), np.asarray(scene.label)
+                )
+    return Calibration(signals, table)
