@@ -37,8 +37,11 @@ class Broken:
         return self.scenes.scene(index)
 
 
-def stream(visits, *, broken=(), frames=10, share=0.05) -> Stream:
-    return Stream(Broken(set(broken), frames), visits, weather=WEATHER, corrupt_share=share)
+def stream(visits, *, broken=(), frames=10, share=0.05, seed=0, **changes) -> Stream:
+    return Stream(
+        Broken(set(broken), frames), visits, weather=WEATHER, corrupt_share=share,
+        generator=np.random.default_rng(seed), **changes,
+    )  # fmt: skip
 
 
 def test_the_storm() -> None:
@@ -58,7 +61,7 @@ def test_without_rain_everything_is_forward() -> None:
 def test_bad_schedules() -> None:
     with pytest.raises(InputError, match="the schedule is empty"):
         with_directions([])
-    with pytest.raises(InputError, match=r"wet has rain 10 and 20.*two names"):
+    with pytest.raises(InputError, match=r"wet is rain 10 mm/h and rain 20 mm/h.*two names"):
         with_directions([Visit("wet", 10), Visit("wet", 20)])
 
 

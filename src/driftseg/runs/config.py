@@ -16,6 +16,7 @@ from pydantic import (
     NonNegativeFloat,
     PositiveInt,
     field_validator,
+    model_validator,
 )
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -186,6 +187,8 @@ class Domain(Section):
     name: Name
     rain: Annotated[float, Field(ge=0)] = 0.0
     """Rate in mm/h that is rendered on the target's frames."""
+    visibility: Annotated[float, Field(gt=0)] | None = None
+    """Metres that one sees in the fog that is rendered on them; null is no fog."""
     include: list[str] = []
     """Shell patterns of frame names; empty takes all of the target's."""
     frames: PositiveInt | None = None
@@ -197,11 +200,23 @@ class Domain(Section):
 class Preset(Section):
     """A schedule by name."""
 
-    preset: Literal["storm"]
-    """storm: clear 25 50 75 100 200 100 75 50 25 clear mm/h."""
+    preset: Literal["storm", "fast_storm", "fog", "random_storm"]
+    """storm: clear 25 50 75 100 200 100 75 50 25 clear mm/h; fast_storm: clear 50 100 200 100 50
+    clear; fog: clear 750 375 150 75 150 375 750 m clear; random_storm: a drawn walk over the
+    storm's levels, from clear to clear."""
     frames: PositiveInt | None = None
     """Frames of each visit, going on through the target; null takes all of them each time."""
     passes: PositiveInt = 1
+    visits: PositiveInt | None = None
+    """Of random_storm: visits, an odd number of 3 or more; null makes 21."""
+    seed: Seed | None = None
+    """Of random_storm: which walk; null is 0."""
+
+    @model_validator(mode="after")
+    def _only_random_storm_is_drawn(self) -> Preset:
+        if self.preset != "random_storm" and (self.visits, self.seed) != (None, None):
+            raise ValueError(f"{self.preset} is one schedule; visits and seed are random_storm's")
+        return self
 
 
 class ReplaySettings(SamplingSettings):
@@ -289,12 +304,20 @@ class RunConfig(Section):
     home: str | None = None
     """The domain that forgetting is measured on; null takes the schedule's first."""
     schedule: Preset | list[Domain] = Preset(preset="storm")
+    order: Literal["sequential", "shuffled"] = "sequential"
+    """Of the frames within a visit: the target's, or drawn anew for each pass as in HAMLET's code.
+    A stream is sequential."""
+    crop: tuple[Pixels, Pixels] | None = None
+    """(width, height) of a random window of each frame, which is adapted on in its place, as is
+    a window of the source as large; HAMLET: 512, 512. Held-out frames are always whole."""
+    stream_seed: Seed = 0
+    """Of the shuffled order and the crops, so that other seeds meet the same frames."""
     method: Method
     replay: ReplaySettings = ReplaySettings()
     severity: NonNegativeFloat = 1.0
-    """Strength of rendered rain relative to the physics."""
+    """Strength of rendered rain and fog relative to the physics."""
     camera: Literal["town", "camvid", "cityscapes"] = "cityscapes"
-    """Through which rain is seen."""
+    """Through which rain and fog are seen."""
     corrupt_share: Share = 0.05
     """Unreadable frames are skipped; more than this share of the stream stops the run."""
     pictures: Annotated[int, Field(ge=0)] = 1
