@@ -15,8 +15,8 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     PositiveInt,
+    ValidationInfo,
     field_validator,
-    model_validator,
 )
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -212,11 +212,13 @@ class Preset(Section):
     seed: Seed | None = None
     """Of random_storm: which walk; null is 0."""
 
-    @model_validator(mode="after")
-    def _only_random_storm_is_drawn(self) -> Preset:
-        if self.preset != "random_storm" and (self.visits, self.seed) != (None, None):
-            raise ValueError(f"{self.preset} is one schedule; visits and seed are random_storm's")
-        return self
+    @field_validator("visits", "seed")
+    @classmethod
+    def _of_a_random_storm(cls, value: int | None, info: ValidationInfo) -> int | None:
+        preset = info.data.get("preset", "random_storm")
+        if value is not None and preset != "random_storm":
+            raise ValueError(f"{preset} is one schedule; visits and seed are random_storm's")
+        return value
 
 
 class ReplaySettings(SamplingSettings):
