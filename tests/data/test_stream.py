@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from driftseg.data.datasets.town import TownScenes
 from driftseg.data.schedule import Visit, storm, with_directions
 from driftseg.data.stream import Stream, Weather, cut, depth_note
-from driftseg.data.weather.camera import TOWN
+from driftseg.data.weather.camera import CITYSCAPES, TOWN
 from driftseg.data.weather.fog import fog
+from driftseg.data.weather.rain import _veil
 from driftseg.errors import InputError, UnreadableError
 from driftseg.frame import Scene
 from driftseg.labels import CAMVID11
@@ -86,15 +87,24 @@ def test_a_scene_looks_the_same_whenever_it_is_seen() -> None:
     assert not np.array_equal(WEATHER.on(scene, visit), other.on(scene, visit))
 
 
-def test_fog_is_before_the_rain() -> None:
-    """Rain over fog is rain on the foggy scene."""
+def test_fog_is_before_the_rain_and_ends_it() -> None:
+    """Rain over fog is rain on the foggy scene, no deeper than the fog's 1 / beta."""
     scene = TownScenes(seed=1, frames=1, size=(64, 48)).scene(0)
     foggy = fog(scene.image, scene.depth, 75.0, camera=TOWN)
     assert np.array_equal(WEATHER.on(scene, Visit("grey", visibility=75.0)), foggy)
-    both = WEATHER.on(scene, Visit("both", 100.0, 75.0))
-    veiled = Scene(scene.name, foggy, scene.label, scene.depth)
-    assert np.array_equal(both, WEATHER.on(veiled, Visit("both", 100.0)))
     assert WEATHER.on(scene, Visit("fine", visibility=float("inf"))) is scene.image
+    both = WEATHER.on(scene, Visit("both", 100.0, 75.0))
+    depth = np.minimum(scene.depth, np.float32(75 / np.log(20)))
+    veiled = Scene(scene.name, foggy, scene.label, depth)
+    assert np.array_equal(both, WEATHER.on(veiled, Visit("both", 100.0)))
+
+
+def test_that_depth_is_where_fog_and_rain_mix_as_they_would() -> None:
+    """The sky shows both airlights, weighed by their extinctions; 75 m and 100 mm/h."""
+    grey = np.full((48, 64, 3), 0.8, np.float32)
+    reach = np.full((48, 64), 75 / np.log(20), np.float32)
+    seen = _veil(grey, reach, 100.0, CITYSCAPES, 1.0).mean()
+    assert seen == pytest.approx(0.8 * (39.943 + 6.826 * 0.797) / (39.943 + 6.826), rel=0.005)
 
 
 def test_scenes_without_depth_use_the_road_plane_and_say_so() -> None:

@@ -18,7 +18,8 @@ Direction = Literal["forward", "backward"]
 STORM_RATES = (0, 25, 50, 75, 100, 200, 100, 75, 50, 25, 0)
 """mm/h of the increasing storm (OnDA, Panagiotakopoulos et al. 2022; HAMLET's default)."""
 FAST_STORM_RATES = (0, 50, 100, 200, 100, 50, 0)
-"""mm/h of a storm that comes and goes in fewer steps. Ours: no published code states one."""
+"""mm/h of a storm that comes and goes in fewer steps. Ours: none was found in published
+code."""
 FOG_VISIBILITIES = (None, 750, 375, 150, 75, 150, 375, 750, None)
 """Metres of the fog (OnDA's configs/hybrid_switch_fog.yml, begun in the clear; HAMLET's fog
 datasets have the same four levels)."""

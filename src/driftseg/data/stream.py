@@ -16,7 +16,7 @@ from driftseg.data.images import Size
 from driftseg.data.schedule import Visit
 from driftseg.data.weather.camera import Camera
 from driftseg.data.weather.depth import road_plane_depth
-from driftseg.data.weather.fog import fog
+from driftseg.data.weather.fog import extinction_per_kilometre, fog
 from driftseg.data.weather.rain import rain
 from driftseg.errors import InputError, UnreadableError
 from driftseg.frame import Frame, Image, Label, Scene
@@ -40,7 +40,8 @@ class Weather:
         The drops follow from seed, scene and domain: a scene seen again in the same domain
         looks the same, so evaluations can be compared. Where there are both, the fog comes
         first: the drops that are seen as streaks fall within a few metres of the lens, before
-        what the fog has veiled, and what they refract is foggy too.
+        what the fog has veiled, and what they refract is foggy too. What is seen in fog comes
+        from no farther than 1 / beta on average, so that is as deep as the rain gets.
         """
         if visit.strength == 0:
             return scene.image
@@ -53,6 +54,8 @@ class Weather:
         image = fog(
             scene.image, depth, visit.visibility, camera=self.camera, severity=self.severity
         )
+        if (thickness := self.severity * extinction_per_kilometre(visit.visibility)) > 0:
+            depth = np.minimum(depth, np.float32(1000.0 / thickness))
         key = zlib.crc32(f"{scene.name} {visit.domain}".encode())
         return rain(
             image, depth, visit.rain, np.random.default_rng([self.seed, key]),
