@@ -139,6 +139,19 @@ def test_augmentation_keeps_image_and_label_together(seed: int, low: float, high
     assert agree[known].mean() > 0.93
 
 
+def test_a_crop_of_the_view_is_as_large_as_life() -> None:
+    """Fitted to the view and cut, not shrunk to the crop: stripes keep their width."""
+    label = (np.arange(64) // 4 % 2).astype(np.uint8)[None].repeat(48, 0)
+    image = np.dstack([label * 100] * 3)
+    for view, width in (((64, 48), 4), ((32, 24), 2)):
+        augment = Augmentation((32, 16), view=view, flip=0, photometric=False)
+        new_image, new_label = augment(image, label, np.random.default_rng(1))
+        assert new_image.shape == (16, 32, 3)
+        assert np.array_equal(new_image[..., 0], new_label * 100)
+        edges = np.flatnonzero(np.diff(new_label[0].astype(int)))
+        assert set(np.diff(edges)) == {width}
+
+
 def test_distortion_is_bounded_and_reproducible() -> None:
     image = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     changed = 0

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from driftseg.data.datasets.town import TownScenes
-from driftseg.data.schedule import Visit, domains, rain_name, storm, with_directions
-from driftseg.data.stream import Stream, Weather, depth_note
-from driftseg.data.weather.camera import TOWN
+from driftseg.data.schedule import Visit, storm, with_directions
+from driftseg.data.stream import Stream, Weather, cut, depth_note
+from driftseg.data.weather.camera import CITYSCAPES, TOWN
+from driftseg.data.weather.fog import fog
+from driftseg.data.weather.rain import _veil
 from driftseg.errors import InputError, UnreadableError
 from driftseg.frame import Scene
 from driftseg.labels import CAMVID11
@@ -37,29 +41,11 @@ class Broken:
         return self.scenes.scene(index)
 
 
-def stream(visits, *, broken=(), frames=10, share=0.05) -> Stream:
-    return Stream(Broken(set(broken), frames), visits, weather=WEATHER, corrupt_share=share)
-
-
-def test_the_storm() -> None:
-    visits = storm(frames=2)
-    assert [v.rain for v in visits] == [0, 25, 50, 75, 100, 200, 100, 75, 50, 25, 0]
-    assert [v.direction for v in visits] == ["forward"] * 6 + ["backward"] * 5
-    assert list(domains(visits)) == ["clear", "rain25", "rain50", "rain75", "rain100", "rain200"]
-    assert visits[1].weather == "rain 25 mm/h"
-    assert visits[0].weather == "as it is"
-    assert rain_name(12.5) == "rain12.5"
-
-
-def test_without_rain_everything_is_forward() -> None:
-    assert {v.direction for v in with_directions([Visit("day"), Visit("dusk")])} == {"forward"}
-
-
-def test_bad_schedules() -> None:
-    with pytest.raises(InputError, match="the schedule is empty"):
-        with_directions([])
-    with pytest.raises(InputError, match=r"wet has rain 10 and 20.*two names"):
-        with_directions([Visit("wet", 10), Visit("wet", 20)])
+def stream(visits, *, broken=(), frames=10, share=0.05, seed=0, **changes) -> Stream:
+    return Stream(
+        Broken(set(broken), frames), visits, weather=WEATHER, corrupt_share=share,
+        generator=np.random.default_rng(seed), **changes,
+    )  # fmt: skip
 
 
 def test_frames_go_on_through_the_sequence() -> None:
@@ -101,6 +87,26 @@ def test_a_scene_looks_the_same_whenever_it_is_seen() -> None:
     assert not np.array_equal(WEATHER.on(scene, visit), other.on(scene, visit))
 
 
+def test_fog_is_before_the_rain_and_ends_it() -> None:
+    """Rain over fog is rain on the foggy scene, no deeper than the fog's 1 / beta."""
+    scene = TownScenes(seed=1, frames=1, size=(64, 48)).scene(0)
+    foggy = fog(scene.image, scene.depth, 75.0, camera=TOWN)
+    assert np.array_equal(WEATHER.on(scene, Visit("grey", visibility=75.0)), foggy)
+    assert WEATHER.on(scene, Visit("fine", visibility=float("inf"))) is scene.image
+    both = WEATHER.on(scene, Visit("both", 100.0, 75.0))
+    depth = np.minimum(scene.depth, np.float32(75 / np.log(20)))
+    veiled = Scene(scene.name, foggy, scene.label, depth)
+    assert np.array_equal(both, WEATHER.on(veiled, Visit("both", 100.0)))
+
+
+def test_that_depth_is_where_fog_and_rain_mix_as_they_would() -> None:
+    """The sky shows both airlights, weighed by their extinctions; 75 m and 100 mm/h."""
+    grey = np.full((48, 64, 3), 0.8, np.float32)
+    reach = np.full((48, 64), 75 / np.log(20), np.float32)
+    seen = _veil(grey, reach, 100.0, CITYSCAPES, 1.0).mean()
+    assert seen == pytest.approx(0.8 * (39.943 + 6.826 * 0.797) / (39.943 + 6.826), rel=0.005)
+
+
 def test_scenes_without_depth_use_the_road_plane_and_say_so() -> None:
     scene = TownScenes(seed=1, frames=1, size=(64, 48)).scene(0)
     labelled = Scene(scene.name, scene.image, scene.label)
@@ -134,3 +140,84 @@ def test_state_goes_on() -> None:
     rest = list(second)
     assert [f.index for f in part + rest] == [f.index for f in whole]
     assert all(np.array_equal(a.image, b.image) for a, b in zip(part + rest, whole, strict=True))
+
+
+class TestOrder:
+    """Shuffled within a visit and a pass, and nowhere else."""
+
+    @settings(max_examples=15, deadline=None)
+    @given(seed=st.integers(0, 2**32 - 1), frames=st.integers(1, 12), passes=st.integers(1, 3))
+    def test_the_same_frames_in_another_order(self, seed: int, frames: int, passes: int) -> None:
+        visits = storm(frames=frames, passes=passes)
+        plain = stream(visits)
+        mixed = stream(visits, seed=seed, shuffled=True)
+        assert mixed.plan == stream(visits, seed=seed, shuffled=True).plan
+        for start in range(0, len(plain), frames):  # one pass of one visit after the other
+            part = slice(start, start + frames)
+            assert sorted(mixed.plan[part]) == sorted(plain.plan[part])
+
+    def test_passes_and_seeds_differ(self) -> None:
+        one = stream([Visit("a", passes=2)], shuffled=True)
+        assert one.plan[:10] != one.plan[10:]
+        assert one.plan != stream([Visit("a", passes=2)], shuffled=True, seed=1).plan
+
+
+class TestCrop:
+    """A window anywhere, the same whatever was skipped or seen before."""
+
+    def test_image_and_label_are_cut_alike(self) -> None:
+        whole = list(stream([Visit("wet", 100.0)]))
+        for frame, full in zip(stream([Visit("wet", 100.0)], crop=(40, 32)), whole, strict=True):
+            assert frame.image.shape == (32, 40, 3)
+            assert frame.label.shape == (32, 40)
+            views = np.lib.stride_tricks.sliding_window_view(full.image, (32, 40, 3))[:, :, 0]
+            found = np.argwhere((views == frame.image).all(axis=(2, 3, 4)))
+            assert any(np.array_equal(full.label[y : y + 32, x : x + 40], frame.label)
+                       for y, x in found)  # fmt: skip
+
+    def test_skipped_frames_move_no_other_crop(self) -> None:
+        good = {f.index: f for f in stream([Visit("a")], crop=(40, 32), seed=3)}
+        holed = list(stream([Visit("a")], crop=(40, 32), seed=3, broken={2, 5}, share=0.5))
+        assert len(holed) == 8
+        assert all(np.array_equal(f.image, good[f.index].image) for f in holed)
+
+    def test_shuffled_and_cropped_state_goes_on(self) -> None:
+        def make() -> Stream:
+            return stream(storm(frames=2), seed=7, shuffled=True, crop=(32, 40))
+
+        whole, first, second = list(make()), make(), make()
+        part = [frame for _, frame in zip(range(9), first, strict=False)]
+        second.load_state_dict(first.state_dict())
+        rest = list(second)
+        assert [f.name for f in part + rest] == [f.name for f in whole]
+        assert all(np.array_equal(a.image, b.image)
+                   for a, b in zip(part + rest, whole, strict=True))  # fmt: skip
+
+    def test_labels_have_no_say(self) -> None:
+        bare = stream([Visit("a")], crop=(40, 32))
+        labelled = list(stream([Visit("a")], crop=(40, 32)))
+        scene = bare._dataset.scene
+        bare._dataset.scene = lambda i: Scene(scene(i).name, scene(i).image)
+        for one, other in zip(bare, labelled, strict=True):
+            assert one.label is None
+            assert np.array_equal(one.image, other.image)
+
+    @given(x=st.floats(0, 1, exclude_max=True), y=st.floats(0, 1, exclude_max=True))
+    def test_windows_lie_inside(self, x: float, y: float) -> None:
+        image = np.arange(7 * 9 * 3, dtype=np.uint8).reshape(7, 9, 3)
+        window, label = cut(image, image[..., 0], (4, 3), np.array([x, y]), name="a")
+        assert window.shape == (3, 4, 3)
+        assert label is not None
+        assert np.array_equal(window[..., 0], label)
+
+    def test_every_corner_is_reached(self) -> None:
+        image = np.arange(30, dtype=np.uint8).reshape(5, 6, 1).repeat(3, 2)
+        ends = [0.0, np.nextafter(1, 0)]
+        firsts = [int(cut(image, None, (2, 2), np.array([x, y]), name="a")[0][0, 0, 0])
+                  for y in ends for x in ends]  # fmt: skip
+        assert firsts == [0, 4, 18, 22]
+
+    def test_larger_than_the_frame(self) -> None:
+        running = stream([Visit("a")], crop=(40, 49))
+        with pytest.raises(InputError, match=r"town1_000000: the frame is 64x48, crop asks for 40"):
+            next(iter(running))

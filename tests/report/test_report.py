@@ -105,6 +105,11 @@ def test_different_worlds_do_not_share_a_page() -> None:
     weathered.config["severity"] = 2.0
     with pytest.raises(InputError, match=r"met different worlds \(severity\)"):
         group_runs([make_run(), weathered])
+    cropped, whole = make_run(), make_run()
+    cropped.config["crop"], whole.config["crop"] = [64, 48], None
+    with pytest.raises(InputError, match=r"met different worlds \(crop\)"):
+        group_runs([make_run(), cropped])
+    assert len(group_runs([make_run("tent"), whole])) == 2  # older runs do not say
     with pytest.raises(InputError, match="at least one run"):
         group_runs([])
 

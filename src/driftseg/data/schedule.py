@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
+from driftseg.data.weather.fog import extinction_per_kilometre as fog_extinction
+from driftseg.data.weather.rain import extinction_per_kilometre as rain_extinction
 from driftseg.errors import InputError
 
 Direction = Literal["forward", "backward"]
 
 STORM_RATES = (0, 25, 50, 75, 100, 200, 100, 75, 50, 25, 0)
 """mm/h of the increasing storm (OnDA, Panagiotakopoulos et al. 2022; HAMLET's default)."""
+FAST_STORM_RATES = (0, 50, 100, 200, 100, 50, 0)
+"""mm/h of a storm that comes and goes in fewer steps. Ours: none was found in published
+code."""
+FOG_VISIBILITIES = (None, 750, 375, 150, 75, 150, 375, 750, None)
+"""Metres of the fog (OnDA's configs/hybrid_switch_fog.yml, begun in the clear; HAMLET's fog
+datasets have the same four levels)."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +32,8 @@ class Visit:
     domain: str
     rain: float = 0.0
     """mm/h, rendered on the target's frames."""
+    visibility: float | None = None
+    """Metres that one sees in the fog rendered on the target's frames; None is no fog."""
     include: tuple[str, ...] = ()
     """Shell patterns of frame names; empty takes all."""
     frames: int | None = None
@@ -31,9 +44,19 @@ class Visit:
     """forward until the worst weather, backward on the way home."""
 
     @property
+    def strength(self) -> float:
+        """How bad the weather is: the extinction of its rain and its fog together, in 1/km."""
+        return rain_extinction(self.rain) + fog_extinction(self.visibility)
+
+    @property
     def weather(self) -> str:
         """In words, for records."""
-        return f"rain {self.rain:g} mm/h" if self.rain > 0 else "as it is"
+        told = []
+        if self.rain > 0:
+            told.append(f"rain {self.rain:g} mm/h")
+        if self.visibility is not None and math.isfinite(self.visibility):
+            told.append(f"fog {self.visibility:g} m")
+        return " and ".join(told) or "as it is"
 
 
 def rain_name(rate: float) -> str:
@@ -41,39 +64,94 @@ def rain_name(rate: float) -> str:
     return "clear" if rate == 0 else f"rain{rate:g}"
 
 
+def fog_name(visibility: float | None) -> str:
+    """The name of a fog domain: clear, fog750, ..."""
+    return "clear" if visibility is None else f"fog{visibility:g}"
+
+
 def storm(*, frames: int | None = None, passes: int = 1) -> list[Visit]:
     """The increasing storm: clear 25 50 75 100 200 100 75 50 25 clear."""
-    visits = [
-        Visit(rain_name(rate), float(rate), frames=frames, passes=passes) for rate in STORM_RATES
-    ]
-    return with_directions(visits)
+    return _rainy(STORM_RATES, frames, passes)
+
+
+def fast_storm(*, frames: int | None = None, passes: int = 1) -> list[Visit]:
+    """The same heaviest rain in half the steps: clear 50 100 200 100 50 clear."""
+    return _rainy(FAST_STORM_RATES, frames, passes)
+
+
+def foggy(*, frames: int | None = None, passes: int = 1) -> list[Visit]:
+    """Fog comes and goes: clear, 750 375 150 75 150 375 750 m, clear."""
+    return with_directions(
+        [
+            Visit(fog_name(metres), visibility=metres, frames=frames, passes=passes)
+            for metres in FOG_VISIBILITIES
+        ]
+    )
+
+
+def random_storm(
+    generator: np.random.Generator,
+    *,
+    visits: int,
+    frames: int | None = None,
+    passes: int = 1,
+) -> list[Visit]:
+    """A walk over the storm's levels that starts and ends in the clear.
+
+    From visit to visit the rain goes one level up or down, as likely as not, except where only
+    one of them is a level, or only down leads back to clear in time.
+
+    Args:
+        generator: draws the walk.
+        visits: number of visits, odd because every step up has its step down.
+        frames: of each visit; None takes all.
+        passes: of each visit.
+
+    Raises:
+        InputError: the number of visits is even or less than 3.
+    """
+    if visits < 3 or visits % 2 == 0:
+        raise InputError(
+            "random_storm starts and ends clear and goes one level a visit, so it wants an odd "
+            f"number of 3 visits or more; {visits} came"
+        )
+    levels = sorted(set(STORM_RATES))
+    walk = [0]
+    for left in range(visits - 2, -1, -1):
+        steps = [walk[-1] + step for step in (-1, 1)]
+        possible = [level for level in steps if 0 <= level < len(levels) and level <= left]
+        walk.append(possible[int(generator.integers(len(possible)))])
+    return _rainy([levels[level] for level in walk], frames, passes)
+
+
+def _rainy(rates: Sequence[float], frames: int | None, passes: int) -> list[Visit]:
+    return with_directions(
+        [Visit(rain_name(rate), float(rate), frames=frames, passes=passes) for rate in rates]
+    )
 
 
 def with_directions(visits: Sequence[Visit]) -> list[Visit]:
-    """Marks what comes after the first visit to the heaviest rain as backward.
+    """Marks what comes after the first visit to the strongest weather as backward.
 
     Raises:
         InputError: there is no visit, or one domain has two kinds of weather.
     """
     if not visits:
         raise InputError("the schedule is empty: name at least one domain, or use preset: storm")
-    rains: dict[str, float] = {}
+    known: dict[str, str] = {}
     for visit in visits:
-        if rains.setdefault(visit.domain, visit.rain) != visit.rain:
+        if known.setdefault(visit.domain, visit.weather) != visit.weather:
             raise InputError(
-                f"schedule: {visit.domain} has rain {rains[visit.domain]:g} and {visit.rain:g}; "
+                f"schedule: {visit.domain} is {known[visit.domain]} and {visit.weather}; "
                 "one domain has one weather, so give them two names"
             )
-    worst = max(range(len(visits)), key=lambda i: (visits[i].rain, -i))
-    if all(visit.rain == visits[0].rain for visit in visits):
+    worst = max(range(len(visits)), key=lambda i: (visits[i].strength, -i))
+    if all(visit.strength == visits[0].strength for visit in visits):
         worst = len(visits) - 1
     return [
-        Visit(
-            v.domain, v.rain, v.include, v.frames, v.passes,
-            "forward" if i <= worst else "backward",
-        )
-        for i, v in enumerate(visits)
-    ]  # fmt: skip
+        replace(visit, direction="forward" if i <= worst else "backward")
+        for i, visit in enumerate(visits)
+    ]
 
 
 def domains(visits: Sequence[Visit]) -> dict[str, Visit]:

@@ -9,15 +9,20 @@ from fnmatch import fnmatch
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from driftseg.data.datasets.files import Dataset
+from driftseg.data.images import Size
 from driftseg.data.schedule import Visit
 from driftseg.data.weather.camera import Camera
 from driftseg.data.weather.depth import road_plane_depth
+from driftseg.data.weather.fog import extinction_per_kilometre, fog
 from driftseg.data.weather.rain import rain
 from driftseg.errors import InputError, UnreadableError
-from driftseg.frame import Frame, Image, Scene
+from driftseg.frame import Frame, Image, Label, Scene
 from driftseg.labels import LabelSpace
+
+Shares = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -33,9 +38,12 @@ class Weather:
         """The scene's image in the visit's weather.
 
         The drops follow from seed, scene and domain: a scene seen again in the same domain
-        looks the same, so evaluations can be compared.
+        looks the same, so evaluations can be compared. Where there are both, the fog comes
+        first: the drops that are seen as streaks fall within a few metres of the lens, before
+        what the fog has veiled, and what they refract is foggy too. What is seen in fog comes
+        from no farther than 1 / beta on average, so that is as deep as the rain gets.
         """
-        if visit.rain == 0:
+        if visit.strength == 0:
             return scene.image
         depth = scene.depth
         if depth is None:
@@ -43,9 +51,14 @@ class Weather:
             depth = road_plane_depth(
                 height, width, camera=self.camera, label=scene.label, label_space=self.label_space
             )
+        image = fog(
+            scene.image, depth, visit.visibility, camera=self.camera, severity=self.severity
+        )
+        if (thickness := self.severity * extinction_per_kilometre(visit.visibility)) > 0:
+            depth = np.minimum(depth, np.float32(1000.0 / thickness))
         key = zlib.crc32(f"{scene.name} {visit.domain}".encode())
         return rain(
-            scene.image, depth, visit.rain, np.random.default_rng([self.seed, key]),
+            image, depth, visit.rain, np.random.default_rng([self.seed, key]),
             camera=self.camera, severity=self.severity,
         )  # fmt: skip
 
@@ -71,22 +84,42 @@ class Skipped:
 class Stream:
     """Frames in the schedule's order.
 
+    The generator is drawn from at construction only: the plan and the corners of all crops
+    follow from it, whatever is skipped and wherever the stream goes on.
+
     Args:
         dataset: scenes; those of a visit are taken in the dataset's order.
         visits: the schedule.
         weather: puts scenes into weather.
         corrupt_share: unreadable frames are skipped; more than this share of all frames stops.
+        generator: draws the order and the crops.
+        shuffled: whether the frames of a visit come in an order drawn anew for each pass.
+        crop: (width, height) of a window that is cut out of every frame in its weather, anywhere
+            in it with the same chance. Labels have no say in where: the published code of HAMLET
+            redraws crops that show too much of one class (``cat_max_ratio``), which tells the
+            method something about the target's labels.
     """
 
     def __init__(
-        self, dataset: Dataset, visits: Sequence[Visit], *, weather: Weather, corrupt_share: float
+        self,
+        dataset: Dataset,
+        visits: Sequence[Visit],
+        *,
+        weather: Weather,
+        corrupt_share: float,
+        generator: np.random.Generator,
+        shuffled: bool = False,
+        crop: Size | None = None,
     ):
         self._dataset = dataset
         self.visits = list(visits)
         self._weather = weather
         self._allowed = corrupt_share
-        self.plan = _plan(dataset, self.visits)
+        self.shuffled = shuffled
+        self.crop = crop
+        self.plan = _plan(dataset, self.visits, generator if shuffled else None)
         """(visit, scene number) of every frame, in order."""
+        self._corners = generator.random((len(self.plan), 2))
         self._position = 0
         self.skipped: list[Skipped] = []
 
@@ -113,8 +146,10 @@ class Stream:
             except UnreadableError as error:
                 self._skip(visit, self._dataset.name(number), str(error))
                 continue
-            image = self._weather.on(scene, self.visits[visit])
-            yield Frame(index, visit, self.visits[visit].domain, scene.name, image, scene.label)
+            image, label = self._weather.on(scene, self.visits[visit]), scene.label
+            if self.crop is not None:
+                image, label = cut(image, label, self.crop, self._corners[index], name=scene.name)
+            yield Frame(index, visit, self.visits[visit].domain, scene.name, image, label)
 
     def _skip(self, visit: int, name: str, reason: str) -> None:
         self.skipped.append(Skipped(visit, name, reason))
@@ -137,7 +172,36 @@ class Stream:
         self.skipped = [Skipped(*entry) for entry in state["skipped"]]
 
 
-def _plan(dataset: Dataset, visits: Sequence[Visit]) -> list[tuple[int, int]]:
+def cut(
+    image: Image, label: Label | None, size: Size, corner: Shares, *, name: str
+) -> tuple[Image, Label | None]:
+    """A window of an image and of its label.
+
+    Args:
+        image: RGB, (H, W, 3).
+        label: class ids, (H, W).
+        size: (width, height) of the window.
+        corner: where it lies between left and right, and between top and bottom, in [0, 1).
+        name: what to call the image in an error.
+
+    Raises:
+        InputError: the image is smaller than the window.
+    """
+    (width, height), (high, wide) = size, image.shape[:2]
+    if width > wide or height > high:
+        raise InputError(
+            f"{name}: the frame is {wide}x{high}, crop asks for {width}x{height}; "
+            "set a crop no larger than the frames, or null for whole ones"
+        )
+    left, top = int(corner[0] * (wide - width + 1)), int(corner[1] * (high - height + 1))
+    window = np.s_[top : top + height, left : left + width]
+    return image[window].copy(), None if label is None else label[window].copy()
+
+
+def _plan(
+    dataset: Dataset, visits: Sequence[Visit], generator: np.random.Generator | None
+) -> list[tuple[int, int]]:
+    """Visits and scene numbers; with a generator, every pass of a visit in a drawn order."""
     names = [dataset.name(i) for i in range(len(dataset))]
     plan: list[tuple[int, int]] = []
     cursors: dict[tuple[str, ...], int] = {}
@@ -156,5 +220,7 @@ def _plan(dataset: Dataset, visits: Sequence[Visit]) -> list[tuple[int, int]]:
         start = cursors.get(visit.include, 0) if visit.frames is not None else 0
         cursors[visit.include] = start + count
         chosen = [matching[(start + i) % len(matching)] for i in range(count)]
-        plan += [(number, i) for _ in range(visit.passes) for i in chosen]
+        for _ in range(visit.passes):
+            order = range(count) if generator is None else generator.permutation(count)
+            plan += [(number, chosen[i]) for i in order]
     return plan

@@ -19,8 +19,11 @@ class Augmentation:
 
     size: Size
     """(width, height) of the result."""
+    view: Size | None = None
+    """(width, height) that an image is fitted to before cropping; None is ``size``, which keeps
+    the whole view. With a larger one things are as large as in whole frames of that size."""
     scale: tuple[float, float] = (1.0, 1.0)
-    """Range of random enlargement before cropping to ``size``; (1, 1) keeps the whole view."""
+    """Range of random enlargement beyond the fit; (1, 1) is none."""
     flip: float = 0.5
     """Chance of mirroring left and right."""
     photometric: bool = True
@@ -42,11 +45,11 @@ class Augmentation:
         self, image: Image, label: Label, generator: np.random.Generator
     ) -> tuple[Image, Label]:
         """Scales, then cuts out a window; what lies outside a shrunken image is ignored."""
-        width, height = self.size
+        (width, height), view = self.size, self.view or self.size
         factor = generator.uniform(*self.scale)
-        if factor == 1.0 and image.shape[:2] == (height, width):
+        if factor == 1.0 and image.shape[:2] == (height, width) == view[::-1]:
             return image, label
-        fit = max(width / image.shape[1], height / image.shape[0]) * factor
+        fit = max(view[0] / image.shape[1], view[1] / image.shape[0]) * factor
         wide, high = round(image.shape[1] * fit), round(image.shape[0] * fit)
         method = cv2.INTER_AREA if fit < 1 else cv2.INTER_LINEAR
         image = np.asarray(cv2.resize(image, (wide, high), interpolation=method), np.uint8)

@@ -96,12 +96,15 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
 
 
 _WORLD = ("target", "evaluation", "evaluations", "severity", "camera", "weather_seed")
+_FRAMES = {"order": "sequential", "crop": None, "stream_seed": 0}
+"""How the stream shows the target, and what it did before runs could say so."""
 
 
 def _world(run: Run) -> dict[str, Any]:
     """What runs must share to stand beside each other; where the data lies does not matter."""
     visits = [(v["domain"], v["direction"], v["frames"]) for v in run.visits]
     settings = {key: _placeless(run.config.get(key)) for key in _WORLD}
+    settings |= {key: run.config.get(key, usual) for key, usual in _FRAMES.items()}
     return {"classes": run.classes, "schedule": visits, **settings}
 
 

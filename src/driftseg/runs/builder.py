@@ -8,7 +8,15 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from driftseg.data.datasets.files import Dataset, select
-from driftseg.data.schedule import Visit, domains, storm, with_directions
+from driftseg.data.schedule import (
+    Visit,
+    domains,
+    fast_storm,
+    foggy,
+    random_storm,
+    storm,
+    with_directions,
+)
 from driftseg.data.stream import Stream, Weather
 from driftseg.data.weather.camera import CAMERAS
 from driftseg.errors import InputError
@@ -62,7 +70,8 @@ def build(config: RunConfig) -> Parts:
     _check_classes(info, space)
     weather = Weather(CAMERAS[config.camera], space, config.weather_seed, config.severity)
     visits = build_schedule(config)
-    stream = Stream(target, visits, weather=weather, corrupt_share=config.corrupt_share)
+    size = frame_size(config.target, target)
+    stream = build_stream(config, target, visits, weather, size)
     source = None if config.source is None else build_dataset(config.source)
     held_out = build_held_out(config, visits, space)
     home = visits[0].domain if config.home is None else config.home
@@ -71,7 +80,6 @@ def build(config: RunConfig) -> Parts:
     notes = make_notes(visits, target, held_out, source, stream)
     model = model.to(device)
     calibration = build_calibration(config, model, weather)
-    size = frame_size(config.target, target)
     method = build_method(config, model, source, size, calibration)
     return Parts(method, stream, held_out, home, weather, space, info, tuple(notes), calibration)
 
@@ -115,10 +123,39 @@ def build_held_out(
 
 def build_schedule(config: RunConfig) -> list[Visit]:
     """The visits that the schedule section describes."""
-    if isinstance(config.schedule, Preset):
-        return storm(frames=config.schedule.frames, passes=config.schedule.passes)
+    section = config.schedule
+    if isinstance(section, Preset):
+        if section.preset == "random_storm":
+            visits = 21 if section.visits is None else section.visits
+            return random_storm(
+                np.random.default_rng(section.seed or 0),
+                visits=visits, frames=section.frames, passes=section.passes,
+            )  # fmt: skip
+        preset = {"storm": storm, "fast_storm": fast_storm, "fog": foggy}[section.preset]
+        return preset(frames=section.frames, passes=section.passes)
     return with_directions(
-        [Visit(d.name, d.rain, tuple(d.include), d.frames, d.passes) for d in config.schedule]
+        [Visit(d.name, d.rain, d.visibility, tuple(d.include), d.frames, d.passes) for d in section]
+    )
+
+
+def build_stream(
+    config: RunConfig, target: Dataset, visits: list[Visit], weather: Weather, size: tuple[int, int]
+) -> Stream:
+    """The target's frames in the schedule's weather; ``size`` is that of a whole frame."""
+    crop = config.crop
+    if crop is not None and (crop[0] > size[0] or crop[1] > size[1]):
+        raise InputError(
+            f"crop: the target's frames are {size[0]}x{size[1]}, smaller than the crop of "
+            f"{crop[0]}x{crop[1]}; set a crop no larger than the frames, or null for whole ones"
+        )
+    return Stream(
+        target,
+        visits,
+        weather=weather,
+        corrupt_share=config.corrupt_share,
+        generator=np.random.default_rng(config.stream_seed),
+        shuffled=config.order == "shuffled",
+        crop=crop,
     )
 
 

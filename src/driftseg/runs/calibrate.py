@@ -73,7 +73,7 @@ def calibrate(
     table = ConfidenceTable(model.head.classes)
     signals: dict[str, list[float]] = {}
     for rate in (0.0, *rates):
-        visit = Visit(rain_name(rate), rate)
+        visit = Visit(rain_name(rate), rain=rate)
         for index in range(len(dataset)):
             scene = dataset.scene(index)
             image = weather.on(scene, visit)

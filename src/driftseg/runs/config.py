@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator
+from pydantic import Field, NonNegativeFloat, PositiveInt, ValidationInfo, field_validator
 
 from driftseg.runs.method_config import Method
 from driftseg.runs.sections import Name, Pixels, Section, Seed, Share, TrainableSet
@@ -161,6 +161,8 @@ class Domain(Section):
     name: Name
     rain: Annotated[float, Field(ge=0)] = 0.0
     """Rate in mm/h that is rendered on the target's frames."""
+    visibility: Annotated[float, Field(gt=0)] | None = None
+    """Metres that one sees in the fog that is rendered on them; null is no fog."""
     include: list[str] = []
     """Shell patterns of frame names; empty takes all of the target's."""
     frames: PositiveInt | None = None
@@ -172,11 +174,25 @@ class Domain(Section):
 class Preset(Section):
     """A schedule by name."""
 
-    preset: Literal["storm"]
-    """storm: clear 25 50 75 100 200 100 75 50 25 clear mm/h."""
+    preset: Literal["storm", "fast_storm", "fog", "random_storm"]
+    """storm: clear 25 50 75 100 200 100 75 50 25 clear mm/h; fast_storm: clear 50 100 200 100 50
+    clear; fog: clear 750 375 150 75 150 375 750 m clear; random_storm: a drawn walk over the
+    storm's levels, from clear to clear."""
     frames: PositiveInt | None = None
     """Frames of each visit, going on through the target; null takes all of them each time."""
     passes: PositiveInt = 1
+    visits: PositiveInt | None = None
+    """Of random_storm: visits, an odd number of 3 or more; null makes 21."""
+    seed: Seed | None = None
+    """Of random_storm: which walk; null is 0."""
+
+    @field_validator("visits", "seed")
+    @classmethod
+    def _of_a_random_storm(cls, value: int | None, info: ValidationInfo) -> int | None:
+        preset = info.data.get("preset", "random_storm")
+        if value is not None and preset != "random_storm":
+            raise ValueError(f"{preset} is one schedule; visits and seed are random_storm's")
+        return value
 
 
 class ReplaySettings(SamplingSettings):
@@ -230,6 +246,14 @@ class RunConfig(Section):
     home: str | None = None
     """The domain that forgetting is measured on; null takes the schedule's first."""
     schedule: Preset | list[Domain] = Preset(preset="storm")
+    order: Literal["sequential", "shuffled"] = "sequential"
+    """Of the frames within a visit: the target's, or drawn anew for each pass as in HAMLET's code.
+    A stream is sequential."""
+    crop: tuple[Pixels, Pixels] | None = None
+    """(width, height) of a random window of each frame, which is adapted on in its place, as is
+    a window of the source as large; HAMLET: 512, 512. Held-out frames are always whole."""
+    stream_seed: Seed = 0
+    """Of the shuffled order and the crops, so that other seeds meet the same frames."""
     method: Method
     calibration: CalibrationSettings | None = None
     """Needed by HAMLET unless its detector is set whole, and by calibrated confidence."""
@@ -238,9 +262,9 @@ class RunConfig(Section):
     0 is never."""
     replay: ReplaySettings = ReplaySettings()
     severity: NonNegativeFloat = 1.0
-    """Strength of rendered rain relative to the physics."""
+    """Strength of rendered rain and fog relative to the physics."""
     camera: Literal["town", "camvid", "cityscapes"] = "cityscapes"
-    """Through which rain is seen."""
+    """Through which rain and fog are seen."""
     corrupt_share: Share = 0.05
     """Unreadable frames are skipped; more than this share of the stream stops the run."""
     pictures: Annotated[int, Field(ge=0)] = 1

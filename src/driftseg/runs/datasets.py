@@ -71,14 +71,16 @@ def build_replay(
     augmentation: AugmentationSettings,
     *,
     size: tuple[int, int],
+    view: tuple[int, int] | None = None,
     capacity: int,
     generator: np.random.Generator,
 ) -> Replay:
-    """Labelled batches of ``size`` from a dataset; reads its labels."""
+    """Labelled batches of ``size``, from scenes fitted to ``view`` (or ``size``); reads labels."""
     return Replay(
         dataset,
         augmentation=Augmentation(
             size,
+            view=view,
             scale=augmentation.scale,
             flip=augmentation.flip,
             photometric=augmentation.photometric,

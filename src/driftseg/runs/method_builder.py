@@ -103,7 +103,8 @@ def _build_training(
         source,
         config.replay,
         config.replay.augmentation,
-        size=size,
+        size=config.crop or size,
+        view=size,
         capacity=len(source) if released.replay_ignores_capacity else config.replay.capacity,
         generator=np.random.default_rng([config.seed, 1]),
     )
@@ -147,9 +148,10 @@ def _check_self_training(
             f"source scenes are {width}x{height}, frames {size[0]}x{size[1]}; nothing is enlarged "
             "silently: set a smaller target.size, or larger source scenes"
         )
-    if sum(method.ignored_rows) >= size[1]:
+    rows = (config.crop or size)[1]
+    if sum(method.ignored_rows) >= rows:
         raise InputError(
-            f"method.ignored_rows {list(method.ignored_rows)} leave nothing of {size[1]} rows"
+            f"method.ignored_rows {list(method.ignored_rows)} leave nothing of {rows} rows"
         )
     unknown = sorted(set(method.feature_distance_classes) - set(classes))
     if unknown:

@@ -18,10 +18,10 @@ def make_notes(
     source: Dataset | None,
     stream: Stream,
 ) -> list[str]:
-    """Repeats, weather, held-out frames, and overlaps; scenes are told apart by name."""
+    """Repeats, protocol, weather, held-out frames, overlaps; scenes are told apart by name."""
     adapted = {target.name(number) for _, number in stream.plan}
-    notes = [_repeats(visits, stream)]
-    if any(visit.rain > 0 for visit in domains(visits).values()):
+    notes = [_repeats(visits, stream), _protocol(visits, stream, bool(held_out))]
+    if any(visit.strength > 0 for visit in domains(visits).values()):
         notes += _depth(target, stream)
     if not held_out:
         notes.append("no held-out frames: only the stream itself is scored, where it is labelled")
@@ -56,10 +56,26 @@ def _repeats(visits: Sequence[Visit], stream: Stream) -> str:
     )
 
 
+def _protocol(visits: Sequence[Visit], stream: Stream, held_out: bool) -> str:
+    """Which frames are adapted on and which are scored, in which order, how often, how much."""
+    shown = "whole"
+    if stream.crop is not None:
+        shown = f"as random crops of {stream.crop[0]}x{stream.crop[1]}"
+    scored = "the same, before they are learnt from"
+    if held_out:
+        scored += ", and the held-out frames, whole"
+    order = "drawn anew for each visit and pass" if stream.shuffled else "the target's"
+    passes = ", ".join(str(number) for number in sorted({visit.passes for visit in visits}))
+    return (
+        f"adapted on: the frames of the stream, {shown}; scored: {scored}; order of frames in a "
+        f"visit: {order}; passes of a visit: {passes}"
+    )
+
+
 def _depth(target: Dataset, stream: Stream) -> list[str]:
     for _, number in stream.plan:
         try:
-            return [f"rain is rendered on {depth_note(target.scene(number))}"]
+            return [f"weather is rendered on {depth_note(target.scene(number))}"]
         except UnreadableError:
             continue
     return []

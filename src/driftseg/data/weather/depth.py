@@ -1,14 +1,18 @@
-"""Depth for datasets that have none: a road plane, and labels where they are known."""
+"""Depth: what weather needs of it, and a road plane for datasets that have none."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from driftseg.data.weather.camera import Camera
-from driftseg.frame import Depth, Label
+from driftseg.errors import InputError
+from driftseg.frame import Depth, Image, Label
 from driftseg.labels import LabelSpace
+
+Floats = npt.NDArray[np.float32]
 
 FARTHEST = 200.0
 """Metres: where the road plane meets the horizon, this is used."""
@@ -28,7 +32,7 @@ def road_plane_depth(
     """Approximate metric depth (H, W), infinite where there is sky.
 
     The road is a plane ``camera.height`` below the camera, its horizon at ``camera.horizon``.
-    Without labels everything above the horizon is as far as ``FARTHEST``, so rain veils it like
+    Without labels everything above the horizon is as far as ``FARTHEST``, so weather veils it like
     the far end of the road. With labels, a column's upright things stand where their lowest
     pixel meets the ground, and sky is infinitely far. Records name which of both was used.
 
@@ -57,6 +61,33 @@ def road_plane_depth(
         depth[row] = np.where(same & ~sky[row + 1], depth[row + 1], depth[row])
     depth[sky] = np.inf
     return depth
+
+
+def check_depth(depth: Depth, image: Image) -> None:
+    """Raises unless the depth has the image's size and nothing but distances in it."""
+    if depth.shape != image.shape[:2]:
+        raise InputError(
+            f"the depth is {depth.shape[1]}x{depth.shape[0]}, its image "
+            f"{image.shape[1]}x{image.shape[0]}; both must have one size"
+        )
+    if np.isnan(depth).any():
+        raise InputError("the depth holds NaN; mark what is unknown or sky as infinite")
+    if (depth < 0).any():
+        raise InputError("the depth holds negative metres; wanted 0 or more, infinite for sky")
+
+
+def distance_along_rays(depth: Depth, camera: Camera) -> Depth:
+    """Metres from the lens to what each pixel shows, (H, W), from depth along the optical axis.
+
+    The optical axis goes through the middle of the image: a pixel u right and v down of it, at
+    a focal length of f pixels, is sqrt(1 + (u / f)^2 + (v / f)^2) times as far as it is deep.
+    """
+    height, width = depth.shape
+    focal = camera.focal_pixels(width)
+    across = (np.arange(width) - (width - 1) / 2) / focal
+    down = (np.arange(height) - (height - 1) / 2) / focal
+    slant = np.sqrt(1 + across[None, :] ** 2 + down[:, None] ** 2)
+    return np.asarray(depth * slant, dtype=np.float32)
 
 
 def _ids(space: LabelSpace, names: Sequence[str]) -> list[int]:

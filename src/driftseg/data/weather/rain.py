@@ -22,10 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from driftseg.data.weather.camera import CITYSCAPES, Camera
+from driftseg.data.weather.depth import Floats, check_depth
 from driftseg.errors import InputError
 from driftseg.frame import Depth, Image
-
-Floats = npt.NDArray[np.float32]
 
 FORWARD = 0.97
 """Henyey-Greenstein asymmetry g of rain."""
@@ -96,18 +95,13 @@ def rain(
         severity: scales extinction and the opacity of streaks; 1 is the physics.
 
     Raises:
-        InputError: a rate or severity that is negative or not finite, or a depth of another size.
+        InputError: a rate or severity that is negative or not finite, or a depth that does not fit
+            the image.
     """
     for name, value in (("rain", rate), ("severity", severity)):
         if not (math.isfinite(value) and value >= 0):
             raise InputError(f"{name} must be a finite number of 0 or more, not {value}")
-    if depth.shape != image.shape[:2]:
-        raise InputError(
-            f"the depth is {depth.shape[1]}x{depth.shape[0]}, its image "
-            f"{image.shape[1]}x{image.shape[0]}; both must have one size"
-        )
-    if np.isnan(depth).any():
-        raise InputError("the depth holds NaN; mark what is unknown or sky as infinite")
+    check_depth(depth, image)
     if rate == 0 or severity == 0:
         return image.copy()
     light = image.astype(np.float32) / 255.0
