@@ -77,5 +77,9 @@ class Adaptation:
     """Of the encoder's group; the head's is a stated multiple of it."""
     signal: float | None = None
     """The drift signal, where the method has one."""
-    event: str | None = None
+    event: Mapping[str, Any] | None = None
+    """A change that the detector found at this frame: direction, value, reference, level."""
+    detector: Mapping[str, Any] | None = None
+    """What the detector knows after this frame: window, reference, thresholds."""
     plan: Mapping[str, Any] | None = None
+    """What training is left to do, and with what."""
