@@ -17,7 +17,9 @@ def report(
     title: Annotated[str | None, typer.Option(help="heading of the page")] = None,
     oracle: Annotated[
         Path | None,
-        typer.Option(help="folder of a run with the best scores to be had; shows what was recovered"),
+        typer.Option(
+            help="folder of a run with the best scores to be had; shows what was recovered"
+        ),
     ] = None,
 ) -> None:
     """Make one page of one or several runs.

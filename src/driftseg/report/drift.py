@@ -72,10 +72,8 @@ def detection_row(group: Group) -> dict[str, Any]:
     """Over seeds: how well changes were found, how much was learnt, what was skipped."""
     found = [detection_of(run) for run in group.runs]
     right = [detection.right_ways for detection in found]
-    skipped = [[plan_of(frame, "skipped") for frame in run.frames] for run in group.runs]
     return {
         "label": group.label,
-        "detector": _detector(group.runs[0]),
         "changes": len(found[0].answers),
         "found": Spread(tuple(float(d.found) for d in found)),
         "missed": Spread(tuple(float(d.missed) for d in found)),
@@ -84,17 +82,24 @@ def detection_row(group: Group) -> dict[str, Any]:
         "delay": known([d.mean_delay for d in found]),
         "right": known([100 * told / of if of else float("nan") for told, of in right]),
         "trained": group.over_seeds(trained_share),
-        "skipped": [
-            Spread(tuple(float(reasons.count(reason)) for reasons in skipped)) for reason in SKIPS
-        ],
+        "skipped": {
+            reason: group.over_seeds(lambda run, r=reason: _skips(run, r))  # type: ignore[misc]
+            for reason in SKIPS
+        },
     }
 
 
-def _detector(run: Run) -> str:
+def _skips(run: Run, reason: str) -> float:
+    """Frames skipped for one reason."""
+    return float(sum(plan_of(frame, "skipped") == reason for frame in run.frames))
+
+
+def detector_of(run: Run) -> str | None:
+    """Its name in words."""
     for frame in run.frames:
         if frame.get("detector") is not None:
-            return str(frame["detector"]["name"]).replace("_", "-")
-    return "–"
+            return str(frame["detector"]["name"]).replace("_", " ")
+    return None
 
 
 def module_shares(group: Group) -> list[dict[str, Any]]:
@@ -131,19 +136,20 @@ def _short(value: Any) -> str:
 
 
 def running_scores(run: Run, width: int = 15) -> Floats:
-    """MIoU in percent around every frame of the stream, of ``width`` frames of its visit.
+    """MIoU in percent at every frame, of the ``width`` frames of its visit until this one.
 
-    Intersections and unions are summed first; at the ends of a visit the window is cut. NaN
-    without labels.
+    Intersections and unions are summed first. At the beginning of a visit it is the visit's
+    first ``width`` frames, since the score of a frame or two says little. NaN without labels.
     """
-    scores = np.full(len(run.frames), np.nan)
     visits = np.array([frame["visit"] for frame in run.frames])
     part = np.array([frame["intersection"] for frame in run.frames])
     whole = np.array([frame["union"] for frame in run.frames])
-    for at in range(len(scores)):
-        near = slice(max(0, at - width // 2), at + width // 2 + 1)
-        same = visits[near] == visits[at]
-        scores[at] = 100 * mean(ratio(part[near][same].sum(axis=0), whole[near][same].sum(axis=0)))
+    scores = np.full(len(visits), np.nan)
+    for at, visit in enumerate(visits):
+        first, after = np.searchsorted(visits, [visit, visit + 1])
+        stop = min(max(at + 1, first + width), after)
+        near = slice(max(first, stop - width), stop)
+        scores[at] = 100 * mean(ratio(part[near].sum(axis=0), whole[near].sum(axis=0)))
     return scores
 
 

@@ -27,10 +27,10 @@ from driftseg.report.summary import has_labels
 from driftseg.runs.record import Run
 
 AWAY, BACK = "#c4472b", "#0a6ebd"
-WAYS = {"away": (AWAY, "^", 0.0), "back": (BACK, "v", 1.0)}
-"""Colour, marker, and where the marker stands, 0 being the foot of the plot."""
+WAYS = {"away": (AWAY, "^"), "back": (BACK, "v")}
+"""Colour and marker of a detected change."""
 TRAINED = "#008a5e"
-SKIPPED = {"deadline": "#d98200", "not finite": "#c4472b", "paused": "#9aa4af"}
+SKIPPED = {"deadline": "#d98200", "not finite": "#c4472b", "paused": "#b4478f"}
 RUNNING = 15
 """Frames that speed and score are taken over."""
 
@@ -92,12 +92,11 @@ def _signal(axes: Axes, run: Run) -> None:
             axes.fill_between(at, fall, rise, color=TRAINED, alpha=0.16, lw=0, step="mid")
             handles.append(Patch(color=TRAINED, alpha=0.25, lw=0, label="no change in here"))
     for change in changes_of(run):
-        axes.plot(change.frame, 1.0, marker="|", ms=9, mew=2, color="#1c2530", clip_on=False,
-                  transform=axes.get_xaxis_transform(), zorder=5)  # fmt: skip
+        axes.axvline(change.frame, ymin=0.955, ymax=1.0, color="#1c2530", lw=2, zorder=5)
     _events(axes, run, marked=True)
     handles += [
         Line2D([], [], color=colour, marker=marker, ms=5, lw=1.3, label=way)
-        for way, (colour, marker, _) in WAYS.items()
+        for way, (colour, marker) in WAYS.items()
     ]
     handles.append(Line2D([], [], color=SOFT, lw=1.1, ls=(0, (2, 2)), label="false alarm"))
     finish(axes, legend=False)
@@ -110,12 +109,12 @@ def _events(axes: Axes, run: Run, *, marked: bool) -> None:
     false = {*detection.early, *detection.repeats}
     answers = [answer.event for answer in detection.answers if answer.event is not None]
     for event in (*answers, *false):
-        colour, marker, foot = WAYS[event.way]
+        colour, marker = WAYS[event.way]
         style = (0, (2, 2)) if event in false else "-"
         axes.axvline(event.frame, color=colour, lw=1.3 if marked else 0.7, ls=style, zorder=4,
                      alpha=1.0 if marked else 0.7)  # fmt: skip
         if marked:
-            axes.plot(event.frame, foot, marker=marker, ms=6, color=colour, clip_on=False,
+            axes.plot(event.frame, 0.0, marker=marker, ms=6, color=colour, clip_on=False,
                       transform=axes.get_xaxis_transform(), zorder=6)  # fmt: skip
 
 
@@ -170,22 +169,20 @@ def _mix(axes: Axes, run: Run) -> None:
     _steps(axes, _at(run), mix, "#b4478f")
     low, high = float(np.nanmin(mix)), float(np.nanmax(mix))
     axes.set_ylim(low - 0.05, high + 0.05)
-    title(axes, "share of source classes pasted", handles=())
+    title(axes, "mix ratio", handles=())
 
 
 def _speed(axes: Axes, run: Run) -> None:
     """Frames over the time they took together; the first frame, which warms up, left out."""
     took = np.array([frame["predict_ms"] + frame["adapt_ms"] for frame in run.frames])[1:]
-    width = min(RUNNING, len(took))
-    if width:
-        ones = np.ones(width)
-        seconds = np.convolve(took, ones, mode="same") / np.convolve(
-            np.ones(len(took)), ones, mode="same"
-        )
-        axes.plot(_at(run)[1:], 1000 / seconds, color="#0a6ebd", lw=1.2)
+    total = np.concatenate([[0.0], np.cumsum(took)])
+    ends = np.arange(1, len(total))
+    starts = np.maximum(ends - RUNNING, 0)
+    speed = 1000 * (ends - starts) / (total[ends] - total[starts])
+    axes.plot(_at(run)[1:], speed, color="#0a6ebd", lw=1.2)
     axes.set_ylim(bottom=0)
     finish(axes, legend=False)
-    title(axes, f"frames/s, over {RUNNING} frames", handles=())
+    title(axes, f"frames/s, of the last {RUNNING} frames", handles=())
 
 
 def _score(axes: Axes, run: Run, source: Run | None) -> None:
@@ -194,7 +191,7 @@ def _score(axes: Axes, run: Run, source: Run | None) -> None:
                   label="source_only")  # fmt: skip
     axes.plot(_at(run), running_scores(run, RUNNING), color=TRAINED, lw=1.4, label=run.method)
     finish(axes, legend=False)
-    title(axes, f"mIoU of the stream, %, over {RUNNING} frames")
+    title(axes, f"mIoU of the stream, %, of the last {RUNNING} frames of a visit")
 
 
 def _steps(axes: Axes, at: Floats, values: Floats, colour: str) -> None:

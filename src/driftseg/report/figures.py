@@ -20,6 +20,7 @@ from driftseg.report.plots import (
     smooth,
     stacked,
     title,
+    visit_ticks,
 )
 from driftseg.report.summary import (
     Floats,
@@ -28,6 +29,7 @@ from driftseg.report.summary import (
     stream_scores,
     visit_scores,
 )
+
 
 def held_out_figure(groups: Sequence[Group]) -> str:
     """MIoU of each visit's domain on held-out frames, right after that visit."""
@@ -46,7 +48,7 @@ def forgetting_figure(groups: Sequence[Group]) -> str:
     names = ["start", *(visit["domain"] for visit in run.visits)]
     for index, group in enumerate(groups):
         _line(axes, np.arange(len(names)), group.curve(home_scores), index, group.label)
-    axes.set_xticks(range(len(names)), names)
+    visit_ticks(axes, names)
     axes.set_xlabel("after the visit to")
     axes.set_ylabel(f"mIoU on {run.home}, %")
     finish(axes)
@@ -68,10 +70,10 @@ def frames_figure(groups: Sequence[Group]) -> str:
         for axes, values in zip(rows, series, strict=True):
             line = smooth(np.array(values, dtype=np.float64))
             if not np.all(np.isnan(line)):
-                axes.plot(at, line, color=colour_of(index), lw=1.4, label=group.label)
+                axes.plot(at, line, color=colour_of(index), lw=1.4)
     shade_domains(ribbon, rows, run.visits)
     for axes, name in zip(rows, ("confidence", "entropy, nats", "loss"), strict=True):
-        finish(axes, legend=axes is rows[1])
+        finish(axes, legend=False)
         title(axes, name, handles=())
     rows[-1].set_xlabel("frame")
     return as_svg(figure)
@@ -92,7 +94,7 @@ def _visits(groups: Sequence[Group], curves: Sequence[Floats]) -> str:
     visits = groups[0].runs[0].visits
     for index, (group, curve) in enumerate(zip(groups, curves, strict=True)):
         _line(axes, np.arange(len(visits)), curve, index, group.label)
-    axes.set_xticks(range(len(visits)), [visit["domain"] for visit in visits])
+    visit_ticks(axes, [visit["domain"] for visit in visits])
     home = [i for i, visit in enumerate(visits) if visit["direction"] == "backward"]
     if home:
         axes.axvspan(home[0] - 0.5, len(visits) - 0.5, color="#000000", alpha=0.04, lw=0)

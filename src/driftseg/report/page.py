@@ -21,6 +21,7 @@ from driftseg.report.drift import (
     SKIPS,
     calibration_rows,
     detection_row,
+    detector_of,
     has_signal,
     module_shares,
     recovery_table,
@@ -62,7 +63,8 @@ def write_report(
             trained with the target's labels; what the drift takes is measured against it.
 
     Raises:
-        InputError: runs of different worlds, an oracle that cannot be compared, or a place that cannot be written.
+        InputError: runs of different worlds, an oracle that cannot be compared, or a place that
+            cannot be written.
     """
     groups = group_runs(runs)
     loader = jinja2.PackageLoader("driftseg.report", "templates")
@@ -156,14 +158,16 @@ def _drift(groups: Sequence[Group]) -> dict[str, Any] | None:
     found = [(i, group) for i, group in enumerate(groups) if has_signal(group.runs[0])]
     if not found:
         return None
+    rows = [{"colour": colour_of(i), **detection_row(group)} for i, group in found]
     return {
-        "skips": SKIPS,
-        "rows": [{"colour": colour_of(i), **detection_row(group)} for i, group in found],
+        "skips": [r for r in SKIPS if any(max(row["skipped"][r].values) > 0 for row in rows)],
+        "rows": rows,
         "parts": [
             {
                 "label": group.label,
                 "colour": colour_of(i),
                 "seed": group.runs[0].seed,
+                "detector": detector_of(group.runs[0]),
                 "figure": drift_figure(group.runs[0], source_run(groups, group.runs[0])),
                 "modules": module_shares(group),
                 "calibration": calibration_rows(group.runs[0]),

@@ -53,13 +53,20 @@ def finish(axes: Axes, *, legend: bool = True) -> None:
         axes.legend(frameon=False, fontsize=9)
 
 
+def visit_ticks(axes: Axes, names: Sequence[str]) -> None:
+    """Names of visits along the foot of a plot; many of them stand upright."""
+    crowded = 0.11 * sum(map(len, names)) > 0.88 * WIDTH
+    axes.set_xticks(range(len(names)), names, rotation=90 if crowded else 0)
+
+
 def title(axes: Axes, text: str, *, handles: Sequence[Any] | None = None) -> None:
-    """What a plot of a stack shows, above it on the left, with its legend on the right."""
+    """What a plot of a stack shows, above it on the left, and its legend right after it."""
     axes.set_title(text, loc="left", fontsize=9, color="#1c2530", pad=4)
     shown = axes.get_legend_handles_labels()[0] if handles is None else handles
     if shown:
+        after = (0.07 * len(text) + 0.2) / WIDTH
         axes.legend(
-            handles=list(shown), loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False,
+            handles=list(shown), loc="lower left", bbox_to_anchor=(after, 1.0), frameon=False,
             ncols=len(shown), fontsize=8, borderaxespad=0.1, handlelength=1.3,
             handletextpad=0.5, columnspacing=1.2,
         )  # fmt: skip
@@ -88,9 +95,7 @@ def rain_of(visit: Mapping[str, Any]) -> float | None:
     return float(found[1]) if found else None
 
 
-def shade_domains(
-    ribbon: Axes, rows: Sequence[Axes], visits: Sequence[Mapping[str, Any]]
-) -> None:
+def shade_domains(ribbon: Axes, rows: Sequence[Axes], visits: Sequence[Mapping[str, Any]]) -> None:
     """Bands of the true domains behind all plots, their names in a ribbon; more rain is darker.
 
     Args:
@@ -104,7 +109,7 @@ def shade_domains(
     for visit, start, end, shade in zip(visits, edges, edges[1:], shades, strict=False):
         ribbon.axvspan(start, end, color=RAIN, alpha=min(1.0, 0.06 + 1.6 * shade), lw=0)
         for axes in rows:
-            axes.axvspan(start, end, color=RAIN, alpha=0.6 * shade, lw=0, zorder=0)
+            axes.axvspan(start, end, color=RAIN, alpha=0.42 * shade, lw=0, zorder=0)
             axes.axvline(end, color="#c3cad3", lw=0.6, zorder=0.5)
         ribbon.annotate(
             visit["domain"], ((start + end) / 2, 0.5), xycoords=("data", "axes fraction"),
