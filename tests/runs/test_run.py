@@ -32,8 +32,8 @@ def play(values: dict, **changes):
 
 FRAME_COLUMNS = {
     "index", "visit", "domain", "name", "labelled", "intersection", "union", "confidence",
-    "entropy", "trained", "losses", "learning_rate", "signal", "event", "plan", "predict_ms",
-    "adapt_ms",
+    "entropy", "trained", "losses", "learning_rate", "signal", "event",
+    "detector", "plan", "predict_ms", "adapt_ms",
 }  # fmt: skip
 
 

@@ -15,6 +15,12 @@ def report(
         Path | None, typer.Option(help="file to write; default: report.html in the last run")
     ] = None,
     title: Annotated[str | None, typer.Option(help="heading of the page")] = None,
+    oracle: Annotated[
+        Path | None,
+        typer.Option(
+            help="folder of a run with the best scores to be had; shows what was recovered"
+        ),
+    ] = None,
 ) -> None:
     """Make one page of one or several runs.
 
@@ -25,5 +31,6 @@ def report(
 
     read = [read_run(path) for path in runs]
     path = out or runs[-1] / "report.html"
-    write_report(read, path, title=title)
+    best = None if oracle is None else read_run(oracle)
+    write_report(read, path, title=title, oracle=best)
     Console().print(f"report: {path}", soft_wrap=True, highlight=False)

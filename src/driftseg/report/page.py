@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,25 @@ from PIL import Image as PillowImage
 from driftseg.errors import InputError
 from driftseg.labels import LABEL_SPACES
 from driftseg.report import figures
+from driftseg.report.diagnostics_figure import diagnostics_figure, has_diagnostics
+from driftseg.report.drift import (
+    SKIPS,
+    calibration_rows,
+    detection_row,
+    detector_of,
+    has_signal,
+    module_shares,
+    recovery_table,
+    source_run,
+)
+from driftseg.report.drift_figure import drift_figure
+from driftseg.report.plots import colour_of
 from driftseg.report.summary import (
     Group,
     Spread,
     class_scores,
     group_runs,
+    has_early_head,
     has_held_out,
     has_labels,
     run_continual,
@@ -36,21 +50,26 @@ WIDEST = 320
 """Pixels of a picture in the page; larger ones are shrunk."""
 
 
-def write_report(runs: Sequence[Run], path: Path, *, title: str | None = None) -> Path:
+def write_report(
+    runs: Sequence[Run], path: Path, *, title: str | None = None, oracle: Run | None = None
+) -> Path:
     """Writes the page; returns its path.
 
     Args:
         runs: finished runs of one schedule; seeds of one config become mean and spread.
         path: the .html file.
         title: heading; default is the target's name.
+        oracle: a run whose held-out scores are the best that could be had, such as of weights
+            trained with the target's labels; what the drift takes is measured against it.
 
     Raises:
-        InputError: runs of different worlds, or a place that cannot be written.
+        InputError: runs of different worlds, an oracle that cannot be compared, or a place that
+            cannot be written.
     """
     groups = group_runs(runs)
     loader = jinja2.PackageLoader("driftseg.report", "templates")
     page = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    html = page.get_template("page.html").render(_facts(groups, title))
+    html = page.get_template("page.html").render(_facts(groups, title, oracle))
     partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +80,7 @@ def write_report(runs: Sequence[Run], path: Path, *, title: str | None = None) -
     return path
 
 
-def _facts(groups: Sequence[Group], title: str | None) -> dict[str, Any]:
+def _facts(groups: Sequence[Group], title: str | None, oracle: Run | None) -> dict[str, Any]:
     first = groups[0].runs[0]
     held, labelled = has_held_out(first), has_labels(first)
     space = LABEL_SPACES[first.label_space]
@@ -69,7 +88,7 @@ def _facts(groups: Sequence[Group], title: str | None) -> dict[str, Any]:
         "title": title or str(first.config["name"]),
         "subtitle": _subtitle(groups),
         "groups": [
-            {"label": group.label, "colour": figures.colour_of(i), "seeds": len(group.runs)}
+            {"label": group.label, "colour": colour_of(i), "seeds": len(group.runs)}
             for i, group in enumerate(groups)
         ],
         "held_out": figures.held_out_figure(groups) if held else None,
@@ -83,6 +102,13 @@ def _facts(groups: Sequence[Group], title: str | None) -> dict[str, Any]:
         else f"mIoU in {first.visits[0]['domain']}, %",
         "summary": [_summary(group, held=held, labelled=labelled) for group in groups],
         "visit_rows": _visit_rows(groups, held=held, labelled=labelled),
+        "recovery": None if oracle is None else recovery_table(groups, oracle),
+        "drift": _drift(groups),
+        "diagnostics": [
+            {"label": group.label, "figure": diagnostics_figure(group.runs[0])}
+            for group in groups
+            if has_diagnostics(group.runs[0])
+        ],
         "speed": [_speed(group) for group in groups],
         "classes": _classes(groups) if held else None,
         "legend": [
@@ -127,24 +153,60 @@ def _summary(group: Group, *, held: bool, labelled: bool) -> dict[str, Any]:
     return row
 
 
+def _drift(groups: Sequence[Group]) -> dict[str, Any] | None:
+    """What every method with a signal detected and did; None where there is no such method."""
+    found = [(i, group) for i, group in enumerate(groups) if has_signal(group.runs[0])]
+    if not found:
+        return None
+    rows = [{"colour": colour_of(i), **detection_row(group)} for i, group in found]
+    return {
+        "skips": [r for r in SKIPS if any(max(row["skipped"][r].values) > 0 for row in rows)],
+        "rows": rows,
+        "parts": [
+            {
+                "label": group.label,
+                "colour": colour_of(i),
+                "seed": group.runs[0].seed,
+                "detector": detector_of(group.runs[0]),
+                "figure": drift_figure(group.runs[0], source_run(groups, group.runs[0])),
+                "modules": module_shares(group),
+                "calibration": calibration_rows(group.runs[0]),
+            }
+            for i, group in found
+        ],
+    }
+
+
 def _visit_rows(groups: Sequence[Group], *, held: bool, labelled: bool) -> list[dict[str, Any]]:
-    rows = []
-    for what, known, scores in (
-        ("held-out frames, after the visit", held, visit_scores),
-        ("stream, before learning", labelled, stream_scores),
+    """One table a kind of score, one row a method that has it."""
+    everyone = range(len(groups))
+    early = [i for i in everyone if all(has_early_head(run) for run in groups[i].runs)]
+    tables = []
+    for what, members, scores in (
+        ("held-out frames, after the visit", everyone if held else (), visit_scores),
+        ("stream, before learning", everyone if labelled else (), stream_scores),
+        ("held-out frames, after the visit, by the early head", early, _early_scores),
     ):
-        if not known:
-            continue
-        table = []
-        for group in groups:
-            curve = group.curve(scores)
-            table.append((group.label, [Spread(tuple(c)) for c in curve.T]))
-        best = [
-            max((row[1][i].mean for row in table), default=0.0)
-            for i in range(len(groups[0].runs[0].visits))
+        rows = [
+            {
+                "label": groups[i].label,
+                "colour": colour_of(i),
+                "cells": [Spread(tuple(column)) for column in groups[i].curve(scores).T],
+            }
+            for i in members
         ]
-        rows.append({"what": what, "table": table, "best": best})
-    return rows
+        if rows:
+            best = [max(cell.mean for cell in column) for column in zip(*_cells(rows), strict=True)]
+            tables.append({"what": what, "rows": rows, "best": best})
+    return tables
+
+
+def _cells(rows: Sequence[Mapping[str, Any]]) -> list[list[Spread]]:
+    return [row["cells"] for row in rows]
+
+
+def _early_scores(run: Run) -> list[float]:
+    return visit_scores(run, "early")
 
 
 def _speed(group: Group) -> dict[str, Any]:

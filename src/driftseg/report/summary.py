@@ -69,13 +69,7 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
         raise InputError("a report needs at least one run")
     first = runs[0]
     for run in runs[1:]:
-        mine, theirs = _world(run), _world(first)
-        other = [key for key in theirs if mine[key] != theirs[key]]
-        if other:
-            raise InputError(
-                f"{run.path} and {first.path} met different worlds ({', '.join(other)}); make "
-                "one report for each"
-            )
+        same_world(run, first)
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(json.dumps(_without_seed(run), sort_keys=True), []).append(run)
@@ -89,10 +83,25 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
                     "leave one of them out"
                 )
             seen[run.seed] = run.path
-    settings = [_flat(_without_seed(group[0])) for group in members]
+    settings = [flat(_without_seed(group[0])) for group in members]
     labels = [_label(i, [group[0].method for group in members], settings)
               for i in range(len(members))]  # fmt: skip
     return [Group(label, tuple(group)) for label, group in zip(labels, members, strict=True)]
+
+
+def same_world(run: Run, first: Run) -> None:
+    """Refuses two runs that cannot stand beside each other.
+
+    Raises:
+        InputError: they met different worlds; the text names what differs.
+    """
+    mine, theirs = _world(run), _world(first)
+    other = [key for key in theirs if mine[key] != theirs[key]]
+    if other:
+        raise InputError(
+            f"{run.path} and {first.path} met different worlds ({', '.join(other)}); make "
+            "one report for each"
+        )
 
 
 _WORLD = ("target", "evaluation", "evaluations", "severity", "camera", "weather_seed")
@@ -130,12 +139,13 @@ def _label(index: int, methods: Sequence[str], settings: Sequence[Mapping[str, A
     return f"{methods[index]} ({told})"
 
 
-def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+def flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested settings on one level, their keys joined by dots."""
     if not isinstance(values, Mapping):
         return {prefix: values}
     result: dict[str, Any] = {}
     for key, value in values.items():
-        result |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
+        result |= flat(value, f"{prefix}.{key}" if prefix else str(key))
     return result
 
 
@@ -158,9 +168,15 @@ def held_out(run: Run, after: int, domain: str, head: str = "main") -> Mapping[s
     return None
 
 
-def visit_scores(run: Run, head: str = "main") -> list[float]:
-    """MIoU of each visit's domain on held-out frames, right after that visit."""
-    return [_score(run, i, visit["domain"], head) for i, visit in enumerate(run.visits)]
+def visit_scores(run: Run, head: str = "main", *, after: int | None = None) -> list[float]:
+    """MIoU of each visit's domain on held-out frames, right after that visit.
+
+    With ``after``, all are of one evaluation: after that visit, -1 being before the first frame.
+    """
+    return [
+        _score(run, i if after is None else after, visit["domain"], head)
+        for i, visit in enumerate(run.visits)
+    ]
 
 
 def home_scores(run: Run) -> list[float]:
@@ -177,6 +193,11 @@ def _score(run: Run, after: int, domain: str, head: str) -> float:
 def has_held_out(run: Run) -> bool:
     """Whether held-out frames were scored."""
     return bool(run.evaluations)
+
+
+def has_early_head(run: Run) -> bool:
+    """Whether the early head was scored too."""
+    return any(row["head"] == "early" for row in run.evaluations)
 
 
 def has_labels(run: Run) -> bool:

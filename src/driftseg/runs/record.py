@@ -33,6 +33,7 @@ IGNORED_BY_HASH = frozenset(
     {"out", "threads", "device", "pictures", "keep_checkpoint", "diagnostics_every"}
 )
 """Settings that do not change an experiment."""
+CALIBRATION = "calibration.json"
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
@@ -153,6 +154,10 @@ class RunWriter:
         """One line of evaluations.jsonl."""
         self._line("evaluations", row)
 
+    def calibration(self, values: Mapping[str, Any]) -> None:
+        """What a method measured on source frames before the stream began."""
+        _write_json(self.folder / CALIBRATION, values)
+
     def picture(self, visit: int, domain: str, number: int, kind: str, image: Image) -> None:
         """One PNG: the input, the painted truth or the painted prediction."""
         name = f"{visit:02d}_{domain}_{number}_{kind}.png"
@@ -193,6 +198,8 @@ class Run:
     visits: Sequence[Mapping[str, Any]]
     frames: Sequence[Mapping[str, Any]]
     evaluations: Sequence[Mapping[str, Any]]
+    calibration: Mapping[str, Any] | None = None
+    """What the method measured on source frames before the stream, where it did."""
 
     @property
     def method(self) -> str:
@@ -230,6 +237,7 @@ def read_run(path: Path) -> Run:
             visits=schedule["visits"],
             frames=_lines(path / "frames.jsonl"),
             evaluations=_lines(path / "evaluations.jsonl"),
+            calibration=_optional(path / CALIBRATION),
         )
     except FileNotFoundError as error:
         raise InputError(
@@ -250,6 +258,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         return round(float(value), 6) if math.isfinite(value) else None
     return value
+
+
+def _optional(path: Path) -> dict[str, Any] | None:
+    """A file that not every run has."""
+    if not path.is_file():
+        return None
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return values
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

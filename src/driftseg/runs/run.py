@@ -28,6 +28,10 @@ def run(config: RunConfig, watch: Watch = _unwatched) -> Path:
     parts = build(config)
     writer = _writer(config, parts)
     try:
+        if parts.calibration is not None:
+            longest = config.method.detector.longest_window if isinstance(
+                config.method, Hamlet) else None
+            writer.calibration(parts.calibration.to_json(longest))
         play(
             parts, writer, watch, pictures=config.pictures,
             diagnostics_every=config.diagnostics_every,

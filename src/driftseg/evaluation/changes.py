@@ -1,0 +1,149 @@
+"""Detected changes of the world beside its true ones: how late, how many missed, how many false.
+
+How events are counted. The true changes cut the stream into stretches: one before the first
+change, and one from every change until the next. An event belongs to the stretch that its frame
+lies in, so:
+
+* an event before the first true change is a false alarm;
+* the first event of a stretch *answers* the change that opened it, whatever direction it tells;
+  its delay is counted from the first frame of the new domain (0: found on that very frame);
+* every further event of that stretch is a *repeat*, which is a false alarm too, even if it tells
+  the direction better than the first did;
+* a change without an event in its stretch is missed. An event so late that the world has changed
+  once more counts for the newer change, and the older one is missed.
+
+Two visits to one domain in a row are one stretch: the world did not change between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Way = Literal["away", "back"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A true change of the world."""
+
+    frame: int
+    """Position in the stream of the new domain's first frame."""
+    domain: str
+    way: Way | None
+    """``away`` into heavier rain, ``back`` into lighter; None where the rain does not tell."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A change that a detector claims."""
+
+    frame: int
+    way: Way
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A true change and the event that answers it."""
+
+    change: Change
+    event: Event | None
+
+    @property
+    def delay(self) -> int | None:
+        """Frames from the change to its event; None when it was missed."""
+        return None if self.event is None else self.event.frame - self.change.frame
+
+    @property
+    def right_way(self) -> bool | None:
+        """Whether the event tells the true direction; None where that is not known."""
+        if self.event is None or self.change.way is None:
+            return None
+        return self.event.way == self.change.way
+
+
+@dataclass(frozen=True)
+class Detection:
+    """All changes answered or missed, and the events that answer none."""
+
+    answers: tuple[Answer, ...]
+    """One a true change, in order."""
+    early: tuple[Event, ...]
+    """Events before the first true change."""
+    repeats: tuple[Event, ...]
+    """Events after the one that answered the change of their stretch."""
+
+    @property
+    def found(self) -> int:
+        """True changes with an event."""
+        return sum(answer.event is not None for answer in self.answers)
+
+    @property
+    def missed(self) -> int:
+        """True changes without one."""
+        return len(self.answers) - self.found
+
+    @property
+    def false_alarms(self) -> int:
+        """Events that answer no change: the early ones and the repeats."""
+        return len(self.early) + len(self.repeats)
+
+    @property
+    def mean_delay(self) -> float:
+        """Frames, over the changes that were found; NaN when none was."""
+        delays = [answer.delay for answer in self.answers if answer.delay is not None]
+        return sum(delays) / len(delays) if delays else float("nan")
+
+    @property
+    def right_ways(self) -> tuple[int, int]:
+        """How many events told the true direction, of how many whose direction is known."""
+        told = [answer.right_way for answer in self.answers if answer.right_way is not None]
+        return sum(told), len(told)
+
+
+def true_changes(
+    domains: Sequence[str], frames: Sequence[int], rains: Sequence[float | None]
+) -> list[Change]:
+    """Where the world changes.
+
+    Args:
+        domains: of each visit.
+        frames: of each visit; a visit of no frames is passed over.
+        rains: mm/h of each visit, None where it is not known.
+    """
+    changes: list[Change] = []
+    start, before = 0, None
+    for domain, length, rain in zip(domains, frames, rains, strict=True):
+        if not length:
+            continue
+        if before is not None and domain != before[0]:
+            changes.append(Change(start, domain, _way(before[1], rain)))
+        start, before = start + length, (domain, rain)
+    return changes
+
+
+def _way(before: float | None, after: float | None) -> Way | None:
+    if before is None or after is None or before == after:
+        return None
+    return "away" if after > before else "back"
+
+
+def compare(changes: Sequence[Change], events: Sequence[Event]) -> Detection:
+    """Sets detected changes beside true ones, counted as the module's head says.
+
+    Args:
+        changes: by frame, each frame once.
+        events: in any order.
+    """
+    ordered = sorted(events, key=lambda event: event.frame)
+    ends = [*(change.frame for change in changes[1:]), None]
+    answers: list[Answer] = []
+    repeats: list[Event] = []
+    for change, end in zip(changes, ends, strict=False):
+        here = [e for e in ordered if e.frame >= change.frame and (end is None or e.frame < end)]
+        answers.append(Answer(change, here[0] if here else None))
+        repeats += here[1:]
+    first = changes[0].frame if changes else None
+    early = [e for e in ordered if first is None or e.frame < first]
+    return Detection(tuple(answers), tuple(early), tuple(repeats))

@@ -1,0 +1,145 @@
+"""What all pictures of the report share: colours, axes, the ribbon of domains, SVG."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+Floats = npt.NDArray[np.float64]
+
+COLOURS = ("#5f6b76", "#d98200", "#0a6ebd", "#008a5e", "#b4478f", "#7a5195", "#8c564b", "#17a2b8")
+"""Told apart by colour-blind readers too (after Okabe and Ito); grey comes first."""
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
+SOFT = "#5b6672"
+"""Of what explains and does not measure."""
+RAIN = "#3d5a80"
+WIDTH = 9.0
+"""Inches of every picture; the page scales them."""
+
+
+def colour_of(index: int) -> str:
+    """Of the n-th method."""
+    return COLOURS[index % len(COLOURS)]
+
+
+def new_figure(height: float) -> tuple[Figure, Axes]:
+    """A picture of one plot."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def stacked(heights: Sequence[float]) -> tuple[Figure, list[Axes]]:
+    """A picture of plots on one time axis, one below the other; heights in inches."""
+    figure = Figure(figsize=(WIDTH, sum(heights) + 0.3 * len(heights)), layout="constrained")
+    rows = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)
+    return figure, list(rows[:, 0])
+
+
+def finish(axes: Axes, *, legend: bool = True) -> None:
+    """Grid, spines and, where lines have names, their legend."""
+    axes.grid(axis="y", color="#e3e6ea", lw=0.8)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    if legend and axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=9)
+
+
+def visit_ticks(axes: Axes, names: Sequence[str]) -> None:
+    """Names of visits along the foot of a plot; many of them stand upright."""
+    crowded = 0.11 * sum(map(len, names)) > 0.88 * WIDTH
+    axes.set_xticks(range(len(names)), names, rotation=90 if crowded else 0)
+
+
+def title(axes: Axes, text: str, *, handles: Sequence[Any] | None = None) -> None:
+    """What a plot of a stack shows, above it on the left, and its legend right after it."""
+    axes.set_title(text, loc="left", fontsize=9, color="#1c2530", pad=4)
+    shown = axes.get_legend_handles_labels()[0] if handles is None else handles
+    if shown:
+        after = (0.07 * len(text) + 0.2) / WIDTH
+        axes.legend(
+            handles=list(shown), loc="lower left", bbox_to_anchor=(after, 1.0), frameon=False,
+            ncols=len(shown), fontsize=8, borderaxespad=0.1, handlelength=1.3,
+            handletextpad=0.5, columnspacing=1.2,
+        )  # fmt: skip
+
+
+def smooth(values: Floats, width: int = 7) -> Floats:
+    """Running mean of the same length; too few values are left as they are."""
+    if len(values) < width:
+        return values
+    padded = np.pad(values, width // 2, mode="edge")
+    return np.asarray(np.convolve(padded, np.ones(width) / width, mode="valid"), np.float64)
+
+
+def as_svg(figure: Figure) -> str:
+    """A data address that an <img> can show."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def rain_of(visit: Mapping[str, Any]) -> float | None:
+    """Rain in mm/h, from what the schedule says of a visit's weather; None if it says nothing."""
+    if visit["weather"] == "as it is":
+        return 0.0
+    found = re.fullmatch(r"rain (\S+) mm/h", str(visit["weather"]))
+    return float(found[1]) if found else None
+
+
+def shade_domains(ribbon: Axes, rows: Sequence[Axes], visits: Sequence[Mapping[str, Any]]) -> None:
+    """Bands of the true domains behind all plots, their names in a ribbon; more rain is darker.
+
+    Args:
+        ribbon: a flat plot of the stack that holds nothing but the names.
+        rows: every other plot of the stack.
+        visits: the schedule.
+    """
+    edges = np.cumsum([0, *(visit["frames"] for visit in visits)])
+    shades = _shades(visits)
+    fits = _names_fit(visits)
+    for visit, start, end, shade in zip(visits, edges, edges[1:], shades, strict=False):
+        ribbon.axvspan(start, end, color=RAIN, alpha=min(1.0, 0.06 + 1.6 * shade), lw=0)
+        for axes in rows:
+            axes.axvspan(start, end, color=RAIN, alpha=0.42 * shade, lw=0, zorder=0)
+            axes.axvline(end, color="#c3cad3", lw=0.6, zorder=0.5)
+        ribbon.annotate(
+            visit["domain"], ((start + end) / 2, 0.5), xycoords=("data", "axes fraction"),
+            ha="center", va="center", fontsize=8.5 if fits else 7, rotation=0 if fits else 90,
+            color="#ffffff" if shade > 0.3 else "#1c2530",
+        )  # fmt: skip
+    ribbon.set_xlim(0, max(int(edges[-1]), 1))
+    ribbon.set_yticks([])
+    ribbon.tick_params(axis="x", bottom=False, labelbottom=False)
+    for spine in ribbon.spines.values():
+        spine.set_visible(False)
+
+
+def ribbon_height(visits: Sequence[Mapping[str, Any]]) -> float:
+    """Inches for the names: upright ones need more."""
+    if _names_fit(visits):
+        return 0.24
+    return 0.1 + 0.07 * max(len(visit["domain"]) for visit in visits)
+
+
+def _names_fit(visits: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether every name is narrower than its band; a letter is about 0.085 inches wide."""
+    frame = 0.88 * WIDTH / max(sum(visit["frames"] for visit in visits), 1)
+    return all(0.085 * len(visit["domain"]) <= frame * visit["frames"] for visit in visits)
+
+
+def _shades(visits: Sequence[Mapping[str, Any]]) -> list[float]:
+    """0 to 0.5 by rain; alternating where no visit has any."""
+    rains = [rain_of(visit) or 0.0 for visit in visits]
+    most = max(rains)
+    if most == 0:
+        return [0.12 * (number % 2) for number in range(len(visits))]
+    return [0.5 * (rain / most) ** 0.7 for rain in rains]
