@@ -33,13 +33,22 @@ def play(values: dict, **changes):
 FRAME_COLUMNS = {
     "index", "visit", "domain", "name", "labelled", "intersection", "union", "confidence",
     "entropy", "trained", "losses", "learning_rate", "signal", "event",
-    "detector", "plan", "predict_ms", "adapt_ms",
+    "detector", "plan", "predict_ms", "adapt_ms", "diagnostics",
+}  # fmt: skip
+
+
+METHOD_SETTINGS = {
+    "hamlet": {
+        "name": "hamlet", "base_iterations": 2, "start_training": True,
+        "detector": {"window": 1, "rise": 0.01, "fall": -0.01,
+                     "source_level": 1.0, "far_level": 3.0},
+    }
 }  # fmt: skip
 
 
 @pytest.fixture
 def three(tiny_run) -> list:
-    return [play(tiny_run, method={"name": name}) for name in METHODS]
+    return [play(tiny_run, method=METHOD_SETTINGS.get(name, {"name": name})) for name in METHODS]
 
 
 def test_columns_are_the_same_for_every_method(three) -> None:
@@ -201,8 +210,8 @@ class TestBadInput:
                     method={"name": "dacs", "ignored_rows": [40, 30]})  # fmt: skip
 
     def test_a_diverged_run_is_no_run(self, tiny_run) -> None:
-        self.refuse(tiny_run, r"the loss is not finite \(.*\) after 1 updates: lower method.learning_rate",
-                    method={"name": "dacs", "learning_rate": 1e30})  # fmt: skip
+        message = r"the loss is not finite \(.*\) after 1 updates: lower method.learning_rate"
+        self.refuse(tiny_run, message, method={"name": "dacs", "learning_rate": 1e30})
 
     def test_no_such_device(self, tiny_run) -> None:
         self.refuse(tiny_run, "device 'abacus' cannot be used here", device="abacus")

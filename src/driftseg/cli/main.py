@@ -7,6 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
+from driftseg.cli.calibrate import calibrate
 from driftseg.cli.demo import demo
 from driftseg.cli.inspect import info, inspect
 from driftseg.cli.report import report
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, run, evaluate, report, inspect, info):
+for command in (demo, train, calibrate, run, evaluate, report, inspect, info):
     app.command()(command)
 
 

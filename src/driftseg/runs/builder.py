@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
+import numpy as np
+
 from driftseg.data.datasets.files import Dataset, select
 from driftseg.data.schedule import (
     Visit,
@@ -25,7 +27,7 @@ from driftseg.methods import Method
 from driftseg.models.checkpoints import CheckpointInfo, load_checkpoint
 from driftseg.models.segmenter import Segmenter
 from driftseg.runs.calibrate import Calibration, calibrate
-from driftseg.runs.config import Preset, RunConfig
+from driftseg.runs.config import CalibrationSettings, Preset, RunConfig
 from driftseg.runs.datasets import build_dataset, frame_size
 from driftseg.runs.method_builder import build_method, needs_calibration
 from driftseg.runs.notes import make_notes
@@ -68,7 +70,7 @@ def build(config: RunConfig) -> Parts:
     model, info = load_model(config)
     space = target.label_space
     _check_classes(info, space)
-    weather = Weather(CAMERAS[config.camera], space, config.weather_seed, config.severity)
+    weather = build_weather(config, space)
     visits = build_schedule(config)
     size = frame_size(config.target, target)
     stream = build_stream(config, target, visits, weather, size)
@@ -79,22 +81,29 @@ def build(config: RunConfig) -> Parts:
         raise InputError(f"home: no held-out frames are called {home!r}; known: {[*held_out]}")
     notes = make_notes(visits, target, held_out, source, stream)
     model = model.to(device)
-    calibration = build_calibration(config, model, weather)
+    calibration = None
+    if config.calibration is not None and needs_calibration(config.method):
+        calibration = build_calibration(config.calibration, model, weather)
     method = build_method(config, model, source, size, calibration)
     return Parts(method, stream, held_out, home, weather, space, info, tuple(notes), calibration)
 
 
-def build_calibration(config: RunConfig, model: Segmenter, weather: Weather) -> Calibration | None:
-    """What is learnt from held-out source frames before the run, for methods that can use it."""
-    if config.calibration is None or not needs_calibration(config.method):
-        return None
-    dataset = build_dataset(config.calibration.data)
+def build_weather(config: RunConfig, space: LabelSpace) -> Weather:
+    """How scenes of a label space are put into weather."""
+    return Weather(CAMERAS[config.camera], space, config.weather_seed, config.severity)
+
+
+def build_calibration(
+    calibration: CalibrationSettings, model: Segmenter, weather: Weather
+) -> Calibration:
+    """What the model is like on held-out source frames, before anything is learnt."""
+    dataset = build_dataset(calibration.data)
     if dataset.label_space != weather.label_space:
         raise InputError(
             f"calibration.data is labelled in {dataset.label_space.name}, the target in "
             f"{weather.label_space.name}; both must share one label space"
         )
-    return calibrate(model, dataset, weather, rates=config.calibration.rain)
+    return calibrate(model, dataset, weather, rates=calibration.rain)
 
 
 def build_held_out(

@@ -23,6 +23,10 @@ from driftseg.methods.signal import drift_signal
 from driftseg.models.roles import Roles
 from driftseg.models.segmenter import Segmenter, upsample
 
+SHARES = (0.5, 0.7, 0.8, 0.9)
+PRECISIONS = (0.9, 0.95, 0.98)
+"""Told in records beside what a rule asks for."""
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -44,14 +48,32 @@ class Calibration:
             raise InputError("calibration needs a model with an early head: see driftseg train")
         return calibrate_detector(self.signals, longest_window=longest_window)
 
-    def to_json(self, longest_window: int) -> dict[str, Any]:
-        """For the record: what was learnt and what it was learnt from."""
-        learnt = self.detector(longest_window).to_json() if self.signals else None
-        return {
-            "detector": learnt,
-            "signals": {name: list(values) for name, values in self.signals.items()},
-            "confidence": self.confidence.to_json(),
+    def to_json(self, longest_window: int | None) -> dict[str, Any]:
+        """For the record: what was learnt and what it was learnt from.
+
+        Args:
+            longest_window: of a detector; None leaves the detector out.
+        """
+        learnt: dict[str, Any] = {}
+        if longest_window is not None and self.signals:
+            learnt["detector"] = self.detector(longest_window).to_json()
+            learnt["signals"] = {name: list(values) for name, values in self.signals.items()}
+        learnt["confidence"] = {
+            f"that {100 * share:g} % of source pixels have": self.share(share) for share in SHARES
+        } | {
+            f"above which {100 * share:g} % are right": self.precision(share)
+            for share in PRECISIONS
         }
+        return learnt
+
+    def share(self, share: float) -> float:
+        """Confidence that a share of source pixels have."""
+        return self.confidence.share_thresholds(share, per_class=False)[0]
+
+    def precision(self, precision: float) -> float | None:
+        """Least confidence above which a share of source pixels are right; None if none is."""
+        found = self.confidence.precision_thresholds(precision, per_class=False)[0]
+        return found if found <= 1 else None
 
 
 @torch.no_grad()

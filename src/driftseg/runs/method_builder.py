@@ -78,6 +78,11 @@ def needs_calibration(method: settings.Method) -> bool:
     return learnt or isinstance(method, settings.Hamlet)
 
 
+def longest_window(method: settings.Method) -> int | None:
+    """Frames that a learnt detector window may have; None where there is no detector."""
+    return method.detector.longest_window if isinstance(method, settings.Hamlet) else None
+
+
 def _build_training(
     config: RunConfig,
     method: settings.Dacs | settings.Hamlet,

@@ -10,6 +10,7 @@ from driftseg.models.checkpoints import save_checkpoint
 from driftseg.runs.builder import Parts, build
 from driftseg.runs.config import RunConfig
 from driftseg.runs.loop import Watch, play
+from driftseg.runs.method_builder import longest_window
 from driftseg.runs.record import RunWriter, environment, make_serial
 
 
@@ -29,9 +30,7 @@ def run(config: RunConfig, watch: Watch = _unwatched) -> Path:
     writer = _writer(config, parts)
     try:
         if parts.calibration is not None:
-            longest = config.method.detector.longest_window if isinstance(
-                config.method, Hamlet) else None
-            writer.calibration(parts.calibration.to_json(longest))
+            writer.calibration(parts.calibration.to_json(longest_window(config.method)))
         play(
             parts, writer, watch, pictures=config.pictures,
             diagnostics_every=config.diagnostics_every,

@@ -1,0 +1,70 @@
+"""driftseg calibrate: what fits a model, learnt from held-out source frames."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from driftseg.cli.run import Changes, ConfigFile, DataFolder
+from driftseg.errors import InputError
+
+
+def calibrate(
+    config: ConfigFile,
+    change: Changes = None,
+    data: DataFolder = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write")] = None,
+) -> None:
+    """Learn what fits a model: drift detector and confidence.
+
+    Looks at the config's calibration frames (held-out source frames), as they are and in
+    synthetic rain. A run does the same by itself; this shows what it would learn.
+    """
+    from driftseg.runs.builder import build_calibration, build_weather, load_model
+    from driftseg.runs.config import RunConfig
+    from driftseg.runs.datasets import build_dataset
+    from driftseg.runs.reading import read_config
+    from driftseg.runs.record import plain
+
+    settings = read_config(config, RunConfig, changes=change or (), data=data)
+    if settings.calibration is None:
+        raise InputError(f"{config}: set calibration.data to labelled source frames held out")
+    console = Console()
+    with console.status("looking at the calibration frames ..."):
+        model, info = load_model(settings)
+        weather = build_weather(settings, build_dataset(settings.target).label_space)
+        found = build_calibration(settings.calibration, model, weather)
+    longest = getattr(getattr(settings.method, "detector", None), "longest_window", 75)
+    values = found.to_json(longest)
+    console.print(_table(values), highlight=False)
+    console.print(f"{info.path}", soft_wrap=True, highlight=False)
+    if out is not None:
+        try:
+            out.write_text(json.dumps(plain(values), indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{out}: cannot be written ({error.strerror})") from None
+        console.print(f"written to {out}", soft_wrap=True, highlight=False)
+
+
+def _table(values: dict[str, object]) -> Table:
+    table = Table(title="learnt from held-out source frames")
+    table.add_column("what")
+    table.add_column("value", justify="right")
+    detector = values.get("detector")
+    if isinstance(detector, dict):
+        for name, value in detector.items():
+            if name != "signals":
+                told = f"{value:.4g}" if isinstance(value, float) else str(value)
+                table.add_row(f"detector: {name.replace('_', ' ')}", told)
+        for name, value in detector["signals"].items():
+            table.add_row(f"mean signal, {name}", f"{value:.3f}")
+    confidence = values["confidence"]
+    assert isinstance(confidence, dict)
+    for name, value in confidence.items():
+        table.add_row(f"confidence {name}", "-" if value is None else f"{value:.3f}")
+    return table
