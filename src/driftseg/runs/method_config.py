@@ -142,6 +142,10 @@ class Hamlet(SelfTraining):
     """HAMLET: self-training after detected changes, on a chosen part of the network."""
 
     name: Literal["hamlet"]
+    train: TrainableSet = ["encoder.stage2", "encoder.stage3", "encoder.stage4", "head"]
+    """The whole trainable set; stages without anything in it are no choice. The published code
+    trains the first stage too: then the drift signal costs that stage once more per frame, since
+    the static model's differs from the student's."""
     compat: Literal["published"] | None = None
     """published: the released code's behaviour and its constants wherever they are not set."""
     released: Released = Released()
@@ -178,7 +182,12 @@ class Hamlet(SelfTraining):
         """``compat: published`` fills in what is not set."""
         if not isinstance(values, dict) or values.get("compat") != "published":
             return values
-        filled = {"norm_statistics": "published", "costs": "published", **values}
+        filled = {
+            "train": ["encoder", "head"],
+            "norm_statistics": "published",
+            "costs": "published",
+            **values,
+        }
         switches = filled.get("released", {})
         if isinstance(switches, dict):
             filled["released"] = dict.fromkeys(Released.model_fields, True) | switches
