@@ -102,6 +102,9 @@ class Detector(Section):
     """The signal on the source; null takes the calibration's. HAMLET: .8."""
     far_level: float | None = None
     """The signal far from the source; null takes the calibration's. HAMLET: 2.55."""
+    start_rises: Positive | None = 3.0
+    """How many times ``rise`` the first window must lie above the source's level to be a change,
+    for streams that begin far from the source; null, as published, never asks."""
     longest_window: PositiveInt = 75
     """Of a calibrated window."""
     delta: Positive = 0.002
@@ -203,6 +206,7 @@ PUBLISHED_DETECTOR = {
     "fall": -0.23,
     "source_level": 0.8,
     "far_level": 2.55,
+    "start_rises": None,
 }
 """HAMLET's constants for Cityscapes with MiT-B1 (methods A.0)."""
 

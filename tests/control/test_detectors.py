@@ -93,6 +93,20 @@ def test_released_window_is_tested_against_itself() -> None:
     assert decided == [75, 150, 225]
 
 
+def test_a_stream_that_begins_far_from_the_source() -> None:
+    """The first window is judged by the source's level, with three times the threshold."""
+    far = changes(window(10, start=0.7), [1.5] * 40)
+    assert [(at, e.direction, e.reference) for at, e in far] == [(9, "away", 0.7)]
+    other_street = changes(window(10, start=0.7), [1.3] * 40)
+    assert other_street == []
+    begun = window(10, start=0.7)
+    changes(begun, [1.5] * 5)
+    gone_on = window(10, start=0.7)
+    gone_on.load_state_dict(begun.state_dict())
+    assert len(changes(gone_on, [1.5] * 40)) == 1
+    assert changes(gone_on, [1.5] * 40) == []
+
+
 def test_slow_drift_adds_up() -> None:
     """The reference is the first window after the last change, not the window before."""
     found = changes(window(10), np.linspace(0.7, 1.2, 400).tolist())
