@@ -1,4 +1,4 @@
-"""HAMLET as a whole: when it learns, what moves, deadlines, and losses that are not finite."""
+"""HAMLET as a whole: when it learns, what moves, deadlines."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hamlets import Alternating, Clock, make, moved, play, snapshot
 from torch.nn import functional as F
 
-from driftseg.control.budget import Budget, Levels
 from driftseg.control.drift import WindowDetector
-from driftseg.control.selection import FixedSelector, RewardSelector
+from driftseg.control.selection import FixedSelector
 from driftseg.errors import InputError
-from driftseg.frame import SourceBatch
 from driftseg.methods.base import to_images
-from driftseg.methods.confidence import Thresholds
-from driftseg.methods.diagnostics import diagnose
 from driftseg.methods.hamlet import Hamlet, Released
-from driftseg.methods.self_training import SelfTraining
 from driftseg.methods.signal import drift_signal
 from driftseg.models.encoders import ENCODERS
 from driftseg.models.roles import Roles
@@ -29,77 +25,6 @@ from driftseg.runs.method_builder import build_modules
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "hamlet.npz")
 FAMILIES = ["mit_b0", "efficientnet_lite0"]
-
-
-class Clock:
-    """Seconds that pass as they are told to."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.per_reading = 0.0
-
-    def __call__(self) -> float:
-        self.now += self.per_reading
-        return self.now
-
-
-def make(
-    model,
-    replay,
-    *,
-    train=("encoder", "head"),
-    selector=None,
-    fusion: bool = True,
-    base: int = 100,
-    start: bool = True,
-    detector=None,
-    distance: float = 0.0,
-    drifting: bool = False,
-    **changes,
-) -> Hamlet:
-    norm_statistics = changes.pop("norm_statistics", "source")
-    roles = Roles(
-        model, trainable_names(model, train), teacher=True, learning=(),
-        static="whole" if distance > 0 else "early", norm_statistics=norm_statistics,
-    )  # fmt: skip
-    training = SelfTraining(
-        roles, replay, head_factor=10.0, weight_decay=0.01, teacher_momentum=0.999,
-        confidence=Thresholds([0.3]), ignored_rows=(0, 0), jitter=0.2, blur=True,
-        feature_distance_weight=distance, feature_distance_classes=range(11),
-        frozen_tensors_drift=drifting, generator=np.random.default_rng(0),
-        dropout_generator=torch.Generator().manual_seed(0),
-    )  # fmt: skip
-    modules = build_modules(model, roles.trainable, fusion=fusion)
-    arguments = {
-        "modules": modules,
-        "detector": detector or WindowDetector(window=1000, rise=1.0, fall=-1.0),
-        "budget": Budget(
-            Levels(1.0, 3.0), step=0.1, base_iterations=base, most_iterations=1000,
-            share_back=(0.25, 0.75), learning_rates=(1e-4, 2e-4), mix_ratios=(0.5, 0.25),
-            rate_policy="constant", start_training=start,
-        ),
-        "selector": selector or RewardSelector(tuple(modules), speeds=None),
-        "measure": False,
-        **changes,
-    }  # fmt: skip
-    return Hamlet(training, **arguments)
-
-
-def play(method: Hamlet, frames) -> list:
-    rows = []
-    for image in frames:
-        method.predict(image)
-        rows.append(method.adapt())
-    return rows
-
-
-def snapshot(method: Hamlet) -> dict[str, torch.Tensor]:
-    return {n: t.clone() for n, t in method.roles.model.state_dict().items()}
-
-
-def moved(method: Hamlet, before: dict[str, torch.Tensor]) -> set[str]:
-    after = method.roles.model.state_dict()
-    return {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
 
 
 class TestSignal:
@@ -226,31 +151,6 @@ class TestWhere:
         assert list(build_modules(model, trainable_names(model, ["head"]), fusion=True)) == [4]
 
 
-class Alternating:
-    """A selector that follows a list."""
-
-    def __init__(self, order: list[int]):
-        self._order = iter(order)
-
-    def choose(self) -> int:
-        return next(self._order)
-
-    def learn(self, loss: float, chosen: int) -> None:
-        pass
-
-    def set_speeds(self, speeds) -> None:
-        pass
-
-    def histogram(self) -> dict[int, float]:
-        return {}
-
-    def state_dict(self) -> dict:
-        return {}
-
-    def load_state_dict(self, state: dict) -> None:
-        pass
-
-
 class TestCosts:
     def test_measuring_changes_nothing(self, make_model, make_replay, frames) -> None:
         """The first frame times every choice and leaves weights and random streams alone."""
@@ -283,105 +183,6 @@ class TestCosts:
                 for _ in range(15):
                     method.costs.trained(choice, ms)
         assert chosen == [(2, None), (3, None), (4, None), (None, "deadline")]
-
-
-class Poisoned:
-    """A replay whose batches can be made to give losses that are not finite."""
-
-    def __init__(self, replay):
-        self._replay = replay
-        self.poison = False
-
-    def sample(self) -> SourceBatch:
-        batch = self._replay.sample()
-        return SourceBatch(batch.images * float("nan"), batch.labels) if self.poison else batch
-
-    def state_dict(self) -> dict:
-        return self._replay.state_dict()
-
-    def load_state_dict(self, state: dict) -> None:
-        self._replay.load_state_dict(state)
-
-
-class TestBadInput:
-    def test_losses_that_are_not_finite(self, make_model, make_replay, frames) -> None:
-        """Skipped and counted; three in a row pause training until the next event."""
-        replay = Poisoned(make_replay())
-        detector = WindowDetector(window=1000, rise=1.0, fall=-1.0)
-        method = make(make_model(), replay, detector=detector)
-        play(method, frames[:1])
-        before = snapshot(method)
-        replay.poison = True
-        with pytest.warns(RuntimeWarning, match="training pauses until the next change"):
-            rows = play(method, frames[1:5])
-        assert [row.plan["skipped"] for row in rows] == ["not finite"] * 3 + ["paused"]
-        assert not any(row.trained for row in rows)
-        assert method.guard.skipped == 3
-        assert moved(method, before) == set()
-        replay.poison = False
-        method.guard.resume()  # what an event does
-        assert play(method, frames[5:6])[0].trained
-
-    def test_a_source_of_one_class_and_one_of_none(self, make_model, make_replay, frames) -> None:
-        """One class is pasted whole, nothing of a label full of 255 is."""
-
-        class Same(Poisoned):
-            value = 3
-
-            def sample(self) -> SourceBatch:
-                batch = self._replay.sample()
-                return SourceBatch(batch.images, torch.full_like(batch.labels, self.value))
-
-        replay = Same(make_replay())
-        method = make(make_model(), replay)
-        assert play(method, frames[:1])[0].trained
-        replay.value = 255
-        row = play(method, frames[1:2])[0]
-        assert row.trained
-        assert row.losses["source"] == 0.0
-        assert np.isfinite(list(row.losses.values())).all()
-
-    def test_empty_feature_distance_contributes_exactly_nothing(
-        self, make_model, make_replay, frames
-    ) -> None:
-        class Road(Poisoned):
-            def sample(self) -> SourceBatch:
-                batch = self._replay.sample()
-                return SourceBatch(batch.images, torch.full_like(batch.labels, 255))
-
-        method = make(make_model(), Road(make_replay()), distance=0.005)
-        assert play(method, frames[:1])[0].losses["feature_distance"] == 0.0
-
-
-class TestDiagnostics:
-    def test_deep_static_stages_are_never_built_without_feature_distance(
-        self, make_model, make_replay, frames
-    ) -> None:
-        method = make(make_model(), make_replay())
-        names = method.roles.overlays["static"]
-        assert all(name.startswith("encoder.stages.0.") for name in names)
-        with pytest.raises(ValueError, match="built for its first stage only"):
-            method.roles.levels("static", method.roles.prefix(to_images(frames[0], "cpu")))
-        found = diagnose(method.roles, frames[0])
-        assert found["static"] is None
-        assert set(found["static_early"]) == {"confidence", "entropy"}
-
-    def test_roles_are_looked_at_as_they_are(self, make_model, make_replay, frames) -> None:
-        method = make(make_model(), make_replay(), distance=0.005)
-        first = diagnose(method.roles, frames[0])
-        assert first["student"] == first["teacher"] == first["static"]
-        play(method, frames[:3])
-        later = diagnose(method.roles, frames[0])
-        assert later["static"] == pytest.approx(first["static"], rel=1e-5)
-        assert len({found["entropy"] for found in (later["student"], later["static"])}) == 2
-        prediction = method.predict(frames[0])
-        assert prediction.entropy == pytest.approx(later["student"]["entropy"], rel=1e-5)
-
-    def test_source_only_is_its_own_static_model(self, make_model, frames) -> None:
-        found = diagnose(Roles(make_model(), []), frames[0])
-        assert found["student"] == found["static"]
-        assert found["teacher"] is None
-        assert found["static_early"] is not None
 
 
 @pytest.mark.parametrize("encoder", FAMILIES)
