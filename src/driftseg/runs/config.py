@@ -271,7 +271,7 @@ class RunConfig(Section):
     """Through which rain and fog are seen."""
     corrupt_share: Share = 0.05
     """Unreadable frames are skipped; more than this share of the stream stops the run."""
-    pictures: Annotated[int, Field(ge=0)] = 1
+    pictures: Annotated[int, Field(ge=0)] = 0
     """Frames of each visit whose images are kept for the report."""
     keep_checkpoint: bool = False
     """Whether the adapted student is saved in the run's folder."""
