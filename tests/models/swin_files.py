@@ -70,8 +70,8 @@ def to_microsoft(state: State) -> State:
             renamed[name.replace("bias_table", "index")] = torch.zeros(49, 49, dtype=torch.long)
         if name.endswith("1.norm1.weight"):
             renamed[name.replace("norm1.weight", "attn_mask")] = torch.zeros(64, 49, 49)
-    del renamed["norm.weight"], renamed["norm.bias"]  # segmentation has none
-    return renamed
+    # the authors' segmentation code has no norm at the end, and not every SwinBackbone has
+    return {n: t for n, t in renamed.items() if n not in ("norm.weight", "norm.bias")}
 
 
 def to_imagenet(microsoft: State) -> State:
