@@ -74,18 +74,19 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Optimiser groups that hold exactly ``names``, each tensor once.
 
-    Heads learn ``head_factor`` times as fast; norms (found by type) do not decay. Each group
-    keeps its ``factor`` so that a schedule can set every rate from one number.
+    Heads learn ``head_factor`` times as fast; norms (found by type) and what the encoder names
+    in ``undecayed`` do not decay. Each group keeps its ``factor`` so that a schedule can set
+    every rate from one number.
     """
     heads = {n for part in HEADS for n in model.groups().get(part, ())}
-    norms = _norm_names(model)
+    undecayed = _norm_names(model) | _undecayed_names(model)
     groups = []
     for in_head in (False, True):
-        for is_norm in (False, True):
+        for exempt in (False, True):
             members = [
                 parameter
                 for name, parameter in model.named_parameters()
-                if name in names and (name in heads) == in_head and (name in norms) == is_norm
+                if name in names and (name in heads) == in_head and (name in undecayed) == exempt
             ]
             if members:
                 factor = head_factor if in_head else 1.0
@@ -93,7 +94,7 @@ def parameter_groups(
                     {
                         "params": members,
                         "lr": learning_rate * factor,
-                        "weight_decay": 0.0 if is_norm else weight_decay,
+                        "weight_decay": 0.0 if exempt else weight_decay,
                         "factor": factor,
                     }
                 )
@@ -153,4 +154,12 @@ def _norm_names(model: nn.Module) -> set[str]:
         for name, module in model.named_modules()
         if isinstance(module, NORMS)
         for parameter, _ in module.named_parameters(recurse=False)
+    }
+
+
+def _undecayed_names(model: Segmenter) -> set[str]:
+    return {
+        f"encoder.{name}"
+        for name, _ in model.encoder.named_parameters()
+        if name.rpartition(".")[2] in model.encoder.undecayed
     }

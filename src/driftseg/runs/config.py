@@ -16,7 +16,7 @@ from driftseg.runs.sections import Name, Pixels, Section, Seed, Share, Trainable
 
 Part = Literal[
     "encoder", "encoder.stage1", "encoder.stage2", "encoder.stage3", "encoder.stage4",
-    "head", "early_head",
+    "head", "early_head", "output_norms",
 ]  # fmt: skip
 
 
@@ -84,7 +84,7 @@ class ModelSettings(Section):
     weights: str | None = None
     """A checkpoint file, a Hugging Face folder or hub id, or ``imagenet``; null starts random."""
     may_stay_random: list[Part] = []
-    """Parts that the weights need not hold."""
+    """Parts that the weights need not hold; ``output_norms`` for Swin's ImageNet weights."""
 
 
 class AugmentationSettings(Section):
