@@ -29,12 +29,12 @@ from driftseg.data.replay import Replay
 from driftseg.data.transforms import Augmentation
 from driftseg.frame import Image
 from driftseg.methods import Dacs, Hamlet
-from driftseg.methods.base import to_images
+from driftseg.methods.base import to_images, to_label
 from driftseg.methods.confidence import Thresholds
 from driftseg.methods.self_training import SelfTraining
 from driftseg.models.encoders import ENCODERS
 from driftseg.models.roles import Roles, StaticDepth
-from driftseg.models.segmenter import Segmenter, build_segmenter, upsample
+from driftseg.models.segmenter import Segmenter, build_segmenter
 from driftseg.models.trainable import trainable_names
 from driftseg.runs.method_builder import build_modules
 
@@ -116,7 +116,7 @@ def make_variants(
     @torch.no_grad()
     def plain(image: Image) -> Any:
         logits = network(to_images(image, torch.device("cpu")))
-        return upsample(logits, image.shape[:2])[0].argmax(0)  # type: ignore[arg-type]
+        return to_label(logits, (image.shape[0], image.shape[1]))
 
     def frame(method: Hamlet | Dacs) -> Callable[[Image], Any]:
         def run(image: Image) -> None:

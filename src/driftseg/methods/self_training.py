@@ -18,6 +18,7 @@ from torch import Tensor
 from driftseg.errors import InputError
 from driftseg.frame import SourceBatch
 from driftseg.labels import IGNORE
+from driftseg.methods.base import most_probable
 from driftseg.methods.classmix import Mixed, choose_classes, paste
 from driftseg.methods.confidence import Confidence
 from driftseg.methods.ema import momentum
@@ -195,7 +196,7 @@ class SelfTraining:
         top, bottom = self._ignored_rows
         weights[:, :top] = 0
         weights[:, max(0, size[0] - bottom) :] = 0
-        return probabilities.argmax(dim=1), weights
+        return most_probable(probabilities), weights
 
     def _mix(
         self,

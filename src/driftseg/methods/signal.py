@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from driftseg.methods.base import most_probable
 from driftseg.models.roles import Roles
 from driftseg.models.segmenter import Walk, upsample
 
@@ -31,4 +32,4 @@ def drift_signal(
     early = roles.logits("static", levels, head="early_head")
     if size is not None:
         early, logits = upsample(early, size), upsample(logits, size)
-    return float(F.cross_entropy(early, logits.argmax(dim=1)))
+    return float(F.cross_entropy(early, most_probable(logits)))
