@@ -82,7 +82,7 @@ def test_weights_of_modules() -> None:
 @pytest.mark.parametrize(("suffix", "speeds"), [("", PUBLISHED_SPEEDS), ("_notime", None)])
 def test_module_selection(losses: str, suffix: str, speeds) -> None:
     golden = GOLDEN[f"mad_{losses}{suffix}"]
-    selector = RewardSelector((1, 2, 3, 4), speeds=speeds, penalties_like_rewards=True)
+    selector = RewardSelector((1, 2, 3, 4), speeds=speeds)
     for row, loss in zip(golden, GOLDEN[f"mad_loss_{losses}"], strict=True):
         chosen = selector.choose()
         selector.learn(float(loss), chosen)

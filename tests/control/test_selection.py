@@ -70,16 +70,31 @@ def test_a_gain_is_credited_to_the_choice_before() -> None:
     assert selector.histogram() == {1: 0.0, 2: pytest.approx(0.05)}
 
 
-def test_quick_choices_are_rewarded_more_and_punished_less() -> None:
-    quick, slow = (RewardSelector((1, 4), speeds={1: 4.0, 4: 6.0}) for _ in range(2))
-    for selector, choice in ((quick, 4), (slow, 1)):
-        selector.learn(1.0, choice)
-        selector.learn(2.0, choice)
-    assert quick.histogram()[4] > slow.histogram()[1]
-    as_released = RewardSelector((1, 4), speeds={1: 4.0, 4: 6.0}, penalties_like_rewards=True)
-    as_released.learn(1.0, 4)
-    as_released.learn(2.0, 4)
-    assert as_released.histogram()[4] < quick.histogram()[4]
+def rewarded(losses, choice: int, **settings) -> float:
+    selector = RewardSelector((1, 4), speeds={1: 4.0, 4: 6.0}, **settings)
+    for loss in losses:
+        selector.learn(loss, choice)
+    return selector.histogram()[choice]
+
+
+def test_quick_choices_are_rewarded_and_punished_more() -> None:
+    assert rewarded((1.0, 0.5), 4) > rewarded((1.0, 0.5), 1) > 0
+    assert rewarded((1.0, 2.0), 4) < rewarded((1.0, 2.0), 1) < 0
+
+
+def test_noise_favours_quick_choices_that_are_punished_less() -> None:
+    """Why that is not the default."""
+    settings = {"punish_quick_less": True}
+    assert rewarded((1.0, 2.0), 1, **settings) < rewarded((1.0, 2.0), 4, **settings) < 0
+    share = {}
+    for name, made in (("default", {}), ("punish_quick_less", settings)):
+        chosen = []
+        for seed in range(10):
+            noise = np.random.default_rng(seed).normal(1.0, 0.2, 300).tolist()
+            chosen += play(RewardSelector(CHOICES, speeds=PUBLISHED_SPEEDS, **made), noise)
+        share[name] = [chosen.count(n) / len(chosen) for n in CHOICES]
+    assert share["punish_quick_less"] == sorted(share["punish_quick_less"])
+    assert share["punish_quick_less"][3] > 0.33 > share["default"][3]
 
 
 @given(st.floats(0.01, 1000))

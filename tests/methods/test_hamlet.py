@@ -16,9 +16,7 @@ from driftseg.control.selection import FixedSelector
 from driftseg.errors import InputError
 from driftseg.methods.base import to_images
 from driftseg.methods.hamlet import Hamlet, Released
-from driftseg.methods.signal import drift_signal
 from driftseg.models.encoders import ENCODERS
-from driftseg.models.roles import Roles
 from driftseg.models.segmenter import build_segmenter, upsample
 from driftseg.models.trainable import names_from_stage, trainable_names
 from driftseg.runs.method_builder import build_modules
@@ -45,13 +43,32 @@ class TestSignal:
         wanted = F.cross_entropy(early, torch.from_numpy(prediction.label.astype(np.int64))[None])
         assert method.adapt().signal == pytest.approx(wanted.item(), rel=1e-5)
 
-    def test_on_the_heads_grid_it_is_close(self, make_model, make_replay, frames) -> None:
-        model = make_model()
-        roles = Roles(model, [], static="early")
-        walk = roles.prefix(to_images(frames[0], torch.device("cpu")))
-        logits = roles.logits("student", walk.levels)
-        small = drift_signal(roles, walk, logits)
-        assert small == pytest.approx(drift_signal(roles, walk, logits, size=(64, 96)), rel=0.05)
+    @pytest.mark.parametrize("encoder", FAMILIES)
+    def test_shrunken_and_coarse_it_is_still_of_the_source_model(
+        self, encoder: str, make_model, make_replay, frames
+    ) -> None:
+        """By hand: the shrunken image, labels at the nearest cells, after all has learnt."""
+        model = make_model(encoder)
+        source = copy.deepcopy(model).eval()
+        method = make(model, make_replay(), signal_shrink=2)
+        play(method, frames[:3])
+        method.predict(frames[3])
+        images = to_images(frames[3], torch.device("cpu"))
+        with torch.no_grad():
+            labels = model.eval()(images).argmax(1)  # 16 x 24 cells
+            small = F.avg_pool2d(images, 2)  # 32 x 48 pixels, 8 x 12 cells
+            level = source.encoder.level(0, source.encoder.stage(0, source.start(small).x))
+            wanted = F.cross_entropy(source.early_head((level,)), labels[:, ::2, ::2])
+        assert method.adapt().signal == pytest.approx(wanted.item(), rel=1e-5)
+
+    def test_images_are_not_shrunken_below_one_deepest_cell(
+        self, make_model, make_replay, frames
+    ) -> None:
+        signals = []
+        for shrink in (2, 3, 50):
+            method = make(make_model(), make_replay(), signal_shrink=shrink, start=False)
+            signals.append(play(method, frames[:1])[0].signal)
+        assert signals[0] == signals[1] == signals[2]  # frames are 96x64: by 2 at most
 
     def test_a_model_without_an_early_head(self, make_replay) -> None:
         model = build_segmenter("mit_b0", classes=11, head_width=16, early_head=False)

@@ -38,7 +38,7 @@ def calibrate(
     with console.status("looking at the calibration frames ..."):
         model, info = load_model(settings)
         weather = build_weather(settings, build_dataset(settings.target).label_space)
-        found = build_calibration(settings.calibration, model, weather)
+        found = build_calibration(settings.calibration, model, weather, settings.method)
     longest = getattr(getattr(settings.method, "detector", None), "longest_window", 75)
     values = found.to_json(longest)
     console.print(_table(values), highlight=False)

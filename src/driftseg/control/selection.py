@@ -52,13 +52,16 @@ class RewardSelector:
     Gains are weighted by the choice's speed and averaged exponentially; the largest average is
     chosen, the smallest number among equals.
 
+    A loss that rose is weighted like one that fell, as in the released code. It has a branch for
+    another weight there, which is never taken; ``punish_quick_less`` takes it.
+
     Args:
         choices: first trained stages, ascending.
         speeds: frames/s of every choice; None counts time for nothing.
         rate: of the average. HAMLET's: .1.
         temperature: of the softmax that turns speeds into weights. HAMLET's: 1.75.
-        penalties_like_rewards: weigh losses that rose like those that fell, as the released code
-            does (A.13, B6); otherwise a quick choice is also punished less, by 1 - weight.
+        punish_quick_less: weigh losses that rose by 1 - weight (A.13, B6). Noisy losses then
+            favour the quickest choice for no merit of its own.
     """
 
     def __init__(
@@ -68,11 +71,11 @@ class RewardSelector:
         speeds: Mapping[int, float] | None,
         rate: float = 0.1,
         temperature: float = 1.75,
-        penalties_like_rewards: bool = False,
+        punish_quick_less: bool = False,
     ):
         self.choices = tuple(choices)
         self._rate, self._temperature = rate, temperature
-        self._penalties_like_rewards = penalties_like_rewards
+        self._punish_quick_less = punish_quick_less
         self._weights: dict[int, float] | None = None
         if speeds is not None:
             self._weights = speed_weights(speeds, temperature=temperature)
@@ -100,7 +103,7 @@ class RewardSelector:
         if self._weights is None:
             return gain
         weight = self._weights[choice]
-        if gain < 0 and not self._penalties_like_rewards:
+        if gain < 0 and self._punish_quick_less:
             weight = 1 - weight
         return gain * weight
 

@@ -74,6 +74,7 @@ class Hamlet:
         detector: finds changes in the signal.
         budget: turns them into plans.
         selector: chooses n.
+        signal_shrink: factor by which the image is made smaller for the drift signal.
         measure: whether costs are measured at the first frame and kept fresh, and the selector
             told of them; a deadline needs it.
         deadline_ms: for answer and learning together; with it the choice that trains most and
@@ -90,6 +91,7 @@ class Hamlet:
         detector: Detector,
         budget: Budget,
         selector: Selector,
+        signal_shrink: int = 1,
         measure: bool = True,
         deadline_ms: float | None = None,
         released: Released | None = None,
@@ -104,6 +106,7 @@ class Hamlet:
             )
         self._modules = {n: tuple(names) for n, names in modules.items()}
         self._detector, self._budget, self._selector = detector, budget, selector
+        self._signal_shrink = signal_shrink
         self.guard = Guard()
         self.costs = Costs(self._modules)
         self._measure = measure or deadline_ms is not None
@@ -156,10 +159,9 @@ class Hamlet:
         )
 
     def _signal(self, answered: _Answered) -> float:
-        size = (answered.images.shape[2], answered.images.shape[3])
         return drift_signal(
-            self.roles, answered.walk, answered.logits,
-            size=size if self._released.full_resolution_signal else None,
+            self.roles, answered.images, answered.walk, answered.logits,
+            shrink=self._signal_shrink, full_resolution=self._released.full_resolution_signal,
         )  # fmt: skip
 
     def _look(self, signal: float) -> Event | None:

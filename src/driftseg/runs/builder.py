@@ -26,10 +26,11 @@ from driftseg.labels import LabelSpace
 from driftseg.methods import Method
 from driftseg.models.checkpoints import CheckpointInfo, load_checkpoint
 from driftseg.models.segmenter import Segmenter
+from driftseg.runs import method_config as settings
 from driftseg.runs.calibrate import Calibration, calibrate
 from driftseg.runs.config import CalibrationSettings, Preset, RunConfig
 from driftseg.runs.datasets import build_dataset, frame_size
-from driftseg.runs.method_builder import build_method, needs_calibration
+from driftseg.runs.method_builder import build_method, needs_calibration, signal_shrink
 from driftseg.runs.notes import make_notes
 from driftseg.runs.train import use_device, use_threads
 
@@ -83,7 +84,7 @@ def build(config: RunConfig) -> Parts:
     model = model.to(device)
     calibration = None
     if config.calibration is not None and needs_calibration(config.method):
-        calibration = build_calibration(config.calibration, model, weather)
+        calibration = build_calibration(config.calibration, model, weather, config.method)
     method = build_method(config, model, source, size, calibration)
     return Parts(method, stream, held_out, home, weather, space, info, tuple(notes), calibration)
 
@@ -94,7 +95,7 @@ def build_weather(config: RunConfig, space: LabelSpace) -> Weather:
 
 
 def build_calibration(
-    calibration: CalibrationSettings, model: Segmenter, weather: Weather
+    calibration: CalibrationSettings, model: Segmenter, weather: Weather, method: settings.Method
 ) -> Calibration:
     """What the model is like on held-out source frames, before anything is learnt."""
     dataset = build_dataset(calibration.data)
@@ -103,7 +104,9 @@ def build_calibration(
             f"calibration.data is labelled in {dataset.label_space.name}, the target in "
             f"{weather.label_space.name}; both must share one label space"
         )
-    return calibrate(model, dataset, weather, rates=calibration.rain)
+    return calibrate(
+        model, dataset, weather, rates=calibration.rain, signal_shrink=signal_shrink(method)
+    )
 
 
 def build_held_out(

@@ -78,7 +78,12 @@ class Calibration:
 
 @torch.no_grad()
 def calibrate(
-    model: Segmenter, dataset: Dataset, weather: Weather, *, rates: Sequence[float]
+    model: Segmenter,
+    dataset: Dataset,
+    weather: Weather,
+    *,
+    rates: Sequence[float],
+    signal_shrink: int = 1,
 ) -> Calibration:
     """Runs the source model over frames as they are and in rain.
 
@@ -87,6 +92,7 @@ def calibrate(
         dataset: labelled source frames in stream order that the model was not trained on.
         weather: how rain is rendered.
         rates: mm/h.
+        signal_shrink: as the method's, since it changes the signal.
 
     Raises:
         InputError: a frame has no label.
@@ -99,10 +105,12 @@ def calibrate(
         for index in range(len(dataset)):
             scene = dataset.scene(index)
             image = weather.on(scene, visit)
-            walk = roles.prefix(to_images(image, roles.device))
+            images = to_images(image, roles.device)
+            walk = roles.prefix(images)
             logits = roles.logits("student", roles.levels("student", walk))
             if model.early_head is not None:
-                signals.setdefault(visit.domain, []).append(drift_signal(roles, walk, logits))
+                signal = drift_signal(roles, images, walk, logits, shrink=signal_shrink)
+                signals.setdefault(visit.domain, []).append(signal)
             if rate == 0:
                 if scene.label is None:
                     raise InputError(f"calibration frame {scene.name} has no label")

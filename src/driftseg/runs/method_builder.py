@@ -78,6 +78,12 @@ def needs_calibration(method: settings.Method) -> bool:
     return learnt or isinstance(method, settings.Hamlet)
 
 
+def signal_shrink(method: settings.Method) -> int:
+    """How much smaller the image is made for the drift signal."""
+    shrink = settings.Hamlet.model_fields["signal_shrink"].default
+    return int(method.signal_shrink if isinstance(method, settings.Hamlet) else shrink)
+
+
 def longest_window(method: settings.Method) -> int | None:
     """Frames that a learnt detector window may have; None where there is no detector."""
     return method.detector.longest_window if isinstance(method, settings.Hamlet) else None
@@ -255,6 +261,7 @@ def _build_hamlet(
             start_training=method.start_training,
         ),
         selector=_build_selector(method, tuple(modules), seed=config.seed),
+        signal_shrink=method.signal_shrink,
         measure=costs == "measured" and method.selection == "reward",
         deadline_ms=method.deadline_ms,
         released=Released(
@@ -300,7 +307,7 @@ def _build_selector(method: settings.Hamlet, choices: tuple[int, ...], *, seed: 
         return RewardSelector(
             choices,
             speeds=speeds,
-            penalties_like_rewards=method.released.penalties_like_rewards,
+            punish_quick_less=method.punish_quick_less,
         )
     wanted = int(method.selection.removeprefix("stage"))
     if wanted not in choices:

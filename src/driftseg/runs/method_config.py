@@ -129,8 +129,6 @@ class Released(Section):
     """B5: tensors that do not learn now still move by AdamW's momentum and decay."""
     overlapping_reference: bool = False
     """B7: the reference window is kept and tested against itself."""
-    penalties_like_rewards: bool = False
-    """B6: a quick choice is punished more for a loss that rose, instead of less."""
     diagnostics_move_statistics: bool = False
     """B13: a pass for logging moves norms' statistics and random draws."""
     replay_ignores_capacity: bool = False
@@ -145,10 +143,9 @@ class Hamlet(SelfTraining):
     """HAMLET: self-training after detected changes, on a chosen part of the network."""
 
     name: Literal["hamlet"]
-    train: TrainableSet = ["encoder.stage2", "encoder.stage3", "encoder.stage4", "head"]
-    """The whole trainable set; stages without anything in it are no choice. The published code
-    trains the first stage too: then the drift signal costs that stage once more per frame, since
-    the static model's differs from the student's."""
+    norm_statistics: Literal["source", "running", "batch", "published"] = "running"
+    """Under running, statistics move with every trained frame, which is a large part of what a
+    network with batch normalisation gains (docs/results.md)."""
     confidence: Confidence = Confidence(
         rule="source_precision", precision=0.95, per_class=True, weigh="pixels"
     )
@@ -158,6 +155,9 @@ class Hamlet(SelfTraining):
     """published: the released code's behaviour and its constants wherever they are not set."""
     released: Released = Released()
     detector: Detector = Detector()
+    signal_shrink: PositiveInt = 3
+    """Factor by which the image is made smaller for the drift signal; HAMLET: 1. At 3 the signal
+    costs next to nothing and tells heavy rains apart better (docs/results.md)."""
     base_iterations: PositiveInt = 750
     """Trained frames granted for a change of one ``rise``. HAMLET's 750 are for domains of 8925
     frames; take about half a visit."""
@@ -178,6 +178,10 @@ class Hamlet(SelfTraining):
         "reward", "random", "round_robin", "stage1", "stage2", "stage3", "stage4"
     ] = "reward"
     """Which stages learn: from the chosen one to the last, and the head. stage1..4 are fixed."""
+    punish_quick_less: bool = False
+    """Whether the reward weighs a loss that rose by 1 - the weight of one that fell, as a branch
+    of the released code that is never taken seems to mean (methods A.13, B6). Noise in the losses
+    then favours quick choices."""
     costs: Literal["measured", "published", "none"] | None = None
     """What weighs the reward: frames/s measured on this device, HAMLET's constants, or nothing;
     null is measured, or published under ``compat: published``."""
@@ -191,8 +195,8 @@ class Hamlet(SelfTraining):
         if not isinstance(values, dict) or values.get("compat") != "published":
             return values
         filled = {
-            "train": ["encoder", "head"],
             "norm_statistics": "published",
+            "signal_shrink": 1,
             "costs": "published",
             "confidence": {},
             **values,
