@@ -90,7 +90,7 @@ class Bottleneck(Adapter):
     def forward(self, at: Branch | Tensor) -> Tensor:
         """(B, N, C), the sum included; or a map (B, C, h, w) to the same."""
         if isinstance(at, Tensor):
-            return at + to_map(self._added(to_tokens(at)), at.shape[2], at.shape[3])
+            return _sum(at, to_map(self._added(to_tokens(at)), at.shape[2], at.shape[3]))
         result: Tensor = at.x + at.drop_path(at.output + self._added(at.output))
         return result
 
@@ -175,8 +175,13 @@ class Convolution(Adapter):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) to the same."""
         act = ACTIVATIONS[self.activation]
-        result: Tensor = x + self.scale * self.up(self.dropout(act(self.convolution(self.down(x)))))
-        return result
+        hidden = self.dropout(act(self.convolution(self.down(x))))
+        return _sum(x, self.scale * self.up(hidden))
+
+
+def _sum(x: Tensor, added: Tensor) -> Tensor:
+    """In the memory layout of x: convolutions behind it round otherwise in another layout."""
+    return x.clone().add_(added)
 
 
 def _scale(scale: float, learnable: bool) -> nn.Parameter | float:
