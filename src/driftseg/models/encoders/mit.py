@@ -144,12 +144,14 @@ class MitBlock(nn.Module):
         """(B, N, C) to (B, N, C)."""
         normed = self.attention_norm(tokens)
         attended = self.attention(normed, height, width)
-        branch = Branch(tokens, normed, attended, self.drop_path, height, width)
-        tokens = join(branch, self.attention_adapter)
+        tokens = join(
+            Branch(tokens, normed, attended, self.drop_path, height, width), self.attention_adapter
+        )
         normed = self.feed_forward_norm(tokens)
         fed = self.feed_forward(normed, height, width)
-        branch = Branch(tokens, normed, fed, self.drop_path, height, width)
-        return join(branch, self.feed_forward_adapter)
+        return join(
+            Branch(tokens, normed, fed, self.drop_path, height, width), self.feed_forward_adapter
+        )
 
 
 class MitStage(nn.Module):
