@@ -31,7 +31,12 @@ def test_true_changes_by_hand() -> None:
     assert true_changes(["day"], [9], [0]) == []
 
 
-def test_direction_is_told_by_the_rain_alone() -> None:
+def test_a_stream_that_begins_away_from_home_begins_with_a_change() -> None:
+    assert true_changes(["dusk"], [9], [0], home="day") == [Change(0, "dusk", "away")]
+    assert true_changes(["day"], [9], [0], home="day") == []
+
+
+def test_direction_is_told_by_the_strength_alone() -> None:
     found = true_changes(["day", "dusk", "fog", "day"], [1, 1, 1, 1], [0, 0, None, 0])
     assert [change.way for change in found] == [None, None, None]
 

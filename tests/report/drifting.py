@@ -12,6 +12,7 @@ from driftseg.runs.record import Run, RunWriter, read_run
 
 VISIT = 10
 RAINS = {"clear": "as it is", "wet": "rain 50 mm/h", "storm": "rain 200 mm/h"}
+STRENGTHS = {"clear": 0.0, "wet": 4.3, "storm": 10.9}
 DOMAINS = ("clear", "wet", "storm", "clear")
 WINDOW = 4
 
@@ -78,7 +79,8 @@ def drift_run(
         environment={"notes": [], "weights_digest": digest}, classes=("sky", "road"),
         label_space="camvid11", home="clear",
         schedule=[
-            {"visit": i, "domain": d, "weather": RAINS[d], "frames": VISIT,
+            {"visit": i, "domain": d, "weather": RAINS[d], "strength": STRENGTHS[d],
+             "frames": VISIT,
              "direction": "forward" if i < 3 else "backward"}
             for i, d in enumerate(DOMAINS)
         ],

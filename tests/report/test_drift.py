@@ -21,7 +21,7 @@ from driftseg.report.drift import (
     running_scores,
 )
 from driftseg.report.page import write_report
-from driftseg.report.plots import rain_of
+from driftseg.report.plots import strength_of
 from driftseg.report.summary import group_runs
 from driftseg.runs.record import RunWriter, read_run
 
@@ -58,9 +58,9 @@ def test_broken_calibration_is_told(tmp_path: Path) -> None:
         read_run(run.path)
 
 
-def test_rain_is_read_from_the_schedule() -> None:
-    told = ["as it is", "rain 12.5 mm/h", "rain 1e+02 mm/h", "hail"]
-    assert [rain_of({"weather": weather}) for weather in told] == [0, 12.5, 100, None]
+def test_strength_is_read_from_the_schedule() -> None:
+    assert strength_of({"strength": 2.5}) == 2.5
+    assert strength_of({"weather": "rain 25 mm/h"}) is None  # a record from before it was kept
 
 
 def test_detection_of_a_record(tmp_path: Path) -> None:

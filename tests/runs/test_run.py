@@ -20,7 +20,7 @@ from driftseg.models.checkpoints import load_checkpoint, save_checkpoint
 from driftseg.models.segmenter import build_segmenter
 from driftseg.runs.builder import build
 from driftseg.runs.config import RunConfig
-from driftseg.runs.loop import Moment, score_domains
+from driftseg.runs.loop import HeldOut, Moment, score_domains
 from driftseg.runs.reading import check
 from driftseg.runs.record import RunWriter, plain, read_run
 from driftseg.runs.run import run
@@ -39,7 +39,7 @@ FRAME_COLUMNS = {
 
 METHOD_SETTINGS = {
     "hamlet": {
-        "name": "hamlet", "base_iterations": 2, "start_training": True,
+        "name": "hamlet", "base_iterations": 20, "start_training": True,
         "detector": {"window": 1, "rise": 0.01, "fall": -0.01,
                      "source_level": 1.0, "far_level": 3.0},
     }
@@ -332,3 +332,18 @@ def test_adapted_student_can_be_kept(tiny_run) -> None:
     _model, info = load_checkpoint(done.path / "checkpoints" / "last.safetensors")
     assert info.extra["adapted_from"] == done.environment["weights_digest"] != info.digest
     shutil.rmtree(done.path)
+
+
+def test_held_out_frames_are_kept_as_far_as_memory_is_granted(tiny_run) -> None:
+    parts = build(check(tiny_run, RunConfig, where="test"))
+    size = 96 * 64 * 4
+    kept, bounded = HeldOut(parts, 100 * size), HeldOut(parts, 3 * size)
+    frames = [("clear", 0), ("clear", 1), ("wet", 0), ("wet", 1)]
+    for _ in range(2):
+        for place in frames:
+            for one, other in zip(kept.frame(*place), bounded.frame(*place), strict=True):
+                assert np.array_equal(one, other)
+    assert kept.frame(*frames[3]) is kept.frame(*frames[3])
+    assert bounded.frame(*frames[3]) is not bounded.frame(*frames[3])
+    plain = score_domains(parts, lambda moment: None)
+    assert score_domains(parts, lambda moment: None, held_out=kept) == plain

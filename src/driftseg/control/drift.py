@@ -81,12 +81,23 @@ class WindowDetector:
         window: signals averaged for one decision. HAMLET's code: 75.
         rise: difference above which the world has moved away. HAMLET's: 0.23.
         fall: difference below which it has come back, negative. HAMLET's: -0.23.
+        start: the signal's level on the source, if it is known: a stream that begins far from
+            it begins with a change. None, as published: the first window is only a reference.
+        start_rises: how many times ``rise`` the first window must differ from ``start``, since
+            another street alone makes a difference.
         overlapping_reference: do as the released code does (A.13, B7): the reference window is
             not cleared, so the next frame compares it, one signal longer, with itself.
     """
 
     def __init__(
-        self, *, window: int, rise: float, fall: float, overlapping_reference: bool = False
+        self,
+        *,
+        window: int,
+        rise: float,
+        fall: float,
+        start: float | None = None,
+        start_rises: float = 3.0,
+        overlapping_reference: bool = False,
     ):
         if window < 1 or not rise > 0 > fall:
             raise InputError(
@@ -94,6 +105,7 @@ class WindowDetector:
                 f"rise {rise}, fall {fall}"
             )
         self._window, self._rise, self._fall = window, rise, fall
+        self._start, self._start_rise = start, start_rises * rise
         self._overlapping = overlapping_reference
         self._signals: list[float] = []
         self._reference: float | None = None
@@ -107,6 +119,10 @@ class WindowDetector:
         if len(self._signals) < self._window:
             return None
         value = float(np.mean(self._signals))
+        start, self._start = self._start, None
+        if start is not None and value - start > self._start_rise:
+            self._signals, self._level = [], 1
+            return Event("away", value, start, self._level)
         if self._reference is None:
             self._reference = value
             if not self._overlapping:
@@ -129,13 +145,19 @@ class WindowDetector:
         )  # fmt: skip
 
     def state_dict(self) -> dict[str, Any]:
-        """The window, the reference and the level."""
-        return {"signals": list(self._signals), "reference": self._reference, "level": self._level}
+        """The window, the reference, the level, and whether the start is still to be judged."""
+        return {
+            "signals": list(self._signals),
+            "reference": self._reference,
+            "level": self._level,
+            "start": self._start,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues a detector made with the same arguments."""
         self._signals = list(state["signals"])
         self._reference, self._level = state["reference"], state["level"]
+        self._start = state["start"]
 
 
 class LibraryDetector:

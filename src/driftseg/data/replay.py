@@ -69,12 +69,12 @@ class Replay:
     def __len__(self) -> int:
         return len(self._scenes)
 
-    def sample(self) -> SourceBatch:
-        """A batch of augmented source images with their labels."""
-        return to_batch([self._draw() for _ in range(self._batch_size)])
+    def sample(self, *, uniform: bool = False) -> SourceBatch:
+        """A batch of augmented source images with their labels; ``uniform`` as they come."""
+        return to_batch([self._draw(uniform) for _ in range(self._batch_size)])
 
-    def _draw(self) -> tuple[Image, Label]:
-        index, wanted = self._sampler.draw()
+    def _draw(self, uniform: bool) -> tuple[Image, Label]:
+        index, wanted = self._sampler.draw(uniform=uniform)
         image, label = self._scenes[index]
         for _ in range(REDRAWS):
             cropped = self._augmentation(image, label, self._generator)

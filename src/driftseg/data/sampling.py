@@ -84,9 +84,9 @@ class Sampler:
         share = usable if rare_classes else np.maximum(counts, 1)
         self.probabilities = rare_class_probabilities(share, temperature=temperature)
 
-    def draw(self) -> tuple[int, int | None]:
+    def draw(self, *, uniform: bool = False) -> tuple[int, int | None]:
         """A scene number and the class it was drawn for (None when drawn uniformly)."""
-        if not self._rare:
+        if uniform or not self._rare:
             return int(self._generator.integers(self._scenes)), None
         wanted = int(self._generator.choice(len(self.probabilities), p=self.probabilities))
         return int(self._generator.choice(self._having[wanted])), wanted

@@ -103,23 +103,31 @@ class Detection:
 
 
 def true_changes(
-    domains: Sequence[str], frames: Sequence[int], rains: Sequence[float | None]
+    domains: Sequence[str],
+    frames: Sequence[int],
+    strengths: Sequence[float | None],
+    *,
+    home: str | None = None,
 ) -> list[Change]:
     """Where the world changes.
 
     Args:
         domains: of each visit.
         frames: of each visit; a visit of no frames is passed over.
-        rains: mm/h of each visit, None where it is not known.
+        strengths: of each visit's weather in any unit, None where it is not known.
+        home: where the method comes from; a stream that begins elsewhere begins with a change
+            away. None says nothing of it.
     """
     changes: list[Change] = []
     start, before = 0, None
-    for domain, length, rain in zip(domains, frames, rains, strict=True):
+    for domain, length, strength in zip(domains, frames, strengths, strict=True):
         if not length:
             continue
+        if before is None and home is not None and domain != home:
+            changes.append(Change(0, domain, "away"))
         if before is not None and domain != before[0]:
-            changes.append(Change(start, domain, _way(before[1], rain)))
-        start, before = start + length, (domain, rain)
+            changes.append(Change(start, domain, _way(before[1], strength)))
+        start, before = start + length, (domain, strength)
     return changes
 
 

@@ -11,7 +11,7 @@ from driftseg.errors import InputError
 from driftseg.evaluation.changes import Change, Detection, Event, compare, true_changes
 from driftseg.evaluation.confusion import mean, ratio
 from driftseg.evaluation.recovery import recovery, total_recovery
-from driftseg.report.plots import Floats, rain_of
+from driftseg.report.plots import Floats, strength_of
 from driftseg.report.summary import (
     Group,
     Spread,
@@ -39,7 +39,8 @@ def changes_of(run: Run) -> list[Change]:
     return true_changes(
         [visit["domain"] for visit in visits],
         [visit["frames"] for visit in visits],
-        [rain_of(visit) for visit in visits],
+        [strength_of(visit) for visit in visits],
+        home=run.home,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -87,16 +86,14 @@ def as_svg(figure: Figure) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def rain_of(visit: Mapping[str, Any]) -> float | None:
-    """Rain in mm/h, from what the schedule says of a visit's weather; None if it says nothing."""
-    if visit["weather"] == "as it is":
-        return 0.0
-    found = re.fullmatch(r"rain (\S+) mm/h", str(visit["weather"]))
-    return float(found[1]) if found else None
+def strength_of(visit: Mapping[str, Any]) -> float | None:
+    """Extinction of a visit's rendered weather in 1/km, 0 without any; None in old records."""
+    strength = visit.get("strength")
+    return None if strength is None else float(strength)
 
 
 def shade_domains(ribbon: Axes, rows: Sequence[Axes], visits: Sequence[Mapping[str, Any]]) -> None:
-    """Bands of the true domains behind all plots, their names in a ribbon; more rain is darker.
+    """Bands of the true domains behind all plots, their names in a ribbon; worse weather is darker.
 
     Args:
         ribbon: a flat plot of the stack that holds nothing but the names.
@@ -137,9 +134,9 @@ def _names_fit(visits: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _shades(visits: Sequence[Mapping[str, Any]]) -> list[float]:
-    """0 to 0.5 by rain; alternating where no visit has any."""
-    rains = [rain_of(visit) or 0.0 for visit in visits]
-    most = max(rains)
+    """0 to 0.5 by the weather's strength; alternating where no visit has any."""
+    strengths = [strength_of(visit) or 0.0 for visit in visits]
+    most = max(strengths)
     if most == 0:
         return [0.12 * (number % 2) for number in range(len(visits))]
-    return [0.5 * (rain / most) ** 0.7 for rain in rains]
+    return [0.5 * strength / most for strength in strengths]

@@ -132,9 +132,13 @@ class TrainConfig(Section):
     sampling: SamplingSettings = SamplingSettings(batch_size=8)
     train: TrainableSet = ["encoder", "head"]
     """The whole trainable set; leave out ``encoder`` to freeze it."""
-    steps: PositiveInt = 2000
+    steps: Annotated[int, Field(ge=0)] = 2000
+    """Of encoder and head; 0 trains the early head alone, on the weights given."""
     early_head_steps: Annotated[int, Field(ge=0)] = 200
     """Steps of the early head at the end, everything else frozen; 0 leaves it untrained."""
+    early_head_rare_classes: bool = False
+    """Whether the early head is trained on rare classes first, too; its cross-entropy, which is
+    HAMLET's drift signal, reaches further when it is not."""
     learning_rate: Annotated[float, Field(gt=0)] = 6e-5
     """Of the encoder; SegFormer's."""
     head_factor: Annotated[float, Field(gt=0)] = 10.0

@@ -9,7 +9,7 @@ from typing import Any
 
 from driftseg.errors import InputError
 from driftseg.evaluation.confusion import Score
-from driftseg.frame import Adaptation, Frame, Prediction
+from driftseg.frame import Adaptation, Frame, Image, Label, Prediction
 from driftseg.methods import answers
 from driftseg.methods.diagnostics import diagnose
 from driftseg.runs.builder import Parts
@@ -71,12 +71,49 @@ def play(
         visit += 1
 
 
+KEPT_BYTES = 256 * 2**20
+"""Rendered held-out frames kept between evaluations, whatever the number of domains."""
+
+
+class HeldOut:
+    """Held-out frames in their domain's weather, rendered once as far as memory is granted."""
+
+    def __init__(self, parts: Parts, kept_bytes: int = KEPT_BYTES):
+        self._parts = parts
+        self._left = kept_bytes
+        self._kept: dict[tuple[str, int], tuple[Image, Label]] = {}
+
+    def frame(self, domain: str, index: int) -> tuple[Image, Label]:
+        """An image and its label.
+
+        Raises:
+            InputError: the frame has no label.
+        """
+        known = self._kept.get((domain, index))
+        if known is not None:
+            return known
+        dataset, visit = self._parts.held_out[domain]
+        scene = dataset.scene(index)
+        if scene.label is None:
+            raise InputError(
+                f"held-out frame {scene.name} of {domain} has no label: choose labelled "
+                "frames, or set evaluation to null"
+            )
+        frame = (self._parts.weather.on(scene, visit), scene.label)
+        size = frame[0].nbytes + frame[1].nbytes
+        if size <= self._left:
+            self._left -= size
+            self._kept[domain, index] = frame
+        return frame
+
+
 class Evaluator:
     """Scores every domain's held-out frames; where no weight has moved, scores are reused."""
 
     def __init__(self, parts: Parts, writer: RunWriter):
         self._parts = parts
         self._writer = writer
+        self._held_out = HeldOut(parts)
         self._rows: list[dict[str, Any]] = []
         self._updates: int | None = None
 
@@ -86,7 +123,7 @@ class Evaluator:
             return
         reused = self._updates == self._parts.method.updates
         if not reused:
-            self._rows = score_domains(self._parts, watch, after)
+            self._rows = score_domains(self._parts, watch, after, held_out=self._held_out)
             self._updates = self._parts.method.updates
         name = "start" if after < 0 else self._parts.visits[after].domain
         for row in self._rows:
@@ -95,21 +132,18 @@ class Evaluator:
             )
 
 
-def score_domains(parts: Parts, watch: Watch, after: int = -1) -> list[dict[str, Any]]:
+def score_domains(
+    parts: Parts, watch: Watch, after: int = -1, *, held_out: HeldOut | None = None
+) -> list[dict[str, Any]]:
     """The student's scores in every domain of the schedule, one row a domain and head."""
+    frames = HeldOut(parts, 0) if held_out is None else held_out
     rows = []
-    for number, (domain, (dataset, visit)) in enumerate(parts.held_out.items()):
+    for number, (domain, (dataset, _)) in enumerate(parts.held_out.items()):
         scores: dict[str, Score] = {}
         for index in range(len(dataset)):
-            scene = dataset.scene(index)
-            if scene.label is None:
-                raise InputError(
-                    f"held-out frame {scene.name} of {domain} has no label: choose labelled "
-                    "frames, or set evaluation to null"
-                )
-            image = parts.weather.on(scene, visit)
+            image, truth = frames.frame(domain, index)
             for head, label in answers(parts.method.roles, image).items():
-                scores.setdefault(head, Score(len(parts.label_space))).add(label, scene.label)
+                scores.setdefault(head, Score(len(parts.label_space))).add(label, truth)
         rows += [
             _scores(domain, head, score, parts, frames=len(dataset))
             for head, score in scores.items()

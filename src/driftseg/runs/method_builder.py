@@ -285,6 +285,8 @@ def _build_detector(method: settings.Hamlet, drift: _Drift) -> Detector:
         window=drift.window,
         rise=drift.rise,
         fall=drift.fall,
+        start=None if given.start_rises is None else drift.levels.source,
+        start_rises=given.start_rises or 1.0,
         overlapping_reference=method.released.overlapping_reference,
     )
 

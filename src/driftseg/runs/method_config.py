@@ -102,6 +102,9 @@ class Detector(Section):
     """The signal on the source; null takes the calibration's. HAMLET: .8."""
     far_level: float | None = None
     """The signal far from the source; null takes the calibration's. HAMLET: 2.55."""
+    start_rises: Positive | None = 3.0
+    """How many times ``rise`` the first window must lie above the source's level to be a change,
+    for streams that begin far from the source; null, as published, never asks."""
     longest_window: PositiveInt = 75
     """Of a calibrated window."""
     delta: Positive = 0.002
@@ -142,6 +145,10 @@ class Hamlet(SelfTraining):
     """HAMLET: self-training after detected changes, on a chosen part of the network."""
 
     name: Literal["hamlet"]
+    train: TrainableSet = ["encoder.stage2", "encoder.stage3", "encoder.stage4", "head"]
+    """The whole trainable set; stages without anything in it are no choice. The published code
+    trains the first stage too: then the drift signal costs that stage once more per frame, since
+    the static model's differs from the student's."""
     compat: Literal["published"] | None = None
     """published: the released code's behaviour and its constants wherever they are not set."""
     released: Released = Released()
@@ -178,7 +185,12 @@ class Hamlet(SelfTraining):
         """``compat: published`` fills in what is not set."""
         if not isinstance(values, dict) or values.get("compat") != "published":
             return values
-        filled = {"norm_statistics": "published", "costs": "published", **values}
+        filled = {
+            "train": ["encoder", "head"],
+            "norm_statistics": "published",
+            "costs": "published",
+            **values,
+        }
         switches = filled.get("released", {})
         if isinstance(switches, dict):
             filled["released"] = dict.fromkeys(Released.model_fields, True) | switches
@@ -194,6 +206,7 @@ PUBLISHED_DETECTOR = {
     "fall": -0.23,
     "source_level": 0.8,
     "far_level": 2.55,
+    "start_rises": None,
 }
 """HAMLET's constants for Cityscapes with MiT-B1 (methods A.0)."""
 

@@ -72,6 +72,7 @@ def _writer(config: RunConfig, parts: Parts) -> RunWriter:
             "domain": visit.domain,
             "direction": visit.direction,
             "weather": visit.weather,
+            "strength": visit.strength,
             "frames": parts.stream.frames_of(number),
         }
         for number, visit in enumerate(parts.visits)

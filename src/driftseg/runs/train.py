@@ -49,6 +49,7 @@ def build_training(config: TrainConfig) -> tuple[SourceTraining, LoadReport | No
         Recipe(
             steps=config.steps,
             early_head_steps=config.early_head_steps if config.model.early_head else 0,
+            early_head_rare_classes=config.early_head_rare_classes,
             train=tuple(config.train),
             learning_rate=config.learning_rate,
             head_factor=config.head_factor,

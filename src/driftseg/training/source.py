@@ -40,9 +40,12 @@ class Recipe:
     """How a source model is trained."""
 
     steps: int
-    """Optimiser steps of encoder and head."""
+    """Optimiser steps of encoder and head; 0 trains the early head alone."""
     early_head_steps: int = 0
     """Optimiser steps of the early head afterwards, everything else frozen."""
+    early_head_rare_classes: bool = False
+    """Whether the early head is trained on rare classes first, too. Its cross-entropy is the
+    drift signal: taught the classes' true shares it is lower on the source and rises further."""
     train: tuple[str, ...] = ("encoder", "head")
     learning_rate: float = 6e-5
     """Of the encoder; SegFormer's."""
@@ -118,20 +121,28 @@ class SourceTraining:
         self._generator = generator
         self._device = next(model.parameters()).device
         self._weights = class_weights(frequencies, recipe.class_weight).to(self._device)
-        self._phases = [("main", recipe.steps, recipe.train)]
+        self._phases = [("main", recipe.steps, recipe.train)] if recipe.steps > 0 else []
         if recipe.early_head_steps > 0:
             if model.early_head is None:
                 raise InputError("early_head_steps is set, but the model has no early head")
             self._phases.append(("early_head", recipe.early_head_steps, ("early_head",)))
+        if not self._phases:
+            raise InputError("steps and early_head_steps are both 0: nothing would be trained")
         self._phase = 0
         self._step = 0
         self._best: float | None = None
         self._optimiser = self._prepare()
 
     def run(self, report: Callable[[Progress], None]) -> float:
-        """Trains to the end; returns the best validation mIoU of the main head in percent."""
+        """Trains to the end; returns the best validation mIoU of the main head in percent.
+
+        Without steps of the main head only the early head is trained, and the main head's score
+        is what it came with.
+        """
         self._out.mkdir(parents=True, exist_ok=True)
         set_generator(self.model, self._generator)
+        if self._best is None and self.recipe.steps == 0:  # the main head stays as it came
+            self._best = self._validate("main")
         while self._phase < len(self._phases):
             name, steps, _ = self._phases[self._phase]
             for progress in self._steps(name, steps):
@@ -159,7 +170,8 @@ class SourceTraining:
     def _steps(self, name: str, steps: int) -> Iterator[Progress]:
         started, images = time.perf_counter(), 0
         while self._step < steps:
-            batch = self._batches.sample()
+            common = name == "early_head" and not self.recipe.early_head_rare_classes
+            batch = self._batches.sample(uniform=common)
             rate = learning_rate_at(self._step, steps, self.recipe)
             set_learning_rate(self._optimiser, rate)
             loss = self._learn(name, batch.images.to(self._device), batch.labels.to(self._device))
