@@ -144,6 +144,9 @@ class TestRefusals:
         self.refuse(path, network(), "no checkpoint file at")
         save_file({"a": torch.ones(2)}, path)
         self.refuse(path, network(), "is no adapter file")
+        written(path)
+        with pytest.raises(InputError, match=r"holds adapters alone: name it as adapters\.file"):
+            load_checkpoint(path)
 
     def test_what_cannot_be_written(self, path: Path) -> None:
         with pytest.raises(InputError, match=r"\.safetensors file, not to"):

@@ -16,14 +16,12 @@ from driftseg.errors import InputError
 from driftseg.models.adapters.attach import attach
 from driftseg.models.adapters.spec import AdapterSpec, adapter_spec
 from driftseg.models.checkpoints.files import read_file, read_metadata
-from driftseg.models.checkpoints.own import digest_tensors, write_whole
+from driftseg.models.checkpoints.own import ADAPTERS_KEY, digest_tensors, write_whole
 from driftseg.models.checkpoints.translation import guess_encoder
 from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.segmenter import Segmenter
 
 FORMAT_VERSION = 1
-METADATA_KEY = "driftseg_adapters"
-"""Where a file keeps its facts, as JSON."""
 
 Base = Literal["encoder", "network"]
 """What an adapter file is tied to. encoder: any heads may stand behind it. network: heads too."""
@@ -105,7 +103,7 @@ def save_adapters(
     )
     facts = {key: value for key, value in asdict(info).items() if key != "path"}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, save(tensors, {"format": "pt", METADATA_KEY: json.dumps(facts)}))
+    write_whole(path, save(tensors, {"format": "pt", ADAPTERS_KEY: json.dumps(facts)}))
     return info
 
 
@@ -135,7 +133,7 @@ def read_adapter_info(path: str | Path) -> AdapterInfo:
     Raises:
         InputError: the file is missing, corrupt, no adapter file, or of a later format.
     """
-    text = read_metadata(Path(path)).get(METADATA_KEY)
+    text = read_metadata(Path(path)).get(ADAPTERS_KEY)
     if text is None:
         raise InputError(f"{path} is no adapter file: give one that driftseg wrote as such")
     try:

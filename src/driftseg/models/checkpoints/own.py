@@ -27,6 +27,8 @@ from driftseg.models.segmenter import Segmenter, build_segmenter
 FORMAT_VERSION = 1
 METADATA_KEY = "driftseg"
 """Where a safetensors file keeps our facts, as JSON."""
+ADAPTERS_KEY = "driftseg_adapters"
+"""Where a file of adapters alone keeps its facts (`driftseg.models.adapters.files`)."""
 
 _LARGEST_HALF = torch.finfo(torch.float16).max
 
@@ -139,7 +141,13 @@ def read_info(path: str | Path) -> CheckpointInfo:
     Raises:
         InputError: the file is missing, corrupt, not of driftseg, or of a later format.
     """
-    text = read_metadata(Path(path)).get(METADATA_KEY)
+    metadata = read_metadata(Path(path))
+    text = metadata.get(METADATA_KEY)
+    if text is None and ADAPTERS_KEY in metadata:
+        raise InputError(
+            f"{path} holds adapters alone: name it as adapters.file, and the network that they "
+            "belong to as the checkpoint"
+        )
     if text is None:
         raise InputError(
             f"{path} was not written by driftseg: look into it with driftseg inspect, "
