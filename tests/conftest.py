@@ -52,6 +52,7 @@ def tiny_run(tiny_checkpoint: Path, tmp_path: Path) -> dict:
         "camera": "town",
         "method": {"name": "dacs"},
         "replay": {"capacity": 4, "minimum_share": 0.004},
+        "pictures": 1,
         "out": str(tmp_path / "runs"),
         "threads": 1,
     }

@@ -9,7 +9,8 @@ import torch
 from driftseg.data.datasets.town import TownScenes
 from driftseg.data.replay import Replay
 from driftseg.data.transforms import Augmentation
-from driftseg.models.segmenter import Segmenter, build_segmenter
+from driftseg.models.segmenter import Segmenter
+from tiny_networks import build
 
 SIZE = (96, 64)
 
@@ -39,7 +40,7 @@ def make_model():
     def make(encoder: str = "mit_b0") -> Segmenter:
         with torch.random.fork_rng():
             torch.manual_seed(5)
-            model = build_segmenter(encoder, classes=11, head_width=16)
+            model = build(encoder, classes=11, head_width=16)
             with torch.no_grad():
                 model.head.classifier.weight.mul_(30)
         return model

@@ -123,7 +123,7 @@ def test_golden_trace(name: str, make_model, make_replay, frames) -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("encoder", ["mit_b0", "efficientnet_lite0"])
+@pytest.mark.parametrize("encoder", ["mit_b0", "efficientnet_lite0", "tiny_swin"])
 def test_prediction_is_made_before_learning(
     name: str, encoder: str, make_model, make_replay, frames
 ) -> None:

@@ -9,7 +9,7 @@ from driftseg.models.adapters import AdapterSpec, adapter_spec, attach, fitting_
 from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.segmenter import Segmenter
 
-ENCODERS = ("mit_b0", "efficientnet_lite0")
+ENCODERS = ("mit_b0", "efficientnet_lite0", "tiny_swin")
 
 OPTIONS = {
     "adaptformer": {"width": 8, "dropout": 0.1, "learnable_scale": True},

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from driftseg.models.norm import BatchNorm
-from driftseg.models.segmenter import Segmenter, build_segmenter
+from driftseg.models.segmenter import Segmenter
+from tiny_networks import build
 
 
 def network(
@@ -15,7 +16,7 @@ def network(
     """Random weights, also in the norms, so that nothing is zero or one by accident."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = build_segmenter(encoder, classes=classes, head_width=width)
+        model = build(encoder, classes=classes, head_width=width)
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 if parameter.ndim == 1:

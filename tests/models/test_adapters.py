@@ -266,10 +266,12 @@ def test_a_ratio_follows_the_stages_widths() -> None:
 
 
 def test_what_fits_where() -> None:
-    assert fitting_kinds(network("mit_b0").encoder) == [
+    transformers = [
         "adaptformer per block", "bottleneck per block", "bottleneck per stage", "lora per block",
         "convpass per block", "convolution per stage",
     ]  # fmt: skip
+    assert fitting_kinds(network("mit_b0").encoder) == transformers
+    assert fitting_kinds(network("tiny_swin").encoder) == transformers
     assert fitting_kinds(network("efficientnet_lite0").encoder) == [
         "bottleneck per stage", "convolution per block", "convolution per stage",
     ]  # fmt: skip

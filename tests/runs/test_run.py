@@ -40,6 +40,7 @@ FRAME_COLUMNS = {
 METHOD_SETTINGS = {
     "hamlet": {
         "name": "hamlet", "base_iterations": 20, "start_training": True,
+        "confidence": {"rule": "threshold", "threshold": 0.3},
         "detector": {"window": 1, "rise": 0.01, "fall": -0.01,
                      "source_level": 1.0, "far_level": 3.0},
     }

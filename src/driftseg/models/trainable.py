@@ -80,27 +80,27 @@ def parameter_groups(
     """Optimiser groups that hold exactly ``names``, each tensor once.
 
     Heads learn ``head_factor`` times as fast and adapters ``adapter_factor`` times; norms (found
-    by type) do not decay. Each group keeps its ``factor`` so that a schedule can set every rate
-    from one number.
+    by type) and what the encoder names in ``undecayed`` do not decay. Each group keeps its
+    ``factor`` so that a schedule can set every rate from one number.
     """
     heads = {n for part in HEADS for n in model.groups().get(part, ())}
-    norms = _norm_names(model)
     adapters = set(adapter_names(model))
     rest = set(names) - heads - adapters
+    undecayed = _norm_names(model) | _undecayed_names(model)
     groups = []
     for kind, factor in ((rest, 1.0), (adapters, adapter_factor), (heads, head_factor)):
-        for is_norm in (False, True):
+        for exempt in (False, True):
             members = [
                 parameter
                 for name, parameter in model.named_parameters()
-                if name in names and name in kind and (name in norms) == is_norm
+                if name in names and name in kind and (name in undecayed) == exempt
             ]
             if members:
                 groups.append(
                     {
                         "params": members,
                         "lr": learning_rate * factor,
-                        "weight_decay": 0.0 if is_norm else weight_decay,
+                        "weight_decay": 0.0 if exempt else weight_decay,
                         "factor": factor,
                     }
                 )
@@ -160,4 +160,12 @@ def _norm_names(model: nn.Module) -> set[str]:
         for name, module in model.named_modules()
         if isinstance(module, NORMS)
         for parameter, _ in module.named_parameters(recurse=False)
+    }
+
+
+def _undecayed_names(model: Segmenter) -> set[str]:
+    return {
+        f"encoder.{name}"
+        for name, _ in model.encoder.named_parameters()
+        if name.rpartition(".")[2] in model.encoder.undecayed
     }

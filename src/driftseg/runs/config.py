@@ -17,7 +17,7 @@ from driftseg.runs.sections import Name, Pixels, Section, Seed, Share, Trainable
 
 Part = Literal[
     "encoder", "encoder.stage1", "encoder.stage2", "encoder.stage3", "encoder.stage4",
-    "head", "early_head",
+    "head", "early_head", "output_norms",
 ]  # fmt: skip
 
 
@@ -85,7 +85,7 @@ class ModelSettings(Section):
     weights: str | None = None
     """A checkpoint file, a Hugging Face folder or hub id, or ``imagenet``; null starts random."""
     may_stay_random: list[Part] = []
-    """Parts that the weights need not hold."""
+    """Parts that the weights need not hold; ``output_norms`` for Swin's ImageNet weights."""
 
 
 class AugmentationSettings(Section):
@@ -274,7 +274,7 @@ class RunConfig(Section):
     """Through which rain and fog are seen."""
     corrupt_share: Share = 0.05
     """Unreadable frames are skipped; more than this share of the stream stops the run."""
-    pictures: Annotated[int, Field(ge=0)] = 1
+    pictures: Annotated[int, Field(ge=0)] = 0
     """Frames of each visit whose images are kept for the report."""
     keep_checkpoint: bool = False
     """Whether the adapted student is saved in the run's folder."""

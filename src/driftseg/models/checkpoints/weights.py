@@ -3,6 +3,11 @@
 A tensor is loaded or reported, never silently skipped: every part of the model (as in
 ``Segmenter.groups()``) is either read whole from the file or left random whole, and it is left
 random only where the caller said that it may be.
+
+Swin's output norms are the one exception to whole stages: no ImageNet file holds them, since a
+classifier has one norm at its end. They are part of their stage, and load with it, but where a
+file lacks any of them and "output_norms" was named, all of them stay as they are (in a new
+network: weight 1, bias 0) while the rest of the stages loads.
 """
 
 from __future__ import annotations
@@ -16,7 +21,8 @@ from torch import Tensor
 
 from driftseg.errors import InputError
 from driftseg.models.checkpoints.files import read_source
-from driftseg.models.checkpoints.names import LAYOUTS, Layout, Role
+from driftseg.models.checkpoints.layout import Layout
+from driftseg.models.checkpoints.names import LAYOUTS, Role
 from driftseg.models.checkpoints.translation import (
     Translation,
     guess_encoder,
@@ -28,7 +34,10 @@ from driftseg.models.checkpoints.translation import (
 )
 from driftseg.models.segmenter import Segmenter
 
-PARTS = ("encoder", *(f"encoder.stage{i}" for i in range(1, 5)), "head", "early_head")
+OUTPUT_NORMS = "output_norms"
+PARTS = (
+    "encoder", *(f"encoder.stage{i}" for i in range(1, 5)), "head", "early_head", OUTPUT_NORMS,
+)  # fmt: skip
 """What ``may_stay_random`` may name; "encoder" stands for its four stages as one."""
 
 
@@ -48,9 +57,12 @@ class LoadReport:
     def lines(self) -> list[str]:
         """The report for a person, one fact a line."""
         lines = [f"{self.path}: {self.layout}, {len(self.matched)} tensors loaded"]
-        if self.random:
-            count = f"{len(self.random)} tensors stay random"
-            lines.append(f"{count}: {', '.join(_parts(self.random))}")
+        norms = [name for name in self.random if _is_output_norm(name)]
+        random = [name for name in self.random if name not in norms]
+        if random:
+            lines.append(f"{len(random)} tensors stay random: {', '.join(_parts(random))}")
+        if norms:
+            lines.append(f"{len(norms)} tensors stay fresh (weight 1, bias 0): {OUTPUT_NORMS}")
         reasons: dict[str, list[str]] = {}
         for text in self.ignored:
             name, _, reason = text.partition(": ")
@@ -79,6 +91,7 @@ def load_weights(
             `read_source`).
         may_stay_random: parts that the file need not hold or fit, of ``PARTS``. A part stays
             random as a whole as soon as one of its tensors is absent or has another shape.
+            "output_norms" lets an encoder load from a file without its output norms.
         role: which network of a HAMLET or DAFormer training checkpoint to take; files that hold
             one network only have none to choose from.
 
@@ -95,14 +108,25 @@ def load_weights(
     path = str(contents.path)
     layout, found = understand(path, contents.tensors, role)
 
-    faults = _faults(wanted, found.tensors, whole_encoder="encoder" in may_stay_random)
+    whole = "encoder" in may_stay_random
+    aside = _lacking_output_norms(wanted, found.tensors)
+    fillable, given = (
+        {name: tensor for name, tensor in tensors.items() if name not in aside}
+        for tensors in (wanted, found.tensors)
+    )
+    faults = _faults(fillable, given, whole_encoder=whole)
     fatal = {part: fault for part, fault in faults.items() if part not in may_stay_random}
     if fatal:
         raise InputError(_refusal(path, fatal, encoder, guess_encoder(found.tensors)))
-    whole = "encoder" in may_stay_random
+    if OUTPUT_NORMS not in may_stay_random and any(_part(n, whole) not in faults for n in aside):
+        raise InputError(
+            f"{path} lacks output norms of the encoder, as ImageNet files do: let all of them "
+            f"start fresh (may_stay_random={[*may_stay_random, OUTPUT_NORMS]}), or give a "
+            "segmentation model's file"
+        )
     ready = {
         name: tensor
-        for name, tensor in found.tensors.items()
+        for name, tensor in given.items()
         if name in wanted and _part(name, whole) not in faults
     }
     if not ready:
@@ -114,11 +138,13 @@ def load_weights(
     with torch.no_grad():
         for name, tensor in ready.items():
             wanted[name].copy_(tensor)
-    ignored = [f"{name}: {reason}" for name, reason in found.ignored.items()]
+    ignored = {f"{name}: {reason}" for name, reason in found.ignored.items()}
     for name in found.tensors.keys() - ready.keys():
         part = _part(name, whole)
         reason = faults[part].text if part in faults else "the model has no such part"
-        ignored += [f"{origin}: {reason}" for origin in found.origins[name]]
+        if name in aside:
+            reason = "the file lacks other output norms"
+        ignored |= {f"{origin}: {reason}" for origin in found.origins[name]}
     return LoadReport(
         path=path,
         layout=layout.name,
@@ -181,6 +207,12 @@ def _faults(
     return faults
 
 
+def _lacking_output_norms(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> set[str]:
+    """All output norms of the model where the file lacks any; nothing where it holds them all."""
+    norms = {name for name in wanted if _is_output_norm(name)}
+    return norms if norms.difference(found) else set()
+
+
 def _refusal(
     path: str, fatal: Mapping[str, _Fault], encoder: str | None, file_encoder: str | None
 ) -> str:
@@ -210,3 +242,7 @@ def _parts(tensor_names: Iterable[str]) -> list[str]:
 def _is_counter(name: str) -> bool:
     """BatchNorm's count of batches, which many files lack and nothing here reads."""
     return name.endswith("num_batches_tracked")
+
+
+def _is_output_norm(name: str) -> bool:
+    return ".output_norm." in name

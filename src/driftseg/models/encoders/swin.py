@@ -1,0 +1,294 @@
+"""Swin Transformer encoders Swin-T, Swin-S and Swin-B (Liu et al. 2021, arXiv:2103.14030).
+
+As published for segmentation, for images of any size: windows measure 7 by 7 and every second
+block shifts them by 3, also where the grid is no larger than one window (the published image
+classifier does not shift there). Padding is zeros at the right and the bottom; in attention it
+comes after the norm and takes part like any token.
+
+Shapes: B batch, N tokens (h*w), C channels of the stage, W windows of a map, 49 tokens of a window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from driftseg.models.encoders.mit import to_map, to_tokens
+from driftseg.models.encoders.sites import Branch, LinearSite, Slot, join, transformer_sites
+from driftseg.models.encoders.stages import DropPath, Encoder
+
+EPSILON = 1e-5
+"""Of every norm."""
+PATCH = 4
+WINDOW = 7
+SHIFT = WINDOW // 2
+EXPANSION = 4
+APART = -100.0
+"""What is added to the attention between tokens that are no neighbours in the map; published."""
+
+
+@dataclass(frozen=True)
+class SwinSize:
+    """What differs between T, S and B."""
+
+    channels: tuple[int, int, int, int]
+    depths: tuple[int, int, int, int]
+    heads: tuple[int, int, int, int]
+    head_width: int = 768
+    """Embedding width of the all-MLP head. SegFormer takes 256 for its two smallest encoders and
+    768 from B2 (24 million parameters) on; Swin-T has 28 million."""
+
+
+_NARROW, _WIDE = (96, 192, 384, 768), (128, 256, 512, 1024)
+SWIN_SIZES = {
+    "swin_t": SwinSize(_NARROW, (2, 2, 6, 2), (3, 6, 12, 24)),
+    "swin_s": SwinSize(_NARROW, (2, 2, 18, 2), (3, 6, 12, 24)),
+    "swin_b": SwinSize(_WIDE, (2, 2, 18, 2), (4, 8, 16, 32)),
+}
+
+
+def to_windows(grid: Tensor) -> Tensor:
+    """(B, h, w, C), multiples of the window, to (B*W, 49, C)."""
+    batch, height, width, channels = grid.shape
+    shape = (batch, height // WINDOW, WINDOW, width // WINDOW, WINDOW, channels)
+    return grid.reshape(shape).transpose(2, 3).reshape(-1, WINDOW * WINDOW, channels)
+
+
+def from_windows(windows: Tensor, height: int, width: int) -> Tensor:
+    """(B*W, 49, C) back to (B, h, w, C)."""
+    shape = (-1, height // WINDOW, width // WINDOW, WINDOW, WINDOW, windows.shape[2])
+    return windows.reshape(shape).transpose(2, 3).reshape(-1, height, width, windows.shape[2])
+
+
+# Constants of a size are kept outside the modules: all blocks share them and no file holds them.
+# Made within inference mode they could not be used for training later.
+@lru_cache(maxsize=8)
+@torch.inference_mode(False)
+def relative_positions(device: torch.device) -> Tensor:
+    """(49, 49): which row of the bias table belongs to each pair of tokens of a window."""
+    token = torch.arange(WINDOW * WINDOW, device=device)
+    row, column = token // WINDOW, token % WINDOW
+    down = row[:, None] - row + WINDOW - 1
+    right = column[:, None] - column + WINDOW - 1
+    return down * (2 * WINDOW - 1) + right
+
+
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)
+def shift_mask(height: int, width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """(W, 49, 49): keeps apart what only the shift of a padded map brought into one window."""
+    regions = 3 * _regions(height, device)[:, None] + _regions(width, device)
+    windows = to_windows(regions[None, :, :, None])[:, :, 0]
+    apart = windows[:, :, None] != windows[:, None, :]
+    return torch.zeros(apart.shape, device=device, dtype=dtype).masked_fill(apart, APART)
+
+
+def _regions(length: int, device: torch.device) -> Tensor:
+    """Along one side of the shifted map: what never wraps, the last window's rest, what did."""
+    place = torch.arange(length, device=device)
+    return (place >= length - WINDOW).long() + (place >= length - SHIFT).long()
+
+
+class PatchEmbedding(nn.Module):
+    """Patches of 4 by 4 pixels side by side, then LayerNorm over channels."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.projection = nn.Conv2d(3, channels, PATCH, PATCH)
+        self.norm = nn.LayerNorm(channels, eps=EPSILON)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, int, int]:
+        """(B, 3, H, W) to tokens (B, N, C) and the grid they lie on."""
+        x = self.projection(F.pad(x, (0, -x.shape[3] % PATCH, 0, -x.shape[2] % PATCH)))
+        return self.norm(to_tokens(x)), x.shape[2], x.shape[3]
+
+
+class PatchMerging(nn.Module):
+    """Two by two tokens into one: LayerNorm over all four, then a linear map to C channels."""
+
+    def __init__(self, in_channels: int, channels: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(4 * in_channels, eps=EPSILON)
+        self.projection = nn.Linear(4 * in_channels, channels, bias=False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, int, int]:
+        """(B, C', h, w) to tokens (B, N, C) and the grid they lie on, half as large."""
+        x = F.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2))
+        corners = [x[:, :, row::2, column::2] for column in (0, 1) for row in (0, 1)]
+        x = torch.cat(corners, dim=1)
+        return self.projection(self.norm(to_tokens(x))), x.shape[2], x.shape[3]
+
+
+class WindowAttention(nn.Module):
+    """Self-attention within windows, with a learnt bias for every relative position."""
+
+    def __init__(self, channels: int, heads: int, shift: int):
+        super().__init__()
+        self.heads = heads
+        self.shift = shift
+        self.query = nn.Linear(channels, channels)
+        self.key_value = nn.Linear(channels, 2 * channels)
+        self.projection = nn.Linear(channels, channels)
+        offsets = 2 * WINDOW - 1
+        self.relative_position_bias_table = nn.Parameter(torch.empty(offsets * offsets, heads))
+        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
+
+    def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
+        """(B, N, C) to (B, N, C)."""
+        below, right = -height % WINDOW, -width % WINDOW
+        grid = tokens.reshape(tokens.shape[0], height, width, -1)
+        grid = F.pad(grid, (0, 0, 0, right, 0, below))
+        if self.shift:
+            grid = grid.roll((-self.shift, -self.shift), (1, 2))
+        size = (height + below, width + right)
+        windows = to_windows(grid)
+        query = self._split(self.query(windows))
+        key, value = self.key_value(windows).chunk(2, dim=-1)
+        mixed = F.scaled_dot_product_attention(
+            query, self._split(key), self._split(value), attn_mask=self._bias(tokens, size)
+        )
+        grid = from_windows(self.projection(mixed.transpose(1, 2).flatten(2)), *size)
+        if self.shift:
+            grid = grid.roll((self.shift, self.shift), (1, 2))
+        return grid[:, :height, :width].flatten(1, 2)
+
+    def _bias(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
+        """(1, heads, 49, 49), or (B*W, heads, 49, 49) where windows differ in what is apart."""
+        bias = self.relative_position_bias_table[relative_positions(tokens.device)]
+        bias = bias.permute(2, 0, 1).contiguous()[None]
+        if not self.shift:
+            return bias
+        mask = shift_mask(*size, tokens.device, bias.dtype)
+        return (bias + mask[:, None]).repeat(tokens.shape[0], 1, 1, 1)
+
+    def _split(self, x: Tensor) -> Tensor:
+        """(B*W, 49, C) to (B*W, heads, 49, C / heads)."""
+        return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)
+
+
+class FeedForward(nn.Module):
+    """Expand, GELU, contract, for every token alone."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.expand = nn.Linear(channels, EXPANSION * channels)
+        self.contract = nn.Linear(EXPANSION * channels, channels)
+
+    def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
+        """(B, N, C) to (B, N, C); the grid is taken as in other encoders, and not needed."""
+        result: Tensor = self.contract(F.gelu(self.expand(tokens)))
+        return result
+
+
+class SwinBlock(nn.Module):
+    """One pre-norm transformer block: attention, then the feed-forward part, both residual."""
+
+    def __init__(self, channels: int, heads: int, shift: int, drop_path: float):
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(channels, eps=EPSILON)
+        self.attention = WindowAttention(channels, heads, shift)
+        self.feed_forward_norm = nn.LayerNorm(channels, eps=EPSILON)
+        self.feed_forward = FeedForward(channels)
+        self.drop_path = DropPath(drop_path)
+        self.attention_adapter: nn.Module | None = None
+        self.feed_forward_adapter: nn.Module | None = None
+
+    def sites(self) -> Sequence[Slot | LinearSite]:
+        """Both branches, and their linear layers."""
+        channels = self.attention.query.in_features
+        return transformer_sites(self, self.attention, self.feed_forward, channels)
+
+    def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
+        """(B, N, C) to (B, N, C)."""
+        normed = self.attention_norm(tokens)
+        attended = self.attention(normed, height, width)
+        tokens = join(
+            Branch(tokens, normed, attended, self.drop_path, height, width), self.attention_adapter
+        )
+        normed = self.feed_forward_norm(tokens)
+        fed = self.feed_forward(normed, height, width)
+        return join(
+            Branch(tokens, normed, fed, self.drop_path, height, width), self.feed_forward_adapter
+        )
+
+
+class SwinStage(nn.Module):
+    """What embeds or merges patches, the blocks, and the norm that only heads see the map through.
+
+    Merging the patches of stage i - 1 belongs to stage i; published files file it under i - 1.
+    """
+
+    def __init__(self, index: int, size: SwinSize, drop_paths: list[float]):
+        super().__init__()
+        channels, heads = size.channels[index], size.heads[index]
+        self.embedding: PatchEmbedding | PatchMerging
+        if index == 0:
+            self.embedding = PatchEmbedding(channels)
+        else:
+            self.embedding = PatchMerging(size.channels[index - 1], channels)
+        self.blocks = nn.ModuleList(
+            SwinBlock(channels, heads, SHIFT if place % 2 else 0, rate)
+            for place, rate in enumerate(drop_paths)
+        )
+        self.output_norm = nn.LayerNorm(channels, eps=EPSILON)
+        self.adapter: nn.Module | None = None
+
+    def sites(self) -> Sequence[Slot | LinearSite]:
+        """The map that the next stage sees."""
+        return (Slot("stage", self, "adapter", self.output_norm.normalized_shape[0]),)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C', H, W) to (B, C, h, w)."""
+        tokens, height, width = self.embedding(x)
+        for block in self.blocks:
+            tokens = block(tokens, height, width)
+        result = to_map(tokens, height, width)
+        return result if self.adapter is None else self.adapter(result)
+
+    def level(self, x: Tensor) -> Tensor:
+        """The map as heads see it, (B, C, h, w)."""
+        return to_map(self.output_norm(to_tokens(x)), *x.shape[2:])
+
+
+class Swin(Encoder):
+    """A Swin Transformer.
+
+    Args:
+        size: one of ``SWIN_SIZES``'s values.
+        drop_path: stochastic depth of the last block; blocks before it grow linearly from 0.
+            The default is that of the published segmentation configs.
+    """
+
+    mean = (123.675 / 255, 116.28 / 255, 103.53 / 255)
+    deviation = (58.395 / 255, 57.12 / 255, 57.375 / 255)
+    undecayed = ("relative_position_bias_table",)
+
+    def __init__(self, size: SwinSize, *, drop_path: float = 0.3):
+        super().__init__()
+        self.channels = size.channels
+        total = sum(size.depths)
+        rates = [drop_path * i / max(total - 1, 1) for i in range(total)]
+        self.stages = nn.ModuleList()
+        for index, depth in enumerate(size.depths):
+            first = sum(size.depths[:index])
+            self.stages.append(SwinStage(index, size, rates[first : first + depth]))
+        self.apply(_initialise)
+
+    def level(self, index: int, x: Tensor) -> Tensor:
+        """The map of a stage through its output norm, which the next stage does not see."""
+        stage = self.stages[index]
+        assert isinstance(stage, SwinStage)
+        return stage.level(x)
+
+
+def _initialise(module: nn.Module) -> None:
+    """Truncated normal for linear layers, as in the published code."""
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,162 @@
+"""HAMLET from its config: calibration, compat, and what its record holds."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from driftseg.errors import InputError
+from driftseg.methods.confidence import Thresholds
+from driftseg.runs.builder import build
+from driftseg.runs.config import RunConfig
+from driftseg.runs.method_config import PUBLISHED_DETECTOR, Released
+from driftseg.runs.reading import check
+from driftseg.runs.record import read_run
+from driftseg.runs.run import run
+
+SIZE = [96, 64]
+
+
+@pytest.fixture
+def hamlet_run(tiny_run) -> dict:
+    """From the bundled model, whose early head tells rain from a clear day."""
+    small = {"kind": "town", "frames": 8, "every": 5, "size": [128, 96]}
+    return {
+        **tiny_run,
+        "checkpoint": None,
+        "source": {**small, "seed": 1},
+        "target": {**small, "seed": 2},
+        "evaluation": None,
+        "method": {"name": "hamlet", "base_iterations": 3, "detector": {"longest_window": 2}},
+        "calibration": {"data": {**small, "seed": 4}, "rain": [100]},
+        "schedule": [
+            {"name": "clear", "frames": 4},
+            {"name": "wet", "rain": 200, "frames": 6},
+            {"name": "clear", "frames": 4},
+        ],
+    }
+
+
+def test_a_storm_is_noticed_and_answered(hamlet_run) -> None:
+    done = read_run(run(check(hamlet_run, RunConfig, where="test")))
+    events = [row["event"] for row in done.frames if row["event"]]
+    assert events
+    assert events[0]["direction"] == "away"
+    trained = [row["index"] for row in done.frames if row["trained"]]
+    first = next(row["index"] for row in done.frames if row["event"])
+    assert trained
+    assert min(trained) == first + 1
+    assert {row["plan"]["module"] for row in done.frames if row["trained"]} <= {2, 3, 4}
+    assert all(row["signal"] > 0 for row in done.frames)
+    assert set(done.frames[-1]["plan"]["costs_ms"]) == {"2", "3", "4"}
+    looked = [row["index"] for row in done.frames if row["diagnostics"]]
+    assert looked == [0, 10]
+
+
+def test_what_was_learnt_is_recorded_and_used(hamlet_run) -> None:
+    done = read_run(run(check(hamlet_run, RunConfig, where="test")))
+    learnt = done.calibration["detector"]
+    reading = done.frames[0]["detector"]
+    assert (reading["window"], reading["rise"]) == (learnt["window"], learnt["rise"])
+    assert learnt["window"] <= 2
+    assert learnt["far_level"] == pytest.approx(np.mean(done.calibration["signals"]["rain100"]))
+    assert learnt["frames"] == 8
+    assert json.dumps(done.calibration)
+
+
+def test_published_fills_in_what_is_not_set(hamlet_run) -> None:
+    values = {**hamlet_run, "method": {"name": "hamlet", "compat": "published",
+                                       "detector": {"window": 3},
+                                       "released": {"paste_unlabelled": False}}}  # fmt: skip
+    method = check(values, RunConfig, where="test").method
+    assert method.detector.window == 3
+    others = {k: v for k, v in PUBLISHED_DETECTOR.items() if k != "window"}
+    assert {k: getattr(method.detector, k) for k in others} == others
+    switched = {k: getattr(method.released, k) for k in Released.model_fields}
+    assert switched == {k: k != "paste_unlabelled" for k in switched}
+    assert (method.norm_statistics, method.costs) == ("published", "published")
+    assert method.train == ["encoder", "head"]
+    assert method.confidence.threshold == 0.968
+    assert method.confidence.rule == "threshold"
+
+
+def test_published_runs_without_calibration(hamlet_run) -> None:
+    values = {**hamlet_run, "calibration": None,
+              "method": {"name": "hamlet", "compat": "published", "start_training": True,
+                         "detector": {"window": 2}, "feature_distance": 0.005,
+                         "feature_distance_classes": ["car"]}}  # fmt: skip
+    done = read_run(run(check(values, RunConfig, where="test")))
+    assert done.calibration is None
+    assert all(row["trained"] for row in done.frames[:3])
+    assert "feature_distance" in done.frames[0]["losses"]
+
+
+@pytest.mark.parametrize("name", ["adwin", "page_hinkley"])
+def test_detectors_of_the_library(hamlet_run, name: str) -> None:
+    pytest.importorskip("river", reason="the [drift] extra is not installed")
+    values = {**hamlet_run, "method": {"name": "hamlet", "detector": {"name": name}}}
+    done = read_run(run(check(values, RunConfig, where="test")))
+    assert {row["detector"]["name"] for row in done.frames} == {name}
+
+
+@pytest.mark.parametrize("selection", ["random", "round_robin", "stage3"])
+def test_other_selections(hamlet_run, selection: str) -> None:
+    method = {**hamlet_run["method"], "selection": selection, "start_training": True}
+    done = read_run(run(check({**hamlet_run, "method": method}, RunConfig, where="test")))
+    chosen = [row["plan"]["module"] for row in done.frames if row["trained"]]
+    assert set(chosen) <= ({3} if selection == "stage3" else {2, 3, 4})
+
+
+def test_deadline_that_nothing_meets(hamlet_run) -> None:
+    method = {**hamlet_run["method"], "deadline_ms": 0.001, "start_training": True}
+    done = read_run(run(check({**hamlet_run, "method": method}, RunConfig, where="test")))
+    assert not any(row["trained"] for row in done.frames)
+    assert done.frames[0]["plan"]["skipped"] == "deadline"
+
+
+def test_confidence_learnt_for_dacs(hamlet_run) -> None:
+    method = {"name": "dacs", "confidence": {"rule": "source_share", "source_share": 0.5}}
+    parts = build(check({**hamlet_run, "method": method}, RunConfig, where="test"))
+    rule = parts.method.training._confidence
+    assert isinstance(rule, Thresholds)
+    assert 0.3 < float(rule._thresholds[0]) < 1
+
+
+class TestBadInput:
+    def refuse(self, values: dict, message: str) -> None:
+        with pytest.raises(InputError, match=message) as caught:
+            build(check(values, RunConfig, where="test"))
+        assert "\n" not in str(caught.value)
+
+    def test_nothing_to_learn_from(self, hamlet_run) -> None:
+        self.refuse({**hamlet_run, "calibration": None},
+                    "method.detector: window, rise, fall, source_level, far_level are not set; "
+                    "set them, or calibration.data")  # fmt: skip
+
+    def test_confidence_without_calibration(self, hamlet_run) -> None:
+        method = {"name": "dacs", "confidence": {"rule": "source_precision"}}
+        self.refuse({**hamlet_run, "calibration": None, "method": method},
+                    "rule source_precision is learnt from held-out source frames")  # fmt: skip
+
+    def test_calibration_without_labels(self, hamlet_run, tmp_path) -> None:
+        from PIL import Image
+
+        (tmp_path / "mine").mkdir()
+        for i in range(5):
+            Image.new("RGB", (128, 96), (90, 90, 40 * i)).save(tmp_path / "mine" / f"{i}.png")
+        data = {"kind": "folder", "root": str(tmp_path / "mine")}
+        self.refuse({**hamlet_run, "calibration": {"data": data}},
+                    "calibration frame 0 has no label")  # fmt: skip
+
+    def test_a_stage_that_is_not_trained(self, hamlet_run) -> None:
+        method = {**hamlet_run["method"], "selection": "stage1"}
+        self.refuse(
+            {**hamlet_run, "method": method},
+            r"nothing of that stage is in method.train; choices are \[.stage2.",
+        )
+
+    def test_thresholds_of_the_wrong_sign(self, hamlet_run) -> None:
+        method = {"name": "hamlet", "detector": {"fall": 0.2}}
+        self.refuse({**hamlet_run, "method": method}, "method.detector.fall")
