@@ -6,6 +6,7 @@ import copy
 import itertools
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -56,10 +57,12 @@ def make_dacs(model, replay, learning_rate=1e-4, mix_ratio=0.5, **changes) -> Da
     return Dacs(training, learning_rate=learning_rate, mix_ratio=mix_ratio)
 
 
-def make_hamlet(model, replay, **changes) -> Hamlet:
+def make_hamlet(model, replay, make_selector=None, **changes) -> Hamlet:
     """It trains from the first frame, on what is chosen, and may find changes after two."""
     training = make_training(model, replay, static="early", learning=(), **changes)
     modules = build_modules(model, training.roles.trainable, fusion=True)
+    if make_selector is None:
+        make_selector = partial(RewardSelector, speeds=PUBLISHED_SPEEDS)
     return Hamlet(
         training,
         modules=modules,
@@ -69,7 +72,7 @@ def make_hamlet(model, replay, **changes) -> Hamlet:
             share_back=(0.25, 0.75), learning_rates=(1e-4, 2e-4), mix_ratios=(0.5, 0.25),
             start_training=True,
         ),
-        selector=RewardSelector(tuple(modules), speeds=PUBLISHED_SPEEDS),
+        selector=make_selector(tuple(modules)),
         clock=ticking(),
     )  # fmt: skip
 

@@ -25,6 +25,7 @@ def calibrate(
     Looks at the config's calibration frames (held-out source frames), as they are and in
     synthetic rain. A run does the same by itself; this shows what it would learn.
     """
+    from driftseg.runs.adapter_builder import build_adapters, check_adapters
     from driftseg.runs.builder import build_calibration, build_weather, load_model
     from driftseg.runs.config import RunConfig
     from driftseg.runs.datasets import build_dataset
@@ -34,9 +35,12 @@ def calibrate(
     settings = read_config(config, RunConfig, changes=change or (), data=data)
     if settings.calibration is None:
         raise InputError(f"{config}: set calibration.data to labelled source frames held out")
+    adapters = check_adapters(settings)
     console = Console()
     with console.status("looking at the calibration frames ..."):
         model, info = load_model(settings)
+        if adapters is not None:
+            build_adapters(settings, model, adapters)
         weather = build_weather(settings, build_dataset(settings.target).label_space)
         found = build_calibration(settings.calibration, model, weather, settings.method)
     longest = getattr(getattr(settings.method, "detector", None), "longest_window", 75)

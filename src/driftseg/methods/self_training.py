@@ -62,6 +62,7 @@ class SelfTraining:
         roles: with a teacher; with a whole static role if ``feature_distance_weight`` is above 0.
         replay: the labelled source, in crops of the frames' size.
         head_factor: heads learn this many times as fast.
+        adapter_factor: adapters of the encoder learn this many times as fast.
         weight_decay: AdamW's; norms do not decay.
         teacher_momentum: largest momentum of the moving average.
         confidence: weighs pseudo-labels.
@@ -93,6 +94,7 @@ class SelfTraining:
         feature_distance_classes: Sequence[int],
         paste_unlabelled: bool = False,
         frozen_tensors_drift: bool = False,
+        adapter_factor: float = 1.0,
         generator: np.random.Generator,
         dropout_generator: torch.Generator,
     ):
@@ -113,7 +115,7 @@ class SelfTraining:
         set_generator(roles.model, dropout_generator)
         groups = parameter_groups(
             roles.model, roles.trainable, learning_rate=0.0, head_factor=head_factor,
-            weight_decay=weight_decay,
+            weight_decay=weight_decay, adapter_factor=adapter_factor,
         )  # fmt: skip
         self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.999))
 

@@ -2,7 +2,9 @@
 
 A role is the dict of tensors in which it differs from the shared network. The student is the
 network itself: its overlay is empty. The teacher's overlay holds exactly the trained tensors
-and follows them by a moving average; the static model's holds what those tensors were at first.
+and follows them by a moving average; the static model's holds what those tensors were at first,
+and for every adapter the values with which it does nothing: static means without adapters, also
+where they were trained before.
 So a frozen encoder is held once for all roles, and what lies before the first tensor that any
 role changes is computed once per image.
 
@@ -20,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from driftseg.models.encoders.sites import silent_values
 from driftseg.models.norm import BatchNorm, Statistics
 from driftseg.models.segmenter import Segmenter, Walk
 from driftseg.models.trainable import freeze_except, part_of
@@ -79,12 +82,16 @@ class Roles:
         self.overlays: dict[Role, Overlay] = {"student": {}}
         if teacher:
             self.overlays["teacher"] = {n: parameters[n].detach().clone() for n in trainable}
+        self._apart: set[str] = set()
         if static != "none":
-            first = {n: parameters[n] for n in trainable} | buffers
+            silent = silent_values(model)
+            first = {n: parameters[n] for n in trainable} | buffers | silent
             if static == "early":
                 kept = {*self._names["encoder.stage1"], *self._names.get("early_head", ())}
                 first = {name: tensor for name, tensor in first.items() if name in kept}
             self.overlays["static"] = {n: t.detach().clone() for n, t in first.items()}
+            heard = {n for n in silent if n in first and parameters[n].any()}
+            self._apart = {part for part, members in self._names.items() if heard & {*members}}
         self._stages = [_Stage(model.encoder, i) for i in range(len(model.encoder.stages))]
         self._learning: set[str] | None = None
         self._learning_parts: list[nn.Module] = []
@@ -233,7 +240,7 @@ class Roles:
 
     def _count_shared(self) -> int:
         for index in range(len(self._stages)):
-            if f"encoder.stage{index + 1}" in self._touched:
+            if f"encoder.stage{index + 1}" in self._touched | self._apart:
                 return index
         return len(self._stages)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,9 @@ from torch.nn import functional as F
 
 from driftseg.models.encoders import ENCODERS, HEAD_WIDTHS, Encoder
 from driftseg.models.heads import MlpHead
+
+if TYPE_CHECKING:
+    from driftseg.models.adapters.spec import AdapterSpec
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,9 @@ class Segmenter(nn.Module):
         head: over the encoder's four levels.
         early_head: over the first level only, or None.
     """
+
+    adapters: AdapterSpec | None = None
+    """Those that `driftseg.models.adapters.attach` has put into the encoder."""
 
     def __init__(self, encoder: Encoder, head: MlpHead, early_head: MlpHead | None = None):
         super().__init__()

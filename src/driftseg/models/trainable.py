@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from driftseg.errors import InputError
-from driftseg.models.encoders.stages import DropPath
+from driftseg.models.encoders.sites import adapter_names
+from driftseg.models.encoders.stages import Dropout, DropPath
 from driftseg.models.heads import MlpHead
 from driftseg.models.norm import BatchNorm, Statistics
 from driftseg.models.segmenter import Segmenter
@@ -24,7 +25,8 @@ def trainable_names(model: Segmenter, train: Sequence[str]) -> list[str]:
     Args:
         model: the network.
         train: ``encoder``, ``encoder.stage1`` to ``encoder.stage4``, ``head``, ``early_head``,
-            ``norms`` (weights and biases of all normalisation layers of encoder and head).
+            ``norms`` (weights and biases of all normalisation layers of encoder and head),
+            ``adapters`` (where there are any; parts of the encoder hold theirs too).
 
     Raises:
         InputError: a name that the model does not have.
@@ -33,6 +35,8 @@ def trainable_names(model: Segmenter, train: Sequence[str]) -> list[str]:
     parts = {**groups, "norms": sorted(_norm_names(model) - set(groups.get("early_head", ())))}
     stages = [names for part, names in groups.items() if part not in HEADS]
     parts["encoder"] = [name for names in stages for name in names]
+    if adapters := adapter_names(model):
+        parts["adapters"] = adapters
     wanted: set[str] = set()
     for name in train:
         if name not in parts:
@@ -71,25 +75,27 @@ def parameter_groups(
     learning_rate: float,
     head_factor: float,
     weight_decay: float,
+    adapter_factor: float = 1.0,
 ) -> list[dict[str, Any]]:
     """Optimiser groups that hold exactly ``names``, each tensor once.
 
-    Heads learn ``head_factor`` times as fast; norms (found by type) and what the encoder names
-    in ``undecayed`` do not decay. Each group keeps its ``factor`` so that a schedule can set
-    every rate from one number.
+    Heads learn ``head_factor`` times as fast and adapters ``adapter_factor`` times; norms (found
+    by type) and what the encoder names in ``undecayed`` do not decay. Each group keeps its
+    ``factor`` so that a schedule can set every rate from one number.
     """
     heads = {n for part in HEADS for n in model.groups().get(part, ())}
+    adapters = set(adapter_names(model))
+    rest = set(names) - heads - adapters
     undecayed = _norm_names(model) | _undecayed_names(model)
     groups = []
-    for in_head in (False, True):
+    for kind, factor in ((rest, 1.0), (adapters, adapter_factor), (heads, head_factor)):
         for exempt in (False, True):
             members = [
                 parameter
                 for name, parameter in model.named_parameters()
-                if name in names and (name in heads) == in_head and (name in undecayed) == exempt
+                if name in names and name in kind and (name in undecayed) == exempt
             ]
             if members:
-                factor = head_factor if in_head else 1.0
                 groups.append(
                     {
                         "params": members,
@@ -144,7 +150,7 @@ def set_statistics(
 def set_generator(model: nn.Module, generator: torch.Generator | None) -> None:
     """What dropout and drop path draw from."""
     for module in model.modules():
-        if isinstance(module, DropPath | MlpHead):
+        if isinstance(module, DropPath | Dropout | MlpHead):
             module.generator = generator
 
 

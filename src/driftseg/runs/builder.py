@@ -27,6 +27,7 @@ from driftseg.methods import Method
 from driftseg.models.checkpoints import CheckpointInfo, load_checkpoint
 from driftseg.models.segmenter import Segmenter
 from driftseg.runs import method_config as settings
+from driftseg.runs.adapter_builder import build_adapters, check_adapters
 from driftseg.runs.calibrate import Calibration, calibrate
 from driftseg.runs.config import CalibrationSettings, Preset, RunConfig
 from driftseg.runs.datasets import build_dataset, frame_size
@@ -65,6 +66,7 @@ def build(config: RunConfig) -> Parts:
     Raises:
         InputError: anything in the config that cannot be met; nothing has been written.
     """
+    adapters = check_adapters(config)
     use_threads(config.threads)
     device = use_device(config.device)
     target = build_dataset(config.target)
@@ -81,6 +83,8 @@ def build(config: RunConfig) -> Parts:
     if held_out and home not in held_out:
         raise InputError(f"home: no held-out frames are called {home!r}; known: {[*held_out]}")
     notes = make_notes(visits, target, held_out, source, stream)
+    if adapters is not None:
+        notes.append(build_adapters(config, model, adapters))
     model = model.to(device)
     calibration = None
     if config.calibration is not None and needs_calibration(config.method):

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, ValidationInfo, field_validator
 
+from driftseg.runs.adapter_config import Adapters
 from driftseg.runs.method_config import Method
 from driftseg.runs.sections import Name, Pixels, Section, Seed, Share, TrainableSet
 
@@ -237,6 +238,8 @@ class RunConfig(Section):
     checkpoint: str | None = None
     """A driftseg checkpoint; null takes the bundled Town model."""
     model: RunModel | None = None
+    adapters: Adapters | None = None
+    """Small parts that are put into the encoder; null is none."""
     source: Data | None = None
     """Labelled source scenes for the replay; needed by methods that learn from the source."""
     target: Data

@@ -134,6 +134,7 @@ def _build_training(
         feature_distance_classes=[classes.index(name) for name in looked_at],
         paste_unlabelled=released.paste_unlabelled,
         frozen_tensors_drift=released.frozen_tensors_drift,
+        adapter_factor=1.0 if config.adapters is None else config.adapters.factor,
         generator=np.random.default_rng([config.seed, 2]),
         dropout_generator=torch.Generator().manual_seed(config.seed),
     )

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from driftseg.models.adapters import detach_adapters, save_adapters
 from driftseg.models.checkpoints import save_checkpoint
 from driftseg.runs.builder import Parts, build
 from driftseg.runs.config import RunConfig
@@ -36,7 +37,7 @@ def run(config: RunConfig, watch: Watch = _unwatched) -> Path:
             diagnostics_every=config.diagnostics_every,
         )  # fmt: skip
         if config.keep_checkpoint:
-            _keep_checkpoint(parts, writer.folder / "checkpoints" / "last.safetensors")
+            _keep_checkpoint(parts, writer.folder / "checkpoints")
         return writer.finish(_skipped(parts))
     except BaseException:
         writer.discard()
@@ -93,14 +94,21 @@ def _writer(config: RunConfig, parts: Parts) -> RunWriter:
     )
 
 
-def _keep_checkpoint(parts: Parts, path: Path) -> None:
+def _keep_checkpoint(parts: Parts, folder: Path) -> None:
+    """The adapted student; its adapters, if it has any, in a file of their own."""
     info = parts.checkpoint
+    model = parts.method.roles.model
+    extra = {"adapted_from": info.digest}
+    if model.adapters is not None:
+        path = folder / "adapters.safetensors"
+        save_adapters(path, model, encoder=info.encoder, extra=extra)
+        model = detach_adapters(model)
     save_checkpoint(
-        path,
-        parts.method.roles.model,
+        folder / "last.safetensors",
+        model,
         encoder=info.encoder,
         head_width=info.head_width,
         label_space=info.label_space,
         classes=info.classes,
-        extra={"adapted_from": info.digest},
+        extra=extra,
     )

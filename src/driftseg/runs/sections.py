@@ -20,6 +20,7 @@ Trained = Literal[
     "encoder.stage4",
     "head",
     "norms",
+    "adapters",
 ]
 TrainableSet = Annotated[list[Trained], Field(min_length=1)]
 

@@ -21,11 +21,14 @@ from driftseg.errors import InputError
 from driftseg.models.checkpoints.files import read_file, read_metadata
 from driftseg.models.checkpoints.translation import guess_encoder
 from driftseg.models.encoders import ENCODERS
+from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.segmenter import Segmenter, build_segmenter
 
 FORMAT_VERSION = 1
 METADATA_KEY = "driftseg"
 """Where a safetensors file keeps our facts, as JSON."""
+ADAPTERS_KEY = "driftseg_adapters"
+"""Where a file of adapters alone keeps its facts (`driftseg.models.adapters.files`)."""
 
 _LARGEST_HALF = torch.finfo(torch.float16).max
 
@@ -93,14 +96,14 @@ def save_checkpoint(
         label_space=label_space,
         classes=tuple(classes),
         half=half,
-        digest=_digest({name: _widened(tensor) for name, tensor in state.items()}),
+        digest=digest_tensors({name: _widened(tensor) for name, tensor in state.items()}),
         extra=dict(extra or {}),
     )
     facts = {key: value for key, value in asdict(info).items() if key != "path"}
     state = {name: tensor.contiguous() for name, tensor in state.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, save(state, {"format": "pt", METADATA_KEY: json.dumps(facts)}))
-    _write(path.with_suffix(".json"), (json.dumps(facts, indent=2) + "\n").encode())
+    write_whole(path, save(state, {"format": "pt", METADATA_KEY: json.dumps(facts)}))
+    write_whole(path.with_suffix(".json"), (json.dumps(facts, indent=2) + "\n").encode())
     return info
 
 
@@ -115,7 +118,7 @@ def load_checkpoint(path: str | Path) -> tuple[Segmenter, CheckpointInfo]:
     """
     info = read_info(path)
     tensors = {name: _widened(tensor) for name, tensor in read_file(Path(path)).tensors.items()}
-    if _digest(tensors) != info.digest:
+    if digest_tensors(tensors) != info.digest:
         raise InputError(f"{path} is damaged: its tensors are not those that were written")
     with torch.random.fork_rng(devices=[]):
         model = build_segmenter(
@@ -138,7 +141,13 @@ def read_info(path: str | Path) -> CheckpointInfo:
     Raises:
         InputError: the file is missing, corrupt, not of driftseg, or of a later format.
     """
-    text = read_metadata(Path(path)).get(METADATA_KEY)
+    metadata = read_metadata(Path(path))
+    text = metadata.get(METADATA_KEY)
+    if text is None and ADAPTERS_KEY in metadata:
+        raise InputError(
+            f"{path} holds adapters alone: name it as adapters.file, and the network that they "
+            "belong to as the checkpoint"
+        )
     if text is None:
         raise InputError(
             f"{path} was not written by driftseg: look into it with driftseg inspect, "
@@ -162,10 +171,11 @@ def read_info(path: str | Path) -> CheckpointInfo:
 
 def digest(model: Segmenter) -> str:
     """The first 12 hexadecimal digits of a SHA-256 over all names, shapes and bytes."""
-    return _digest(model.state_dict())
+    return digest_tensors(model.state_dict())
 
 
-def _digest(state: Mapping[str, Tensor]) -> str:
+def digest_tensors(state: Mapping[str, Tensor]) -> str:
+    """The same over tensors by name."""
     total = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
@@ -175,6 +185,8 @@ def _digest(state: Mapping[str, Tensor]) -> str:
 
 
 def _check_facts(model: Segmenter, encoder: str, head_width: int, classes: Sequence[str]) -> None:
+    if adapter_names(model):
+        raise ValueError("a checkpoint holds no adapters: detach or merge them, or save them alone")
     actual = guess_encoder(model.state_dict())
     if actual is not None and encoder != actual:
         raise ValueError(f"the model's encoder is {actual}, not {encoder}")
@@ -196,7 +208,7 @@ def _widened(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Writes beside the target, flushes to the disk, then renames: never a torn file."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:

@@ -8,11 +8,13 @@ map at stride 32.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from driftseg.models.encoders.sites import LinearSite, Slot
 from driftseg.models.encoders.stages import DropPath, Encoder
 from driftseg.models.norm import BatchNorm
 
@@ -80,6 +82,11 @@ class InvertedResidual(nn.Module):
         self.project_norm = BatchNorm(channels, EPSILON, MOMENTUM)
         self.residual = stride == 1 and in_channels == channels
         self.drop_path = DropPath(drop_path)
+        self.adapter: nn.Module | None = None
+
+    def sites(self) -> Sequence[Slot | LinearSite]:
+        """The block's output."""
+        return (Slot("block", self, "adapter", self.project.out_channels),)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C', H, W) to (B, C, H / s, W / s)."""
@@ -88,7 +95,8 @@ class InvertedResidual(nn.Module):
             hidden = F.relu6(self.expand_norm(self.expand(x)))
         hidden = F.relu6(self.depthwise_norm(self.depthwise(hidden)))
         result: Tensor = self.project_norm(self.project(hidden))
-        return x + self.drop_path(result) if self.residual else result
+        result = x + self.drop_path(result) if self.residual else result
+        return result if self.adapter is None else self.adapter(result)
 
 
 class Stem(nn.Module):
@@ -102,6 +110,19 @@ class Stem(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) to (B, 32, H / 2, W / 2)."""
         return F.relu6(self.norm(self.convolution(x)))
+
+
+class LiteStage(nn.Sequential):
+    """Blocks one after the other, and an adapter of the stage behind them if there is one."""
+
+    def __init__(self, *parts: nn.Module, channels: int):
+        super().__init__(*parts)
+        self.channels = channels
+        self.adapter: nn.Module | None = None  # once it is a module, the sequence ends with it
+
+    def sites(self) -> Sequence[Slot | LinearSite]:
+        """The map."""
+        return (Slot("stage", self, "adapter", self.channels),)
 
 
 class EfficientNetLite0(Encoder):
@@ -135,7 +156,7 @@ class EfficientNetLite0(Encoder):
                         )
                     )
                     in_channels, made = channels, made + 1
-            self.stages.append(nn.Sequential(*parts))
+            self.stages.append(LiteStage(*parts, channels=in_channels))
         self.apply(_initialise)
         # Depthwise convolutions on a CPU learn about 1.5 times as fast with channels last.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

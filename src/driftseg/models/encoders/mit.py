@@ -9,12 +9,14 @@ Shapes: B batch, N tokens (h*w), C channels of the stage.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from driftseg.models.encoders.sites import Branch, LinearSite, Slot, join, transformer_sites
 from driftseg.models.encoders.stages import DropPath, Encoder
 
 BLOCK_NORM_EPSILON = 1e-6
@@ -130,14 +132,26 @@ class MitBlock(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(channels, eps=BLOCK_NORM_EPSILON)
         self.feed_forward = MixFeedForward(channels)
         self.drop_path = DropPath(drop_path)
+        self.attention_adapter: nn.Module | None = None
+        self.feed_forward_adapter: nn.Module | None = None
+
+    def sites(self) -> Sequence[Slot | LinearSite]:
+        """Both branches, and their linear layers."""
+        channels = self.attention.query.in_features
+        return transformer_sites(self, self.attention, self.feed_forward, channels)
 
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
         """(B, N, C) to (B, N, C)."""
-        attended = self.attention(self.attention_norm(tokens), height, width)
-        tokens = tokens + self.drop_path(attended)
-        fed = self.feed_forward(self.feed_forward_norm(tokens), height, width)
-        result: Tensor = tokens + self.drop_path(fed)
-        return result
+        normed = self.attention_norm(tokens)
+        attended = self.attention(normed, height, width)
+        tokens = join(
+            Branch(tokens, normed, attended, self.drop_path, height, width), self.attention_adapter
+        )
+        normed = self.feed_forward_norm(tokens)
+        fed = self.feed_forward(normed, height, width)
+        return join(
+            Branch(tokens, normed, fed, self.drop_path, height, width), self.feed_forward_adapter
+        )
 
 
 class MitStage(nn.Module):
@@ -151,13 +165,19 @@ class MitStage(nn.Module):
             MitBlock(channels, HEADS[index], REDUCTIONS[index], rate) for rate in drop_paths
         )
         self.norm = nn.LayerNorm(channels, eps=BLOCK_NORM_EPSILON)
+        self.adapter: nn.Module | None = None
+
+    def sites(self) -> Sequence[Slot | LinearSite]:
+        """The map."""
+        return (Slot("stage", self, "adapter", self.norm.normalized_shape[0]),)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C', H, W) to (B, C, h, w)."""
         tokens, height, width = self.embedding(x)
         for block in self.blocks:
             tokens = block(tokens, height, width)
-        return to_map(self.norm(tokens), height, width)
+        result = to_map(self.norm(tokens), height, width)
+        return result if self.adapter is None else self.adapter(result)
 
 
 class Mit(Encoder):

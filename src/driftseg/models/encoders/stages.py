@@ -79,3 +79,27 @@ class DropPath(nn.Module):
     def extra_repr(self) -> str:
         """The rate, for ``print(model)``."""
         return f"rate={self.rate:.3f}"
+
+
+class Dropout(nn.Module):
+    """Drops single values while training, and scales the others by 1 / keep.
+
+    ``generator`` is the one it draws from; None means torch's default generator.
+    """
+
+    generator: torch.Generator | None = None
+
+    def __init__(self, rate: float):
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape."""
+        if not self.training or self.rate == 0:
+            return x
+        draw = torch.rand(x.shape, generator=self.generator).to(x)
+        return x * (draw >= self.rate) / (1 - self.rate)
+
+    def extra_repr(self) -> str:
+        """The rate, for ``print(model)``."""
+        return f"rate={self.rate:.3f}"

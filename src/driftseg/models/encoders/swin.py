@@ -10,6 +10,7 @@ Shapes: B batch, N tokens (h*w), C channels of the stage, W windows of a map, 49
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from driftseg.models.encoders.mit import to_map, to_tokens
+from driftseg.models.encoders.sites import Branch, LinearSite, Slot, join, transformer_sites
 from driftseg.models.encoders.stages import DropPath, Encoder
 
 EPSILON = 1e-5
@@ -193,14 +195,26 @@ class SwinBlock(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(channels, eps=EPSILON)
         self.feed_forward = FeedForward(channels)
         self.drop_path = DropPath(drop_path)
+        self.attention_adapter: nn.Module | None = None
+        self.feed_forward_adapter: nn.Module | None = None
+
+    def sites(self) -> Sequence[Slot | LinearSite]:
+        """Both branches, and their linear layers."""
+        channels = self.attention.query.in_features
+        return transformer_sites(self, self.attention, self.feed_forward, channels)
 
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
         """(B, N, C) to (B, N, C)."""
-        attended = self.attention(self.attention_norm(tokens), height, width)
-        tokens = tokens + self.drop_path(attended)
-        fed = self.feed_forward(self.feed_forward_norm(tokens), height, width)
-        result: Tensor = tokens + self.drop_path(fed)
-        return result
+        normed = self.attention_norm(tokens)
+        attended = self.attention(normed, height, width)
+        tokens = join(
+            Branch(tokens, normed, attended, self.drop_path, height, width), self.attention_adapter
+        )
+        normed = self.feed_forward_norm(tokens)
+        fed = self.feed_forward(normed, height, width)
+        return join(
+            Branch(tokens, normed, fed, self.drop_path, height, width), self.feed_forward_adapter
+        )
 
 
 class SwinStage(nn.Module):
@@ -222,13 +236,19 @@ class SwinStage(nn.Module):
             for place, rate in enumerate(drop_paths)
         )
         self.output_norm = nn.LayerNorm(channels, eps=EPSILON)
+        self.adapter: nn.Module | None = None
+
+    def sites(self) -> Sequence[Slot | LinearSite]:
+        """The map that the next stage sees."""
+        return (Slot("stage", self, "adapter", self.output_norm.normalized_shape[0]),)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C', H, W) to (B, C, h, w)."""
         tokens, height, width = self.embedding(x)
         for block in self.blocks:
             tokens = block(tokens, height, width)
-        return to_map(tokens, height, width)
+        result = to_map(tokens, height, width)
+        return result if self.adapter is None else self.adapter(result)
 
     def level(self, x: Tensor) -> Tensor:
         """The map as heads see it, (B, C, h, w)."""

@@ -1,0 +1,167 @@
+"""Puts adapters into a network, and takes them out again."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+from driftseg.errors import InputError
+from driftseg.models.adapters.forms import AdaptFormer, Bottleneck, Convolution, Convpass
+from driftseg.models.adapters.lora import LoraLinear
+from driftseg.models.adapters.spec import KINDS, PLACES, AdapterSpec, Kind, Where
+from driftseg.models.encoders import Encoder
+from driftseg.models.encoders.sites import (
+    Adapter,
+    LinearSite,
+    Seat,
+    Slot,
+    Target,
+    adapters_of,
+    sites_of,
+)
+from driftseg.models.segmenter import Segmenter
+
+SEATS: dict[tuple[Kind, Where], tuple[Seat, ...]] = {
+    ("adaptformer", "block"): ("feed_forward",),
+    ("bottleneck", "block"): ("feed_forward",),
+    ("bottleneck", "stage"): ("stage",),
+    ("convpass", "block"): ("attention", "feed_forward"),
+    ("convolution", "block"): ("block",),
+    ("convolution", "stage"): ("stage",),
+}
+"""Where each kind sits; lora sits on linear layers."""
+
+Site = Slot | LinearSite
+
+
+def attach(model: Segmenter, spec: AdapterSpec, generator: torch.Generator) -> None:
+    """Puts adapters into a network that has none; what it computes stays the same to the last bit.
+
+    The base's parameters keep their names; those of adapters belong to the stage they sit in.
+
+    Args:
+        model: the network, changed in place.
+        spec: which adapters and where.
+        generator: draws their initial values, on the CPU.
+
+    Raises:
+        InputError: the encoder has no place for them.
+        ValueError: the network has adapters already.
+    """
+    if model.adapters is not None:
+        raise ValueError(f"the network has adapters already: {model.adapters.kind}")
+    for site in _wanted_sites(model.encoder, spec):
+        part = getattr(site.owner, site.name)
+        with torch.random.fork_rng(devices=[]):  # torch draws for every layer that it makes
+            new = _at_slot(site, spec) if isinstance(site, Slot) else _at_linear(site, part, spec)
+        like = next(site.owner.parameters())
+        for _, adapter in adapters_of(new):
+            adapter.reset(generator)
+            adapter.to(like.device, like.dtype)
+        setattr(site.owner, site.name, new.train(site.owner.training))
+    model.adapters = spec
+
+
+def detach_adapters(model: Segmenter) -> Segmenter:
+    """A copy of the network without its adapters."""
+    return _without(model, merged=False)
+
+
+def merge_adapters(model: Segmenter) -> Segmenter:
+    """A plain network that computes what this one computes, up to rounding.
+
+    Raises:
+        InputError: its adapters are no linear maps.
+    """
+    if model.adapters is not None and model.adapters.kind != "lora":
+        raise InputError(
+            f"adapters of kind {model.adapters.kind} cannot be merged into the network, "
+            "they are not linear: only lora can"
+        )
+    return _without(model, merged=True)
+
+
+def fitting_kinds(encoder: Encoder) -> list[str]:
+    """What finds a place in every stage of an encoder, as "convpass per block"."""
+    stages = [sites_of(stage) for stage in encoder.stages]
+    return [
+        f"{kind} per {where}"
+        for kind in KINDS
+        for where in PLACES
+        if all(any(_fits(site, kind, where) for site in sites) for sites in stages)
+    ]
+
+
+def _wanted_sites(encoder: Encoder, spec: AdapterSpec) -> list[Site]:
+    wanted: list[Site] = []
+    for number in spec.stages:
+        sites = sites_of(encoder.stages[number - 1])
+        fitting = [site for site in sites if _fits(site, spec.kind, spec.where)]
+        if not fitting:
+            raise InputError(
+                f"adapters: {spec.kind} per {spec.where} finds no place in this encoder's stage "
+                f"{number}; what does: {', '.join(fitting_kinds(encoder)) or 'nothing'}"
+            )
+        if spec.kind == "lora":
+            fitting = _with_targets(fitting, spec.targets)
+        wanted += fitting
+    return wanted
+
+
+def _with_targets(sites: list[Site], targets: tuple[Target, ...]) -> list[Site]:
+    found = {t for site in sites if isinstance(site, LinearSite) for t in site.targets}
+    missing = [target for target in targets if target not in found]
+    if missing:
+        raise InputError(
+            f"adapters: no linear layer of this encoder is called {missing}; "
+            f"targets can be {sorted(found)}"
+        )
+    return [s for s in sites if isinstance(s, LinearSite) and set(s.targets).intersection(targets)]
+
+
+def _fits(site: Site, kind: Kind, where: Where) -> bool:
+    if isinstance(site, LinearSite):
+        return (kind, where) == ("lora", "block")
+    return site.seat in SEATS.get((kind, where), ())
+
+
+def _at_slot(slot: Slot, spec: AdapterSpec) -> Adapter:
+    width = spec.width_at(slot.channels)
+    if spec.kind == "adaptformer":
+        return AdaptFormer(
+            slot.channels, width, dropout=spec.dropout, scale=spec.scale,
+            learnable_scale=spec.learnable_scale,
+        )  # fmt: skip
+    if spec.kind == "bottleneck":
+        return Bottleneck(
+            slot.channels, width, activation=spec.activation, dropout=spec.dropout,
+            scale=spec.scale, learnable_scale=spec.learnable_scale,
+        )  # fmt: skip
+    if spec.kind == "convpass":
+        return Convpass(slot.channels, width, dropout=spec.dropout, scale=spec.scale)
+    return Convolution(
+        slot.channels, width, depthwise=spec.depthwise, activation=spec.activation,
+        dropout=spec.dropout, scale=spec.scale,
+    )  # fmt: skip
+
+
+def _at_linear(site: LinearSite, base: nn.Linear, spec: AdapterSpec) -> LoraLinear:
+    return LoraLinear(
+        base, site.targets, spec.targets, rank=spec.rank, alpha=spec.alpha, dropout=spec.dropout
+    )
+
+
+def _without(model: Segmenter, *, merged: bool) -> Segmenter:
+    plain = copy.deepcopy(model)
+    for stage in plain.encoder.stages:
+        for site in sites_of(stage):
+            part = getattr(site.owner, site.name)
+            if isinstance(part, LoraLinear):
+                setattr(site.owner, site.name, part.plain(merged=merged))
+            elif isinstance(site, Slot) and part is not None:
+                delattr(site.owner, site.name)  # also as a module of the owner
+                setattr(site.owner, site.name, None)
+    plain.adapters = None
+    return plain

@@ -1,0 +1,193 @@
+"""Adapters alone in a safetensors file, and the base that they belong to by its digest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from driftseg.errors import InputError
+from driftseg.models.adapters.attach import attach
+from driftseg.models.adapters.spec import AdapterSpec, adapter_spec
+from driftseg.models.checkpoints.files import read_file, read_metadata
+from driftseg.models.checkpoints.own import ADAPTERS_KEY, digest_tensors, write_whole
+from driftseg.models.checkpoints.translation import guess_encoder
+from driftseg.models.encoders.sites import adapter_names
+from driftseg.models.segmenter import Segmenter
+
+FORMAT_VERSION = 1
+
+Base = Literal["encoder", "network"]
+"""What an adapter file is tied to. encoder: any heads may stand behind it. network: heads too."""
+
+
+@dataclass(frozen=True)
+class AdapterInfo:
+    """The facts of an adapter file."""
+
+    path: str
+    encoder: str
+    adapters: Mapping[str, Any]
+    """`AdapterSpec.facts`: kind, place, stages, widths."""
+    base: Base
+    base_digest: str
+    """Of the base's tensors, those of adapters left out."""
+    digest: str
+    """Of the adapters' tensors."""
+    format_version: int = FORMAT_VERSION
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """What the writer added."""
+
+    @property
+    def spec(self) -> AdapterSpec:
+        """The adapters that the file holds values for."""
+        return adapter_spec(**self.adapters)
+
+
+def base_digest(model: Segmenter, base: Base = "encoder") -> str:
+    """Digest of the network, or of its encoder, without adapters."""
+    own = set(adapter_names(model))
+    state = {name: tensor for name, tensor in model.state_dict().items() if name not in own}
+    if base == "encoder":
+        state = {name: tensor for name, tensor in state.items() if name.startswith("encoder.")}
+    return digest_tensors(state)
+
+
+def save_adapters(
+    path: Path,
+    model: Segmenter,
+    *,
+    encoder: str,
+    base: Base = "encoder",
+    extra: Mapping[str, object] | None = None,
+) -> AdapterInfo:
+    """Writes a network's adapters and nothing else; the file appears complete or not at all.
+
+    Heads are not written, also where they learnt together with the adapters: those lie in the
+    checkpoint of the network.
+
+    Args:
+        path: the file, ending in .safetensors.
+        model: the network.
+        encoder: its encoder's name in ``ENCODERS``.
+        base: what has to be the same where the file is loaded.
+        extra: further facts to keep, of kinds that JSON knows.
+
+    Raises:
+        InputError: the path does not end in .safetensors.
+        ValueError: the network has no adapters, or another encoder.
+    """
+    if path.suffix != ".safetensors":
+        raise InputError(f"adapters are written to a .safetensors file, not to {path}")
+    if model.adapters is None:
+        raise ValueError("the network has no adapters to save")
+    state = model.state_dict()
+    actual = guess_encoder(state)
+    if actual is not None and actual != encoder:
+        raise ValueError(f"the model's encoder is {actual}, not {encoder}")
+    tensors = {name: state[name].detach().cpu().contiguous() for name in adapter_names(model)}
+    info = AdapterInfo(
+        path=str(path),
+        encoder=encoder,
+        adapters=model.adapters.facts(),
+        base=base,
+        base_digest=base_digest(model, base),
+        digest=digest_tensors(tensors),
+        extra=dict(extra or {}),
+    )
+    facts = {key: value for key, value in asdict(info).items() if key != "path"}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, save(tensors, {"format": "pt", ADAPTERS_KEY: json.dumps(facts)}))
+    return info
+
+
+def load_adapters(path: str | Path, model: Segmenter) -> AdapterInfo:
+    """Fills a network's adapters from a file; one without adapters gets the file's first.
+
+    Raises:
+        InputError: the file is missing, damaged or of something else, or belongs to another base
+            or to other adapters; the network is as it was.
+    """
+    info = read_adapter_info(path)
+    _check_base(info, model)
+    if model.adapters is not None:
+        _check_same(info, model.adapters)
+    tensors = read_file(Path(path)).tensors
+    if digest_tensors(tensors) != info.digest:
+        raise InputError(f"{path} is damaged: its tensors are not those that were written")
+    if model.adapters is None:
+        attach(model, info.spec, torch.Generator())
+    _fill(path, model, tensors)
+    return info
+
+
+def read_adapter_info(path: str | Path) -> AdapterInfo:
+    """The facts of an adapter file, without reading its tensors.
+
+    Raises:
+        InputError: the file is missing, corrupt, no adapter file, or of a later format.
+    """
+    text = read_metadata(Path(path)).get(ADAPTERS_KEY)
+    if text is None:
+        raise InputError(f"{path} is no adapter file: give one that driftseg wrote as such")
+    try:
+        facts = json.loads(text)
+        version = facts["format_version"]
+        if version > FORMAT_VERSION:
+            raise InputError(
+                f"{path} is of adapter format {version}, this driftseg reads up to "
+                f"{FORMAT_VERSION}: install a later driftseg"
+            )
+        info = AdapterInfo(path=str(path), **facts)
+        adapter_spec(**info.adapters)
+    except (TypeError, KeyError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} has damaged driftseg metadata: {error}") from error
+    return info
+
+
+def _check_base(info: AdapterInfo, model: Segmenter) -> None:
+    actual = guess_encoder(model.state_dict())
+    if actual is not None and actual != info.encoder:
+        raise InputError(
+            f"{info.path} holds adapters of {info.encoder}, this network's encoder is {actual}; "
+            "give the file of this encoder"
+        )
+    digest = base_digest(model, info.base)
+    if digest != info.base_digest:
+        raise InputError(
+            f"{info.path} belongs to another {info.base}: that has the digest {info.base_digest}, "
+            f"this one {digest}; load the checkpoint that the adapters were trained on"
+        )
+
+
+def _check_same(info: AdapterInfo, spec: AdapterSpec) -> None:
+    """Dropout may differ: it is a setting of training."""
+    held, wanted = info.spec.facts(), spec.facts()
+    other = [name for name in held if name != "dropout" and held[name] != wanted.get(name)]
+    if other:
+        told = [f"{name} {held[name]} where {wanted.get(name)} is wanted" for name in other]
+        if "kind" in other:
+            told = told[:1]
+        raise InputError(f"{info.path} holds other adapters: {', '.join(told)}; change either")
+
+
+def _fill(path: str | Path, model: Segmenter, tensors: Mapping[str, Tensor]) -> None:
+    names = adapter_names(model)
+    if set(names) != set(tensors):
+        raise InputError(f"{path} does not hold exactly the adapters that it names")
+    parameters = dict(model.named_parameters())
+    for name in names:
+        if parameters[name].shape != tensors[name].shape:
+            raise InputError(
+                f"{path} does not fit: {name} is {tuple(tensors[name].shape)} there, "
+                f"{tuple(parameters[name].shape)} here"
+            )
+    with torch.no_grad():
+        for name in names:
+            parameters[name].copy_(tensors[name])

@@ -1,0 +1,131 @@
+"""What is asked of adapters: their kind, where they sit, how wide they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from driftseg.errors import InputError
+from driftseg.models.encoders.sites import Target
+
+Kind = Literal["adaptformer", "bottleneck", "lora", "convpass", "convolution"]
+Where = Literal["block", "stage"]
+Activation = Literal["relu", "gelu"]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+PLACES: tuple[Where, ...] = get_args(Where)
+TARGETS: tuple[Target, ...] = get_args(Target)
+ALL_STAGES = (1, 2, 3, 4)
+
+_SIZE = ("width", "ratio")
+_POSITIVE = (*_SIZE, "rank", "alpha")
+
+DEFAULTS: dict[Kind, dict[str, Any]] = {
+    "adaptformer": {"width": 64, "dropout": 0.1, "scale": 0.1, "learnable_scale": False},
+    "bottleneck": {
+        "ratio": 1 / 16, "activation": "relu", "dropout": 0.0, "scale": 1.0,
+        "learnable_scale": False,
+    },
+    "lora": {"rank": 8, "alpha": 8.0, "targets": ("query", "value"), "dropout": 0.0},
+    "convpass": {"width": 8, "dropout": 0.1, "scale": 1.0},
+    "convolution": {
+        "ratio": 1 / 4, "depthwise": True, "activation": "relu", "dropout": 0.0, "scale": 1.0
+    },
+}  # fmt: skip
+"""What can be set of each kind, and its default: the published one, where there is one
+(docs/adapters.md). Wherever there is a width there can be a ratio in its place."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterSpec:
+    """Adapters of one kind; made and checked by `adapter_spec`.
+
+    What a kind does not have keeps the value here and is never looked at.
+    """
+
+    kind: Kind
+    where: Where = "block"
+    stages: tuple[int, ...] = ALL_STAGES
+    """1 to 4."""
+    width: int | None = None
+    """Channels of the bottleneck; None where ``ratio`` says so."""
+    ratio: float | None = None
+    """Those channels over the width of the place the adapter sits at."""
+    rank: int = 0
+    alpha: float = 0.0
+    """A low-rank update is scaled by alpha / rank."""
+    targets: tuple[Target, ...] = ()
+    activation: Activation = "relu"
+    depthwise: bool = False
+    """Whether a convolution is one per channel, otherwise from all to all."""
+    dropout: float = 0.0
+    scale: float = 1.0
+    learnable_scale: bool = False
+    """Whether ``scale`` is only where a learnt factor starts; one each."""
+
+    def width_at(self, channels: int) -> int:
+        """Channels of the bottleneck at a place that is ``channels`` wide."""
+        if self.width is not None:
+            return self.width
+        assert self.ratio is not None
+        return max(1, round(self.ratio * channels))
+
+    def facts(self) -> dict[str, Any]:
+        """What was asked for, in kinds that JSON knows; only what the kind has."""
+        names = ("where", "stages", *_options(self.kind))
+        values = {name: getattr(self, name) for name in names}
+        plain = {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
+        return {"kind": self.kind, **plain}
+
+
+def adapter_spec(
+    kind: Kind, *, where: Where = "block", stages: Sequence[int] = ALL_STAGES, **options: Any
+) -> AdapterSpec:
+    """Adapters of one kind, with the kind's defaults where nothing is said.
+
+    Args:
+        kind: one of ``KINDS``.
+        where: in every block of the stages, or on the map that each stage puts out.
+        stages: 1 to 4.
+        options: what the kind has, see ``DEFAULTS``; None is nothing said.
+
+    Raises:
+        InputError: an unknown kind, place, stage or target, or what the kind does not have.
+    """
+    _check_one_of("kind", [kind], KINDS)
+    _check_one_of("where", [where], PLACES)
+    _check_one_of("stages", stages, ALL_STAGES)
+    options = {name: value for name, value in options.items() if value is not None}
+    for name, value in options.items():
+        if name not in _options(kind):
+            raise InputError(f"adapters: {kind} has no {name}; it has {_options(kind)}")
+        if name in _POSITIVE and not value > 0:
+            raise InputError(f"adapters: {name} wants a number above 0, came {value}")
+    if all(name in options for name in _SIZE):
+        raise InputError("adapters: width and ratio both say how wide they are; set one of them")
+    if "targets" in options:
+        options["targets"] = _in_order(options["targets"])
+    values = dict(DEFAULTS[kind])
+    if any(name in options for name in _SIZE):
+        values |= dict.fromkeys(_SIZE)
+    values |= options
+    return AdapterSpec(kind=kind, where=where, stages=tuple(sorted(set(stages))), **values)
+
+
+def _options(kind: Kind) -> list[str]:
+    known = [*DEFAULTS[kind]]
+    if set(_SIZE).intersection(known):
+        known = [*_SIZE, *(name for name in known if name not in _SIZE)]
+    return known
+
+
+def _in_order(targets: Sequence[str]) -> tuple[Target, ...]:
+    _check_one_of("targets", targets, TARGETS)
+    return tuple(target for target in TARGETS if target in targets)
+
+
+def _check_one_of(name: str, given: Sequence[object], known: Sequence[object]) -> None:
+    wrong = [value for value in given if value not in known]
+    if wrong or not given:
+        raise InputError(f"adapters: {name} wants some of {list(known)}, came {list(given)}")

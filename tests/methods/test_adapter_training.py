@@ -1,0 +1,90 @@
+"""Self-training of adapters and head: the base stays as it was to the last bit."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from test_methods import make_dacs, make_hamlet, play
+
+from driftseg.control.selection import RoundRobinSelector
+from driftseg.models.adapters import adapter_spec, attach, detach_adapters
+from driftseg.models.encoders.sites import adapter_names, silent_values
+
+CASES = [
+    ("mit_b0", "adaptformer"), ("mit_b0", "bottleneck"), ("mit_b0", "lora"), ("mit_b0", "convpass"),
+    ("efficientnet_lite0", "convolution"),
+]  # fmt: skip
+TRAIN = ("adapters", "head")
+
+
+def adapted(make_model, encoder: str, kind: str):
+    model = make_model(encoder).eval()
+    attach(model, adapter_spec(kind, dropout=0.1), torch.Generator().manual_seed(1))
+    return model
+
+
+def check_frozen(method, base) -> set[str]:
+    """Returns what moved."""
+    before = base.state_dict()
+    model = method.roles.model
+    after = model.state_dict()
+    moved = {n for n, t in after.items() if not torch.equal(t, before[n])}
+    assert moved <= set(method.roles.trainable)
+    for name, tensor in detach_adapters(model).encoder.state_dict().items():
+        assert torch.equal(tensor, before[f"encoder.{name}"]), name
+    return moved
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_dacs_moves_adapters_and_head_alone(case, make_model, make_replay, frames) -> None:
+    model = adapted(make_model, *case)
+    base = copy.deepcopy(model)
+    method = make_dacs(model, make_replay(), train=TRAIN, adapter_factor=10.0,
+                       feature_distance_weight=0.005)  # fmt: skip
+    rows = play(method, frames[:3])
+    assert all(row["mixed"] > 0 for row in rows)
+    moved = check_frozen(method, base)
+    assert set(silent_values(model)) <= moved
+    assert {name for name in moved if name.startswith("head.")}
+    assert rows[-1]["feature_distance"] > 0
+
+
+def test_adapters_learn_in_the_stages_that_hamlet_chooses(make_model, make_replay, frames) -> None:
+    model = adapted(make_model, "mit_b0", "adaptformer")
+    base = copy.deepcopy(model)
+    method = make_hamlet(model, make_replay(), RoundRobinSelector, train=TRAIN)
+    groups = model.groups()
+    own = set(adapter_names(model))
+    chosen = set()
+    for image in [*frames, *frames]:
+        before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        method.predict(image)
+        adaptation = method.adapt()
+        moved = {n for n, t in model.state_dict().items() if not torch.equal(t, before[n])}
+        first = adaptation.plan["module"]
+        if first is None:
+            assert not moved
+            continue
+        chosen.add(first)
+        may = {n for i in range(first, 5) for n in groups[f"encoder.stage{i}"]} & own
+        assert moved <= may | {*groups["head"]}
+        assert moved & may
+    assert chosen == {1, 2, 3}  # three frames are granted
+    check_frozen(method, base)
+
+
+def test_exact_continuation(make_model, make_replay, frames) -> None:
+    """Dropout of adapters draws from the method's generator."""
+
+    def make():
+        return make_dacs(adapted(make_model, "mit_b0", "convpass"), make_replay(), train=TRAIN)
+
+    whole, first, second = make(), make(), make()
+    rows = play(whole, frames)
+    play(first, frames[:2])
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    assert play(second, frames[2:]) == rows[2:]
+    for key, tensor in whole.roles.model.state_dict().items():
+        assert torch.equal(tensor, second.roles.model.state_dict()[key])

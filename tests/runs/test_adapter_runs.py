@@ -1,0 +1,109 @@
+"""Whole runs with adapters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from test_run import METHOD_SETTINGS, play
+
+from driftseg.errors import InputError
+from driftseg.models.adapters import base_digest, load_adapters, read_adapter_info
+from driftseg.models.checkpoints import load_checkpoint
+from driftseg.models.encoders.sites import silent_values
+from driftseg.runs.builder import build
+from driftseg.runs.config import RunConfig
+from driftseg.runs.reading import check
+
+ADAPTERS = {"kind": "adaptformer", "ratio": 0.25}
+TRAIN = ["adapters", "head"]
+METHODS = {
+    "dacs": {"name": "dacs", "train": TRAIN, "learning_rate": 1e-3},
+    "hamlet": {**METHOD_SETTINGS["hamlet"], "train": TRAIN, "learning_rates": [1e-3, 1e-3]},
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_adapters_and_head_learn_and_are_kept_apart(name: str, tiny_run, tiny_checkpoint) -> None:
+    values = {**tiny_run, "adapters": ADAPTERS, "method": METHODS[name]}
+    done = play(values, keep_checkpoint=True)
+    assert any(row["trained"] for row in done.frames)
+    note = "8 adaptformer adapters with 97536 parameters in stages 1, 2, 3, 4, doing nothing"
+    assert any(note in told for told in done.environment["notes"])
+    folder = done.path / "checkpoints"
+    assert {p.name for p in folder.iterdir()} == {
+        "adapters.safetensors", "last.safetensors", "last.json"
+    }  # fmt: skip
+    base, _ = load_checkpoint(tiny_checkpoint)
+    kept, info = load_checkpoint(folder / "last.safetensors")
+    assert info.extra["adapted_from"] == done.environment["weights_digest"]
+    assert base_digest(kept) == base_digest(base)
+    assert not torch.equal(kept.head.fuse.weight, base.head.fuse.weight)
+    adapters = load_adapters(folder / "adapters.safetensors", kept)
+    assert adapters.extra["adapted_from"] == done.environment["weights_digest"]
+    assert any(kept.get_parameter(name).any() for name in silent_values(kept))
+
+    again = {**values, "adapters": {**ADAPTERS, "file": str(folder / "adapters.safetensors")},
+             "checkpoint": str(folder / "last.safetensors")}  # fmt: skip
+    parts = build(check(again, RunConfig, where="test"))
+    for key, tensor in kept.state_dict().items():
+        assert torch.equal(parts.method.roles.model.state_dict()[key], tensor)
+    assert any("from " in note and adapters.digest in note for note in parts.notes)
+    assert read_adapter_info(folder / "adapters.safetensors").spec == adapters.spec
+
+
+def test_before_the_first_frame_adapters_are_the_source_model(tiny_run) -> None:
+    def first(values) -> list:
+        return [row["iou"] for row in play(values).evaluations[:4]]
+
+    plain = {**tiny_run, "method": {"name": "source_only"}}
+    assert first({**tiny_run, "adapters": ADAPTERS, "method": METHODS["dacs"]}) == first(plain)
+
+
+def test_stages_of_the_encoder_hold_their_adapters(tiny_run) -> None:
+    values = {**tiny_run, "adapters": {"kind": "lora", "stages": [4]},
+              "method": {"name": "dacs", "train": ["encoder.stage4", "head"]}}  # fmt: skip
+    roles = build(check(values, RunConfig, where="test")).method.roles
+    assert set(silent_values(roles.model)) <= set(roles.trainable)
+
+
+class TestBadInput:
+    def refuse(self, values: dict, message: str, **changes) -> None:
+        with pytest.raises(InputError, match=message) as caught:
+            play(values, **changes)
+        assert "\n" not in str(caught.value)
+        out = Path(values["out"])
+        assert not out.exists() or list(out.iterdir()) == []
+
+    def test_trained_but_not_there(self, tiny_run) -> None:
+        self.refuse(tiny_run, "method.train names adapters and there are none: set adapters.kind",
+                    method=METHODS["dacs"])  # fmt: skip
+
+    @pytest.mark.parametrize(
+        "method",
+        [
+            {"name": "dacs", "train": ["head"]},
+            {"name": "dacs", "train": ["encoder.stage1"]},
+            {"name": "tent"},
+            {"name": "source_only"},
+        ],
+    )
+    def test_there_but_not_trained(self, method: dict, tiny_run) -> None:
+        message = f"adapters: method {method['name']} does not train them.*add adapters to"
+        self.refuse(tiny_run, message, method=method, adapters={**ADAPTERS, "stages": [2]})
+
+    def test_settings_of_another_kind(self, tiny_run) -> None:
+        self.refuse(tiny_run, r"adapters: lora has no ratio; it has \['rank', 'alpha'",
+                    method=METHODS["dacs"], adapters={"kind": "lora", "ratio": 0.5})  # fmt: skip
+        self.refuse(tiny_run, "adapters.rnk.*rank", method=METHODS["dacs"],
+                    adapters={"kind": "lora", "rnk": 4})  # fmt: skip
+        self.refuse(tiny_run, "adapters.kind", method=METHODS["dacs"], adapters={"kind": "prefix"})
+
+    def test_no_place_in_the_encoder(self, tiny_run) -> None:
+        self.refuse(tiny_run, "convolution per block finds no place.*what does: adaptformer",
+                    method=METHODS["dacs"], adapters={"kind": "convolution"})  # fmt: skip
+
+    def test_a_file_that_is_not_there(self, tiny_run) -> None:
+        self.refuse(tiny_run, "no checkpoint file at gone", method=METHODS["dacs"],
+                    adapters={**ADAPTERS, "file": "gone.safetensors"})  # fmt: skip
