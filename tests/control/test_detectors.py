@@ -12,17 +12,20 @@ from hypothesis import strategies as st
 from driftseg.control.drift import Detector, WindowDetector, adwin, changes, page_hinkley
 from driftseg.errors import InputError
 
-river = pytest.importorskip("river", reason="the [drift] extra is not installed")
-
 
 def window(length: int = 10, **changed) -> WindowDetector:
     return WindowDetector(window=length, **{"rise": 0.23, "fall": -0.23, **changed})
 
 
+def of_the_library(make, **settings) -> Detector:
+    pytest.importorskip("river", reason="the [drift] extra is not installed")
+    return make(recent=10, **settings)
+
+
 MAKERS = {
     "window": window,
-    "adwin": lambda: adwin(delta=0.002, recent=10),
-    "page_hinkley": lambda: page_hinkley(rise=1.0, tolerance=0.05, recent=10),
+    "adwin": lambda: of_the_library(adwin, delta=0.002),
+    "page_hinkley": lambda: of_the_library(page_hinkley, rise=1.0, tolerance=0.05),
 }
 
 
