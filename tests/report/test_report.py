@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -166,3 +167,10 @@ def test_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written there"):
         write_report([make_run()], tmp_path / "file" / "report.html")
+
+
+def test_groups_of_a_compat_are_named_by_it() -> None:
+    own, released = make_run("hamlet"), make_run("hamlet")
+    method = {**released.config["method"], "compat": "published"}
+    other = dataclasses.replace(released, config={**released.config, "method": method})
+    assert [group.label for group in group_runs([own, other])] == ["hamlet", "hamlet, published"]

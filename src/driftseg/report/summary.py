@@ -84,8 +84,8 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
                 )
             seen[run.seed] = run.path
     settings = [flat(_without_seed(group[0])) for group in members]
-    labels = [_label(i, [group[0].method for group in members], settings)
-              for i in range(len(members))]  # fmt: skip
+    names = [_name(group[0]) for group in members]
+    labels = [_label(i, names, settings) for i in range(len(members))]
     return [Group(label, tuple(group)) for label, group in zip(labels, members, strict=True)]
 
 
@@ -126,6 +126,12 @@ def _placeless(value: Any) -> Any:
 def _without_seed(run: Run) -> dict[str, Any]:
     hidden = IGNORED_BY_HASH | {"seed"}
     return {key: value for key, value in run.config.items() if key not in hidden}
+
+
+def _name(run: Run) -> str:
+    """The method, and whose behaviour it has where that is not its own."""
+    compat = run.config["method"].get("compat")
+    return f"{run.method}, {compat}" if compat else run.method
 
 
 def _label(index: int, methods: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> str:
