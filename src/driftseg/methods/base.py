@@ -63,8 +63,8 @@ def to_prediction(logits: Tensor, size: tuple[int, int]) -> Prediction:
 def most_probable(scores: Tensor) -> Tensor:
     """Ids of the largest of (B, C, H, W), (B, H, W).
 
-    By the indices of ``max``: on a CPU torch's ``argmax`` takes about four times as long, a noticeable
-    part of a small network's frame (``benchmarks/labels_speed.py``).
+    By the indices of ``max``: on a CPU torch's ``argmax`` takes about four times as long, a
+    noticeable part of a small network's frame (``benchmarks/labels_speed.py``).
     """
     return scores.max(dim=1).indices
 

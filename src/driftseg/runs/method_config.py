@@ -149,7 +149,7 @@ class Hamlet(SelfTraining):
     confidence: Confidence = Confidence(
         rule="source_precision", precision=0.95, per_class=True, weigh="pixels"
     )
-    """Learnt from held-out source frames; the best of eight rules on CamVid's rain
+    """Learnt from held-out source frames; the best of thirteen tried on CamVid's rain
     (docs/results.md)."""
     compat: Literal["published"] | None = None
     """published: the released code's behaviour and its constants wherever they are not set."""
@@ -157,7 +157,7 @@ class Hamlet(SelfTraining):
     detector: Detector = Detector()
     signal_shrink: PositiveInt = 3
     """Factor by which the image is made smaller for the drift signal; HAMLET: 1. At 3 the signal
-    costs next to nothing and tells heavy rains apart better (docs/results.md)."""
+    costs less and tells heavy rains apart better (docs/results.md)."""
     base_iterations: PositiveInt = 750
     """Trained frames granted for a change of one ``rise``. HAMLET's 750 are for domains of 8925
     frames; take about half a visit."""
