@@ -32,8 +32,8 @@ def drift_signal(
     * once the first stage learns, the static model's is another one, and running it on the whole
       image costs a large part of a forward pass of the student. On an image shrunken by ``shrink``
       it costs little (docs/performance.md), and heavy rain is told apart better than at full
-      size, where the signal saturates (docs/results.md). Where the first stage is shared and nothing is shrunk,
-      its features are taken from the prefix;
+      size, where the signal saturates (docs/results.md). Where the first stage is shared and
+      nothing is shrunk, its features are taken from the prefix;
     * bilinear upsampling to the image's size adds neighbours but no news, for sixteen times the
       work.
 
