@@ -89,7 +89,7 @@ def calibrate_detector(
             "cannot tell it from the source; train it longer, or render heavier weather"
         )
     wanted = gap / STEPS if others else math.nan
-    noise = {w: window_noise(series, w) for w in range(2, longest_window + 1)}
+    noise = {w: window_noise(series, w) for w in range(min(2, longest_window), longest_window + 1)}
     least = {w: SAFETY * math.sqrt(2) * value for w, value in noise.items()}
     fitting = [w for w, value in least.items() if value <= wanted]
     window = fitting[0] if fitting else longest_window

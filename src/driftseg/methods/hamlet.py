@@ -256,6 +256,7 @@ class Hamlet:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues where another stood."""
+        self.roles.learn_only(())  # what learns is said anew with the next step
         self.training.load_state_dict(state["training"])
         self._detector.load_state_dict(state["detector"])
         self._budget.load_state_dict(state["budget"])

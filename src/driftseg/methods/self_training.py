@@ -7,6 +7,7 @@ finite is never made.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -138,6 +139,8 @@ class SelfTraining:
             one_rate: heads learn no faster than the encoder.
         """
         self.roles.move_teacher(momentum(self.updates, self._teacher_momentum))
+        statistics = self.roles.moving_statistics()
+        confidence = copy.deepcopy(self._confidence.state_dict())
         source = self._source(images)
         losses, source_confidence = self._source_losses(source)
         pseudo_labels, weights = self.pseudo_labels(images, walk, source_confidence)
@@ -148,7 +151,9 @@ class SelfTraining:
         total = torch.stack(list(losses.values())).sum()
         values = {name: float(loss.detach()) for name, loss in losses.items()}
         values["pseudo_label_weight"] = float(weights.mean())
-        if not torch.isfinite(total):
+        if not torch.isfinite(total):  # the passes have moved statistics, perhaps to NaN
+            self.roles.restore_statistics(statistics)
+            self._confidence.load_state_dict(confidence)
             return Step(False, values)
         set_learning_rate(self.optimiser, learning_rate, same_for_all=one_rate)
         self.optimiser.zero_grad(set_to_none=not self._frozen_tensors_drift)
@@ -221,11 +226,18 @@ class SelfTraining:
         )
         return Mixed(distorted, mixed.labels, mixed.weights)
 
+    def _restore_gradients(self) -> None:
+        """Tensors that have learnt hold zeros where they are to drift, all others nothing."""
+        for group in self.optimiser.param_groups:
+            for parameter in group["params"]:
+                drifts = self._frozen_tensors_drift and parameter in self.optimiser.state
+                parameter.grad = torch.zeros_like(parameter) if drifts else None
+
     def state_dict(self) -> dict[str, Any]:
         """Weights, teacher, optimiser, confidence, replay and generators."""
         return {
             "roles": self.roles.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimiser": copy.deepcopy(self.optimiser.state_dict()),
             "updates": self.updates,
             "confidence": self._confidence.state_dict(),
             "replay": self.replay.state_dict(),
@@ -236,7 +248,8 @@ class SelfTraining:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues where another stood."""
         self.roles.load_state_dict(state["roles"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
+        self._restore_gradients()
         self.updates = state["updates"]
         self._confidence.load_state_dict(state["confidence"])
         self.replay.load_state_dict(state["replay"])

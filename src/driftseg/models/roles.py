@@ -192,6 +192,15 @@ class Roles:
                 if name in moved:
                     tensor.mul_(momentum).add_(parameters[name], alpha=1 - momentum)
 
+    def moving_statistics(self) -> dict[str, Tensor]:
+        """Copies of the running statistics that training passes may move."""
+        return {name: tensor.clone() for name, tensor in self._moving_buffers().items()}
+
+    def restore_statistics(self, statistics: dict[str, Tensor]) -> None:
+        """Puts copies back."""
+        for name, tensor in self._moving_buffers().items():
+            tensor.copy_(statistics[name])
+
     def overlay_bytes(self, role: Role) -> int:
         """Memory that a role needs beside the shared network."""
         return sum(t.numel() * t.element_size() for t in self.overlays[role].values())

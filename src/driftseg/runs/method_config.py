@@ -139,6 +139,15 @@ class Released(Section):
     """A.6: the signal is computed at the image's size."""
 
 
+HAMLET_CONFIDENCE = {
+    "rule": "source_precision",
+    "precision": 0.95,
+    "per_class": True,
+    "weigh": "pixels",
+}
+"""HAMLET's default; keys that are set change these, unless they name another rule."""
+
+
 class Hamlet(SelfTraining):
     """HAMLET: self-training after detected changes, on a chosen part of the network."""
 
@@ -146,9 +155,7 @@ class Hamlet(SelfTraining):
     norm_statistics: Literal["source", "running", "batch", "published"] = "running"
     """Under running, statistics move with every trained frame, which is a large part of what a
     network with batch normalisation gains (docs/results.md)."""
-    confidence: Confidence = Confidence(
-        rule="source_precision", precision=0.95, per_class=True, weigh="pixels"
-    )
+    confidence: Confidence = Confidence.model_validate(HAMLET_CONFIDENCE)
     """Learnt from held-out source frames; the best of thirteen tried on CamVid's rain
     (docs/results.md)."""
     compat: Literal["published"] | None = None
@@ -192,7 +199,12 @@ class Hamlet(SelfTraining):
     @classmethod
     def _published(cls, values: object) -> object:
         """``compat: published`` fills in what is not set."""
-        if not isinstance(values, dict) or values.get("compat") != "published":
+        if not isinstance(values, dict):
+            return values
+        if values.get("compat") != "published":
+            given = values.get("confidence")
+            if isinstance(given, dict) and "rule" not in given:
+                return {**values, "confidence": HAMLET_CONFIDENCE | given}
             return values
         filled = {
             "norm_statistics": "published",
