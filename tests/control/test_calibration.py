@@ -48,6 +48,11 @@ def test_noise_lengthens_the_window_then_raises_the_threshold() -> None:
     assert louder.rise == pytest.approx(SAFETY * math.sqrt(2) * louder.noise)
 
 
+def test_windows_of_one_frame_are_possible() -> None:
+    signals = {"clear": series(1.0, 0.01, 40), "rain": series(2.0, 0.01, 40)}
+    assert calibrate_detector(signals, longest_window=1).window == 1
+
+
 def test_far_level_without_weather_keeps_the_published_proportion() -> None:
     learnt = calibrate_detector({"clear": series(1.0, 0.05, 40)}, longest_window=10)
     assert (learnt.far_level - learnt.source_level) / learnt.rise == pytest.approx(STEPS)

@@ -203,21 +203,50 @@ class TestCosts:
 
 
 @pytest.mark.parametrize("encoder", FAMILIES)
+@pytest.mark.parametrize("settings", [
+    {}, {"norm_statistics": "running"}, {"norm_statistics": "published", "drifting": True},
+])  # fmt: skip
 def test_exact_continuation_while_stages_change(
-    encoder: str, make_model, make_replay, frames
+    encoder: str, settings: dict, make_model, make_replay, frames
 ) -> None:
-    def fresh() -> Hamlet:
-        detector = WindowDetector(window=1, rise=0.01, fall=-0.01)
-        return make(make_model(encoder), make_replay(), detector=detector, start=False, base=2)
+    """The snapshot is used twice, and not copied: what goes on must not change it."""
+    order = [4, 2, 4, 3, 1, 4]
 
-    whole, first, second = fresh(), fresh(), fresh()
+    def fresh(done: int) -> Hamlet:
+        return make(make_model(encoder), make_replay(), selector=Alternating(order[done:]),
+                    **settings)  # fmt: skip
+
+    whole, first, second = fresh(0), fresh(0), fresh(3)
     rows = play(whole, frames)
+    assert [row.plan["module"] for row in rows if row.trained] == order
     play(first, frames[:3])
-    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    state = first.state_dict()
+    assert play(first, frames[3:]) == rows[3:]
+    second.load_state_dict(state)
     assert play(second, frames[3:]) == rows[3:]
     assert second.roles.shared_stages == whole.roles.shared_stages
     for key, tensor in whole.roles.model.state_dict().items():
         assert torch.equal(tensor, second.roles.model.state_dict()[key])
+
+
+def test_going_back_to_the_start_plays_the_same_again(make_model, make_replay, frames) -> None:
+    method = make(make_model(), make_replay(), selector=FixedSelector((1,)))
+    start = method.state_dict()
+    rows = play(method, frames[:3])
+    after = snapshot(method)
+    method.load_state_dict(start)
+    assert play(method, frames[:3]) == rows
+    assert moved(method, after) == set()
+
+
+def test_measuring_leaves_nothing_to_drift(make_model, make_replay, frames) -> None:
+    """Stages that were timed and never chosen stay, also where frozen tensors drift."""
+    method = make(make_model(), make_replay(), selector=FixedSelector((4,)), drifting=True,
+                  measure=True)  # fmt: skip
+    before = snapshot(method)
+    play(method, frames[:3])
+    groups = method.roles.model.groups()
+    assert moved(method, before) == {*groups["encoder.stage4"], *groups["head"]}
 
 
 def test_every_encoder_has_modules() -> None:

@@ -33,13 +33,17 @@ class Poisoned:
 
 
 class TestBadInput:
-    def test_losses_that_are_not_finite(self, make_model, make_replay, frames) -> None:
+    @pytest.mark.parametrize("encoder", ["mit_b0", "efficientnet_lite0"])
+    @pytest.mark.parametrize("statistics", ["source", "running", "published"])
+    def test_losses_that_are_not_finite(
+        self, encoder: str, statistics: str, make_model, make_replay, frames
+    ) -> None:
         """Skipped and counted; three in a row pause training until the next event."""
         replay = Poisoned(make_replay())
         detector = WindowDetector(window=1000, rise=1.0, fall=-1.0)
-        method = make(make_model(), replay, detector=detector)
+        method = make(make_model(encoder), replay, detector=detector, norm_statistics=statistics)
         play(method, frames[:1])
-        before = snapshot(method)
+        before = {n: t for n, t in snapshot(method).items() if "num_batches" not in n}
         replay.poison = True
         with pytest.warns(RuntimeWarning, match="training pauses until the next change"):
             rows = play(method, frames[1:5])

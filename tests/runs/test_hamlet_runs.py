@@ -82,6 +82,15 @@ def test_published_fills_in_what_is_not_set(hamlet_run) -> None:
     assert method.confidence.rule == "threshold"
 
 
+def test_part_of_the_confidence_keeps_the_rest(hamlet_run) -> None:
+    method = {"name": "hamlet", "confidence": {"precision": 0.9}}
+    found = check({**hamlet_run, "method": method}, RunConfig, where="test").method.confidence
+    assert (found.rule, found.precision, found.per_class) == ("source_precision", 0.9, True)
+    method = {"name": "hamlet", "confidence": {"rule": "threshold"}}
+    found = check({**hamlet_run, "method": method}, RunConfig, where="test").method.confidence
+    assert (found.rule, found.per_class, found.weigh) == ("threshold", False, "share")
+
+
 def test_published_runs_without_calibration(hamlet_run) -> None:
     values = {**hamlet_run, "calibration": None,
               "method": {"name": "hamlet", "compat": "published", "start_training": True,
