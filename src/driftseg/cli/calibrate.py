@@ -26,7 +26,7 @@ def calibrate(
     synthetic rain. A run does the same by itself; this shows what it would learn.
     """
     from driftseg.runs.adapter_builder import build_adapters, check_adapters
-    from driftseg.runs.builder import build_calibration, build_weather, load_model
+    from driftseg.runs.builder import build_calibration, build_weather, check_classes, load_model
     from driftseg.runs.config import RunConfig
     from driftseg.runs.datasets import build_dataset
     from driftseg.runs.reading import read_config
@@ -41,7 +41,9 @@ def calibrate(
         model, info = load_model(settings)
         if adapters is not None:
             build_adapters(settings, model, adapters)
-        weather = build_weather(settings, build_dataset(settings.target).label_space)
+        space = build_dataset(settings.target).label_space
+        check_classes(info, space)
+        weather = build_weather(settings, space)
         found = build_calibration(settings.calibration, model, weather, settings.method)
     longest = getattr(getattr(settings.method, "detector", None), "longest_window", 75)
     values = found.to_json(longest)

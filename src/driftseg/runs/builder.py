@@ -72,7 +72,7 @@ def build(config: RunConfig) -> Parts:
     target = build_dataset(config.target)
     model, info = load_model(config)
     space = target.label_space
-    _check_classes(info, space)
+    check_classes(info, space)
     weather = build_weather(config, space)
     visits = build_schedule(config)
     size = frame_size(config.target, target)
@@ -196,7 +196,8 @@ def load_model(config: RunConfig) -> tuple[Segmenter, CheckpointInfo]:
     return model, info
 
 
-def _check_classes(info: CheckpointInfo, space: LabelSpace) -> None:
+def check_classes(info: CheckpointInfo, space: LabelSpace) -> None:
+    """Refuses a checkpoint of other classes than the target's."""
     if info.classes != space.classes:
         raise InputError(
             f"checkpoint {info.path} knows {len(info.classes)} classes of {info.label_space}, the "

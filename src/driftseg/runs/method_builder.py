@@ -74,8 +74,9 @@ def needs_calibration(method: settings.Method) -> bool:
     """Whether a method takes anything from a calibration."""
     if isinstance(method, settings.SourceOnly | settings.Tent):
         return False
-    learnt = method.confidence.rule in ("source_share", "source_precision")
-    return learnt or isinstance(method, settings.Hamlet)
+    if method.confidence.rule in ("source_share", "source_precision"):
+        return True
+    return longest_window(method) is not None
 
 
 def signal_shrink(method: settings.Method) -> int:
@@ -85,8 +86,12 @@ def signal_shrink(method: settings.Method) -> int:
 
 
 def longest_window(method: settings.Method) -> int | None:
-    """Frames that a learnt detector window may have; None where there is no detector."""
-    return method.detector.longest_window if isinstance(method, settings.Hamlet) else None
+    """Frames that a learnt detector window may have; None where no detector is learnt."""
+    if not isinstance(method, settings.Hamlet):
+        return None
+    given = method.detector
+    whole = (given.window, given.rise, given.fall, given.source_level, given.far_level)
+    return given.longest_window if None in whole else None
 
 
 def _build_training(
