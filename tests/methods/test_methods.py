@@ -19,9 +19,10 @@ from driftseg.control.budget import Budget, Levels
 from driftseg.control.drift import WindowDetector
 from driftseg.control.selection import PUBLISHED_SPEEDS, RewardSelector
 from driftseg.errors import InputError
-from driftseg.methods import METHODS, Dacs, Hamlet, SourceOnly, Tent, answers
+from driftseg.methods import METHODS, Dacs, Hamlet, RestyledReplay, SourceOnly, Tent, answers
 from driftseg.methods.base import to_images
 from driftseg.methods.confidence import Thresholds
+from driftseg.methods.restyle import RESTYLINGS
 from driftseg.methods.self_training import SelfTraining
 from driftseg.models.roles import Roles
 from driftseg.models.segmenter import upsample
@@ -87,6 +88,20 @@ def make_tent(model, **changes) -> Tent:
     return Tent(roles, learning_rate=1e-3)
 
 
+def make_restyled_replay(model, replay, train=("encoder", "head"), **changes) -> RestyledReplay:
+    roles = Roles(
+        model, trainable_names(model, train), teacher=changes.pop("teacher", False),
+        norm_statistics=changes.pop("norm_statistics", "source"),
+    )  # fmt: skip
+    arguments = {
+        "restyle": RESTYLINGS["histogram"], "references": 3, "learning_rate": 1e-4,
+        "head_factor": 10.0, "weight_decay": 0.01, "jitter": 0.05,
+        "generator": np.random.default_rng(0),
+        "dropout_generator": torch.Generator().manual_seed(0), **changes,
+    }  # fmt: skip
+    return RestyledReplay(roles, replay, **arguments)
+
+
 def make(name: str, make_model, make_replay, encoder: str = "mit_b0"):
     if name == "source_only":
         return SourceOnly(Roles(make_model(encoder), []))
@@ -94,6 +109,9 @@ def make(name: str, make_model, make_replay, encoder: str = "mit_b0"):
         return make_tent(make_model(encoder))
     if name == "hamlet":
         return make_hamlet(make_model(encoder), make_replay())
+    if name in ("restyled_replay", "replay_only"):
+        changes = {"restyle": None} if name == "replay_only" else {}
+        return make_restyled_replay(make_model(encoder), make_replay(), **changes)
     return make_dacs(make_model(encoder), make_replay(), feature_distance_weight=0.005)
 
 

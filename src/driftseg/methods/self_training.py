@@ -25,6 +25,7 @@ from driftseg.methods.confidence import Confidence
 from driftseg.methods.ema import momentum
 from driftseg.methods.jitter import jitter_and_blur
 from driftseg.methods.losses import feature_distance, weighted_cross_entropy
+from driftseg.methods.restyle import Restyling, restyled, to_image
 from driftseg.models.roles import Roles
 from driftseg.models.segmenter import Walk, upsample
 from driftseg.models.trainable import parameter_groups, set_generator, set_learning_rate
@@ -75,7 +76,10 @@ class SelfTraining:
         paste_unlabelled: as the released code, see `choose_classes`.
         frozen_tensors_drift: as the released code on torch 1.7 (A.13, B5): tensors that have
             learnt and do not learn now still move by AdamW's momentum and decay.
-        generator: draws classes, jitter and blur.
+        restyle: gives source images the frame's appearance before they are pasted into it; None
+            leaves them as they are.
+        restyled_source_loss: the source's own losses look at the restyled images, too.
+        generator: draws classes, jitter, blur and what a restyling draws.
         dropout_generator: draws dropout and drop path.
     """
 
@@ -96,6 +100,8 @@ class SelfTraining:
         paste_unlabelled: bool = False,
         frozen_tensors_drift: bool = False,
         adapter_factor: float = 1.0,
+        restyle: Restyling | None = None,
+        restyled_source_loss: bool = False,
         generator: np.random.Generator,
         dropout_generator: torch.Generator,
     ):
@@ -111,6 +117,7 @@ class SelfTraining:
         self._distance_classes = torch.tensor(list(feature_distance_classes), device=roles.device)
         self._paste_unlabelled = paste_unlabelled
         self._frozen_tensors_drift = frozen_tensors_drift
+        self._restyle, self._restyled_source_loss = restyle, restyled_source_loss
         self._generator = generator
         self._dropout_generator = dropout_generator
         set_generator(roles.model, dropout_generator)
@@ -142,9 +149,12 @@ class SelfTraining:
         statistics = self.roles.moving_statistics()
         confidence = copy.deepcopy(self._confidence.state_dict())
         source = self._source(images)
-        losses, source_confidence = self._source_losses(source)
+        worn = self._worn(source, images)
+        losses, source_confidence = self._source_losses(
+            worn if self._restyled_source_loss else source
+        )
         pseudo_labels, weights = self.pseudo_labels(images, walk, source_confidence)
-        mixed = self._mix(images, source, pseudo_labels, weights, mix_ratio)
+        mixed = self._mix(images, worn, pseudo_labels, weights, mix_ratio)
         losses["mixed"] = weighted_cross_entropy(
             self._student(self.roles.prefix(mixed.images)), mixed.labels, mixed.weights
         )
@@ -170,6 +180,14 @@ class SelfTraining:
                 f"{tuple(batch.images.shape[2:])}: ClassMix needs one size; set the target's size"
             )
         return SourceBatch(batch.images.to(self.roles.device), batch.labels.to(self.roles.device))
+
+    def _worn(self, source: SourceBatch, images: Tensor) -> SourceBatch:
+        """The source in the frame's appearance, if it is to wear it."""
+        if self._restyle is None:
+            return source
+        references = [to_image(images[0])] * len(source.images)
+        worn = restyled(source.images, references, self._restyle, self._generator)
+        return SourceBatch(worn, source.labels)
 
     def _student(self, walk: Walk) -> Tensor:
         levels = self.roles.levels("student", walk, training=True)

@@ -35,7 +35,13 @@ from driftseg.models.trainable import names_from_stage, trainable_names
 from driftseg.runs import method_config as settings
 from driftseg.runs.calibrate import Calibration
 from driftseg.runs.config import RunConfig
-from driftseg.runs.datasets import build_replay, frame_size
+from driftseg.runs.replay_builder import (
+    adapter_factor,
+    build_restyled_replay,
+    check_source,
+    replay_beside,
+    restyling_of,
+)
 
 
 def build_method(
@@ -67,12 +73,14 @@ def build_method(
     if isinstance(method, settings.Dacs):
         training = _build_training(config, method, model, source, size, calibration)
         return Dacs(training, learning_rate=method.learning_rate, mix_ratio=method.mix_ratio)
+    if isinstance(method, settings.ReplayOnly | settings.RestyledReplay):
+        return build_restyled_replay(config, method, model, source, size)
     return _build_hamlet(config, method, model, source, size, calibration)
 
 
 def needs_calibration(method: settings.Method) -> bool:
     """Whether a method takes anything from a calibration."""
-    if isinstance(method, settings.SourceOnly | settings.Tent):
+    if not isinstance(method, settings.Dacs | settings.Hamlet):
         return False
     if method.confidence.rule in ("source_share", "source_precision"):
         return True
@@ -104,7 +112,8 @@ def _build_training(
 ) -> SelfTraining:
     """The self-training step of DACS and HAMLET."""
     classes = source.label_space.classes
-    _check_self_training(config, method, model, source, size)
+    check_source(config, model, source, size)
+    _check_self_training(config, method, source, size)
     released = method.released if isinstance(method, settings.Hamlet) else settings.Released()
     static: StaticDepth = "early" if isinstance(method, settings.Hamlet) else "none"
     roles = Roles(
@@ -115,19 +124,11 @@ def _build_training(
         static="whole" if method.feature_distance > 0 else static,
         learning=() if isinstance(method, settings.Hamlet) else None,
     )
-    replay = build_replay(
-        source,
-        config.replay,
-        config.replay.augmentation,
-        size=config.crop or size,
-        view=size,
-        capacity=len(source) if released.replay_ignores_capacity else config.replay.capacity,
-        generator=np.random.default_rng([config.seed, 1]),
-    )
+    everything = len(source) if released.replay_ignores_capacity else None
     looked_at = method.feature_distance_classes or classes
     return SelfTraining(
         roles,
-        replay,
+        replay_beside(config, source, size, capacity=everything),
         head_factor=method.head_factor,
         weight_decay=method.weight_decay,
         teacher_momentum=method.teacher_momentum,
@@ -139,7 +140,9 @@ def _build_training(
         feature_distance_classes=[classes.index(name) for name in looked_at],
         paste_unlabelled=released.paste_unlabelled,
         frozen_tensors_drift=released.frozen_tensors_drift,
-        adapter_factor=1.0 if config.adapters is None else config.adapters.factor,
+        adapter_factor=adapter_factor(config),
+        restyle=restyling_of(method) if method.replay_style == "restyled" else None,
+        restyled_source_loss=method.source_loss == "restyled",
         generator=np.random.default_rng([config.seed, 2]),
         dropout_generator=torch.Generator().manual_seed(config.seed),
     )
@@ -148,23 +151,10 @@ def _build_training(
 def _check_self_training(
     config: RunConfig,
     method: settings.Dacs | settings.Hamlet,
-    model: Segmenter,
     source: Dataset,
     size: tuple[int, int],
 ) -> None:
     classes = source.label_space.classes
-    if len(classes) != model.head.classes:
-        raise InputError(
-            f"the source is labelled in {source.label_space.name} ({len(classes)} classes), the "
-            f"model knows {model.head.classes}; both must share one label space"
-        )
-    assert config.source is not None
-    width, height = frame_size(config.source, source)
-    if width < size[0] or height < size[1]:
-        raise InputError(
-            f"source scenes are {width}x{height}, frames {size[0]}x{size[1]}; nothing is enlarged "
-            "silently: set a smaller target.size, or larger source scenes"
-        )
     rows = (config.crop or size)[1]
     if sum(method.ignored_rows) >= rows:
         raise InputError(

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from driftseg.runs.sections import Positive, Section, Share, TrainableSet
 
@@ -53,7 +60,25 @@ class Confidence(Section):
     weigh 1, others 0."""
 
 
-class SelfTraining(Section):
+Restyling = Literal[
+    "histogram", "reinhard", "bands", "fourier", "spectrum", "blur", "streaks", "texture"
+]
+"""`driftseg.methods.restyle.RESTYLINGS`."""
+
+
+class Restyled(Section):
+    """How source images are given the target's appearance (`driftseg.methods.restyle`)."""
+
+    restylings: Annotated[list[Restyling], Field(min_length=1)] = ["histogram"]
+    """One after another. histogram: per channel. reinhard: mean and spread in Lab. bands: a
+    histogram per band. fourier: low frequencies' amplitudes. spectrum: power at each radial
+    frequency. blur: as soft. streaks: thin bright texture. texture: blur, then streaks."""
+    fourier_beta: Annotated[float, Field(ge=0, le=0.5)] = 0.01
+    """Of fourier: half the window of low frequencies over the shorter side; FDA tries .01, .05
+    and .09."""
+
+
+class SelfTraining(Restyled):
     """What DACS and HAMLET share (methods A.3)."""
 
     train: TrainableSet = ["encoder", "head"]
@@ -74,6 +99,18 @@ class SelfTraining(Section):
     """Weight of the distance to the static role's deep features; HAMLET .005. 0: never built."""
     feature_distance_classes: list[str] = []
     """Classes whose pixels it looks at; empty takes all."""
+    replay_style: Literal["plain", "restyled"] = "plain"
+    """restyled: source classes wear the appearance of the frame they are pasted into."""
+    source_loss: Literal["plain", "restyled"] = "plain"
+    """Which source image the source's own losses look at; plain keeps the source in mind,
+    whatever the frames look like."""
+
+    @field_validator("source_loss")
+    @classmethod
+    def _restyled_at_all(cls, value: str, info: ValidationInfo) -> str:
+        if value == "restyled" and info.data.get("replay_style") == "plain":
+            raise ValueError("restyled needs replay_style: restyled")
+        return value
 
 
 class Dacs(SelfTraining):
@@ -232,4 +269,42 @@ PUBLISHED_DETECTOR = {
 }
 """HAMLET's constants for Cityscapes with MiT-B1 (methods A.0)."""
 
-Method = Annotated[SourceOnly | Tent | Dacs | Hamlet, Field(discriminator="name")]
+
+class ReplayTraining(Section):
+    """What replay_only and restyled_replay share."""
+
+    train: TrainableSet = ["encoder", "head"]
+    """The whole trainable set."""
+    learning_rate: Positive = 6e-5
+    """Of the encoder; heads have ``head_factor`` times as much. The source model's own."""
+    head_factor: Positive = 10.0
+    """Heads learn this many times as fast."""
+    weight_decay: NonNegativeFloat = 0.01
+    norm_statistics: Literal["source", "running", "batch"] = "source"
+    """Under running, training passes on the replay's images move them."""
+    jitter: NonNegativeFloat = 0.05
+    """Strength of colour jitter of the first image, beside the replay's own augmentation; hue
+    moves by up to 360 degrees times it."""
+    teacher: bool = False
+    """Whether a moving average of the student is kept, for diagnostics alone."""
+    teacher_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Largest momentum of that average."""
+
+
+class ReplayOnly(ReplayTraining):
+    """Learning on from the source beside the stream, whatever the frames look like."""
+
+    name: Literal["replay_only"]
+
+
+class RestyledReplay(ReplayTraining, Restyled):
+    """Replay images in the appearance of the last frames, with their exact labels."""
+
+    name: Literal["restyled_replay"]
+    references: PositiveInt = 8
+    """Last frames of which one is drawn at random for each image."""
+
+
+Method = Annotated[
+    SourceOnly | Tent | Dacs | Hamlet | ReplayOnly | RestyledReplay, Field(discriminator="name")
+]
