@@ -25,7 +25,13 @@ from driftseg.methods.references import References
 from driftseg.methods.restyle import Restyling, restyled
 from driftseg.methods.self_training import SourceBatches
 from driftseg.models.roles import Roles
-from driftseg.models.trainable import parameter_groups, set_generator, set_learning_rate
+from driftseg.models.trainable import (
+    load_optimiser_state,
+    optimiser_state,
+    parameter_groups,
+    set_generator,
+    set_learning_rate,
+)
 
 
 class RestyledReplay:
@@ -157,7 +163,7 @@ class RestyledReplay:
         """Weights, teacher, optimiser, references, replay and generators."""
         return {
             "roles": self.roles.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimiser": optimiser_state(self.optimiser),
             "updates": self.updates,
             "references": self._references.state_dict(),
             "replay": self.replay.state_dict(),
@@ -168,7 +174,7 @@ class RestyledReplay:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues where another stood."""
         self.roles.load_state_dict(state["roles"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        load_optimiser_state(self.optimiser, state["optimiser"])
         self.updates = state["updates"]
         self._references.load_state_dict(state["references"])
         self.replay.load_state_dict(state["replay"])

@@ -28,7 +28,13 @@ from driftseg.methods.losses import feature_distance, weighted_cross_entropy
 from driftseg.methods.restyle import Restyling, restyled, to_image
 from driftseg.models.roles import Roles
 from driftseg.models.segmenter import Walk, upsample
-from driftseg.models.trainable import parameter_groups, set_generator, set_learning_rate
+from driftseg.models.trainable import (
+    load_optimiser_state,
+    optimiser_state,
+    parameter_groups,
+    set_generator,
+    set_learning_rate,
+)
 
 
 class SourceBatches(Protocol):
@@ -255,7 +261,7 @@ class SelfTraining:
         """Weights, teacher, optimiser, confidence, replay and generators."""
         return {
             "roles": self.roles.state_dict(),
-            "optimiser": copy.deepcopy(self.optimiser.state_dict()),
+            "optimiser": optimiser_state(self.optimiser),
             "updates": self.updates,
             "confidence": self._confidence.state_dict(),
             "replay": self.replay.state_dict(),
@@ -266,7 +272,7 @@ class SelfTraining:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues where another stood."""
         self.roles.load_state_dict(state["roles"])
-        self.optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
+        load_optimiser_state(self.optimiser, state["optimiser"])
         self._restore_gradients()
         self.updates = state["updates"]
         self._confidence.load_state_dict(state["confidence"])

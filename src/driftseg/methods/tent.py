@@ -11,6 +11,7 @@ from driftseg.frame import Adaptation, Image, Prediction
 from driftseg.methods.base import to_images, to_prediction
 from driftseg.methods.losses import entropy, finite
 from driftseg.models.roles import Roles
+from driftseg.models.trainable import load_optimiser_state, optimiser_state
 
 
 class Tent:
@@ -66,12 +67,12 @@ class Tent:
         """Weights, optimiser and count."""
         return {
             "roles": self.roles.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimiser": optimiser_state(self.optimiser),
             "updates": self.updates,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues where another stood."""
         self.roles.load_state_dict(state["roles"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        load_optimiser_state(self.optimiser, state["optimiser"])
         self.updates = state["updates"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -136,6 +137,16 @@ def set_learning_rate(
     """Gives every group its factor's multiple of one rate, or the rate itself."""
     for group in optimiser.param_groups:
         group["lr"] = learning_rate * (1.0 if same_for_all else group["factor"])
+
+
+def optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+    """A copy of its state; torch's own holds the very tensors that the next step changes."""
+    return copy.deepcopy(optimiser.state_dict())
+
+
+def load_optimiser_state(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Continues from a state, which stays as it is and can be loaded again."""
+    optimiser.load_state_dict(copy.deepcopy(state))
 
 
 def set_statistics(

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from driftseg.models.encoders.sites import Branch, LinearSite, Slot, join, transformer_sites
-from driftseg.models.encoders.stages import DropPath, Encoder
+from driftseg.models.encoders.sites import LinearSite, Slot
+from driftseg.models.encoders.stages import Encoder
+from driftseg.models.encoders.transformer import TransformerBlock
 
 BLOCK_NORM_EPSILON = 1e-6
 """Of the norms inside and after blocks."""
@@ -122,36 +123,14 @@ class MixFeedForward(nn.Module):
         return result
 
 
-class MitBlock(nn.Module):
-    """One pre-norm transformer block: attention, then the feed-forward part, both residual."""
-
-    def __init__(self, channels: int, heads: int, reduction: int, drop_path: float):
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(channels, eps=BLOCK_NORM_EPSILON)
-        self.attention = ReducedAttention(channels, heads, reduction)
-        self.feed_forward_norm = nn.LayerNorm(channels, eps=BLOCK_NORM_EPSILON)
-        self.feed_forward = MixFeedForward(channels)
-        self.drop_path = DropPath(drop_path)
-        self.attention_adapter: nn.Module | None = None
-        self.feed_forward_adapter: nn.Module | None = None
-
-    def sites(self) -> Sequence[Slot | LinearSite]:
-        """Both branches, and their linear layers."""
-        channels = self.attention.query.in_features
-        return transformer_sites(self, self.attention, self.feed_forward, channels)
-
-    def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
-        """(B, N, C) to (B, N, C)."""
-        normed = self.attention_norm(tokens)
-        attended = self.attention(normed, height, width)
-        tokens = join(
-            Branch(tokens, normed, attended, self.drop_path, height, width), self.attention_adapter
-        )
-        normed = self.feed_forward_norm(tokens)
-        fed = self.feed_forward(normed, height, width)
-        return join(
-            Branch(tokens, normed, fed, self.drop_path, height, width), self.feed_forward_adapter
-        )
+def _block(channels: int, heads: int, reduction: int, drop_path: float) -> TransformerBlock:
+    return TransformerBlock(
+        channels,
+        attention=ReducedAttention(channels, heads, reduction),
+        feed_forward=MixFeedForward(channels),
+        epsilon=BLOCK_NORM_EPSILON,
+        drop_path=drop_path,
+    )
 
 
 class MitStage(nn.Module):
@@ -162,7 +141,7 @@ class MitStage(nn.Module):
         kernel, stride = (7, 4) if index == 0 else (3, 2)
         self.embedding = PatchEmbedding(in_channels, channels, kernel=kernel, stride=stride)
         self.blocks = nn.ModuleList(
-            MitBlock(channels, HEADS[index], REDUCTIONS[index], rate) for rate in drop_paths
+            _block(channels, HEADS[index], REDUCTIONS[index], rate) for rate in drop_paths
         )
         self.norm = nn.LayerNorm(channels, eps=BLOCK_NORM_EPSILON)
         self.adapter: nn.Module | None = None

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from driftseg.models.encoders.mit import to_map, to_tokens
-from driftseg.models.encoders.sites import Branch, LinearSite, Slot, join, transformer_sites
-from driftseg.models.encoders.stages import DropPath, Encoder
+from driftseg.models.encoders.sites import LinearSite, Slot
+from driftseg.models.encoders.stages import Encoder
+from driftseg.models.encoders.transformer import TransformerBlock
 
 EPSILON = 1e-5
 """Of every norm."""
@@ -185,36 +186,14 @@ class FeedForward(nn.Module):
         return result
 
 
-class SwinBlock(nn.Module):
-    """One pre-norm transformer block: attention, then the feed-forward part, both residual."""
-
-    def __init__(self, channels: int, heads: int, shift: int, drop_path: float):
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(channels, eps=EPSILON)
-        self.attention = WindowAttention(channels, heads, shift)
-        self.feed_forward_norm = nn.LayerNorm(channels, eps=EPSILON)
-        self.feed_forward = FeedForward(channels)
-        self.drop_path = DropPath(drop_path)
-        self.attention_adapter: nn.Module | None = None
-        self.feed_forward_adapter: nn.Module | None = None
-
-    def sites(self) -> Sequence[Slot | LinearSite]:
-        """Both branches, and their linear layers."""
-        channels = self.attention.query.in_features
-        return transformer_sites(self, self.attention, self.feed_forward, channels)
-
-    def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
-        """(B, N, C) to (B, N, C)."""
-        normed = self.attention_norm(tokens)
-        attended = self.attention(normed, height, width)
-        tokens = join(
-            Branch(tokens, normed, attended, self.drop_path, height, width), self.attention_adapter
-        )
-        normed = self.feed_forward_norm(tokens)
-        fed = self.feed_forward(normed, height, width)
-        return join(
-            Branch(tokens, normed, fed, self.drop_path, height, width), self.feed_forward_adapter
-        )
+def _block(channels: int, heads: int, shift: int, drop_path: float) -> TransformerBlock:
+    return TransformerBlock(
+        channels,
+        attention=WindowAttention(channels, heads, shift),
+        feed_forward=FeedForward(channels),
+        epsilon=EPSILON,
+        drop_path=drop_path,
+    )
 
 
 class SwinStage(nn.Module):
@@ -232,7 +211,7 @@ class SwinStage(nn.Module):
         else:
             self.embedding = PatchMerging(size.channels[index - 1], channels)
         self.blocks = nn.ModuleList(
-            SwinBlock(channels, heads, SHIFT if place % 2 else 0, rate)
+            _block(channels, heads, SHIFT if place % 2 else 0, rate)
             for place, rate in enumerate(drop_paths)
         )
         self.output_norm = nn.LayerNorm(channels, eps=EPSILON)
