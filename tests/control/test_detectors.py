@@ -49,6 +49,22 @@ def test_a_rise_and_a_fall_are_found(detector) -> None:
         assert (event.value > event.reference) == (event.direction == "away")
 
 
+@pytest.mark.parametrize("recent", [12, 75])
+@pytest.mark.parametrize(
+    ("make", "settings"),
+    [(adwin, {"delta": 0.002}), (page_hinkley, {"rise": 1.0, "tolerance": 0.05})],
+)
+def test_the_library_is_asked_when_and_the_signal_how_much(make, settings, recent: int) -> None:
+    """An alarm after a few frames must not make a large change look small."""
+    pytest.importorskip("river", reason="the [drift] extra is not installed")
+    found = changes(make(recent=recent, **settings), steps(0.8, 1.7, length=200))
+    assert len(found) == 1
+    at, event = found[0]
+    assert event.reference == pytest.approx(0.8, abs=0.05)
+    assert event.value == pytest.approx(1.7, abs=0.05)
+    assert at < 200 + recent + 30
+
+
 def test_a_constant_signal_never_fires(detector) -> None:
     assert changes(detector, [0.7] * 600) == []
 
@@ -61,7 +77,7 @@ def test_what_is_not_finite_is_passed_over(detector) -> None:
 
 
 @pytest.mark.parametrize("name", MAKERS)
-@pytest.mark.parametrize("at", [1, 83, 140, 155, 200])
+@pytest.mark.parametrize("at", [1, 83, 88, 92, 96, 140, 155, 200])
 def test_exact_continuation(name: str, at: int) -> None:
     signal = steps(0.7, 1.6, 0.7)
     whole = changes(MAKERS[name](), signal)

@@ -163,9 +163,10 @@ class WindowDetector:
 class LibraryDetector:
     """A detector of the `river` library behind the same two verbs.
 
-    A fresh detector starts after every change, so what it knows follows from the signals since
-    then: they are its state. Their mean before the latest ``recent`` ones is the reference, and
-    the mean of those latest is the value that gives the direction.
+    The library says when, not how much: it raises its alarm as soon as a few signals differ. So
+    at an alarm the mean of the signals before the latest ``recent`` ones is the reference, the
+    next ``recent`` signals are waited for, and their mean is the event's value. Then a fresh
+    detector starts, so what it knows follows from the signals since: they are its state.
 
     Args:
         name: for records.
@@ -177,18 +178,28 @@ class LibraryDetector:
         self._name, self._make, self._recent = name, make, recent
         self._detector = make()
         self._signals: list[float] = []
+        self._reference: float | None = None
+        """Of an alarm whose value is being measured."""
         self._level = 0
 
     def add(self, signal: float) -> Event | None:
-        """Asks the library at every signal."""
+        """Asks the library at every signal, or measures what it has found."""
         if not math.isfinite(signal):
             return None
         self._signals.append(signal)
+        if self._reference is not None:
+            return self._measured(self._reference)
         self._detector.update(signal)
-        if not self._detector.drift_detected or len(self._signals) < 2:
+        if self._detector.drift_detected and len(self._signals) > 1:
+            self._reference, _ = self._levels()
+            self._signals = []
+        return None
+
+    def _measured(self, reference: float) -> Event | None:
+        if len(self._signals) < self._recent:
             return None
-        reference, value = self._levels()
-        self._detector, self._signals = self._make(), []
+        value = float(np.mean(self._signals))
+        self._detector, self._signals, self._reference = self._make(), [], None
         self._level += 1 if value > reference else -1
         return Event("away" if value > reference else "back", value, reference, self._level)
 
@@ -198,21 +209,30 @@ class LibraryDetector:
 
     def reading(self) -> Reading:
         """Reference and recent mean; the library's own thresholds have no such form."""
-        reference, mean = self._levels() if len(self._signals) > 1 else (None, None)
+        reference, mean = self._reference, None
+        if reference is not None:
+            mean = float(np.mean(self._signals)) if self._signals else None
+        elif len(self._signals) > 1:
+            reference, mean = self._levels()
         return Reading(
             self._name, mean, reference, None, None, self._level, len(self._signals), None
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """The signals since the last change."""
-        return {"signals": list(self._signals), "level": self._level}
+        """The signals since the last change or alarm."""
+        return {
+            "signals": list(self._signals),
+            "reference": self._reference,
+            "level": self._level,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Shows a fresh detector the same signals."""
         self._detector, self._signals = self._make(), list(state["signals"])
-        for signal in self._signals:
-            self._detector.update(signal)
-        self._level = state["level"]
+        self._reference, self._level = state["reference"], state["level"]
+        if self._reference is None:
+            for signal in self._signals:
+                self._detector.update(signal)
 
 
 def adwin(*, delta: float, recent: int) -> LibraryDetector:
