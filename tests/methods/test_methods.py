@@ -261,8 +261,8 @@ class TestDacs:
     def test_ignored_rows_weigh_nothing(self, make_model, make_replay, frames) -> None:
         method = make_dacs(make_model(), make_replay(), ignored_rows=(3, 10),
                            confidence=Thresholds([0.0]))  # fmt: skip
-        method.predict(frames[0])
-        _, weights = method.training.pseudo_labels(method._images, method._walk, 1.0)
+        answered = method.answer(frames[0])
+        _, weights = method.training.pseudo_labels(answered.images, answered.walk, 1.0)
         assert (weights[:, :3] == 0).all()
         assert (weights[:, -10:] == 0).all()
         assert (weights[:, 3:-10] == 1).all()
@@ -271,8 +271,8 @@ class TestDacs:
         self, make_model, make_replay, frames
     ) -> None:
         method = make_dacs(make_model(), make_replay(), confidence=Thresholds([0.3]))
-        method.predict(frames[0])
-        labels, weights = method.training.pseudo_labels(method._images, method._walk, 1.0)
+        answered = method.answer(frames[0])
+        labels, weights = method.training.pseudo_labels(answered.images, answered.walk, 1.0)
         with torch.no_grad():
             logits = method.roles.model(to_images(frames[0], torch.device("cpu")))
             p = upsample(logits, (64, 96)).softmax(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +12,24 @@ from torch import Tensor
 
 from driftseg.frame import Adaptation, Image, Label, Prediction
 from driftseg.models.roles import Roles
-from driftseg.models.segmenter import upsample
+from driftseg.models.segmenter import Walk, upsample
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The student's answer to an image, and what it came from."""
+
+    images: Tensor
+    """(1, 3, H, W) in [0, 1]."""
+    walk: Walk
+    """The shared prefix."""
+    logits: Tensor
+    """(1, C, h, w)."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W)."""
+        return (self.images.shape[2], self.images.shape[3])
 
 
 class Method(Protocol):
@@ -39,6 +57,41 @@ class Method(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues a method made with the same arguments."""
         ...
+
+
+class Learner(Method, Protocol):
+    """A method that another can answer for and hand its frames to."""
+
+    @property
+    def optimiser(self) -> torch.optim.Optimizer:
+        """What moves the student."""
+        ...
+
+    def answer(self, image: Image) -> Answer:
+        """What ``predict`` answers, before it is made a prediction; ``adapt`` may follow."""
+        ...
+
+
+@torch.no_grad()
+def answer(roles: Roles, image: Image) -> Answer:
+    """The student on an image (H, W, 3) uint8, without gradients."""
+    images = to_images(image, roles.device)
+    walk = roles.prefix(images)
+    return Answer(images, walk, roles.logits("student", roles.levels("student", walk)))
+
+
+@torch.no_grad()
+def with_offline(roles: Roles, answered: Answer) -> Tensor:
+    """Logits (1, C, h, w) of student and offline role together; the student's where it is alone.
+
+    The larger of the two probabilities of every class (LAE, Gao et al., ICCV 2023, section 3.4),
+    as its logarithm on the head's grid, where nothing is divided by their sum: the most probable
+    class is LAE's, confidence and entropy are those of the probabilities scaled to sum to 1.
+    """
+    if "offline" not in roles.overlays:
+        return answered.logits
+    offline = roles.logits("offline", roles.levels("offline", answered.walk))
+    return torch.maximum(answered.logits.log_softmax(dim=1), offline.log_softmax(dim=1))
 
 
 def to_images(image: Image, device: torch.device) -> Tensor:
@@ -84,10 +137,14 @@ def to_label(logits: Tensor, size: tuple[int, int]) -> Label:
 
 @torch.no_grad()
 def answers(roles: Roles, image: Image) -> Mapping[str, Label]:
-    """What every head of the student says, for evaluation; remembers and changes nothing."""
-    size = (image.shape[0], image.shape[1])
-    levels = roles.levels("student", roles.prefix(to_images(image, roles.device)))
-    labels = {"main": to_label(roles.logits("student", levels), size)}
+    """What every head says, for evaluation; remembers and changes nothing.
+
+    ``main`` is what methods answer with: the student, with the offline role where there is one.
+    """
+    answered = answer(roles, image)
+    labels = {"main": to_label(with_offline(roles, answered), answered.size)}
     if roles.model.early_head is not None:
-        labels["early"] = to_label(roles.logits("student", levels, head="early_head"), size)
+        first = roles.levels("student", answered.walk, depth=1)
+        early = roles.logits("student", first, head="early_head")
+        labels["early"] = to_label(early, answered.size)
     return labels

@@ -9,13 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from driftseg.errors import InputError
 from driftseg.frame import Adaptation, Image, Prediction
-from driftseg.methods.base import to_images, to_prediction
+from driftseg.methods.base import Answer, answer, to_prediction
 from driftseg.methods.self_training import SelfTraining
-from driftseg.models.segmenter import Walk
 
 
 class Dacs:
@@ -31,35 +29,41 @@ class Dacs:
         self.training = training
         self.roles = training.roles
         self._rate, self._mix_ratio = learning_rate, mix_ratio
-        self._images: Tensor | None = None
-        self._walk: Walk | None = None
+        self._answered: Answer | None = None
 
     @property
     def updates(self) -> int:
         """Times the weights have changed."""
         return self.training.updates
 
-    @torch.no_grad()
-    def predict(self, image: Image) -> Prediction:
+    @property
+    def optimiser(self) -> torch.optim.Optimizer:
+        """The step's."""
+        return self.training.optimiser
+
+    def answer(self, image: Image) -> Answer:
         """The student's answer; the shared prefix is kept for the teacher."""
-        self._images = to_images(image, self.roles.device)
-        self._walk = self.roles.prefix(self._images)
-        logits = self.roles.logits("student", self.roles.levels("student", self._walk))
-        return to_prediction(logits, (image.shape[0], image.shape[1]))
+        self._answered = answer(self.roles, image)
+        return self._answered
+
+    def predict(self, image: Image) -> Prediction:
+        """The student's answer."""
+        answered = self.answer(image)
+        return to_prediction(answered.logits, answered.size)
 
     def adapt(self) -> Adaptation:
         """One step on the frame last predicted, paired with a source batch."""
-        if self._images is None or self._walk is None:
+        answered, self._answered = self._answered, None
+        if answered is None:
             raise RuntimeError("adapt() learns from a prediction: call predict() first")
         step = self.training.step(
-            self._images, self._walk, learning_rate=self._rate, mix_ratio=self._mix_ratio
+            answered.images, answered.walk, learning_rate=self._rate, mix_ratio=self._mix_ratio
         )
         if not step.made:
             raise InputError(
                 f"the loss is not finite ({_told(step.losses)}) after {self.updates} updates: "
                 "lower method.learning_rate, or train less of the network"
             )
-        self._images = self._walk = None
         return Adaptation(True, step.losses, self._rate)
 
     def state_dict(self) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from driftseg.control.budget import Budget, Plan
 from driftseg.control.costs import Costs
@@ -23,10 +22,9 @@ from driftseg.control.guard import Guard
 from driftseg.control.selection import Selector
 from driftseg.errors import InputError
 from driftseg.frame import Adaptation, Image, Prediction
-from driftseg.methods.base import to_images, to_prediction
+from driftseg.methods.base import Answer, answer, to_prediction
 from driftseg.methods.self_training import SelfTraining, Step
 from driftseg.methods.signal import drift_signal
-from driftseg.models.segmenter import Walk
 
 REFRESH = 25
 """Trained frames after which the selector is told the measured speeds anew."""
@@ -49,9 +47,7 @@ class Released:
 class _Answered:
     """What ``predict`` leaves for ``adapt``."""
 
-    images: Tensor
-    walk: Walk
-    logits: Tensor
+    student: Answer
     started: float
     """By the clock, in seconds."""
 
@@ -122,17 +118,23 @@ class Hamlet:
         """Times the weights have changed."""
         return self.training.updates
 
-    @torch.no_grad()
-    def predict(self, image: Image) -> Prediction:
+    @property
+    def optimiser(self) -> torch.optim.Optimizer:
+        """The step's."""
+        return self.training.optimiser
+
+    def answer(self, image: Image) -> Answer:
         """The student's answer; prefix and logits are kept for the signal and the teacher."""
         started = self._clock()
-        images = to_images(image, self.roles.device)
-        walk = self.roles.prefix(images)
-        logits = self.roles.logits("student", self.roles.levels("student", walk))
-        prediction = to_prediction(logits, (image.shape[0], image.shape[1]))
-        self._answered = _Answered(images, walk, logits, started)
+        student = answer(self.roles, image)
+        self._answered = _Answered(student, started)
         self.costs.answered(1000 * (self._clock() - started))
-        return prediction
+        return student
+
+    def predict(self, image: Image) -> Prediction:
+        """The student's answer."""
+        student = self.answer(image)
+        return to_prediction(student.logits, student.size)
 
     def adapt(self) -> Adaptation:
         """Looks for a change, and learns if one was found before this frame."""
@@ -160,8 +162,8 @@ class Hamlet:
 
     def _signal(self, answered: _Answered) -> float:
         return drift_signal(
-            self.roles, answered.images, answered.walk, answered.logits,
-            shrink=self._signal_shrink, full_resolution=self._released.full_resolution_signal,
+            self.roles, answered.student, shrink=self._signal_shrink,
+            full_resolution=self._released.full_resolution_signal,
         )  # fmt: skip
 
     def _look(self, signal: float) -> Event | None:
@@ -204,7 +206,7 @@ class Hamlet:
         self.roles.learn_only(self._modules[chosen])
         one_rate = self._released.one_rate_after_change and self._changed
         return self.training.step(
-            answered.images, answered.walk, learning_rate=rate, mix_ratio=mix_ratio,
+            answered.student.images, answered.student.walk, learning_rate=rate, mix_ratio=mix_ratio,
             one_rate=one_rate,
         )  # fmt: skip
 
@@ -228,7 +230,7 @@ class Hamlet:
 
     @torch.no_grad()
     def _move_statistics(self, answered: _Answered) -> None:
-        walk = self.roles.prefix(answered.images)
+        walk = self.roles.prefix(answered.student.images)
         levels = self.roles.levels("student", walk, training=True)
         self.roles.logits("student", levels, training=True)
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from driftseg.errors import InputError
 from driftseg.frame import Adaptation, Image, Prediction, SourceBatch
-from driftseg.methods.base import to_images, to_prediction
+from driftseg.methods.base import Answer, answer, to_prediction
 from driftseg.methods.ema import momentum
 from driftseg.methods.jitter import jitter_and_blur
 from driftseg.methods.losses import finite, weighted_cross_entropy
@@ -90,15 +90,15 @@ class RestyledReplay:
         )  # fmt: skip
         self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.999))
 
-    @torch.no_grad()
+    def answer(self, image: Image) -> Answer:
+        """The student's answer; the image is kept for its appearance."""
+        self._image = image
+        return answer(self.roles, image)
+
     def predict(self, image: Image) -> Prediction:
         """The student's answer."""
-        self._image = image
-        levels = self.roles.levels(
-            "student", self.roles.prefix(to_images(image, self.roles.device))
-        )
-        logits = self.roles.logits("student", levels)
-        return to_prediction(logits, (image.shape[0], image.shape[1]))
+        answered = self.answer(image)
+        return to_prediction(answered.logits, answered.size)
 
     def adapt(self) -> Adaptation:
         """One step on two replay batches, one of them in the last frames' appearance."""

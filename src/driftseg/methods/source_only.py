@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from driftseg.frame import Adaptation, Image, Prediction
-from driftseg.methods.base import to_images, to_prediction
+from driftseg.methods.base import answer, to_prediction
 from driftseg.models.roles import Roles
 
 
@@ -23,14 +21,10 @@ class SourceOnly:
     def __init__(self, roles: Roles):
         self.roles = roles
 
-    @torch.no_grad()
     def predict(self, image: Image) -> Prediction:
         """The source model's answer."""
-        levels = self.roles.levels(
-            "student", self.roles.prefix(to_images(image, self.roles.device))
-        )
-        logits = self.roles.logits("student", levels)
-        return to_prediction(logits, (image.shape[0], image.shape[1]))
+        answered = answer(self.roles, image)
+        return to_prediction(answered.logits, answered.size)
 
     def adapt(self) -> Adaptation:
         """Does nothing."""

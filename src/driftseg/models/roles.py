@@ -1,10 +1,11 @@
-"""Student, teacher and static model as overlays on one network.
+"""Student, teacher, static and offline model as overlays on one network.
 
 A role is the dict of tensors in which it differs from the shared network. The student is the
 network itself: its overlay is empty. The teacher's overlay holds exactly the trained tensors
 and follows them by a moving average; the static model's holds what those tensors were at first,
 and for every adapter the values with which it does nothing: static means without adapters, also
-where they were trained before.
+where they were trained before. The offline model's (LAE) holds tensors that follow the student's
+by an average of their own.
 So a frozen encoder is held once for all roles, and what lies before the first tensor that any
 role changes is computed once per image.
 
@@ -27,7 +28,7 @@ from driftseg.models.norm import BatchNorm, Statistics
 from driftseg.models.segmenter import Segmenter, Walk
 from driftseg.models.trainable import freeze_except, part_of
 
-Role = Literal["student", "teacher", "static"]
+Role = Literal["student", "teacher", "static", "offline"]
 Head = Literal["head", "early_head"]
 Overlay = dict[str, Tensor]
 NormStatistics = Literal["source", "running", "batch", "published"]
@@ -50,6 +51,8 @@ class Roles:
         norm_statistics: policy for batch normalisation.
         teacher: whether there is a teacher.
         static: whether there is a static model, and how deep.
+        offline: trained tensors in which an offline role differs from the student; none is no
+            such role.
         learning: the trainable tensors that learn at first; None means all of them.
     """
 
@@ -61,6 +64,7 @@ class Roles:
         norm_statistics: NormStatistics = "source",
         teacher: bool = False,
         static: StaticDepth = "none",
+        offline: Collection[str] = (),
         learning: Collection[str] | None = None,
     ):
         self.model = model
@@ -82,6 +86,8 @@ class Roles:
         self.overlays: dict[Role, Overlay] = {"student": {}}
         if teacher:
             self.overlays["teacher"] = {n: parameters[n].detach().clone() for n in trainable}
+        if offline:
+            self.overlays["offline"] = {n: parameters[n].detach().clone() for n in offline}
         self._apart: set[str] = set()
         if static != "none":
             silent = silent_values(model)
@@ -185,10 +191,17 @@ class Roles:
 
         Where nothing has learnt yet both are the same, and stay so to the last bit.
         """
+        self._move("teacher", momentum)
+
+    def move_offline(self, momentum: float) -> None:
+        """The same for the offline role's tensors; momentum 0 copies the student's."""
+        self._move("offline", momentum)
+
+    def _move(self, role: Role, momentum: float) -> None:
         parameters = dict(self.model.named_parameters())
         moved = {name for part in self._touched for name in self._names[part]}
         with torch.no_grad():
-            for name, tensor in self.overlays["teacher"].items():
+            for name, tensor in self.overlays[role].items():
                 if name in moved:
                     tensor.mul_(momentum).add_(parameters[name], alpha=1 - momentum)
 
@@ -205,8 +218,8 @@ class Roles:
         """Memory that a role needs beside the shared network."""
         return sum(t.numel() * t.element_size() for t in self.overlays[role].values())
 
-    def state_dict(self) -> dict[str, Any]:
-        """The trained tensors and every overlay; frozen tensors come with the model."""
+    def state_dict(self, *, leave_out: Collection[Role] = ()) -> dict[str, Any]:
+        """The trained tensors and the overlays; frozen tensors come with the model."""
         state = self.model.state_dict()
         moving = [*self.trainable, *self._moving_buffers()]
         return {
@@ -214,19 +227,23 @@ class Roles:
             "overlays": {
                 role: {name: tensor.clone() for name, tensor in overlay.items()}
                 for role, overlay in self.overlays.items()
+                if role not in leave_out
             },
             "touched": sorted(self._touched),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues roles made from the same model with the same arguments."""
+        """Continues roles made from the same model with the same arguments.
+
+        Overlays that were left out of the state stay as they are.
+        """
         targets = self.model.state_dict()
         with torch.no_grad():
             for name, tensor in state["student"].items():
                 targets[name].copy_(tensor)
-            for role, overlay in self.overlays.items():
-                for name, tensor in overlay.items():
-                    tensor.copy_(state["overlays"][role][name])
+            for role, overlay in state["overlays"].items():
+                for name, tensor in self.overlays[role].items():
+                    tensor.copy_(overlay[name])
         self._touched = set(state["touched"])
         self.shared_stages = self._count_shared()
 

@@ -18,7 +18,7 @@ from driftseg.data.datasets.files import Dataset
 from driftseg.data.schedule import Visit, rain_name
 from driftseg.data.stream import Weather
 from driftseg.errors import InputError
-from driftseg.methods.base import to_images
+from driftseg.methods.base import answer
 from driftseg.methods.signal import drift_signal
 from driftseg.models.roles import Roles
 from driftseg.models.segmenter import Segmenter, upsample
@@ -105,17 +105,14 @@ def calibrate(
         for index in range(len(dataset)):
             scene = dataset.scene(index)
             image = weather.on(scene, visit)
-            images = to_images(image, roles.device)
-            walk = roles.prefix(images)
-            logits = roles.logits("student", roles.levels("student", walk))
+            answered = answer(roles, image)
             if model.early_head is not None:
-                signal = drift_signal(roles, images, walk, logits, shrink=signal_shrink)
+                signal = drift_signal(roles, answered, shrink=signal_shrink)
                 signals.setdefault(visit.domain, []).append(signal)
             if rate == 0:
                 if scene.label is None:
                     raise InputError(f"calibration frame {scene.name} has no label")
-                size = (image.shape[0], image.shape[1])
-                best = upsample(logits, size).softmax(dim=1)[0].max(dim=0)
+                best = upsample(answered.logits, answered.size).softmax(dim=1)[0].max(dim=0)
                 table.add(
                     best.values.cpu().numpy(), best.indices.cpu().numpy(), np.asarray(scene.label)
                 )
