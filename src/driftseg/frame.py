@@ -84,3 +84,6 @@ class Adaptation:
     plan: Mapping[str, Any] | None = None
     """What was to be done with the frame: iterations left, ClassMix ratio, first trained stage
     (``module``) and what spoke for it, costs in ms, and why training was skipped."""
+    bank: Mapping[str, Any] | None = None
+    """What a bank made of a change found at this frame: `driftseg.control.bank.Turn`, and the
+    ``bytes`` that it holds."""

@@ -29,6 +29,8 @@ def calibrate(
     from driftseg.runs.builder import build_calibration, build_weather, check_classes, load_model
     from driftseg.runs.config import RunConfig
     from driftseg.runs.datasets import build_dataset
+    from driftseg.runs.learner_config import detector_of
+    from driftseg.runs.method_config import Detector
     from driftseg.runs.reading import read_config
     from driftseg.runs.record import plain
 
@@ -45,8 +47,8 @@ def calibrate(
         check_classes(info, space)
         weather = build_weather(settings, space)
         found = build_calibration(settings.calibration, model, weather, settings.method)
-    longest = getattr(getattr(settings.method, "detector", None), "longest_window", 75)
-    values = found.to_json(longest)
+    detector = detector_of(settings.method) or Detector()
+    values = found.to_json(detector.longest_window)
     console.print(_table(values), highlight=False)
     console.print(f"{info.path}", soft_wrap=True, highlight=False)
     if out is not None:

@@ -10,6 +10,7 @@ from driftseg.models.adapters import AdapterSpec, adapter_spec, attach, load_ada
 from driftseg.models.encoders.sites import adapters_of
 from driftseg.models.segmenter import Segmenter
 from driftseg.runs.config import RunConfig
+from driftseg.runs.learner_config import learner_of
 
 NOT_OPTIONS = {"factor", "file"}
 """What of the section does not say which adapters there are."""
@@ -21,7 +22,7 @@ def check_adapters(config: RunConfig) -> AdapterSpec | None:
     Raises:
         InputError: the section contradicts itself or ``method.train``.
     """
-    train = getattr(config.method, "train", [])
+    train = getattr(learner_of(config.method), "train", [])
     section = config.adapters
     if section is None:
         if "adapters" in train:

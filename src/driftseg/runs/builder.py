@@ -26,11 +26,11 @@ from driftseg.labels import LabelSpace
 from driftseg.methods import Method
 from driftseg.models.checkpoints import CheckpointInfo, load_checkpoint
 from driftseg.models.segmenter import Segmenter
-from driftseg.runs import method_config as settings
 from driftseg.runs.adapter_builder import build_adapters, check_adapters
 from driftseg.runs.calibrate import Calibration, calibrate
 from driftseg.runs.config import CalibrationSettings, Preset, RunConfig
 from driftseg.runs.datasets import build_dataset, frame_size
+from driftseg.runs.learner_config import Method as MethodSettings
 from driftseg.runs.method_builder import build_method, needs_calibration, signal_shrink
 from driftseg.runs.notes import make_notes
 from driftseg.runs.train import use_device, use_threads
@@ -99,7 +99,7 @@ def build_weather(config: RunConfig, space: LabelSpace) -> Weather:
 
 
 def build_calibration(
-    calibration: CalibrationSettings, model: Segmenter, weather: Weather, method: settings.Method
+    calibration: CalibrationSettings, model: Segmenter, weather: Weather, method: MethodSettings
 ) -> Calibration:
     """What the model is like on held-out source frames, before anything is learnt."""
     dataset = build_dataset(calibration.data)

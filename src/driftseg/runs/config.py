@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, PositiveInt, ValidationInfo, field_validator
 
 from driftseg.runs.adapter_config import Adapters
-from driftseg.runs.method_config import Method
+from driftseg.runs.learner_config import Method
 from driftseg.runs.sections import Name, Pixels, Section, Seed, Share, TrainableSet
 
 Part = Literal[

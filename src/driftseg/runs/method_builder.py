@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from driftseg.control.budget import Budget, Levels
-from driftseg.control.drift import Detector, WindowDetector, adwin, page_hinkley
-from driftseg.control.selection import (
-    PUBLISHED_SPEEDS,
-    FixedSelector,
-    RandomSelector,
-    RewardSelector,
-    RoundRobinSelector,
-    Selector,
-)
+from driftseg.control.bank import Bank
+from driftseg.control.budget import Budget
 from driftseg.data.datasets.files import Dataset
 from driftseg.errors import InputError
-from driftseg.methods import Dacs, Hamlet, Method, SourceOnly, Tent
+from driftseg.methods import Dacs, DomainMemory, Hamlet, Method, NormStatistics, SourceOnly, Tent
+from driftseg.methods.base import Learner
 from driftseg.methods.confidence import (
     Confidence,
     RelativeThreshold,
@@ -32,10 +24,18 @@ from driftseg.methods.self_training import SelfTraining
 from driftseg.models.roles import Roles, StaticDepth
 from driftseg.models.segmenter import Segmenter
 from driftseg.models.trainable import names_from_stage, trainable_names
+from driftseg.runs import learner_config as learners
 from driftseg.runs import method_config as settings
 from driftseg.runs.calibrate import Calibration
 from driftseg.runs.config import RunConfig
+from driftseg.runs.control_builder import (
+    build_detector,
+    build_selector,
+    drift_settings,
+)
+from driftseg.runs.learner_config import detector_of, learner_of
 from driftseg.runs.replay_builder import (
+    Beside,
     adapter_factor,
     build_restyled_replay,
     check_source,
@@ -68,36 +68,94 @@ def build_method(
             model, trainable_names(model, ["norms"]), norm_statistics=method.norm_statistics
         )
         return Tent(roles, learning_rate=method.learning_rate)
+    if isinstance(method, settings.NormStatistics):
+        return NormStatistics(
+            Roles(model, trainable_names(model, ["norms"]), norm_statistics="running")
+        )
     if source is None:
-        raise InputError(f"method {method.name} learns from labelled source scenes: set source")
+        raise InputError(
+            f"method {learner_of(method).name} learns from labelled source scenes: set source"
+        )
+    if isinstance(method, learners.Remembering):
+        return _build_memory(config, method, model, source, size, calibration)
+    return _build_learner(config, method, model, source, size, calibration, Beside())
+
+
+def _build_learner(
+    config: RunConfig,
+    method: learners.Learner,
+    model: Segmenter,
+    source: Dataset,
+    size: tuple[int, int],
+    calibration: Calibration | None,
+    beside: Beside,
+) -> Learner:
+    if isinstance(method, learners.ReplayOnly | learners.RestyledReplay):
+        return build_restyled_replay(config, method, model, source, size, beside)
+    training = _build_training(config, method, model, source, size, calibration, beside)
     if isinstance(method, settings.Dacs):
-        training = _build_training(config, method, model, source, size, calibration)
         return Dacs(training, learning_rate=method.learning_rate, mix_ratio=method.mix_ratio)
-    if isinstance(method, settings.ReplayOnly | settings.RestyledReplay):
-        return build_restyled_replay(config, method, model, source, size)
-    return _build_hamlet(config, method, model, source, size, calibration)
+    return _build_hamlet(config, method, training, calibration)
 
 
-def needs_calibration(method: settings.Method) -> bool:
+def _build_memory(
+    config: RunConfig,
+    method: learners.Lae | learners.Bank,
+    model: Segmenter,
+    source: Dataset,
+    size: tuple[int, int],
+    calibration: Calibration | None,
+) -> DomainMemory:
+    """A learner, and what remembers for it."""
+    own = isinstance(method.learner, settings.Hamlet)
+    lae = method if isinstance(method, learners.Lae) else None
+    bank = method.bank if isinstance(method, learners.Lae) else method
+    finds = own or method.detector is not None
+    detector = None
+    if method.detector is not None and not own:
+        if model.early_head is None:
+            raise InputError(
+                f"the drift signal of {method.name} needs a model with an early head: train one "
+                "with driftseg train (early_head_steps above 0), or set method.detector to null"
+            )
+        detector = build_detector(method.detector, drift_settings(method.detector, calibration))
+    beside = Beside("early" if finds else "none", lae is not None)
+    return DomainMemory(
+        _build_learner(config, method.learner, model, source, size, calibration, beside),
+        detector=detector,
+        offline_momentum=None if lae is None else 1 - 1 / lae.offline_horizon,
+        first_task=finds,
+        head_first=0 if lae is None else lae.head_first,
+        bank=None if bank is None
+        else Bank(domains=bank.domains, recent=bank.recent, nearer=bank.nearer),
+        signal_shrink=method.signal_shrink,
+    )  # fmt: skip
+
+
+def needs_calibration(method: learners.Method) -> bool:
     """Whether a method takes anything from a calibration."""
-    if not isinstance(method, settings.Dacs | settings.Hamlet):
-        return False
-    if method.confidence.rule in ("source_share", "source_precision"):
+    learner = learner_of(method)
+    if isinstance(learner, settings.SelfTraining) and learner.confidence.rule in (
+        "source_share", "source_precision",
+    ):  # fmt: skip
         return True
     return longest_window(method) is not None
 
 
-def signal_shrink(method: settings.Method) -> int:
+def signal_shrink(method: learners.Method) -> int:
     """How much smaller the image is made for the drift signal."""
-    shrink = settings.Hamlet.model_fields["signal_shrink"].default
-    return int(method.signal_shrink if isinstance(method, settings.Hamlet) else shrink)
+    learner = learner_of(method)
+    for given in (learner, method):
+        if isinstance(given, settings.Hamlet | learners.Remembering):
+            return given.signal_shrink
+    return int(settings.Hamlet.model_fields["signal_shrink"].default)
 
 
-def longest_window(method: settings.Method) -> int | None:
+def longest_window(method: learners.Method) -> int | None:
     """Frames that a learnt detector window may have; None where no detector is learnt."""
-    if not isinstance(method, settings.Hamlet):
+    given = detector_of(method)
+    if given is None:
         return None
-    given = method.detector
     whole = (given.window, given.rise, given.fall, given.source_level, given.far_level)
     return given.longest_window if None in whole else None
 
@@ -109,19 +167,21 @@ def _build_training(
     source: Dataset,
     size: tuple[int, int],
     calibration: Calibration | None,
+    beside: Beside,
 ) -> SelfTraining:
     """The self-training step of DACS and HAMLET."""
     classes = source.label_space.classes
     check_source(config, model, source, size)
     _check_self_training(config, method, source, size)
     released = method.released if isinstance(method, settings.Hamlet) else settings.Released()
-    static: StaticDepth = "early" if isinstance(method, settings.Hamlet) else "none"
+    static: StaticDepth = "early" if isinstance(method, settings.Hamlet) else beside.static
     roles = Roles(
         model,
         trainable_names(model, method.train),
         norm_statistics=method.norm_statistics,
         teacher=True,
         static="whole" if method.feature_distance > 0 else static,
+        offline=beside.offline(model, method.train),
         learning=() if isinstance(method, settings.Hamlet) else None,
     )
     everything = len(source) if released.replay_ignores_capacity else None
@@ -194,57 +254,23 @@ def build_confidence(
     return Thresholds(found, weigh=confidence.weigh)
 
 
-@dataclass(frozen=True)
-class _Drift:
-    """A detector's settings, from the config where it sets them, learnt otherwise."""
-
-    window: int
-    rise: float
-    fall: float
-    levels: Levels
-
-
-def _drift(method: settings.Hamlet, calibration: Calibration | None) -> _Drift:
-    given = method.detector
-    values = {
-        name: getattr(given, name)
-        for name in ("window", "rise", "fall", "source_level", "far_level")
-    }
-    missing = [name for name, value in values.items() if value is None]
-    if missing:
-        if calibration is None:
-            raise InputError(
-                f"method.detector: {', '.join(missing)} are not set; set them, or calibration.data "
-                "(held-out source frames), or method.compat=published for HAMLET's constants, "
-                "which fit Cityscapes with MiT-B1"
-            )
-        learnt = calibration.detector(given.longest_window)
-        values |= {name: getattr(learnt, name) for name in missing}
-    return _Drift(
-        values["window"], values["rise"], values["fall"],
-        Levels(values["source_level"], values["far_level"]),
-    )  # fmt: skip
-
-
 def _build_hamlet(
     config: RunConfig,
     method: settings.Hamlet,
-    model: Segmenter,
-    source: Dataset,
-    size: tuple[int, int],
+    training: SelfTraining,
     calibration: Calibration | None,
 ) -> Hamlet:
-    drift = _drift(method, calibration)
-    training = _build_training(config, method, model, source, size, calibration)
+    drift = drift_settings(method.detector, calibration)
     released = method.released
-    modules = build_modules(
-        model, training.roles.trainable, fusion=not released.fusion_never_learns
-    )
+    roles = training.roles
+    modules = build_modules(roles.model, roles.trainable, fusion=not released.fusion_never_learns)
     costs = method.costs or "measured"
     return Hamlet(
         training,
         modules=modules,
-        detector=_build_detector(method, drift),
+        detector=build_detector(
+            method.detector, drift, overlapping_reference=released.overlapping_reference
+        ),
         budget=Budget(
             drift.levels,
             step=drift.rise,
@@ -256,7 +282,7 @@ def _build_hamlet(
             rate_policy=method.rate_policy,
             start_training=method.start_training,
         ),
-        selector=_build_selector(method, tuple(modules), seed=config.seed),
+        selector=build_selector(method, tuple(modules), seed=config.seed),
         signal_shrink=method.signal_shrink,
         measure=costs == "measured" and method.selection == "reward",
         deadline_ms=method.deadline_ms,
@@ -275,40 +301,3 @@ def build_modules(
     groups = model.groups()
     choices = [n for n in range(1, 5) if set(groups[f"encoder.stage{n}"]).intersection(trainable)]
     return {n: names_from_stage(model, trainable, n, fusion=fusion) for n in (choices or [4])}
-
-
-def _build_detector(method: settings.Hamlet, drift: _Drift) -> Detector:
-    given = method.detector
-    if given.name == "adwin":
-        return adwin(delta=given.delta, recent=drift.window)
-    if given.name == "page_hinkley":
-        return page_hinkley(rise=given.summed_rise, tolerance=given.tolerance, recent=drift.window)
-    return WindowDetector(
-        window=drift.window,
-        rise=drift.rise,
-        fall=drift.fall,
-        start=None if given.start_rises is None else drift.levels.source,
-        start_rises=given.start_rises or 1.0,
-        overlapping_reference=method.released.overlapping_reference,
-    )
-
-
-def _build_selector(method: settings.Hamlet, choices: tuple[int, ...], *, seed: int) -> Selector:
-    if method.selection == "random":
-        return RandomSelector(choices, np.random.default_rng([seed, 3]))
-    if method.selection == "round_robin":
-        return RoundRobinSelector(choices)
-    if method.selection == "reward":
-        speeds = None if method.costs == "none" else {n: PUBLISHED_SPEEDS[n] for n in choices}
-        return RewardSelector(
-            choices,
-            speeds=speeds,
-            punish_quick_less=method.punish_quick_less,
-        )
-    wanted = int(method.selection.removeprefix("stage"))
-    if wanted not in choices:
-        raise InputError(
-            f"method.selection {method.selection}: nothing of that stage is in method.train; "
-            f"choices are {[f'stage{n}' for n in choices]}"
-        )
-    return FixedSelector((wanted,))

@@ -1,4 +1,4 @@
-"""What a user may set of every method; `driftseg.runs.config` holds the rest."""
+"""What a user may set of methods; `driftseg.runs.learner_config` goes on and lists them all."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ class SourceOnly(Section):
     """The source model, never changed."""
 
     name: Literal["source_only"]
+
+
+class NormStatistics(Section):
+    """Batch normalisation's running statistics follow the target; no weight learns."""
+
+    name: Literal["norm_statistics"]
 
 
 class Tent(Section):
@@ -268,43 +274,3 @@ PUBLISHED_DETECTOR = {
     "start_rises": None,
 }
 """HAMLET's constants for Cityscapes with MiT-B1 (methods A.0)."""
-
-
-class ReplayTraining(Section):
-    """What replay_only and restyled_replay share."""
-
-    train: TrainableSet = ["encoder", "head"]
-    """The whole trainable set."""
-    learning_rate: Positive = 6e-5
-    """Of the encoder; heads have ``head_factor`` times as much. The source model's own."""
-    head_factor: Positive = 10.0
-    """Heads learn this many times as fast."""
-    weight_decay: NonNegativeFloat = 0.01
-    norm_statistics: Literal["source", "running", "batch"] = "source"
-    """Under running, training passes on the replay's images move them."""
-    jitter: NonNegativeFloat = 0.05
-    """Strength of colour jitter of the first image, beside the replay's own augmentation; hue
-    moves by up to 360 degrees times it."""
-    teacher: bool = False
-    """Whether a moving average of the student is kept, for diagnostics alone."""
-    teacher_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    """Largest momentum of that average."""
-
-
-class ReplayOnly(ReplayTraining):
-    """Learning on from the source beside the stream, whatever the frames look like."""
-
-    name: Literal["replay_only"]
-
-
-class RestyledReplay(ReplayTraining, Restyled):
-    """Replay images in the appearance of the last frames, with their exact labels."""
-
-    name: Literal["restyled_replay"]
-    references: PositiveInt = 8
-    """Last frames of which one is drawn at random for each image."""
-
-
-Method = Annotated[
-    SourceOnly | Tent | Dacs | Hamlet | ReplayOnly | RestyledReplay, Field(discriminator="name")
-]

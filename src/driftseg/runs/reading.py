@@ -17,6 +17,8 @@ from driftseg.errors import InputError
 
 Config = TypeVar("Config", bound=BaseModel)
 
+NAMES_OF_METHODS = ("method.name", "method.learner.name")
+
 
 def read_config(
     path: Path,
@@ -88,7 +90,7 @@ def apply_change(values: dict[str, Any], change: str) -> None:
     if isinstance(here, list):
         here[_position(here, last, change)] = value
     else:
-        if (last == "kind" or key == "method.name") and here.get(last) not in (None, value):
+        if (last == "kind" or key in NAMES_OF_METHODS) and here.get(last) not in (None, value):
             here.clear()  # another kind of thing: the old one's settings do not apply
         here[last] = value
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
@@ -10,20 +13,50 @@ from driftseg.data.replay import Replay
 from driftseg.errors import InputError
 from driftseg.methods import RestyledReplay
 from driftseg.methods.restyle import Restyling, combined
-from driftseg.models.roles import Roles
+from driftseg.models.encoders.sites import adapter_names
+from driftseg.models.roles import Roles, StaticDepth
 from driftseg.models.segmenter import Segmenter
 from driftseg.models.trainable import trainable_names
-from driftseg.runs import method_config as settings
 from driftseg.runs.config import RunConfig
 from driftseg.runs.datasets import build_replay, frame_size
+from driftseg.runs.learner_config import ReplayOnly
+from driftseg.runs.learner_config import RestyledReplay as RestyledSettings
+from driftseg.runs.method_config import Restyled
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What roles a method needs that learns by another, beside the other's."""
+
+    static: StaticDepth = "none"
+    averages: bool = False
+    """Whether adapters have an offline average."""
+
+    def offline(self, model: Segmenter, train: Sequence[str]) -> list[str]:
+        """The tensors that have one.
+
+        Raises:
+            InputError: they are wanted and no adapter learns.
+        """
+        if not self.averages:
+            return []
+        learning = set(trainable_names(model, train))
+        names = [name for name in adapter_names(model) if name in learning]
+        if not names:
+            raise InputError(
+                "lae averages adapters and none learn: set adapters.kind, and name adapters in "
+                "method.learner.train"
+            )
+        return names
 
 
 def build_restyled_replay(
     config: RunConfig,
-    method: settings.ReplayOnly | settings.RestyledReplay,
+    method: ReplayOnly | RestyledSettings,
     model: Segmenter,
     source: Dataset,
     size: tuple[int, int],
+    beside: Beside,
 ) -> RestyledReplay:
     """The method that learns from replay alone, restyled or as it is."""
     check_source(config, model, source, size)
@@ -32,8 +65,10 @@ def build_restyled_replay(
         trainable_names(model, method.train),
         norm_statistics=method.norm_statistics,
         teacher=method.teacher,
+        static=beside.static,
+        offline=beside.offline(model, method.train),
     )
-    worn = method if isinstance(method, settings.RestyledReplay) else None
+    worn = method if isinstance(method, RestyledSettings) else None
     return RestyledReplay(
         roles,
         replay_beside(config, source, size),
@@ -65,7 +100,7 @@ def replay_beside(
     )
 
 
-def restyling_of(method: settings.Restyled) -> Restyling:
+def restyling_of(method: Restyled) -> Restyling:
     """The restylings of the list, one after another."""
     return combined(method.restylings, fourier_beta=method.fourier_beta)
 
