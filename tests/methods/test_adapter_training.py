@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from test_methods import make_dacs, make_hamlet, play
+from small_methods import make_dacs, make_hamlet, play
 
 from driftseg.control.selection import RoundRobinSelector
 from driftseg.models.adapters import adapter_spec, attach, detach_adapters

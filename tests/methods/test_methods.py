@@ -3,130 +3,30 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import json
 import os
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from small_methods import make, make_dacs, make_tent, play
 from torch import nn
 from torch.nn import functional as F
 
-from driftseg.control.budget import Budget, Levels
-from driftseg.control.drift import WindowDetector
-from driftseg.control.selection import PUBLISHED_SPEEDS, RewardSelector
 from driftseg.errors import InputError
-from driftseg.methods import METHODS, Dacs, Hamlet, RestyledReplay, SourceOnly, Tent, answers
+from driftseg.methods import (
+    METHODS,
+    answers,
+)
 from driftseg.methods.base import to_images
 from driftseg.methods.confidence import Thresholds
-from driftseg.methods.restyle import RESTYLINGS
-from driftseg.methods.self_training import SelfTraining
-from driftseg.models.roles import Roles
 from driftseg.models.segmenter import upsample
-from driftseg.models.trainable import trainable_names
-from driftseg.runs.method_builder import build_modules
 
 GOLDEN = Path(__file__).parent / "golden.json"
 HOW = """The numbers of a method moved. If that was meant, write them anew with
     DRIFTSEG_GOLDEN=write python -m pytest tests/methods/test_methods.py -k golden
 and say in the commit why they moved."""
-
-
-def make_training(model, replay, train=("encoder", "head"), seed=0, **changes) -> SelfTraining:
-    distance = changes.get("feature_distance_weight", 0.0)
-    roles = Roles(
-        model, trainable_names(model, train), teacher=True,
-        static="whole" if distance > 0 else changes.pop("static", "none"),
-        norm_statistics=changes.pop("norm_statistics", "source"),
-        learning=changes.pop("learning", None),
-    )  # fmt: skip
-    arguments = {
-        "head_factor": 10.0, "weight_decay": 0.01, "teacher_momentum": 0.999,
-        "confidence": Thresholds([0.5]), "ignored_rows": (0, 0), "jitter": 0.2, "blur": True,
-        "feature_distance_weight": 0.0, "feature_distance_classes": range(11),
-        "generator": np.random.default_rng(seed),
-        "dropout_generator": torch.Generator().manual_seed(seed), **changes,
-    }  # fmt: skip
-    return SelfTraining(roles, replay, **arguments)
-
-
-def make_dacs(model, replay, learning_rate=1e-4, mix_ratio=0.5, **changes) -> Dacs:
-    training = make_training(model, replay, **changes)
-    return Dacs(training, learning_rate=learning_rate, mix_ratio=mix_ratio)
-
-
-def make_hamlet(model, replay, make_selector=None, **changes) -> Hamlet:
-    """It trains from the first frame, on what is chosen, and may find changes after two."""
-    training = make_training(model, replay, static="early", learning=(), **changes)
-    modules = build_modules(model, training.roles.trainable, fusion=True)
-    if make_selector is None:
-        make_selector = partial(RewardSelector, speeds=PUBLISHED_SPEEDS)
-    return Hamlet(
-        training,
-        modules=modules,
-        detector=WindowDetector(window=1, rise=0.02, fall=-0.02),
-        budget=Budget(
-            Levels(1.0, 3.0), step=0.1, base_iterations=3, most_iterations=20,
-            share_back=(0.25, 0.75), learning_rates=(1e-4, 2e-4), mix_ratios=(0.5, 0.25),
-            start_training=True,
-        ),
-        selector=make_selector(tuple(modules)),
-        clock=ticking(),
-    )  # fmt: skip
-
-
-def ticking():
-    """A clock that goes on by a hundredth of a second whenever it is read."""
-    return itertools.count(0, 0.01).__next__
-
-
-def make_tent(model, **changes) -> Tent:
-    roles = Roles(model, trainable_names(model, ["norms"]), **changes)
-    return Tent(roles, learning_rate=1e-3)
-
-
-def make_restyled_replay(model, replay, train=("encoder", "head"), **changes) -> RestyledReplay:
-    roles = Roles(
-        model, trainable_names(model, train), teacher=changes.pop("teacher", False),
-        norm_statistics=changes.pop("norm_statistics", "source"),
-    )  # fmt: skip
-    arguments = {
-        "restyle": RESTYLINGS["histogram"], "references": 3, "learning_rate": 1e-4,
-        "head_factor": 10.0, "weight_decay": 0.01, "jitter": 0.05,
-        "generator": np.random.default_rng(0),
-        "dropout_generator": torch.Generator().manual_seed(0), **changes,
-    }  # fmt: skip
-    return RestyledReplay(roles, replay, **arguments)
-
-
-def make(name: str, make_model, make_replay, encoder: str = "mit_b0"):
-    if name == "source_only":
-        return SourceOnly(Roles(make_model(encoder), []))
-    if name == "tent":
-        return make_tent(make_model(encoder))
-    if name == "hamlet":
-        return make_hamlet(make_model(encoder), make_replay())
-    if name in ("restyled_replay", "replay_only"):
-        changes = {"restyle": None} if name == "replay_only" else {}
-        return make_restyled_replay(make_model(encoder), make_replay(), **changes)
-    return make_dacs(make_model(encoder), make_replay(), feature_distance_weight=0.005)
-
-
-def play(method, frames) -> list[dict[str, float]]:
-    rows = []
-    for image in frames:
-        prediction = method.predict(image)
-        adaptation = method.adapt()
-        row = {"confidence": prediction.confidence, "entropy": prediction.entropy,
-               **adaptation.losses}  # fmt: skip
-        if adaptation.signal is not None:
-            row |= {"signal": adaptation.signal, "event": float(adaptation.event is not None),
-                    "module": float(adaptation.plan["module"] or 0)}  # fmt: skip
-        rows.append(row)
-    return rows
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -148,9 +48,15 @@ def test_prediction_is_made_before_learning(
     method = make(name, make_model, make_replay, encoder)
     for image in frames[:3]:
         before = copy.deepcopy(method.roles.model)
+        offline = copy.deepcopy(method.roles.overlays.get("offline"))
         prediction = method.predict(image)
         with torch.no_grad():
-            logits = upsample(before(to_images(image, torch.device("cpu"))), image.shape[:2])
+            logits = before(to_images(image, torch.device("cpu")))
+            if offline is not None:
+                before.load_state_dict(before.state_dict() | offline)
+                other = before(to_images(image, torch.device("cpu")))
+                logits = torch.maximum(logits.softmax(1), other.softmax(1)).log()
+            logits = upsample(logits, image.shape[:2])
         assert np.array_equal(prediction.label, logits[0].argmax(0).numpy())
         assert np.array_equal(answers(method.roles, image)["main"], prediction.label)
         method.adapt()

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from test_methods import make_dacs, make_hamlet, make_restyled_replay, play
+from small_methods import make_dacs, make_hamlet, make_restyled_replay, play
 
 from driftseg.errors import InputError
 from driftseg.methods.base import to_images

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_run import METHOD_SETTINGS, play
+from whole_runs import METHOD_SETTINGS, play
 
 from driftseg.errors import InputError
 from driftseg.models.adapters import base_digest, load_adapters, read_adapter_info

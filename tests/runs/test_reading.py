@@ -52,7 +52,7 @@ def test_data_sets_every_camvid_root(tiny_run, write_config) -> None:
         ("schedule.1.rain=-5", r"schedule.1.rain: .*greater than or equal to 0 \(came -5\)"),
         ("schedule.1.rain=.inf", r"schedule.1.rain: .*finite"),
         ("method.train=[neck]", r"method.train.0: Input should be 'encoder'"),
-        ("method.name=magic", r"'source_only', 'tent', 'dacs'"),
+        ("method.name=magic", r"'source_only', 'norm_statistics', 'tent', 'dacs'"),
         ("target.kind=movie", r"'town', 'camvid', 'folder'"),
         ("target.size=[8, 8]", r"target.size.0: .*greater than or equal to 32"),
         ("seed=-1", r"seed: .*greater than or equal to 0"),

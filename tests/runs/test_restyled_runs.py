@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_run import METHOD_SETTINGS, play
+from whole_runs import METHOD_SETTINGS, play
 
 from driftseg.errors import InputError
 from driftseg.runs.builder import build

@@ -8,6 +8,8 @@ was learnt; what a state is, the bank does not ask.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -26,9 +28,10 @@ class Turn:
     """What became of a change."""
 
     stored: int | None
-    """Number of the domain whose state was stored; None when its visit was too short to know."""
+    """Number of the domain under which the state was stored; None when its visit was too short to
+    know what it looks like."""
     found: int | None
-    """Number of the domain that has returned; None when the world looks like no stored one."""
+    """Number of the domain whose state is brought back; None when none is."""
     distance: float | None
     """From how the world looks now to the domain just left."""
     nearest: float | None
@@ -46,43 +49,84 @@ class _Entry:
     """The change at which it was last stored or brought back."""
 
 
+class _Visit:
+    """What a stay looks like, but for its latest frames, which may be another domain's."""
+
+    def __init__(self, recent: int):
+        self.recent = recent
+        self._sum: Signature | None = None
+        self.frames = 0
+        self._blocks: list[Signature] = []
+        """Means of every ``recent`` frames."""
+        self._block: list[Signature] = []
+
+    def add(self, signature: Signature) -> None:
+        self._sum = signature if self._sum is None else self._sum + signature
+        self.frames += 1
+        self._block.append(signature)
+        if len(self._block) == self.recent:
+            self._blocks.append(np.mean(self._block, axis=0))
+            self._block = []
+
+    def signature(self) -> Signature | None:
+        return None if self._sum is None else self._sum / self.frames
+
+    def error(self) -> float:
+        """How far two such stays in one domain may lie apart by chance.
+
+        Twice as far as consecutive blocks, over the root of their number; 0 with less than two.
+        """
+        pairs = list(itertools.pairwise(self._blocks))
+        if not pairs:
+            return 0.0
+        apart = float(np.mean([distance(a, b) for a, b in pairs]))
+        return 2 * apart / math.sqrt(len(self._blocks))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"sum": self._sum, "frames": self.frames, "blocks": [*self._blocks],
+                "block": [*self._block]}  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._sum, self.frames = state["sum"], state["frames"]
+        self._blocks, self._block = [*state["blocks"]], [*state["block"]]
+
+
 class Bank:
     """Stored states, the one unused longest making way for a new one.
+
+    Two things are decided at a change. The state goes to a stored domain if the visit looks like it
+    up to chance, otherwise to a new one. And the state of the stored domain that looks most like
+    the world now is brought back, if it is clearly more like it than the domain just left.
 
     Args:
         domains: states held at most.
         recent: last frames whose mean signature says how the world looks now.
-        nearer: a stored domain has returned when its distance from now is at most this share of
-            the distance between now and the domain just left. So no distance has to be set, and
-            a false alarm brings nothing back.
+        nearer: how much more alike: its distance from now is at most this share of the distance
+            between now and the domain just left. So no distance has to be set, and a false alarm
+            brings nothing back.
     """
 
     def __init__(self, *, domains: int, recent: int, nearer: float):
-        if domains < 1 or recent < 1 or not 0 < nearer < 1:
+        if domains < 2 or recent < 1 or not 0 < nearer < 1:
             raise InputError(
-                f"the bank wants domains >= 1, recent >= 1 and 0 < nearer < 1, not domains "
+                f"the bank wants domains >= 2, recent >= 1 and 0 < nearer < 1, not domains "
                 f"{domains}, recent {recent}, nearer {nearer}"
             )
         self._domains, self._nearer = domains, nearer
         self._recent: deque[Signature] = deque(maxlen=recent)
-        self._sum: Signature | None = None
-        self._frames = 0
+        self._visit = _Visit(recent)
         self._entries: dict[int, _Entry] = {}
-        self._present: int | None = None
-        """The stored domain that the present visit is in, if it is one."""
         self._numbers = 0
         self._changes = 0
 
     def see(self, signature: Signature) -> None:
         """Takes one frame's signature."""
         if len(self._recent) == self._recent.maxlen:
-            oldest = self._recent[0]
-            self._sum = oldest.copy() if self._sum is None else self._sum + oldest
-            self._frames += 1
+            self._visit.add(self._recent[0])
         self._recent.append(signature)
 
     def change(self, state: Any) -> tuple[Turn, Any]:
-        """Stores the present state under the domain just left; finds the one that has come.
+        """Stores the present state under the domain just left; finds what to go on with.
 
         Frames before the ``recent`` ones are the domain's that was left, since a change is found
         after it has happened.
@@ -91,69 +135,59 @@ class Bank:
             What was done, and the state to go on with, None for the present one.
         """
         self._changes += 1
-        left, now = self._left(), self._now()
-        if left is None or now is None:
-            self._begin(None)
+        left = self._visit.signature()
+        if left is None:
             return Turn(None, None, None, None, len(self._entries)), None
+        now: Signature = np.mean(self._recent, axis=0)
         gone = distance(now, left)
-        stored = self._store(left, gone, state)
-        others = {n: distance(now, e.signature) for n, e in self._entries.items() if n != stored}
+        known = self._known(left)
+        others = {n: distance(now, e.signature) for n, e in self._entries.items() if n != known}
         nearest = min(others, key=others.__getitem__, default=None)
         found = nearest if nearest is not None and others[nearest] <= self._nearer * gone else None
-        self._begin(found)
-        turn = Turn(
-            stored, found, gone, None if nearest is None else others[nearest], len(self._entries)
-        )
-        if found is None:
-            return turn, None
-        self._entries[found].used = self._changes
-        return turn, self._entries[found].state
+        if found is not None:
+            self._entries[found].used = self._changes
+        stored = self._store(known, left, state, spared=found)
+        self._visit = _Visit(self._visit.recent)
+        apart = None if nearest is None else others[nearest]
+        turn = Turn(stored, found, gone, apart, len(self._entries))
+        return turn, None if found is None else self._entries[found].state
 
     def states(self) -> list[Any]:
         """All that is stored."""
         return [entry.state for entry in self._entries.values()]
 
-    def _now(self) -> Signature | None:
-        return np.mean(self._recent, axis=0) if self._recent else None
+    def _known(self, left: Signature) -> int | None:
+        """The stored domain that the visit was in, as far as its looks tell."""
+        apart = {n: distance(left, e.signature) for n, e in self._entries.items()}
+        nearest = min(apart, key=apart.__getitem__, default=None)
+        if nearest is None or apart[nearest] > self._visit.error():
+            return None
+        return nearest
 
-    def _left(self) -> Signature | None:
-        return None if self._sum is None else self._sum / self._frames
-
-    def _begin(self, domain: int | None) -> None:
-        """A new visit; the recent frames are its first."""
-        self._sum, self._frames, self._present = None, 0, domain
-
-    def _store(self, left: Signature, gone: float, state: Any) -> int:
-        """The number under which the state is kept; a domain known already keeps its own."""
-        number = self._present
-        if number is None:  # a false alarm may have parted a visit
-            near = {n: distance(left, e.signature) for n, e in self._entries.items()}
-            nearest = min(near, key=near.__getitem__, default=None)
-            if nearest is not None and near[nearest] <= self._nearer * gone:
-                number = nearest
-        if number in self._entries:
-            entry = self._entries[number]
-            frames = entry.frames + self._frames
-            signature = (entry.signature * entry.frames + left * self._frames) / frames
-            self._entries[number] = _Entry(signature, frames, state, self._changes)
-            return number
+    def _store(self, known: int | None, left: Signature, state: Any, spared: int | None) -> int:
+        """The number under which the state is kept; ``spared`` does not make way."""
+        if known is not None:
+            entry = self._entries[known]
+            frames = entry.frames + self._visit.frames
+            mean = (entry.signature * entry.frames + left * self._visit.frames) / frames
+            self._entries[known] = _Entry(mean, frames, state, self._changes)
+            return known
         if len(self._entries) == self._domains:
-            del self._entries[min(self._entries, key=lambda n: self._entries[n].used)]
+            unused = {n: e.used for n, e in self._entries.items() if n != spared}
+            del self._entries[min(unused, key=unused.__getitem__)]
         number, self._numbers = self._numbers, self._numbers + 1
-        self._entries[number] = _Entry(left, self._frames, state, self._changes)
+        self._entries[number] = _Entry(left, self._visit.frames, state, self._changes)
         return number
 
     def state_dict(self) -> dict[str, Any]:
         """Everything stored and seen; states as they are."""
         return {
-            "recent": [signature.copy() for signature in self._recent],
-            "sum": None if self._sum is None else self._sum.copy(),
-            "frames": self._frames,
+            "recent": [*self._recent],
+            "visit": self._visit.state_dict(),
             "entries": {
                 n: {"signature": e.signature, "frames": e.frames, "state": e.state, "used": e.used}
                 for n, e in self._entries.items()
             },
-            "present": self._present,
             "numbers": self._numbers,
             "changes": self._changes,
         }
@@ -162,9 +196,8 @@ class Bank:
         """Continues a bank made with the same arguments."""
         self._recent.clear()
         self._recent.extend(state["recent"])
-        self._sum, self._frames = state["sum"], state["frames"]
+        self._visit.load_state_dict(state["visit"])
         self._entries = {int(n): _Entry(**entry) for n, entry in state["entries"].items()}
-        self._present = state["present"]
         self._numbers, self._changes = state["numbers"], state["changes"]
 
 

@@ -29,6 +29,7 @@ from driftseg.runs import method_config as settings
 from driftseg.runs.calibrate import Calibration
 from driftseg.runs.config import RunConfig
 from driftseg.runs.control_builder import (
+    DriftSettings,
     build_detector,
     build_selector,
     drift_settings,
@@ -92,10 +93,12 @@ def _build_learner(
 ) -> Learner:
     if isinstance(method, learners.ReplayOnly | learners.RestyledReplay):
         return build_restyled_replay(config, method, model, source, size, beside)
-    training = _build_training(config, method, model, source, size, calibration, beside)
     if isinstance(method, settings.Dacs):
+        training = _build_training(config, method, model, source, size, calibration, beside)
         return Dacs(training, learning_rate=method.learning_rate, mix_ratio=method.mix_ratio)
-    return _build_hamlet(config, method, training, calibration)
+    drift = drift_settings(method.detector, calibration)
+    training = _build_training(config, method, model, source, size, calibration, beside)
+    return _build_hamlet(config, method, training, drift)
 
 
 def _build_memory(
@@ -258,9 +261,8 @@ def _build_hamlet(
     config: RunConfig,
     method: settings.Hamlet,
     training: SelfTraining,
-    calibration: Calibration | None,
+    drift: DriftSettings,
 ) -> Hamlet:
-    drift = drift_settings(method.detector, calibration)
     released = method.released
     roles = training.roles
     modules = build_modules(roles.model, roles.trainable, fusion=not released.fusion_never_learns)

@@ -1,0 +1,165 @@
+"""The bank: what is stored, what comes back, and what a false alarm does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftseg.control.bank import Bank, distance
+from driftseg.errors import InputError
+
+
+def signature(mean: float, deviation: float = 1.0) -> np.ndarray:
+    return np.array([[mean, mean], [deviation, deviation]])
+
+
+def bank(**changes) -> Bank:
+    return Bank(**{"domains": 8, "recent": 3, "nearer": 0.8, **changes})
+
+
+def stay(of: Bank, mean: float, frames: int) -> None:
+    """Scenes differ a little, by turns."""
+    for number in range(frames):
+        of.see(signature(mean + 0.03 * (number % 4)))
+
+
+def walk(of: Bank, means, frames: int = 15, seen: int = 3) -> list:
+    """Visits of ``frames`` frames, each change being found ``seen`` frames late."""
+    turns = []
+    for number, mean in enumerate(means):
+        stay(of, mean, seen)
+        if number:
+            turns.append(of.change(f"learnt in {means[number - 1]:g}"))
+        stay(of, mean, frames - seen)
+    return turns
+
+
+class TestReturns:
+    def test_what_was_learnt_in_a_domain_comes_back_with_it(self) -> None:
+        turns = walk(bank(), [0, 5, 0, 5, 2, 0])
+        assert [turn.stored for turn, _ in turns] == [0, 1, 0, 1, 2]
+        assert [turn.found for turn, _ in turns] == [None, 0, 1, 0, 0]
+        assert [state for _, state in turns] == [
+            None, "learnt in 0", "learnt in 5", "learnt in 0", "learnt in 0"
+        ]  # fmt: skip
+        assert [turn.domains for turn, _ in turns] == [1, 2, 2, 2, 3]
+
+    def test_the_latest_state_of_a_domain_is_kept(self) -> None:
+        of, found = bank(), []
+        for number, mean in enumerate([0, 5, 0, 5, 0]):
+            stay(of, mean, 3)
+            if number:
+                found.append(of.change(number)[1])
+            stay(of, mean, 12)
+        assert found == [None, 1, 2, 3]
+
+    def test_frames_of_the_new_domain_do_not_blur_the_old_ones_signature(self) -> None:
+        turns = walk(bank(), [0, 5, 0])
+        assert turns[1][0].nearest < 0.05
+        assert turns[0][0].distance == pytest.approx(5, abs=0.05)
+
+    def test_what_is_most_alike_is_gone_on_with_and_stays_a_domain_of_its_own(self) -> None:
+        """From 0 to 12, which was never met: 10's state is nearer. Both are known after it."""
+        turns = walk(bank(), [0, 10, 0, 12, 0, 10, 0, 12])
+        assert [turn.found for turn, _ in turns] == [None, 0, 1, 0, 1, 0, 2]
+        assert turns[-1][1] == "learnt in 12"
+        assert turns[2][0].nearest == pytest.approx(2, abs=0.05)
+        assert turns[2][0].distance == pytest.approx(12, abs=0.05)
+
+    def test_nothing_comes_back_that_is_not_clearly_nearer(self) -> None:
+        """9 is as near to 5 as to 13, where it came from."""
+        assert walk(bank(), [5, 13, 9])[-1][0].found is None
+        assert walk(bank(), [5, 13, 8])[-1][0].found == 0
+
+
+class TestAlarms:
+    def test_a_false_alarm_brings_nothing_back_and_makes_no_second_domain(self) -> None:
+        of = bank()
+        walk(of, [0, 5])
+        turn, state = of.change("still in 5")
+        assert state is None
+        assert turn.domains == 2
+        stay(of, 5, 15)
+        stay(of, 0, 3)
+        turn, state = of.change("later in 5")
+        assert (turn.stored, turn.domains, state) == (1, 2, "learnt in 0")
+
+    def test_a_visit_shorter_than_what_is_looked_at_is_not_stored(self) -> None:
+        of = bank(recent=5)
+        stay(of, 1, 5)
+        turn, state = of.change("too early")
+        assert (turn.stored, turn.found, state) == (None, None, None)
+        assert of.states() == []
+
+    def test_before_the_first_frame(self) -> None:
+        assert bank().change("nothing")[1] is None
+
+
+def test_the_domain_unused_longest_makes_way() -> None:
+    of = bank(domains=2)
+    walk(of, [0, 10, 0, 30, 0])
+    assert of.states() == ["learnt in 0", "learnt in 30"]
+
+
+def test_scenes_that_differ_more_may_lie_farther_apart() -> None:
+    """Whether two stays are one domain is judged by how much the stay itself varies."""
+
+    def domains(scatter: float) -> int:
+        of = bank()
+        for number, mean in enumerate([0, 10, 0.4, 10]):
+            for frame in range(24):
+                of.see(signature(mean + scatter * (frame // 3 % 2)))
+                if number and frame == 2:
+                    last = of.change(number)[0].domains
+        return last
+
+    assert domains(scatter=0.1) == 3
+    assert domains(scatter=2.0) == 2
+
+
+@given(st.lists(st.sampled_from([0.0, 7.0, 20.0]), min_size=2, max_size=8), st.data())
+def test_exact_continuation(means, data) -> None:
+    """Saved anywhere and continued elsewhere, while the saved one goes on."""
+    cut = data.draw(st.integers(1, len(means) - 1))
+    whole, first = bank(domains=2), bank(domains=2)
+    expected = walk(whole, means)
+    walk(first, means[:cut])
+    state = first.state_dict()
+    for of in (first, bank(domains=2), bank(domains=2)):
+        if of is not first:
+            of.load_state_dict(state)
+        got = []
+        for before, mean in zip(means[cut - 1 :], means[cut:], strict=False):
+            stay(of, mean, 3)
+            got.append(of.change(f"learnt in {before:g}"))
+            stay(of, mean, 12)
+        assert got == expected[cut - 1 :]
+        assert of.states() == whole.states()
+
+
+class TestDistance:
+    @given(st.floats(-5, 5), st.floats(0.1, 5), st.floats(-5, 5), st.floats(0.1, 5))
+    def test_is_symmetric_and_zero_only_at_home(self, m1, s1, m2, s2) -> None:
+        a, b = signature(m1, s1), signature(m2, s2)
+        assert distance(a, b) == distance(b, a) >= 0
+        assert distance(a, a) == 0
+        assert (distance(a, b) == 0) == (m1 == m2 and s1 == s2) or abs(m1 - m2) + abs(
+            s1 - s2
+        ) < 1e-9
+
+    def test_is_the_frechet_distance_in_deviations(self) -> None:
+        a = np.array([[0.0, 1.0], [1.0, 2.0]])
+        b = np.array([[3.0, 1.0], [1.0, 4.0]])
+        assert distance(a, b) == pytest.approx(np.sqrt((3.0**2 + (2 / 3) ** 2) / 2))
+
+    def test_does_not_change_with_the_features_scale(self) -> None:
+        a, b = signature(1.0, 2.0), signature(3.0, 1.0)
+        assert distance(a, b) == pytest.approx(distance(10 * a, 10 * b))
+
+
+@pytest.mark.parametrize("wrong", [{"domains": 1}, {"recent": 0}, {"nearer": 0}, {"nearer": 1}])
+def test_what_a_bank_cannot_be(wrong) -> None:
+    with pytest.raises(InputError, match="the bank wants domains >= 2"):
+        Bank(**{"domains": 2, "recent": 2, "nearer": 0.5, **wrong})

@@ -1,0 +1,256 @@
+"""What lae and bank remember of the world."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hamlets import make as make_hamlet
+from small_methods import make_memory
+
+from driftseg.control.bank import Bank
+from driftseg.control.drift import Event
+from driftseg.methods import DomainMemory
+from driftseg.methods.base import answer, with_offline
+from driftseg.methods.domain_memory import signature
+from driftseg.methods.signal import first_level
+from driftseg.models.adapters import adapter_spec, attach
+from driftseg.models.encoders.sites import adapter_names
+
+
+class Told:
+    """A detector that finds changes at the frames it was told."""
+
+    def __init__(self, *frames: int):
+        self._frames, self._seen = set(frames), -1
+
+    def add(self, signal: float) -> Event | None:
+        self._seen += 1
+        return Event("away", signal, 0.0, 1) if self._seen in self._frames else None
+
+    def reading(self):
+        from driftseg.control.drift import Reading
+
+        return Reading("told", None, None, None, None, 0, 0, None)
+
+    def state_dict(self) -> dict:
+        return {"seen": self._seen}
+
+    def load_state_dict(self, state: dict) -> None:
+        self._seen = state["seen"]
+
+
+def lae(make_model, make_replay, *changes: int, **more) -> DomainMemory:
+    return make_memory(make_model(), make_replay(), stores=False, detector=Told(*changes), **more)
+
+
+def adapters(method: DomainMemory) -> dict[str, torch.Tensor]:
+    parameters = dict(method.roles.model.named_parameters())
+    return {n: parameters[n].detach().clone() for n in adapter_names(method.roles.model)}
+
+
+def offline(method: DomainMemory) -> dict[str, torch.Tensor]:
+    return {n: t.clone() for n, t in method.roles.overlays["offline"].items()}
+
+
+def same(a, b) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[n], b[n]) for n in a)
+
+
+def step(method: DomainMemory, image):
+    method.predict(image)
+    return method.adapt()
+
+
+class TestLae:
+    def test_only_adapters_have_an_offline_average(self, make_model, make_replay) -> None:
+        method = lae(make_model, make_replay)
+        assert set(method.roles.overlays["offline"]) == set(adapter_names(method.roles.model))
+
+    def test_it_begins_with_the_first_change(self, make_model, make_replay, frames) -> None:
+        """Until then the offline adapters are the online ones, and the student answers alone."""
+        method = lae(make_model, make_replay, 1)
+        step(method, frames[0])
+        assert same(offline(method), adapters(method))
+        answered = answer(method.roles, frames[3])
+        together = with_offline(method.roles, answered)
+        assert torch.allclose(together, answered.logits.log_softmax(1), atol=1e-6)
+        step(method, frames[1])  # the change is found after this frame has been learnt from
+        assert same(offline(method), adapters(method))
+        step(method, frames[2])
+        assert not same(offline(method), adapters(method))
+
+    def test_the_average(self, make_model, make_replay, frames) -> None:
+        method = lae(make_model, make_replay, 0, horizon=4)
+        step(method, frames[0])
+        expected = adapters(method)
+        for image in frames[1:4]:
+            step(method, image)
+            online = adapters(method)
+            expected = {n: 0.75 * t + 0.25 * online[n] for n, t in expected.items()}
+        for name, tensor in offline(method).items():
+            assert torch.allclose(tensor, expected[name], atol=1e-7), name
+
+    def test_without_a_detector_it_begins_at_once(self, make_model, make_replay, frames) -> None:
+        method = make_memory(make_model(), make_replay(), stores=False, detector=None,
+                             first_task=False, horizon=4)  # fmt: skip
+        before = adapters(method)
+        adaptation = step(method, frames[0])
+        assert adaptation.signal is None
+        assert adaptation.detector is None
+        now = adapters(method)
+        for name, tensor in offline(method).items():
+            assert torch.allclose(tensor, 0.75 * before[name] + 0.25 * now[name], atol=1e-7)
+
+    def test_the_larger_probability_of_both(self, make_model, make_replay, frames) -> None:
+        """Against two whole networks."""
+        method = lae(make_model, make_replay, 0, horizon=50)
+        for image in frames:
+            step(method, image)
+        model = method.roles.model
+        answered = answer(method.roles, frames[0])
+        online = model(answered.images).softmax(1)
+        model.load_state_dict(model.state_dict() | method.roles.overlays["offline"])
+        other = model(answered.images).softmax(1)
+        got = with_offline(method.roles, answered)
+        assert (online - other).abs().max() > 1e-4
+        assert torch.allclose(got.exp(), torch.maximum(online, other), atol=1e-5)
+
+    def test_only_the_head_learns_first(self, make_model, make_replay, frames) -> None:
+        method = lae(make_model, make_replay, 1, head_first=2)
+        head = dict(method.roles.model.head.named_parameters())
+        moved = []
+        for image in frames:
+            old = adapters(method), {n: p.detach().clone() for n, p in head.items()}
+            step(method, image)
+            moved.append(
+                (not same(old[0], adapters(method)),
+                 any(not torch.equal(old[1][n], p) for n, p in head.items()))
+            )  # fmt: skip
+        assert moved == [
+            (True, True), (True, True), (False, True), (False, True), (True, True), (True, True)
+        ]  # fmt: skip
+
+    def test_offline_adapters_move_while_only_the_head_learns(
+        self, make_model, make_replay, frames
+    ) -> None:
+        """As the paper's do: the average goes on towards what online adapters are."""
+        method = lae(make_model, make_replay, 0, 4, head_first=2, horizon=4)
+        for image in frames[:5]:
+            step(method, image)
+        before, online = offline(method), adapters(method)
+        step(method, frames[5])
+        assert same(online, adapters(method))
+        assert not same(before, offline(method))
+
+    def test_continuing_within_the_frames_of_the_head(self, make_model, make_replay, frames):
+        def make():
+            return lae(make_model, make_replay, 1, head_first=3)
+
+        first, second = make(), make()
+        for image in frames[:3]:
+            step(first, image)
+        second.load_state_dict(first.state_dict())
+        learning = {n for n, p in second.roles.model.named_parameters() if p.requires_grad}
+        assert learning == {n for n in second.roles.trainable if n.startswith("head.")}
+        for image in frames[3:]:
+            assert step(second, image) == step(first, image)
+        assert same(adapters(first), adapters(second))
+
+
+class TestBank:
+    def method(self, make_model, make_replay, *changes: int, recent: int = 1) -> DomainMemory:
+        return make_memory(
+            make_model(), make_replay(), averages=False, detector=Told(*changes),
+            bank=Bank(domains=2, recent=recent, nearer=0.8),
+        )  # fmt: skip
+
+    def test_what_was_learnt_comes_back(self, make_model, make_replay, frames) -> None:
+        """Day, night, day: weights, moments and all, as when the day was left."""
+        method = self.method(make_model, make_replay, 2, 5)
+        night = [image // 4 for image in frames]
+        step(method, frames[0])
+        step(method, frames[1])
+        told = step(method, night[0])
+        assert told.bank["stored"] == 0
+        assert told.bank["found"] is None
+        left = method.learner.state_dict()
+        assert told.bank["bytes"] == method.stored_bytes() > 0
+        step(method, night[1])
+        step(method, night[2])
+        updates = method.updates
+        told = step(method, frames[2])
+        assert (told.bank["stored"], told.bank["found"], told.bank["domains"]) == (1, 0, 2)
+        assert told.bank["nearest"] < 0.8 * told.bank["distance"]
+        back = method.learner.state_dict()
+        assert same(back["roles"]["student"], left["roles"]["student"])
+        moments = left["optimiser"]["state"]
+        for number, state in back["optimiser"]["state"].items():
+            for name, tensor in state.items():
+                assert torch.equal(torch.as_tensor(tensor), torch.as_tensor(moments[number][name]))
+        assert method.updates == updates + 2  # one step, and what was brought back
+
+    def test_bytes_are_what_is_stored(self, make_model, make_replay, frames) -> None:
+        """Trained tensors once, and twice in the optimiser's moments."""
+        method = self.method(make_model, make_replay, 1)
+        step(method, frames[0])
+        told = step(method, frames[1])
+        trained = sum(
+            p.numel() for n, p in method.roles.model.named_parameters()
+            if n in set(method.roles.trainable)
+        )  # fmt: skip
+        assert 12 * trained <= told.bank["bytes"] < 12.1 * trained + 4096
+
+    def test_an_evaluation_is_not_reused_after_a_return(self, make_model, make_replay, frames):
+        method = self.method(make_model, make_replay, 2, 4)
+        seen = set()
+        for image in (frames[0], frames[1], frames[0] // 4, frames[1] // 4, frames[2]):
+            step(method, image)
+            seen.add(method.updates)
+        assert len(seen) == 5
+
+    def test_offline_adapters_are_not_put_back(self, make_model, make_replay, frames) -> None:
+        """They average over all domains; only what learns returns."""
+        method = make_memory(
+            make_model(), make_replay(), horizon=4, detector=Told(2, 4),
+            bank=Bank(domains=2, recent=1, nearer=0.8),
+        )  # fmt: skip
+        for image in (frames[0], frames[1], frames[0] // 4, frames[1] // 4):
+            step(method, image)
+        before = offline(method)
+        method.predict(frames[2])
+        told = method.adapt()
+        assert told.bank["found"] == 0
+        assert not any(torch.equal(before[n], t) for n, t in offline(method).items() if t.any())
+        assert not same(offline(method), adapters(method))
+
+    def test_by_hamlets_own_events(self, make_model, make_replay, frames) -> None:
+        """The learner finds changes itself; the bank listens."""
+        model = make_model()
+        attach(model, adapter_spec("adaptformer"), torch.Generator().manual_seed(1))
+        learner = make_hamlet(model, make_replay(), train=("adapters", "head"), detector=Told(1))
+        method = DomainMemory(learner, detector=None, bank=Bank(domains=2, recent=1, nearer=0.8))
+        told = [step(method, image) for image in frames[:3]]
+        assert [row.event is not None for row in told] == [False, True, False]
+        assert [row.bank is not None for row in told] == [False, True, False]
+        assert told[1].bank["stored"] == 0
+        assert all(row.signal is not None for row in told)
+
+
+class TestSignature:
+    def test_is_the_same_whatever_was_learnt(self, make_model, make_replay, frames) -> None:
+        method = make_memory(make_model(), make_replay())
+        before = signature(first_level(method.roles, answer(method.roles, frames[5])))
+        for image in frames[:3]:
+            step(method, image)
+        after = signature(first_level(method.roles, answer(method.roles, frames[5])))
+        assert np.array_equal(before, after)
+
+    def test_is_mean_and_deviation_of_every_channel(self) -> None:
+        level = torch.tensor([[[[1.0, 3.0]], [[5.0, 5.0]]]])
+        assert signature(level) == pytest.approx(np.array([[2.0, 5.0], [2**0.5, 0.0]]))
+
+
+def test_adapting_twice_is_refused(make_model, make_replay) -> None:
+    with pytest.raises(RuntimeError, match="call predict"):
+        lae(make_model, make_replay).adapt()

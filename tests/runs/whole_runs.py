@@ -1,0 +1,29 @@
+"""Whole runs, small, for tests."""
+
+from __future__ import annotations
+
+from driftseg.runs.config import RunConfig
+from driftseg.runs.reading import check
+from driftseg.runs.record import read_run
+from driftseg.runs.run import run
+
+
+def play(values: dict, **changes):
+    return read_run(run(check({**values, **changes}, RunConfig, where="test")))
+
+
+DETECTOR = {"window": 1, "rise": 0.01, "fall": -0.01, "source_level": 1.0, "far_level": 3.0}
+METHOD_SETTINGS = {
+    "hamlet": {
+        "name": "hamlet", "base_iterations": 20, "start_training": True,
+        "confidence": {"rule": "threshold", "threshold": 0.3},
+        "detector": DETECTOR,
+    },
+    "lae": {
+        "name": "lae", "detector": DETECTOR, "offline_horizon": 2,
+        "learner": {"name": "restyled_replay", "train": ["adapters", "head"]},
+    },
+    "bank": {"name": "bank", "detector": DETECTOR, "recent": 1, "learner": {"name": "dacs"}},
+}  # fmt: skip
+
+ADAPTERS = {"lae": {"kind": "adaptformer", "ratio": 0.25}}
