@@ -42,12 +42,13 @@ class EarlyHead(nn.Module):
         self.classifier = nn.Conv2d(width, CLASSES, 1)
 
     def forward(self, level: Tensor) -> Tensor:
+        """(B, D, h, w) to (B, C, h, w)."""
         embedded = self.embed(level.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         return self.classifier(self.fuse(embedded))
 
 
 def plain_model(encoder: str) -> SegformerForSemanticSegmentation:
-    """transformers' model of a MiT size, in eval mode."""
+    """The model of a MiT size, in eval mode."""
     size = MIT_SIZES[encoder]
     config = SegformerConfig(
         depths=list(size.depths), hidden_sizes=list(size.channels),
@@ -97,6 +98,7 @@ class PlainStep:
         self.updates = 0
 
     def modules(self) -> tuple[nn.Module, ...]:
+        """All that is held, the student first."""
         return self.student, self.teacher, self.static, self.static_early_head
 
     def without_training(self, images: Tensor) -> float:

@@ -1,4 +1,4 @@
-"""driftseg's step against the same step on three whole networks (`plain_step`): bytes, memory, time.
+"""driftseg's step against three whole networks' (`plain_step`): bytes, memory, time.
 
     export OMP_WAIT_POLICY=PASSIVE
     python benchmarks/three_networks.py bytes  [--encoder mit_b5]
@@ -58,6 +58,7 @@ class Noise:
         self._shape = (height, width)
 
     def image(self) -> np.ndarray:
+        """(H, W, 3) uint8."""
         return self._generator.integers(0, 256, (*self._shape, 3), dtype=np.uint8)
 
     def sample(self) -> SourceBatch:
@@ -68,10 +69,11 @@ class Noise:
         return SourceBatch(images, torch.from_numpy(labels)[None])
 
     def state_dict(self) -> dict[str, Any]:
+        """Nothing, since no run goes on from here."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        pass
+        """Nothing to restore."""
 
 
 def ours(
