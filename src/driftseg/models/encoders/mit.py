@@ -51,13 +51,13 @@ EXPANSION = 4
 
 
 def to_tokens(x: Tensor) -> Tensor:
-    """(B, C, h, w) to (B, h*w, C)."""
-    return x.flatten(2).transpose(1, 2)
+    """(B, C, h, w) to (B, h*w, C); nothing is copied if channels lie last in memory."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 def to_map(tokens: Tensor, height: int, width: int) -> Tensor:
-    """(B, h*w, C) to (B, C, h, w)."""
-    return tokens.transpose(1, 2).reshape(tokens.shape[0], -1, height, width)
+    """(B, h*w, C) to (B, C, h, w) with channels last in memory, as tokens have them: no copy."""
+    return tokens.unflatten(1, (height, width)).permute(0, 3, 1, 2)
 
 
 class PatchEmbedding(nn.Module):
