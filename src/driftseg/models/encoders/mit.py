@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from driftseg.models.encoders.sites import LinearSite, Slot
 from driftseg.models.encoders.stages import Encoder
@@ -57,7 +58,7 @@ def to_tokens(x: Tensor) -> Tensor:
 
 def to_map(tokens: Tensor, height: int, width: int) -> Tensor:
     """(B, h*w, C) to (B, C, h, w) with channels last in memory, as tokens have them: no copy."""
-    return tokens.unflatten(1, (height, width)).permute(0, 3, 1, 2)
+    return tokens.reshape(tokens.shape[0], height, width, -1).permute(0, 3, 1, 2)
 
 
 class PatchEmbedding(nn.Module):
@@ -117,9 +118,23 @@ class MixFeedForward(nn.Module):
         self.contract = nn.Linear(hidden, channels)
 
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
-        """(B, N, C) to (B, N, C)."""
-        hidden = to_map(self.expand(tokens), height, width)
-        result: Tensor = self.contract(F.gelu(to_tokens(self.depthwise(hidden))))
+        """(B, N, C) to (B, N, C).
+
+        While it learns, what lies between both linear layers is computed again in the backward
+        pass: it is four times as wide as anything else in a block, most of what a step would
+        hold, and cheap to have again. Not where the layers draw dropout, as low-rank updates do.
+        """
+        plain = isinstance(self.expand, nn.Linear) and isinstance(self.contract, nn.Linear)
+        if torch.is_grad_enabled() and plain and self.expand.weight.requires_grad:
+            again: Tensor = checkpoint(
+                self._feed, tokens, height, width, use_reentrant=False, preserve_rng_state=False
+            )
+            return again
+        return self._feed(tokens, height, width)
+
+    def _feed(self, tokens: Tensor, height: int, width: int) -> Tensor:
+        hidden = self.depthwise(to_map(self.expand(tokens), height, width))
+        result: Tensor = self.contract(F.gelu(to_tokens(hidden)))
         return result
 
 
