@@ -120,12 +120,14 @@ class MixFeedForward(nn.Module):
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
         """(B, N, C) to (B, N, C).
 
-        While it learns, what lies between both linear layers is computed again in the backward
-        pass: it is four times as wide as anything else in a block, most of what a step would
-        hold, and cheap to have again. Not where the layers draw dropout, as low-rank updates do.
+        Where a gradient crosses it, what lies between both linear layers is computed again in the
+        backward pass: it is four times as wide as anything else in a block, most of what a step
+        would hold, and cheap to have again (docs/performance.md). Not where the linear layers
+        draw dropout, as those with low-rank updates may.
         """
         plain = isinstance(self.expand, nn.Linear) and isinstance(self.contract, nn.Linear)
-        if torch.is_grad_enabled() and plain and self.expand.weight.requires_grad:
+        crossed = tokens.requires_grad or self.expand.weight.requires_grad
+        if torch.is_grad_enabled() and plain and crossed:
             again: Tensor = checkpoint(
                 self._feed, tokens, height, width, use_reentrant=False, preserve_rng_state=False
             )
