@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from driftseg.errors import InputError
 from driftseg.labels import IGNORE
+from driftseg.methods.upsampled_loss import upsampled_cross_entropy, whole_factors
 from driftseg.models.segmenter import upsample
 
 
@@ -42,6 +43,10 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | Non
         labels: (B, H, W), 255 ignored.
         weights: (B, H, W), or None for 1 everywhere.
     """
+    factors = whole_factors(logits, labels)
+    if factors is not None:
+        weights = logits.new_ones(()).expand(labels.shape) if weights is None else weights
+        return upsampled_cross_entropy(logits, labels, weights, factors) / labels.numel()
     size = (labels.shape[1], labels.shape[2])
     loss = F.cross_entropy(upsample(logits, size), labels, ignore_index=IGNORE, reduction="none")
     return (loss if weights is None else loss * weights).mean()

@@ -26,6 +26,7 @@ from driftseg.methods.restyle import Restyling, restyled
 from driftseg.methods.self_training import SourceBatches
 from driftseg.models.roles import Roles
 from driftseg.models.trainable import (
+    adamw,
     load_optimiser_state,
     optimiser_state,
     parameter_groups,
@@ -88,7 +89,7 @@ class RestyledReplay:
             roles.model, roles.trainable, learning_rate=0.0, head_factor=head_factor,
             weight_decay=weight_decay, adapter_factor=adapter_factor,
         )  # fmt: skip
-        self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.999))
+        self.optimiser = adamw(groups)
 
     def answer(self, image: Image) -> Answer:
         """The student's answer; the image is kept for its appearance."""

@@ -8,7 +8,7 @@ finite is never made.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -29,6 +29,7 @@ from driftseg.methods.restyle import Restyling, restyled, to_image
 from driftseg.models.roles import Roles
 from driftseg.models.segmenter import Walk, upsample
 from driftseg.models.trainable import (
+    adamw,
     load_optimiser_state,
     optimiser_state,
     parameter_groups,
@@ -131,7 +132,7 @@ class SelfTraining:
             roles.model, roles.trainable, learning_rate=0.0, head_factor=head_factor,
             weight_decay=weight_decay, adapter_factor=adapter_factor,
         )  # fmt: skip
-        self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.999))
+        self.optimiser = adamw(groups)
 
     def step(
         self,
@@ -154,27 +155,29 @@ class SelfTraining:
         self.roles.move_teacher(momentum(self.updates, self._teacher_momentum))
         statistics = self.roles.moving_statistics()
         confidence = copy.deepcopy(self._confidence.state_dict())
+        self.optimiser.zero_grad(set_to_none=not self._frozen_tensors_drift)
         source = self._source(images)
         worn = self._worn(source, images)
         losses, source_confidence = self._source_losses(
             worn if self._restyled_source_loss else source
         )
-        pseudo_labels, weights = self.pseudo_labels(images, walk, source_confidence)
-        mixed = self._mix(images, worn, pseudo_labels, weights, mix_ratio)
-        losses["mixed"] = weighted_cross_entropy(
-            self._student(self.roles.prefix(mixed.images)), mixed.labels, mixed.weights
-        )
-        total = torch.stack(list(losses.values())).sum()
         values = {name: float(loss.detach()) for name, loss in losses.items()}
-        values["pseudo_label_weight"] = float(weights.mean())
-        if not torch.isfinite(total):  # the passes have moved statistics, perhaps to NaN
+        made = _backward(losses.values())  # now, so that only one pass at a time is held
+        if made:
+            pseudo_labels, weights = self.pseudo_labels(images, walk, source_confidence)
+            mixed = self._mix(images, worn, pseudo_labels, weights, mix_ratio)
+            loss = self._mixed_loss(mixed)
+            values["mixed"] = float(loss.detach())
+            values["pseudo_label_weight"] = float(weights.mean())
+            made = _backward([loss])
+        if not made:  # the passes have moved statistics, perhaps to NaN
             self.roles.restore_statistics(statistics)
             self._confidence.load_state_dict(confidence)
+            self._restore_gradients()
             return Step(False, values)
         set_learning_rate(self.optimiser, learning_rate, same_for_all=one_rate)
-        self.optimiser.zero_grad(set_to_none=not self._frozen_tensors_drift)
-        total.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
+        self._restore_gradients()
         self.updates += 1
         return Step(True, values)
 
@@ -195,9 +198,10 @@ class SelfTraining:
         worn = restyled(source.images, references, self._restyle, self._generator)
         return SourceBatch(worn, source.labels)
 
-    def _student(self, walk: Walk) -> Tensor:
-        levels = self.roles.levels("student", walk, training=True)
-        return self.roles.logits("student", levels, training=True)
+    def _mixed_loss(self, mixed: Mixed) -> Tensor:
+        levels = self.roles.levels("student", self.roles.prefix(mixed.images), training=True)
+        logits = self.roles.logits("student", levels, training=True)
+        return weighted_cross_entropy(logits, mixed.labels, mixed.weights)
 
     def _source_losses(self, source: SourceBatch) -> tuple[dict[str, Tensor], float]:
         """The losses, and how sure the student is where the source is labelled."""
@@ -251,7 +255,7 @@ class SelfTraining:
         return Mixed(distorted, mixed.labels, mixed.weights)
 
     def _restore_gradients(self) -> None:
-        """Tensors that have learnt hold zeros where they are to drift, all others nothing."""
+        """As between steps: zeros where tensors that have learnt are to drift, else nothing."""
         for group in self.optimiser.param_groups:
             for parameter in group["params"]:
                 drifts = self._frozen_tensors_drift and parameter in self.optimiser.state
@@ -279,6 +283,15 @@ class SelfTraining:
         self.replay.load_state_dict(state["replay"])
         self._generator.bit_generator.state = state["generator"]
         self._dropout_generator.set_state(state["dropout_generator"])
+
+
+def _backward(losses: Iterable[Tensor]) -> bool:
+    """Adds the gradients of the losses' sum, unless it is not finite."""
+    total = torch.stack(list(losses)).sum()
+    if not torch.isfinite(total):
+        return False
+    total.backward()  # type: ignore[no-untyped-call]
+    return True
 
 
 def _confidence_where_labelled(logits: Tensor, labels: Tensor) -> float:

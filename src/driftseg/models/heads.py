@@ -53,9 +53,9 @@ class MlpHead(nn.Module):
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         """Levels (B, C_i, h_i, w_i), finest first, to logits (B, classes, h_1, w_1)."""
-        x = self.mix(levels)
-        x = F.relu(self.norm(x))
-        x = self._drop_channels(x)
+        # Whole channels are dropped before ReLU, which is the same since the factor is not
+        # negative, and leaves one map for the backward pass where there would be two.
+        x = F.relu_(self._drop_channels(self.norm(self.mix(levels))))
         result: Tensor = self.classifier(x)
         return result
 
@@ -71,9 +71,9 @@ class MlpHead(nn.Module):
             here = F.conv2d(level, (block @ embed.weight)[:, :, None, None])
             if here.shape[-2:] != size:
                 here = F.interpolate(here, size=size, mode="bilinear", align_corners=False)
-            mixed = here if mixed is None else mixed + here
+            mixed = here if mixed is None else mixed.add_(here)  # no gradient needs the summands
         assert mixed is not None
-        return mixed + bias[None, :, None, None]
+        return mixed.add_(bias[None, :, None, None])
 
     def _drop_channels(self, x: Tensor) -> Tensor:
         if not self.training or self.dropout == 0:

@@ -203,7 +203,7 @@ class Roles:
         with torch.no_grad():
             for name, tensor in self.overlays[role].items():
                 if name in moved:
-                    tensor.mul_(momentum).add_(parameters[name], alpha=1 - momentum)
+                    tensor.lerp_(parameters[name], 1 - momentum)
 
     def moving_statistics(self) -> dict[str, Tensor]:
         """Copies of the running statistics that training passes may move."""

@@ -77,8 +77,11 @@ class Segmenter(nn.Module):
 
 
 def upsample(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear, corners not aligned: (B, C, h, w) to (B, C, H, W)."""
-    return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+    """Bilinear, corners not aligned: (B, C, h, w) to (B, C, H, W), in torch's usual layout.
+
+    Softmax over classes wants that layout, and reordering the small map is the cheaper way.
+    """
+    return F.interpolate(logits.contiguous(), size=size, mode="bilinear", align_corners=False)
 
 
 def build_segmenter(

@@ -26,6 +26,7 @@ from driftseg.labels import IGNORE
 from driftseg.models.checkpoints import load_checkpoint, save_checkpoint
 from driftseg.models.segmenter import Segmenter, upsample
 from driftseg.models.trainable import (
+    adamw,
     freeze_except,
     parameter_groups,
     set_generator,
@@ -165,7 +166,7 @@ class SourceTraining:
             self.model, names, learning_rate=self.recipe.learning_rate,
             head_factor=self.recipe.head_factor, weight_decay=self.recipe.weight_decay,
         )  # fmt: skip
-        return torch.optim.AdamW(groups, betas=(0.9, 0.999))
+        return adamw(groups)
 
     def _steps(self, name: str, steps: int) -> Iterator[Progress]:
         started, images = time.perf_counter(), 0

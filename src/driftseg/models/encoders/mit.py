@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from driftseg.models.encoders.sites import LinearSite, Slot
 from driftseg.models.encoders.stages import Encoder
@@ -51,13 +52,13 @@ EXPANSION = 4
 
 
 def to_tokens(x: Tensor) -> Tensor:
-    """(B, C, h, w) to (B, h*w, C)."""
-    return x.flatten(2).transpose(1, 2)
+    """(B, C, h, w) to (B, h*w, C); nothing is copied if channels lie last in memory."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 def to_map(tokens: Tensor, height: int, width: int) -> Tensor:
-    """(B, h*w, C) to (B, C, h, w)."""
-    return tokens.transpose(1, 2).reshape(tokens.shape[0], -1, height, width)
+    """(B, h*w, C) to (B, C, h, w) with channels last in memory, as tokens have them: no copy."""
+    return tokens.reshape(tokens.shape[0], height, width, -1).permute(0, 3, 1, 2)
 
 
 class PatchEmbedding(nn.Module):
@@ -117,9 +118,25 @@ class MixFeedForward(nn.Module):
         self.contract = nn.Linear(hidden, channels)
 
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
-        """(B, N, C) to (B, N, C)."""
-        hidden = to_map(self.expand(tokens), height, width)
-        result: Tensor = self.contract(F.gelu(to_tokens(self.depthwise(hidden))))
+        """(B, N, C) to (B, N, C).
+
+        Where a gradient crosses it, what lies between both linear layers is computed again in the
+        backward pass: it is four times as wide as anything else in a block, most of what a step
+        would hold, and cheap to have again (docs/performance.md). Not where the linear layers
+        draw dropout, as those with low-rank updates may.
+        """
+        plain = isinstance(self.expand, nn.Linear) and isinstance(self.contract, nn.Linear)
+        crossed = tokens.requires_grad or self.expand.weight.requires_grad
+        if torch.is_grad_enabled() and plain and crossed:
+            again: Tensor = checkpoint(
+                self._feed, tokens, height, width, use_reentrant=False, preserve_rng_state=False
+            )
+            return again
+        return self._feed(tokens, height, width)
+
+    def _feed(self, tokens: Tensor, height: int, width: int) -> Tensor:
+        hidden = self.depthwise(to_map(self.expand(tokens), height, width))
+        result: Tensor = self.contract(F.gelu(to_tokens(hidden)))
         return result
 
 

@@ -74,7 +74,7 @@ class DropPath(nn.Module):
         keep = 1 - self.rate
         shape = (x.shape[0],) + (1,) * (x.ndim - 1)
         draw = torch.rand(shape, generator=self.generator).to(x)
-        return x * (draw < keep) / keep
+        return x * ((draw < keep).to(x) / keep)
 
     def extra_repr(self) -> str:
         """The rate, for ``print(model)``."""
