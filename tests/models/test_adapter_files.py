@@ -140,6 +140,21 @@ class TestRefusals:
         path.write_bytes(path.read_bytes()[:1000])
         self.refuse(path, network(), "cannot be read as a checkpoint")
 
+    def test_facts_that_are_not_those_of_the_tensors(self, path: Path) -> None:
+        """The digest knows nothing of them, and the network must not keep fresh adapters."""
+        written(path)
+        info, tensors = json.loads(_metadata(path)), load_file(path)
+        for change, message in (
+            ({"width": 9}, "does not fit: .* is .* there, .* here"),
+            ({"stages": [1]}, "does not hold exactly the adapters that it names"),
+        ):
+            facts = {**info, "adapters": {**info["adapters"], **change}}
+            save_file(tensors, path, {"driftseg_adapters": json.dumps(facts)})
+            model = network()
+            self.refuse(path, model, message)
+            assert model.adapters is None
+            assert [type(m) for m in model.modules()] == [type(m) for m in network().modules()]
+
     def test_other_files(self, path: Path) -> None:
         self.refuse(path, network(), "no checkpoint file at")
         save_file({"a": torch.ones(2)}, path)
