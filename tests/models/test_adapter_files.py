@@ -21,7 +21,7 @@ from driftseg.models.adapters import (
     read_adapter_info,
     save_adapters,
 )
-from driftseg.models.checkpoints import load_checkpoint, save_checkpoint
+from driftseg.models.checkpoints import inspect, load_checkpoint, save_checkpoint
 from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.segmenter import Segmenter, build_segmenter
 
@@ -69,6 +69,20 @@ def test_a_file_is_small(path: Path) -> None:
     attach(model, adapter_spec("adaptformer", ratio=1 / 4), torch.Generator())
     save_adapters(path, model, encoder="mit_b0")
     assert 100_000 < path.stat().st_size < 700_000
+
+
+def test_inspection(path: Path) -> None:
+    """Also of a file that names nothing of the first stage."""
+    model = written(path, "mit_b0", "convpass", "block", stages=[2, 3])
+    found = inspect(path)
+    assert (found.layout, found.encoder, found.classes) == (
+        "driftseg, adapters alone", "mit_b0", None
+    )  # fmt: skip
+    numbers = sum(model.get_parameter(name).numel() for name in adapter_names(model))
+    assert list(found.parameters) == ["encoder.stage2", "encoder.stage3"]
+    assert sum(found.parameters.values()) == numbers
+    assert found.metadata["kind"] == "convpass"
+    assert base_digest(network()) in found.metadata["belongs to"]
 
 
 def test_adapters_that_are_there_are_filled(path: Path) -> None:
