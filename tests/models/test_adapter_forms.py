@@ -75,7 +75,7 @@ def keep(shape: torch.Size, rate: float) -> Tensor:
 def test_adaptformer(learnable: bool, rate: float) -> None:
     """Fed with what comes before the norm; drop path is for the feed-forward part alone."""
     adapter = AdaptFormer(CHANNELS, INNER, dropout=0, scale=0.3, learnable_scale=learnable)
-    assert float(adapter.scale) == pytest.approx(0.3)
+    assert torch.as_tensor(adapter.scale).item() == pytest.approx(0.3)
     adapter = awake(adapter)
     scale = adapter.scale if learnable else 0.3
     assert isinstance(adapter.scale, nn.Parameter) == learnable
