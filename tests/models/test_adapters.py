@@ -309,6 +309,7 @@ class TestBadInput:
         self.refuse("adaptformer has no rank; it has .*width", kind="adaptformer", rank=4)
         self.refuse("width and ratio both", kind="convpass", width=4, ratio=0.5)
         self.refuse("rank wants a number above 0, came 0", kind="lora", rank=0)
+        self.refuse("dropout wants a number from 0 to below 1, came 1", kind="lora", dropout=1)
 
     def test_unknown_words(self) -> None:
         self.refuse(r"kind wants some of \['adaptformer'.*came \['prefix'\]", kind="prefix")
