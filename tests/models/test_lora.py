@@ -48,8 +48,8 @@ def test_merged_lora_computes_the_same(
 
 
 def test_merging_leaves_modes_and_what_is_trainable() -> None:
-    model = adapted("mit_b0", "lora", "block", targets=("query", "value"))
-    freeze_except(model, trainable_names(model, ["adapters", "encoder.stage2"]))
+    model = adapted("mit_b0", "lora", "block", targets=("query", "value"), stages=[2, 3])
+    freeze_except(model, trainable_names(model, ["encoder.stage2"]))  # stage 3 rests in eval
     merged = merge_adapters(model)
     assert [p.requires_grad for n, p in merged.named_parameters()] == [
         p.requires_grad for n, p in model.named_parameters() if n not in adapter_names(model)
