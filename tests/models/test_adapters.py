@@ -186,10 +186,21 @@ def test_published_sizes(kind: str, options: dict, counts: tuple[int, ...]) -> N
         assert all(model.get_parameter(name).is_meta for name in adapter_names(model))
 
 
-def test_a_ratio_follows_the_stages_widths() -> None:
-    model = adapted("mit_b0", "bottleneck", "block", ratio=1 / 16)
-    widths = [a.down.out_features for _, a in adapters_of(model)]
-    assert widths == [2, 2, 4, 4, 10, 10, 16, 16]
+@pytest.mark.parametrize(
+    ("ratio", "widths"),
+    [(1 / 16, [2, 2, 4, 4, 10, 10, 16, 16]), (0.1, [3, 3, 6, 6, 16, 16, 26, 26]), (0.01, [1] * 4)],
+)
+def test_a_ratio_follows_the_stages_widths(ratio: float, widths: list[int]) -> None:
+    """To the nearest number of channels, and one at least."""
+    model = adapted("mit_b0", "bottleneck", "block", ratio=ratio)
+    found = [a.down.out_features for _, a in adapters_of(model)]
+    assert found[: len(widths)] == widths
+
+
+def test_stages_and_targets_are_sets() -> None:
+    """In whatever order and however often they are named, they are the same adapters."""
+    one = adapter_spec("lora", stages=[4, 2, 4], targets=["value", "query", "value"])
+    assert one == adapter_spec("lora", stages=(2, 4), targets=("query", "value"))
 
 
 def test_what_fits_where() -> None:
