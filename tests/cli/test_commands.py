@@ -44,6 +44,21 @@ def test_inspect(tiny_checkpoint: Path) -> None:
     assert "bicyclist" in done.stdout
 
 
+def test_evaluate_takes_configs_with_adapters(tiny_run, write_config, tmp_path: Path) -> None:
+    """Untrained ones are nothing to the score; trained ones, from a file, are part of it."""
+    adapters = {"kind": "adaptformer", "width": 4}
+    method = {"name": "dacs", "train": ["adapters"], "learning_rate": 1.0}
+    plain = write_config(tiny_run, "plain.yaml")
+    fresh = write_config({**tiny_run, "adapters": adapters, "method": method}, "fresh.yaml")
+    done = driftseg("run", fresh, "--set", "keep_checkpoint=true")
+    assert done.returncode == 0, done.stderr
+    file = next((tmp_path / "runs").glob("*/checkpoints/adapters.safetensors"))
+    scores = [driftseg("evaluate", config) for config in (plain, fresh)]
+    scores.append(driftseg("evaluate", fresh, "--set", f"adapters.file={file}"))
+    assert [score.returncode for score in scores] == [0, 0, 0], scores[-1].stderr
+    assert scores[0].stdout == scores[1].stdout != scores[2].stdout
+
+
 def test_run_evaluate_and_report(tiny_run, write_config, tmp_path: Path) -> None:
     config = write_config(tiny_run)
     done = driftseg("run", config, "--set", "method.name=dacs", "--set", "seed=3")

@@ -14,7 +14,7 @@ from driftseg.models.encoders.sites import adapter_names, silent_values
 
 CASES = [
     ("mit_b0", "adaptformer"), ("mit_b0", "bottleneck"), ("mit_b0", "lora"), ("mit_b0", "convpass"),
-    ("efficientnet_lite0", "convolution"),
+    ("efficientnet_lite0", "convolution"), ("tiny_swin", "adaptformer"), ("tiny_swin", "lora"),
 ]  # fmt: skip
 TRAIN = ("adapters", "head")
 
@@ -51,8 +51,14 @@ def test_dacs_moves_adapters_and_head_alone(case, make_model, make_replay, frame
     assert rows[-1]["feature_distance"] > 0
 
 
-def test_adapters_learn_in_the_stages_that_hamlet_chooses(make_model, make_replay, frames) -> None:
-    model = adapted(make_model, "mit_b0", "adaptformer")
+@pytest.mark.parametrize(
+    "case",
+    [("mit_b0", "adaptformer"), ("tiny_swin", "convpass"), ("efficientnet_lite0", "convolution")],
+)
+def test_adapters_learn_in_the_stages_that_hamlet_chooses(
+    case, make_model, make_replay, frames
+) -> None:
+    model = adapted(make_model, *case)
     base = copy.deepcopy(model)
     method = make_hamlet(model, make_replay(), RoundRobinSelector, train=TRAIN)
     groups = model.groups()
@@ -73,6 +79,35 @@ def test_adapters_learn_in_the_stages_that_hamlet_chooses(make_model, make_repla
         assert moved & may
     assert chosen == {1, 2, 3}  # three frames are granted
     check_frozen(method, base)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "kind"),
+    [("mit_b0", "lora"), ("tiny_swin", "adaptformer"), ("efficientnet_lite0", "convolution")],
+)
+@pytest.mark.parametrize("first", [1, 3])
+def test_the_shared_prefix_runs_once_per_image_without_grad(
+    encoder, kind, first, make_model, make_replay, frames, monkeypatch
+) -> None:
+    """A frame, a source image and their mixture; behind the prefix every role walks by itself."""
+    model = make_model(encoder).eval()
+    spec = adapter_spec(kind, stages=[first, 4])
+    attach(model, spec, torch.Generator().manual_seed(1))
+    method = make_dacs(model, make_replay(), train=TRAIN, feature_distance_weight=0.005)
+    play(method, frames[:1])
+    stage, runs = model.encoder.stage, []
+
+    def watch(index: int, x: torch.Tensor) -> torch.Tensor:
+        result = stage(index, x)
+        runs.append((index + 1, result.requires_grad))
+        return result
+
+    monkeypatch.setattr(model.encoder, "stage", watch)
+    play(method, frames[1:2])
+    for number in (1, 2, 3, 4):
+        grads = sorted(grad for at, grad in runs if at == number)
+        # frame: the answer and the teacher; source: student and static; mixture: student
+        assert grads == ([False] * 3 if number < first else [False, False, False, True, True])
 
 
 def test_exact_continuation(make_model, make_replay, frames) -> None:

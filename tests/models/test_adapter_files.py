@@ -21,7 +21,7 @@ from driftseg.models.adapters import (
     read_adapter_info,
     save_adapters,
 )
-from driftseg.models.checkpoints import load_checkpoint, save_checkpoint
+from driftseg.models.checkpoints import inspect, load_checkpoint, save_checkpoint
 from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.segmenter import Segmenter, build_segmenter
 
@@ -69,6 +69,20 @@ def test_a_file_is_small(path: Path) -> None:
     attach(model, adapter_spec("adaptformer", ratio=1 / 4), torch.Generator())
     save_adapters(path, model, encoder="mit_b0")
     assert 100_000 < path.stat().st_size < 700_000
+
+
+def test_inspection(path: Path) -> None:
+    """Also of a file that names nothing of the first stage."""
+    model = written(path, "mit_b0", "convpass", "block", stages=[2, 3])
+    found = inspect(path)
+    assert (found.layout, found.encoder, found.classes) == (
+        "driftseg, adapters alone", "mit_b0", None
+    )  # fmt: skip
+    numbers = sum(model.get_parameter(name).numel() for name in adapter_names(model))
+    assert list(found.parameters) == ["encoder.stage2", "encoder.stage3"]
+    assert sum(found.parameters.values()) == numbers
+    assert found.metadata["kind"] == "convpass"
+    assert base_digest(network()) in found.metadata["belongs to"]
 
 
 def test_adapters_that_are_there_are_filled(path: Path) -> None:
@@ -139,6 +153,21 @@ class TestRefusals:
         self.refuse(path, network(), "damaged driftseg metadata")
         path.write_bytes(path.read_bytes()[:1000])
         self.refuse(path, network(), "cannot be read as a checkpoint")
+
+    def test_facts_that_are_not_those_of_the_tensors(self, path: Path) -> None:
+        """The digest knows nothing of them, and the network must not keep fresh adapters."""
+        written(path)
+        info, tensors = json.loads(_metadata(path)), load_file(path)
+        for change, message in (
+            ({"width": 9}, "does not fit: .* is .* there, .* here"),
+            ({"stages": [1]}, "does not hold exactly the adapters that it names"),
+        ):
+            facts = {**info, "adapters": {**info["adapters"], **change}}
+            save_file(tensors, path, {"driftseg_adapters": json.dumps(facts)})
+            model = network()
+            self.refuse(path, model, message)
+            assert model.adapters is None
+            assert [type(m) for m in model.modules()] == [type(m) for m in network().modules()]
 
     def test_other_files(self, path: Path) -> None:
         self.refuse(path, network(), "no checkpoint file at")

@@ -160,9 +160,10 @@ def test_state_goes_on_in_another_process() -> None:
     assert roles.overlay_bytes("teacher") == other.overlay_bytes("teacher")
 
 
-def test_frozen_stages_do_not_move_by_a_bit_across_learn_only() -> None:
+@pytest.mark.parametrize("case", CASES)
+def test_frozen_stages_do_not_move_by_a_bit_across_learn_only(case) -> None:
     """Adapters of the stages chosen learn, all else stays: AdamW with decay, in turn."""
-    model = adapted("mit_b0", "convpass", "block")
+    model = adapted(*case)
     roles = roles_of(model, ["adapters", "head"], learning=())
     groups = parameter_groups(
         model, roles.trainable, learning_rate=1e-2, head_factor=1, weight_decay=0.1

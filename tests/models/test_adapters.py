@@ -10,7 +10,6 @@ from adapter_cases import CASES, ENCODERS, adapted, spec_of, wake
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import network, picture
-from torch import nn
 
 from driftseg.errors import InputError
 from driftseg.models.adapters import (
@@ -18,9 +17,7 @@ from driftseg.models.adapters import (
     attach,
     detach_adapters,
     fitting_kinds,
-    merge_adapters,
 )
-from driftseg.models.adapters.lora import LoraLinear
 from driftseg.models.encoders.sites import Adapter, adapter_names, adapters_of, silent_values
 from driftseg.models.encoders.stages import Dropout
 from driftseg.models.segmenter import build_segmenter
@@ -169,76 +166,6 @@ def test_convpass_starts_with_the_identity_on_the_grid_at_any_width() -> None:
         assert torch.allclose(adapter.convolution(x), x, atol=1e-6)
 
 
-@settings(max_examples=15, deadline=None)
-@given(
-    seed=st.integers(0, 99),
-    targets=st.sets(
-        st.sampled_from(["query", "key", "value", "projection", "expand", "contract"]), min_size=1
-    ),
-    alpha=st.floats(0.5, 32),
-)
-def test_merged_lora_computes_the_same(seed: int, targets: set[str], alpha: float) -> None:
-    model = adapted("mit_b0", "lora", "block", seed=seed, targets=tuple(targets), alpha=alpha)
-    wake(model, seed, size=0.03)
-    images = picture(seed)
-    merged = merge_adapters(model)
-    assert [type(m) for m in merged.modules()] == [type(m) for m in network().modules()]
-    assert list(merged.state_dict()) == list(network().state_dict())
-    assert not adapter_names(merged)
-    with torch.no_grad():
-        one, two = model.double()(images.double()), merged.double()(images.double())
-    assert torch.allclose(one, two, rtol=1e-5, atol=1e-5 * float(one.abs().max()))
-
-
-def test_what_is_not_linear_cannot_be_merged() -> None:
-    with pytest.raises(InputError, match=r"adapters of kind convpass cannot be merged.*only lora"):
-        merge_adapters(adapted("mit_b0", "convpass", "block"))
-
-
-class Separate(nn.Module):
-    """Query, key and value as three linear layers with the values of one attention."""
-
-    def __init__(self, query: LoraLinear, key_value: LoraLinear):
-        super().__init__()
-        weights = [query.weight, *key_value.weight.chunk(2)]
-        biases = [query.bias, *key_value.bias.chunk(2)]
-        for name, weight, bias in zip(("query", "key", "value"), weights, biases, strict=True):
-            linear = nn.Linear(weight.shape[1], weight.shape[0])
-            linear.weight = nn.Parameter(weight.detach().clone())
-            linear.bias = nn.Parameter(bias.detach().clone())
-            setattr(self, name, linear)
-
-
-def test_lora_agrees_with_peft() -> None:
-    """The same weights in float64: outputs and gradients."""
-    peft = pytest.importorskip("peft")
-    model = adapted(
-        "mit_b0", "lora", "block", targets=("query", "key", "value"), rank=3, alpha=5, dropout=0.0
-    ).double()
-    wake(model)
-    attention = model.encoder.stages[2].blocks[1].attention
-    theirs = peft.inject_adapter_in_model(
-        peft.LoraConfig(r=3, lora_alpha=5, target_modules=["query", "key", "value"]),
-        Separate(attention.query, attention.key_value).double(),
-    )
-    ours = {**attention.query.updates, **attention.key_value.updates}
-    with torch.no_grad():
-        for name, update in ours.items():
-            layer = getattr(theirs, name)
-            layer.lora_A["default"].weight.copy_(update.down.weight)
-            layer.lora_B["default"].weight.copy_(update.up.weight)
-    x = torch.randn(2, 7, 160, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    mine = torch.cat([attention.query(x), attention.key_value(x)], dim=-1)
-    other = torch.cat([getattr(theirs, name)(x) for name in ("query", "key", "value")], dim=-1)
-    assert torch.allclose(mine, other, rtol=1e-12, atol=1e-12)
-    mine.square().sum().backward()
-    other.square().sum().backward()
-    for name, update in ours.items():
-        layer = getattr(theirs, name)
-        assert torch.allclose(update.down.weight.grad, layer.lora_A["default"].weight.grad)
-        assert torch.allclose(update.up.weight.grad, layer.lora_B["default"].weight.grad)
-
-
 @pytest.mark.parametrize(
     ("kind", "options", "counts"),
     [
@@ -259,10 +186,21 @@ def test_published_sizes(kind: str, options: dict, counts: tuple[int, ...]) -> N
         assert all(model.get_parameter(name).is_meta for name in adapter_names(model))
 
 
-def test_a_ratio_follows_the_stages_widths() -> None:
-    model = adapted("mit_b0", "bottleneck", "block", ratio=1 / 16)
-    widths = [a.down.out_features for _, a in adapters_of(model)]
-    assert widths == [2, 2, 4, 4, 10, 10, 16, 16]
+@pytest.mark.parametrize(
+    ("ratio", "widths"),
+    [(1 / 16, [2, 2, 4, 4, 10, 10, 16, 16]), (0.1, [3, 3, 6, 6, 16, 16, 26, 26]), (0.01, [1] * 4)],
+)
+def test_a_ratio_follows_the_stages_widths(ratio: float, widths: list[int]) -> None:
+    """To the nearest number of channels, and one at least."""
+    model = adapted("mit_b0", "bottleneck", "block", ratio=ratio)
+    found = [a.down.out_features for _, a in adapters_of(model)]
+    assert found[: len(widths)] == widths
+
+
+def test_stages_and_targets_are_sets() -> None:
+    """In whatever order and however often they are named, they are the same adapters."""
+    one = adapter_spec("lora", stages=[4, 2, 4], targets=["value", "query", "value"])
+    assert one == adapter_spec("lora", stages=(2, 4), targets=("query", "value"))
 
 
 def test_what_fits_where() -> None:
@@ -300,6 +238,7 @@ class TestBadInput:
         self.refuse("adaptformer has no rank; it has .*width", kind="adaptformer", rank=4)
         self.refuse("width and ratio both", kind="convpass", width=4, ratio=0.5)
         self.refuse("rank wants a number above 0, came 0", kind="lora", rank=0)
+        self.refuse("dropout wants a number from 0 to below 1, came 1", kind="lora", dropout=1)
 
     def test_unknown_words(self) -> None:
         self.refuse(r"kind wants some of \['adaptformer'.*came \['prefix'\]", kind="prefix")

@@ -24,7 +24,7 @@ from tiny_networks import TINY_SWIN
 
 transformers = pytest.importorskip("transformers")
 
-SIZES = {"tiny": TINY_SWIN, "swin_t": SWIN_SIZES["swin_t"]}
+SIZES = {"tiny": TINY_SWIN, **SWIN_SIZES}
 
 
 def ours_from(theirs: nn.Module, size: SwinSize) -> Swin:
@@ -44,7 +44,10 @@ def image(height: int, width: int, batch: int = 1) -> Tensor:
     return torch.randn((batch, 3, height, width), generator=generator, dtype=torch.float64)
 
 
-@pytest.fixture(scope="module", params=SIZES)
+LARGE = [pytest.param(name, marks=pytest.mark.slow) for name in ("swin_s", "swin_b")]
+
+
+@pytest.fixture(scope="module", params=["tiny", "swin_t", *LARGE])
 def pair(request: pytest.FixtureRequest) -> tuple[Swin, nn.Module]:
     theirs = backbone(SIZES[request.param])
     return ours_from(theirs, SIZES[request.param]), theirs

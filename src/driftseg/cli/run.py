@@ -49,6 +49,8 @@ def evaluate(config: ConfigFile, change: Changes = None, data: DataFolder = None
 
     changes = [*(change or ()), "method={name: source_only}", "source=null"]
     settings = read_config(config, RunConfig, changes=changes, data=data)
+    if settings.adapters is not None and settings.adapters.file is None:
+        settings = settings.model_copy(update={"adapters": None})  # untrained ones add nothing
     if settings.evaluation is None and not settings.evaluations:
         raise InputError(
             f"{config}: there are no held-out frames; name them under evaluation or evaluations"

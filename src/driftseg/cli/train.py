@@ -36,8 +36,9 @@ def train(
     settings = read_config(config, TrainConfig, changes=change or (), data=data)
     console = Console()
     console.print("reading the source scenes ...")
-    training, report = build_training(settings)
-    for line in report.lines() if report is not None else ["starting from random weights"]:
+    training, reports = build_training(settings)
+    told = [line for report in reports for line in report.lines()]
+    for line in told or ["starting from random weights"]:
         console.print(line, highlight=False)
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),

@@ -86,26 +86,26 @@ def parameter_groups(
     """
     heads = {n for part in HEADS for n in model.groups().get(part, ())}
     adapters = set(adapter_names(model))
-    rest = set(names) - heads - adapters
     undecayed = _norm_names(model) | _undecayed_names(model)
-    groups = []
-    for kind, factor in ((rest, 1.0), (adapters, adapter_factor), (heads, head_factor)):
-        for exempt in (False, True):
-            members = [
-                parameter
-                for name, parameter in model.named_parameters()
-                if name in names and name in kind and (name in undecayed) == exempt
-            ]
-            if members:
-                groups.append(
-                    {
-                        "params": members,
-                        "lr": learning_rate * factor,
-                        "weight_decay": 0.0 if exempt else weight_decay,
-                        "factor": factor,
-                    }
-                )
-    return groups
+    factors = {"encoder": 1.0, "adapters": adapter_factor, "heads": head_factor}
+    members: dict[tuple[str, bool], list[nn.Parameter]] = {
+        (kind, exempt): [] for kind in factors for exempt in (False, True)
+    }
+    # every tensor is met once and put in one list, so none can be stepped twice
+    for name, parameter in model.named_parameters():
+        if name in names:
+            kind = "heads" if name in heads else "adapters" if name in adapters else "encoder"
+            members[kind, name in undecayed].append(parameter)
+    return [
+        {
+            "params": parameters,
+            "lr": learning_rate * factors[kind],
+            "weight_decay": 0.0 if exempt else weight_decay,
+            "factor": factors[kind],
+        }
+        for (kind, exempt), parameters in members.items()
+        if parameters
+    ]
 
 
 def adamw(groups: list[dict[str, Any]]) -> torch.optim.AdamW:

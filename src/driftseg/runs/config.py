@@ -84,6 +84,9 @@ class ModelSettings(Section):
     """Whether to build and train the head after stage 1."""
     weights: str | None = None
     """A checkpoint file, a Hugging Face folder or hub id, or ``imagenet``; null starts random."""
+    head_weights: str | None = None
+    """Another such source, from which both heads are taken; ``weights`` then gives the encoder
+    alone."""
     may_stay_random: list[Part] = []
     """Parts that the weights need not hold; ``output_norms`` for Swin's ImageNet weights."""
 

@@ -19,8 +19,10 @@ from driftseg.runs.datasets import build_dataset, build_replay, frame_size
 from driftseg.training.source import Recipe, SourceTraining
 
 
-def build_training(config: TrainConfig) -> tuple[SourceTraining, LoadReport | None]:
+def build_training(config: TrainConfig) -> tuple[SourceTraining, list[LoadReport]]:
     """Reads the data, builds the model, and takes up an unfinished training found in ``out``.
+
+    Also returns what became of every file of weights that the config names.
 
     Raises:
         InputError: anything in the config that cannot be met.
@@ -35,7 +37,7 @@ def build_training(config: TrainConfig) -> tuple[SourceTraining, LoadReport | No
             f"data is labelled in {data.label_space.name}, validation in "
             f"{validation.label_space.name}; both must share one label space"
         )
-    model, report = build_model(config.model, classes=len(data.label_space))
+    model, reports = build_model(config.model, classes=len(data.label_space))
     batches = build_replay(
         data,
         config.sampling,
@@ -73,10 +75,10 @@ def build_training(config: TrainConfig) -> tuple[SourceTraining, LoadReport | No
         generator=torch.Generator().manual_seed(config.seed),
     )
     _resume(training, config)
-    return training, report
+    return training, reports
 
 
-def build_model(settings: ModelSettings, *, classes: int) -> tuple[Segmenter, LoadReport | None]:
+def build_model(settings: ModelSettings, *, classes: int) -> tuple[Segmenter, list[LoadReport]]:
     """A segmenter with the weights that the settings name."""
     if settings.encoder not in ENCODERS:
         raise InputError(
@@ -88,9 +90,17 @@ def build_model(settings: ModelSettings, *, classes: int) -> tuple[Segmenter, Lo
         head_width=settings.head_width,
         early_head=settings.early_head,
     )
-    if settings.weights is None:
-        return model, None
-    return model, load_weights(model, settings.weights, may_stay_random=settings.may_stay_random)
+    apart = settings.head_weights is not None
+    sources = [
+        (settings.weights, ["encoder"] if apart else None),
+        (settings.head_weights, ["head", "early_head"]),
+    ]
+    reports = [
+        load_weights(model, source, parts=parts, may_stay_random=settings.may_stay_random)
+        for source, parts in sources
+        if source is not None
+    ]
+    return model, reports
 
 
 def use_threads(threads: int | None) -> None:

@@ -66,7 +66,21 @@ def attach(model: Segmenter, spec: AdapterSpec, generator: torch.Generator) -> N
 
 def detach_adapters(model: Segmenter) -> Segmenter:
     """A copy of the network without its adapters."""
-    return _without(model, merged=False)
+    return remove(copy.deepcopy(model))
+
+
+def remove(model: Segmenter, *, merged: bool = False) -> Segmenter:
+    """The network itself after its adapters are taken out, or added to its matrices."""
+    for stage in model.encoder.stages:
+        for site in sites_of(stage):
+            part = getattr(site.owner, site.name)
+            if isinstance(part, LoraLinear):
+                setattr(site.owner, site.name, part.plain(merged=merged))
+            elif isinstance(site, Slot) and part is not None:
+                delattr(site.owner, site.name)  # also as a module of the owner
+                setattr(site.owner, site.name, None)
+    model.adapters = None
+    return model
 
 
 def merge_adapters(model: Segmenter) -> Segmenter:
@@ -80,7 +94,7 @@ def merge_adapters(model: Segmenter) -> Segmenter:
             f"adapters of kind {model.adapters.kind} cannot be merged into the network, "
             "they are not linear: only lora can"
         )
-    return _without(model, merged=True)
+    return remove(copy.deepcopy(model), merged=True)
 
 
 def fitting_kinds(encoder: Encoder) -> list[str]:
@@ -151,17 +165,3 @@ def _at_linear(site: LinearSite, base: nn.Linear, spec: AdapterSpec) -> LoraLine
     return LoraLinear(
         base, site.targets, spec.targets, rank=spec.rank, alpha=spec.alpha, dropout=spec.dropout
     )
-
-
-def _without(model: Segmenter, *, merged: bool) -> Segmenter:
-    plain = copy.deepcopy(model)
-    for stage in plain.encoder.stages:
-        for site in sites_of(stage):
-            part = getattr(site.owner, site.name)
-            if isinstance(part, LoraLinear):
-                setattr(site.owner, site.name, part.plain(merged=merged))
-            elif isinstance(site, Slot) and part is not None:
-                delattr(site.owner, site.name)  # also as a module of the owner
-                setattr(site.owner, site.name, None)
-    plain.adapters = None
-    return plain

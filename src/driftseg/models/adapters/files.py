@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from driftseg.errors import InputError
-from driftseg.models.adapters.attach import attach
+from driftseg.models.adapters.attach import attach, remove
 from driftseg.models.adapters.spec import AdapterSpec, adapter_spec
 from driftseg.models.checkpoints.files import read_file, read_metadata
 from driftseg.models.checkpoints.own import ADAPTERS_KEY, digest_tensors, write_whole
@@ -121,9 +121,15 @@ def load_adapters(path: str | Path, model: Segmenter) -> AdapterInfo:
     tensors = read_file(Path(path)).tensors
     if digest_tensors(tensors) != info.digest:
         raise InputError(f"{path} is damaged: its tensors are not those that were written")
-    if model.adapters is None:
+    bare = model.adapters is None
+    if bare:
         attach(model, info.spec, torch.Generator())
-    _fill(path, model, tensors)
+    try:
+        _fill(path, model, tensors)
+    except InputError:
+        if bare:
+            remove(model)
+        raise
     return info
 
 

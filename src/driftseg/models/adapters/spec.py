@@ -102,6 +102,8 @@ def adapter_spec(
             raise InputError(f"adapters: {kind} has no {name}; it has {_options(kind)}")
         if name in _POSITIVE and not value > 0:
             raise InputError(f"adapters: {name} wants a number above 0, came {value}")
+        if name == "dropout" and not 0 <= value < 1:
+            raise InputError(f"adapters: dropout wants a number from 0 to below 1, came {value}")
     if all(name in options for name in _SIZE):
         raise InputError("adapters: width and ratio both say how wide they are; set one of them")
     if "targets" in options:

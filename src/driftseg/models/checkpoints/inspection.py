@@ -10,9 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
-from driftseg.models.checkpoints.files import read_source
+from driftseg.models.checkpoints.files import Contents, read_source
 from driftseg.models.checkpoints.names import OURS, Role
-from driftseg.models.checkpoints.own import METADATA_KEY, read_info
+from driftseg.models.checkpoints.own import ADAPTERS_KEY, METADATA_KEY, read_info
 from driftseg.models.checkpoints.translation import guess_encoder, part_of, roles_of
 from driftseg.models.checkpoints.weights import understand
 
@@ -80,6 +80,8 @@ def inspect(source: str | Path, *, role: Role | None = None) -> Inspection:
         InputError: the source cannot be read or is of no known layout.
     """
     contents = read_source(source, encoder="efficientnet_lite0")
+    if ADAPTERS_KEY in contents.facts:
+        return _inspect_adapters(contents)
     path = str(contents.path)
     roles = tuple(roles_of(contents.tensors))
     chosen: Role = role or (roles[0] if roles else "student")
@@ -104,6 +106,31 @@ def inspect(source: str | Path, *, role: Role | None = None) -> Inspection:
         roles=roles,
         ignored=found.ignored,
         metadata=metadata,
+    )
+
+
+def _inspect_adapters(contents: Contents) -> Inspection:
+    from driftseg.models.adapters.files import read_adapter_info  # that module imports this room
+
+    info = read_adapter_info(contents.path)
+    facts = {name: value for name, value in info.adapters.items() if value is not None}
+    return Inspection(
+        path=info.path,
+        layout="driftseg, adapters alone",
+        encoder=info.encoder,
+        classes=None,
+        class_names=(),
+        parameters=_count(contents.tensors),
+        types=_types(contents.tensors),
+        size=contents.path.stat().st_size,
+        roles=(),
+        ignored={},
+        metadata={
+            **facts,
+            "belongs to": f"the {info.base} with the digest {info.base_digest}",
+            "digest": info.digest,
+            **info.extra,
+        },
     )
 
 

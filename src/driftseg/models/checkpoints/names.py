@@ -218,7 +218,8 @@ LAYOUTS = (
         ignored={r"(_conv_head|_bn1|_fc)\..+": NO_CLASSIFIER},
     ),
     *SWIN_LAYOUTS,
-    Layout(OURS, r"encoder\.stages\.0\..+"),
+    Layout(OURS, r"encoder\.stages\.0\..+|(early_)?head\.fuse\.weight"),
 )
 """Every layout, in the order in which they are tried: Hugging Face's segmentation files share
-DAFormer's embedding names, so the encoder's names have to agree too."""
+DAFormer's embedding names, so the encoder's names have to agree too, or all of a head's where a
+file holds no encoder."""

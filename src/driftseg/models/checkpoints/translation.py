@@ -48,7 +48,10 @@ def of_role(tensors: Mapping[str, Tensor], role: Role) -> dict[str, Tensor]:
 
 
 def recognise(names: Iterable[str]) -> Layout | None:
-    """The layout whose mark is among the names and whose tables know the encoder's names."""
+    """The layout whose mark is among the names and whose tables know the encoder's names.
+
+    A file of a head alone is of the layout that all modules of a head are found of.
+    """
     names = list(names)
     for layout in LAYOUTS:
         if not any(re.fullmatch(layout.mark, name) for name in names):
@@ -57,7 +60,9 @@ def recognise(names: Iterable[str]) -> Layout | None:
             layout.encoder.ours(_module(name).removeprefix(layout.prefix)) for name in names
         ):
             return layout
-    return None
+    modules = {_module(name) for name in names}
+    heads = [layout for layout in LAYOUTS if layout.encoder is not None and layout.modules]
+    return next((layout for layout in heads if modules >= layout.modules.keys()), None)
 
 
 def translate(layout: Layout, tensors: Mapping[str, Tensor]) -> Translation:

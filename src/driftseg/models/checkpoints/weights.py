@@ -50,7 +50,7 @@ class LoadReport:
     matched: list[str]
     """Names of the model's tensors that now hold the file's values."""
     random: list[str]
-    """Names of the model's tensors that the file did not fill."""
+    """Names of the model's tensors that were wanted and that the file did not fill."""
     ignored: list[str]
     """What was left out of the file: "name: reason"."""
 
@@ -80,6 +80,7 @@ def load_weights(
     model: Segmenter,
     source: str | Path,
     *,
+    parts: Sequence[str] | None = None,
     may_stay_random: Sequence[str] = (),
     role: Role = "student",
 ) -> LoadReport:
@@ -89,6 +90,9 @@ def load_weights(
         model: the network to fill, in place.
         source: a file, a Hugging Face folder or hub id, or "imagenet" (see
             `read_source`).
+        parts: what to take from the file, of ``PARTS`` but output norms, which come with their
+            stage; all else stays as it is. None takes everything. So a head can come from
+            another file than the encoder, also from one that holds a head alone.
         may_stay_random: parts that the file need not hold or fit, of ``PARTS``. A part stays
             random as a whole as soon as one of its tensors is absent or has another shape.
             "output_norms" lets an encoder load from a file without its output norms.
@@ -99,20 +103,21 @@ def load_weights(
         InputError: the source cannot be read, is of no known layout or of another architecture,
             or lacks tensors of a part that may not stay random.
     """
-    unknown = sorted(set(may_stay_random) - set(PARTS))
-    if unknown:
-        raise InputError(f"no part of a network is called {unknown}: name some of {PARTS}")
-    wanted = model.state_dict()
-    encoder = guess_encoder(wanted)
+    _check_parts(may_stay_random, PARTS)
+    _check_parts(parts or (), PARTS[:-1])
+    complete = model.state_dict()
+    encoder = guess_encoder(complete)
+    wanted = {name: tensor for name, tensor in complete.items() if _is_asked_for(name, parts)}
     contents = read_source(source, encoder=encoder)
     path = str(contents.path)
     layout, found = understand(path, contents.tensors, role)
+    held = {name: tensor for name, tensor in found.tensors.items() if _is_asked_for(name, parts)}
 
     whole = "encoder" in may_stay_random
-    aside = _lacking_output_norms(wanted, found.tensors)
+    aside = _lacking_output_norms(wanted, held)
     fillable, given = (
         {name: tensor for name, tensor in tensors.items() if name not in aside}
-        for tensors in (wanted, found.tensors)
+        for tensors in (wanted, held)
     )
     faults = _faults(fillable, given, whole_encoder=whole)
     fatal = {part: fault for part, fault in faults.items() if part not in may_stay_random}
@@ -144,6 +149,8 @@ def load_weights(
         reason = faults[part].text if part in faults else "the model has no such part"
         if name in aside:
             reason = "the file lacks other output norms"
+        if name not in held:
+            reason = "not asked for"
         ignored |= {f"{origin}: {reason}" for origin in found.origins[name]}
     return LoadReport(
         path=path,
@@ -168,6 +175,16 @@ def understand(path: str, tensors: Mapping[str, Tensor], role: Role) -> tuple[La
             f"{path} is of no known layout (its names begin {first}): known are {known}"
         )
     return layout, translate(layout, held)
+
+
+def _check_parts(given: Iterable[str], known: Sequence[str]) -> None:
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise InputError(f"no part of a network is called {unknown}: name some of {known}")
+
+
+def _is_asked_for(name: str, parts: Sequence[str] | None) -> bool:
+    return parts is None or _part(name, False) in parts or _part(name, True) in parts
 
 
 @dataclass(frozen=True)
