@@ -1,0 +1,129 @@
+"""Whole runs of methods that learn by another and remember, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from whole_runs import ADAPTERS, DETECTOR, METHOD_SETTINGS, play
+
+from driftseg.errors import InputError
+from driftseg.methods import Dacs, Hamlet, RestyledReplay
+from driftseg.runs.builder import build
+from driftseg.runs.config import RunConfig
+from driftseg.runs.method_builder import longest_window, needs_calibration, signal_shrink
+from driftseg.runs.reading import check, read_config
+
+LAE = METHOD_SETTINGS["lae"]
+BANK = METHOD_SETTINGS["bank"]
+FROZEN = {"train": ["adapters", "head"]}
+
+
+def checked(values: dict, **changes) -> RunConfig:
+    return check({**values, "adapters": ADAPTERS["lae"], **changes}, RunConfig, where="test")
+
+
+def test_changes_and_what_the_bank_made_of_them_are_recorded(tiny_run) -> None:
+    often = DETECTOR | {"rise": 1e-4, "fall": -1e-4, "start_rises": None}
+    done = play(tiny_run, method={**BANK, "detector": often}, diagnostics_every=0)
+    changed = [row for row in done.frames if row["event"] is not None]
+    assert changed
+    for row in done.frames:
+        assert (row["bank"] is not None) == (row["event"] is not None)
+        assert row["detector"]["name"] == "window"
+    assert changed[-1]["bank"]["domains"] >= 1
+    assert changed[-1]["bank"]["bytes"] > 1e6
+    assert all(row["bank"] is None for row in play(tiny_run, method={"name": "dacs"}).frames)
+
+
+@pytest.mark.parametrize(
+    ("learner", "kind"),
+    [
+        ({"name": "dacs", **FROZEN}, Dacs),
+        ({"name": "restyled_replay", **FROZEN}, RestyledReplay),
+        ({**METHOD_SETTINGS["hamlet"], **FROZEN}, Hamlet),
+    ],
+)
+def test_any_learner_can_be_remembered_for(learner, kind, tiny_run) -> None:
+    config = checked(tiny_run, method={**LAE, "learner": learner, "bank": {"domains": 3}})
+    method = build(config).method
+    assert type(method.learner) is kind
+    assert "offline" in method.roles.overlays
+    assert "static" in method.roles.overlays
+    assert (method._detector is None) == (kind is Hamlet)
+
+
+def test_horizon_in_frames_is_the_papers_momentum(tiny_run) -> None:
+    default = {"name": "lae", "detector": DETECTOR, "learner": LAE["learner"]}
+    assert build(checked(tiny_run, method=default)).method._offline_momentum == 0.9999
+
+
+def test_without_a_detector_there_is_no_static_role(tiny_run) -> None:
+    done = checked(tiny_run, method={**LAE, "detector": None})
+    method = build(done).method
+    assert set(method.roles.overlays) == {"student", "offline"}
+    assert not needs_calibration(done.method)
+    assert longest_window(done.method) is None
+
+
+def test_what_of_a_calibration_is_used_is_the_learners_and_its_own(tiny_run) -> None:
+    precise = {"name": "dacs", "confidence": {"rule": "source_precision"}}
+    fixed = {**BANK, "learner": {"name": "dacs"}}
+    assert not needs_calibration(checked(tiny_run, method=fixed).method)
+    assert needs_calibration(checked(tiny_run, method={**BANK, "learner": precise}).method)
+    unset = checked(tiny_run, method={**fixed, "detector": {"longest_window": 9}}).method
+    assert needs_calibration(unset)
+    assert longest_window(unset) == 9
+    assert signal_shrink(checked(tiny_run, method={**fixed, "signal_shrink": 2}).method) == 2
+
+
+def test_another_learner_from_the_command_line_drops_the_old_ones_settings(
+    tiny_run, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.yaml"
+    values = {**tiny_run, "method": BANK | {"learner": {"name": "hamlet", "base_iterations": 9}}}
+    path.write_text(yaml.safe_dump(values, default_flow_style=False))
+    config = read_config(path, RunConfig, changes=["method.learner.name=replay_only"])
+    assert config.method.learner.name == "replay_only"
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("method", "told"),
+        [
+            ({**LAE, "detector": None, "head_first": 5}, "without a detector no change is found"),
+            ({**LAE, "detector": None, "bank": {}}, "without a detector no change is found"),
+            ({**BANK, "detector": None}, "without a detector no change is found"),
+            (
+                {**LAE, "learner": METHOD_SETTINGS["hamlet"] | FROZEN, "head_first": 2},
+                "hamlet says itself what learns",
+            ),
+            ({**BANK, "learner": {"name": "tent"}}, r"'dacs', 'hamlet', 'replay_only'"),
+            ({**BANK, "domains": 1}, "greater than or equal to 2"),
+            ({**LAE, "offline_horizon": 1}, "greater than or equal to 2"),
+            ({"name": "lae"}, "method.lae.learner: Field required|method.learner: Field required"),
+        ],
+    )
+    def test_settings(self, method, told: str, tiny_run) -> None:
+        with pytest.raises(InputError, match=told):
+            checked(tiny_run, method=method)
+
+    def test_lae_without_adapters(self, tiny_run) -> None:
+        config = check({**tiny_run, "method": {**LAE, "learner": {"name": "dacs"}}}, RunConfig,
+                       where="test")  # fmt: skip
+        with pytest.raises(InputError, match="lae averages adapters and none learn"):
+            build(config)
+
+    def test_adapters_that_its_learner_does_not_train(self, tiny_run) -> None:
+        method = {**BANK, "learner": {"name": "dacs", "train": ["head"]}}
+        with pytest.raises(InputError, match="method bank does not train them"):
+            build(checked(tiny_run, method=method))
+
+    def test_a_detector_that_is_neither_set_nor_learnt(self, tiny_run) -> None:
+        with pytest.raises(InputError, match="are not set; set them, or calibration"):
+            build(checked(tiny_run, method={**LAE, "detector": {}}))
+
+    def test_no_source(self, tiny_run) -> None:
+        with pytest.raises(InputError, match="method dacs learns from labelled source scenes"):
+            build(checked(tiny_run, method=BANK, source=None, adapters=None))
