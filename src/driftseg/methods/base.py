@@ -84,7 +84,7 @@ def answer(roles: Roles, image: Image) -> Answer:
 def with_offline(roles: Roles, answered: Answer) -> Tensor:
     """Logits (1, C, h, w) of student and offline role together; the student's where it is alone.
 
-    The larger of the two probabilities of every class (LAE, Gao et al., ICCV 2023, section 3.4),
+    The larger of the two probabilities of every class (LAE, Gao et al., ICCV 2023),
     as its logarithm on the head's grid, where nothing is divided by their sum: the most probable
     class is LAE's, confidence and entropy are those of the probabilities scaled to sum to 1.
     """
