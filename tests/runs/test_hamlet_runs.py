@@ -149,6 +149,11 @@ class TestBadInput:
         self.refuse({**hamlet_run, "calibration": None, "method": method},
                     "rule source_precision is learnt from held-out source frames")  # fmt: skip
 
+    def test_calibration_at_another_size(self, hamlet_run) -> None:
+        data = {**hamlet_run["calibration"]["data"], "size": [160, 96]}
+        self.refuse({**hamlet_run, "calibration": {"data": data}},
+                    "calibration frames are 160x96, the target's 128x96: signal and")  # fmt: skip
+
     def test_calibration_without_labels(self, hamlet_run, tmp_path) -> None:
         from PIL import Image
 
@@ -170,3 +175,16 @@ class TestBadInput:
     def test_thresholds_of_the_wrong_sign(self, hamlet_run) -> None:
         method = {"name": "hamlet", "detector": {"fall": 0.2}}
         self.refuse({**hamlet_run, "method": method}, "method.detector.fall")
+
+
+def test_calibration_measures_the_signal_that_the_run_will(hamlet_run) -> None:
+    """Also the released code's, at the image's size."""
+    released = {"full_resolution_signal": True}
+    parts = [
+        build(check({**hamlet_run, "method": {**hamlet_run["method"], **changes}}, RunConfig,
+                    where="test"))
+        for changes in ({}, {"released": released})
+    ]  # fmt: skip
+    small, large = (part.calibration.signals["clear"] for part in parts)
+    assert small != pytest.approx(large, rel=1e-5)
+    assert small == pytest.approx(large, rel=0.5)

@@ -28,7 +28,7 @@ def calibrate(
     from driftseg.runs.adapter_builder import build_adapters, check_adapters
     from driftseg.runs.builder import build_calibration, build_weather, check_classes, load_model
     from driftseg.runs.config import RunConfig
-    from driftseg.runs.datasets import build_dataset
+    from driftseg.runs.datasets import build_dataset, frame_size
     from driftseg.runs.learner_config import detector_of
     from driftseg.runs.method_config import Detector
     from driftseg.runs.reading import read_config
@@ -43,10 +43,11 @@ def calibrate(
         model, info = load_model(settings)
         if adapters is not None:
             build_adapters(settings, model, adapters)
-        space = build_dataset(settings.target).label_space
-        check_classes(info, space)
-        weather = build_weather(settings, space)
-        found = build_calibration(settings.calibration, model, weather, settings.method)
+        target = build_dataset(settings.target)
+        check_classes(info, target.label_space)
+        weather = build_weather(settings, target.label_space)
+        size = frame_size(settings.target, target)
+        found = build_calibration(settings.calibration, model, weather, settings.method, size)
     detector = detector_of(settings.method) or Detector()
     values = found.to_json(detector.longest_window)
     console.print(_table(values), highlight=False)

@@ -31,7 +31,12 @@ from driftseg.runs.calibrate import Calibration, calibrate
 from driftseg.runs.config import CalibrationSettings, Preset, RunConfig
 from driftseg.runs.datasets import build_dataset, frame_size
 from driftseg.runs.learner_config import Method as MethodSettings
-from driftseg.runs.method_builder import build_method, needs_calibration, signal_shrink
+from driftseg.runs.method_builder import (
+    build_method,
+    full_resolution_signal,
+    needs_calibration,
+    signal_shrink,
+)
 from driftseg.runs.notes import make_notes
 from driftseg.runs.train import use_device, use_threads
 
@@ -88,7 +93,7 @@ def build(config: RunConfig) -> Parts:
     model = model.to(device)
     calibration = None
     if config.calibration is not None and needs_calibration(config.method):
-        calibration = build_calibration(config.calibration, model, weather, config.method)
+        calibration = build_calibration(config.calibration, model, weather, config.method, size)
     method = build_method(config, model, source, size, calibration)
     return Parts(method, stream, held_out, home, weather, space, info, tuple(notes), calibration)
 
@@ -99,18 +104,37 @@ def build_weather(config: RunConfig, space: LabelSpace) -> Weather:
 
 
 def build_calibration(
-    calibration: CalibrationSettings, model: Segmenter, weather: Weather, method: MethodSettings
+    calibration: CalibrationSettings,
+    model: Segmenter,
+    weather: Weather,
+    method: MethodSettings,
+    size: tuple[int, int],
 ) -> Calibration:
-    """What the model is like on held-out source frames, before anything is learnt."""
+    """What the model is like on held-out source frames, before anything is learnt.
+
+    Args:
+        calibration: the section.
+        model: as it will start.
+        weather: how rain is rendered.
+        method: whose signal is measured.
+        size: (width, height) of the stream's frames, before any crop.
+    """
     dataset = build_dataset(calibration.data)
     if dataset.label_space != weather.label_space:
         raise InputError(
             f"calibration.data is labelled in {dataset.label_space.name}, the target in "
             f"{weather.label_space.name}; both must share one label space"
         )
+    found = frame_size(calibration.data, dataset)
+    if found != size:
+        raise InputError(
+            f"calibration frames are {found[0]}x{found[1]}, the target's {size[0]}x{size[1]}: "
+            "signal and confidence depend on the size; set calibration.data.size to the target's"
+        )
     return calibrate(
-        model, dataset, weather, rates=calibration.rain, signal_shrink=signal_shrink(method)
-    )
+        model, dataset, weather, rates=calibration.rain, signal_shrink=signal_shrink(method),
+        full_resolution_signal=full_resolution_signal(method),
+    )  # fmt: skip
 
 
 def build_held_out(

@@ -84,6 +84,7 @@ def calibrate(
     *,
     rates: Sequence[float],
     signal_shrink: int = 1,
+    full_resolution_signal: bool = False,
 ) -> Calibration:
     """Runs the source model over frames as they are and in rain.
 
@@ -93,6 +94,7 @@ def calibrate(
         weather: how rain is rendered.
         rates: mm/h.
         signal_shrink: as the method's, since it changes the signal.
+        full_resolution_signal: likewise.
 
     Raises:
         InputError: a frame has no label.
@@ -107,7 +109,9 @@ def calibrate(
             image = weather.on(scene, visit)
             answered = answer(roles, image)
             if model.early_head is not None:
-                signal = drift_signal(roles, answered, shrink=signal_shrink)
+                signal = drift_signal(
+                    roles, answered, shrink=signal_shrink, full_resolution=full_resolution_signal
+                )
                 signals.setdefault(visit.domain, []).append(signal)
             if rate == 0:
                 if scene.label is None:

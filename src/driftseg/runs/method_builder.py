@@ -154,6 +154,12 @@ def signal_shrink(method: learners.Method) -> int:
     return int(settings.Hamlet.model_fields["signal_shrink"].default)
 
 
+def full_resolution_signal(method: learners.Method) -> bool:
+    """Whether the drift signal is computed at the image's size."""
+    learner = learner_of(method)
+    return isinstance(learner, settings.Hamlet) and learner.released.full_resolution_signal
+
+
 def longest_window(method: learners.Method) -> int | None:
     """Frames that a learnt detector window may have; None where no detector is learnt."""
     given = detector_of(method)
