@@ -229,7 +229,7 @@ def report_bytes(
 
 def measure_memory(encoder: str, size: tuple[int, int], variants: list[str], threads: int) -> None:
     """Peak resident memory of two frames, each variant in a process of its own."""
-    print(f"{'MiB':<40}{'libraries':>10}{'peak':>8}{'of plain':>10}{'without libraries':>19}")
+    print(f"{'MiB':<40}{'libraries':>10}{'peak':>8}{'of first':>10}{'without libraries':>19}")
     first: tuple[int, int] | None = None
     for name in variants:
         command = [sys.executable, __file__, "peak", "--encoder", encoder, "--variant", name,
@@ -253,22 +253,35 @@ def print_peak(name: str, encoder: str, size: tuple[int, int]) -> None:
     print(libraries, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
+KINDS = {
+    "attention": ("scaled_dot_product",),
+    "convolutions": ("conv",),
+    "matrix products": ("mm", "addmv"),
+    "upsampling": ("upsample",),
+    "GELU": ("gelu",),
+    "norms": ("_norm",),
+    "copies": ("copy_",),
+    "optimiser": ("adamw",),
+}
+"""Kinds of operators, each with what their names contain; the first that fits."""
+
+
 def print_profile(encoder: str, size: tuple[int, int]) -> None:
-    """The operators in which most of each frame's time goes."""
+    """The kinds of operators in which each frame's time goes, in per cent."""
     noise = Noise(*size)
     for name in [*PLAIN_VARIANTS, *VARIANTS]:
         run = frame_of(name, encoder, noise)
         run()
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
             run()
-        events = profile.key_averages()
-        total = sum(event.self_cpu_time_total for event in events)
-        events = sorted(events, key=lambda event: -event.self_cpu_time_total)[:8]
-        shares = ", ".join(
-            f"{event.key.removeprefix('aten::')} {100 * event.self_cpu_time_total / total:.0f} %"
-            for event in events
-        )
-        print(f"{name} ({total / 1e3:.0f} ms): {shares}", flush=True)
+        times = dict.fromkeys([*KINDS, "all else"], 0.0)
+        for event in profile.key_averages():
+            fitting = (k for k, parts in KINDS.items() if any(p in event.key for p in parts))
+            times[next(fitting, "all else")] += event.self_cpu_time_total
+        total = sum(times.values())
+        ordered = sorted(times, key=lambda kind: -times[kind])
+        shares = ", ".join(f"{kind} {100 * times[kind] / total:.0f}" for kind in ordered)
+        print(f"{name}: {shares}", flush=True)
 
 
 def main() -> None:

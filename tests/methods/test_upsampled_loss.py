@@ -7,7 +7,6 @@ import torch
 from torch.nn import functional as F
 
 from driftseg.labels import IGNORE
-from driftseg.methods.base import most_probable
 from driftseg.methods.losses import weighted_cross_entropy
 
 SIZES = [
@@ -85,18 +84,3 @@ def test_a_score_that_is_not_finite_shows(position: tuple[int, int]) -> None:
     logits, labels, weights = case((6, 8), (24, 32))
     logits[0, 2, position[0] // 4, position[1] // 4] = float("nan")
     assert torch.isnan(weighted_cross_entropy(logits, labels, weights))
-
-
-class TestMostProbable:
-    def test_is_argmax(self) -> None:
-        scores = torch.randn((2, 19, 9, 7), generator=torch.Generator().manual_seed(1))
-        assert torch.equal(most_probable(scores), scores.argmax(dim=1))
-
-    def test_the_first_of_equal_ones(self) -> None:
-        scores = torch.zeros((1, 4, 2, 2))
-        scores[:, 1:3, 0] = 1.0
-        assert most_probable(scores).tolist() == [[[1, 1], [0, 0]]]
-
-    def test_is_a_class_where_nothing_is_a_number(self) -> None:
-        scores = torch.full((1, 4, 1, 2), float("nan"))
-        assert most_probable(scores).max() < 4

@@ -14,8 +14,6 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor
 
-from driftseg.methods.base import most_probable
-
 Weigh = Literal["share", "pixels"]
 """share: every pixel weighs as much as the share of pixels that pass. pixels: those that pass
 weigh 1, the others 0."""
@@ -57,7 +55,7 @@ class Thresholds:
 
     def weights(self, probabilities: Tensor, source_confidence: float) -> Tensor:
         """By the threshold of the most probable class."""
-        confidence, labels = probabilities.amax(dim=1), most_probable(probabilities)
+        confidence, labels = probabilities.max(dim=1)
         limits = self._thresholds.to(confidence)
         limit = limits if len(limits) == 1 else limits[labels]
         return _weights(confidence >= limit, self._weigh)
@@ -118,7 +116,7 @@ class SelfAdaptingThresholds:
 
     def weights(self, probabilities: Tensor, source_confidence: float) -> Tensor:
         """Moves the averages, then judges by them."""
-        confidence, labels = probabilities.amax(dim=1), most_probable(probabilities)
+        confidence, labels = probabilities.max(dim=1)
         overall, classes = confidence.mean(), probabilities.mean(dim=(0, 2, 3))
         if self._overall is None or self._classes is None:
             self._overall, self._classes = overall, classes
