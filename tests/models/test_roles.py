@@ -16,7 +16,7 @@ from driftseg.models.encoders import ENCODERS as KNOWN
 from driftseg.models.norm import BatchNorm
 from driftseg.models.roles import Roles
 from driftseg.models.segmenter import Segmenter, build_segmenter
-from driftseg.models.trainable import parameter_groups, trainable_names
+from driftseg.models.trainable import freeze_except, parameter_groups, part_of, trainable_names
 
 ENCODERS = ("mit_b0", "efficientnet_lite0", "tiny_swin")
 TRAINS = (
@@ -189,6 +189,17 @@ def test_groups_partition_the_parameters(encoder: str) -> None:
     listed = [name for names in model.groups().values() for name in names]
     assert sorted(listed) == sorted(name for name, _ in model.named_parameters())
     assert len(listed) == len(set(listed))
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_parts_that_do_not_learn_rest(encoder: str) -> None:
+    """Without dropout and drop path, also where they were in training mode before."""
+    model = network(encoder).train()
+    learning = {"encoder.stage3", "early_head"}
+    freeze_except(model, trainable_names(model, sorted(learning)))
+    for part in model.groups():
+        modes = {module.training for module in part_of(model, part).modules()}
+        assert modes == {part in learning}, part
 
 
 def test_unknown_part_names_the_known_ones() -> None:

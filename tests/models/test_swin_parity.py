@@ -17,6 +17,7 @@ from driftseg.models.encoders.swin import (
     Swin,
     SwinSize,
     WindowAttention,
+    relative_positions,
     shift_mask,
 )
 from driftseg.models.segmenter import build_segmenter
@@ -166,6 +167,8 @@ def test_masks_are_shared_and_belong_to_no_file() -> None:
 
 
 def test_what_inference_mode_has_cached_serves_training() -> None:
+    relative_positions.cache_clear()  # what other tests have left would hide it
+    shift_mask.cache_clear()
     model = Swin(TINY_SWIN)
     images = image(45, 59).float()
     with torch.inference_mode():
