@@ -25,6 +25,7 @@ from driftseg.models.trainable import (
     freeze_except,
     parameter_groups,
     set_generator,
+    set_learning_rate,
     trainable_names,
 )
 
@@ -267,3 +268,9 @@ def test_adapters_have_a_rate_of_their_own() -> None:
         if not name.startswith("early_head"):
             expected = 4.0 if name in adapters else 10.0 if name.startswith("head") else 1.0
             assert rates[id(parameter)] == expected
+    optimiser = torch.optim.AdamW(groups)
+    set_learning_rate(optimiser, 0.5)
+    assert [g["lr"] for g in optimiser.param_groups] == [0.5 * g["factor"] for g in groups]
+    assert {g["factor"] for g in groups} == {1.0, 4.0, 10.0}
+    set_learning_rate(optimiser, 0.5, same_for_all=True)
+    assert {g["lr"] for g in optimiser.param_groups} == {0.5}
