@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftseg.control.bank import Bank, distance
+from driftseg.control.bank import Bank, Turn, distance
 from driftseg.errors import InputError
 
 
@@ -19,32 +22,54 @@ def bank(**changes) -> Bank:
     return Bank(**{"domains": 8, "recent": 3, "nearer": 0.8, **changes})
 
 
-def stay(of: Bank, mean: float, frames: int) -> None:
-    """Scenes differ a little, by turns."""
+@dataclass
+class Change:
+    """What the bank said at a change, and at the second look where that brought something back."""
+
+    turn: Turn
+    state: Any
+    later: Turn | None = None
+
+
+def stay(of: Bank, mean: float, frames: int, change: Change | None = None) -> None:
+    """Scenes differ a little, by turns; a second look is told to the change before."""
     for number in range(frames):
-        of.see(signature(mean + 0.03 * (number % 4)))
+        second = of.see(signature(mean + 0.03 * (number % 4)))
+        if second is not None:
+            assert change is not None
+            change.later, change.state = second
 
 
-def walk(of: Bank, means, frames: int = 15, seen: int = 3) -> list:
+def walk(of: Bank, means, frames: int = 18, seen: int = 3) -> list[Change]:
     """Visits of ``frames`` frames, each change being found ``seen`` frames late."""
-    turns = []
+    changes: list[Change] = []
     for number, mean in enumerate(means):
-        stay(of, mean, seen)
+        stay(of, mean, seen, changes[-1] if changes else None)
         if number:
-            turns.append(of.change(f"learnt in {means[number - 1]:g}"))
-        stay(of, mean, frames - seen)
-    return turns
+            changes.append(Change(*of.change(f"learnt in {means[number - 1]:g}")))
+        stay(of, mean, frames - seen, changes[-1] if changes else None)
+    return changes
 
 
 class TestReturns:
-    def test_what_was_learnt_in_a_domain_comes_back_with_it(self) -> None:
-        turns = walk(bank(), [0, 5, 0, 5, 2, 0])
-        assert [turn.stored for turn, _ in turns] == [0, 1, 0, 1, 2]
-        assert [turn.found for turn, _ in turns] == [None, 0, 1, 0, 0]
-        assert [state for _, state in turns] == [
+    @pytest.mark.parametrize("seen", [1, 2, 3])
+    def test_what_was_learnt_in_a_domain_comes_back_with_it(self, seen: int) -> None:
+        """Also where a change is found so early that most frames looked at are the old domain's."""
+        changes = walk(bank(), [0, 5, 0, 5, 2, 0], seen=seen)
+        assert [c.turn.stored for c in changes] == [0, 1, 0, 1, 2]
+        assert [c.state for c in changes] == [
             None, "learnt in 0", "learnt in 5", "learnt in 0", "learnt in 0"
         ]  # fmt: skip
-        assert [turn.domains for turn, _ in turns] == [1, 2, 2, 2, 3]
+        assert [c.turn.domains for c in changes] == [1, 2, 2, 2, 3]
+
+    def test_at_once_where_that_is_clear_and_at_the_second_look_where_not(self) -> None:
+        late, early = (walk(bank(), [0, 5, 0], seen=seen)[1] for seen in (3, 1))
+        assert (late.turn.found, late.later) == (0, None)
+        assert early.turn.found is None
+        assert early.later.found == 0
+        assert early.later.stored is None
+        assert early.later.nearest < 0.05
+        assert early.state == "learnt in 0"
 
     def test_the_latest_state_of_a_domain_is_kept(self) -> None:
         of, found = bank(), []
@@ -52,54 +77,84 @@ class TestReturns:
             stay(of, mean, 3)
             if number:
                 found.append(of.change(number)[1])
-            stay(of, mean, 12)
+            stay(of, mean, 15)
         assert found == [None, 1, 2, 3]
 
     def test_frames_of_the_new_domain_do_not_blur_the_old_ones_signature(self) -> None:
-        turns = walk(bank(), [0, 5, 0])
-        assert turns[1][0].nearest < 0.05
-        assert turns[0][0].distance == pytest.approx(5, abs=0.05)
+        changes = walk(bank(), [0, 5, 0])
+        assert changes[1].turn.nearest < 0.05
+        assert changes[0].turn.distance == pytest.approx(5, abs=0.05)
 
     def test_what_is_most_alike_is_gone_on_with_and_stays_a_domain_of_its_own(self) -> None:
         """From 0 to 12, which was never met: 10's state is nearer. Both are known after it."""
-        turns = walk(bank(), [0, 10, 0, 12, 0, 10, 0, 12])
-        assert [turn.found for turn, _ in turns] == [None, 0, 1, 0, 1, 0, 2]
-        assert turns[-1][1] == "learnt in 12"
-        assert turns[2][0].nearest == pytest.approx(2, abs=0.05)
-        assert turns[2][0].distance == pytest.approx(12, abs=0.05)
+        changes = walk(bank(), [0, 10, 0, 12, 0, 10, 0, 12])
+        assert [c.turn.found for c in changes] == [None, 0, 1, 0, 1, 0, 2]
+        assert changes[-1].state == "learnt in 12"
+        assert changes[2].turn.nearest == pytest.approx(2, abs=0.05)
+        assert changes[2].turn.distance == pytest.approx(12, abs=0.05)
 
     def test_nothing_comes_back_that_is_not_clearly_nearer(self) -> None:
         """9 is as near to 5 as to 13, where it came from."""
-        assert walk(bank(), [5, 13, 9])[-1][0].found is None
-        assert walk(bank(), [5, 13, 8])[-1][0].found == 0
+        assert walk(bank(), [5, 13, 9])[-1].state is None
+        assert walk(bank(), [5, 13, 8])[-1].state == "learnt in 5"
+
+    def test_a_change_that_is_found_twice(self) -> None:
+        """A window that straddles it tells of it too early, and the next one again."""
+        of = bank()
+        walk(of, [0, 5])
+        first = Change(*of.change("learnt in 5"))  # nothing of the new domain seen yet
+        assert first.state is None
+        stay(of, 0, 2, first)
+        second = Change(*of.change("hardly learnt"))
+        stay(of, 0, 6, second)
+        assert second.turn.stored is None
+        assert "learnt in 0" in (second.state, first.state)
+        assert of.states() == ["learnt in 0", "learnt in 5"]
 
 
 class TestAlarms:
     def test_a_false_alarm_brings_nothing_back_and_makes_no_second_domain(self) -> None:
         of = bank()
         walk(of, [0, 5])
-        turn, state = of.change("still in 5")
-        assert state is None
-        assert turn.domains == 2
-        stay(of, 5, 15)
+        alarm = Change(*of.change("still in 5"))
+        stay(of, 5, 18, alarm)
+        assert alarm.state is None
+        assert alarm.turn.domains == 2
         stay(of, 0, 3)
         turn, state = of.change("later in 5")
         assert (turn.stored, turn.domains, state) == (1, 2, "learnt in 0")
 
+    @pytest.mark.parametrize("after", [1, 3, 8])
+    def test_soon_after_a_return_what_was_learnt_since_is_kept(self, after: int) -> None:
+        of = bank()
+        changes = walk(of, [0, 5, 0], frames=18)
+        assert changes[-1].state == "learnt in 0"
+        changes = walk(of, [5])
+        of.change("learnt in 0 again")
+        stay(of, 5, after)
+        alarm = Change(*of.change("just learnt in 5"))
+        stay(of, 5, 6, alarm)
+        assert alarm.state is None
+        assert "just learnt in 5" not in of.states()
+        assert len(of.states()) == 2
+
     def test_a_visit_shorter_than_what_is_looked_at_is_not_stored(self) -> None:
         of = bank(recent=5)
-        stay(of, 1, 5)
+        stay(of, 1, 14)
         turn, state = of.change("too early")
         assert (turn.stored, turn.found, state) == (None, None, None)
         assert of.states() == []
+        stay(of, 1, 15)
+        assert of.change("in time")[0].stored == 0
 
     def test_before_the_first_frame(self) -> None:
         assert bank().change("nothing")[1] is None
 
 
-def test_the_domain_unused_longest_makes_way() -> None:
+def test_the_domain_unused_longest_makes_way_but_not_for_its_own_return() -> None:
     of = bank(domains=2)
-    walk(of, [0, 10, 0, 30, 0])
+    changes = walk(of, [0, 10, 0, 30, 0])
+    assert changes[-1].state == "learnt in 0"
     assert of.states() == ["learnt in 0", "learnt in 30"]
 
 
@@ -123,18 +178,19 @@ def test_scenes_that_differ_more_may_lie_farther_apart() -> None:
 def test_exact_continuation(means, data) -> None:
     """Saved anywhere and continued elsewhere, while the saved one goes on."""
     cut = data.draw(st.integers(1, len(means) - 1))
+    seen = data.draw(st.integers(1, 3))
     whole, first = bank(domains=2), bank(domains=2)
-    expected = walk(whole, means)
-    walk(first, means[:cut])
+    expected = walk(whole, means, seen=seen)
+    walk(first, means[:cut], seen=seen)
     state = first.state_dict()
     for of in (first, bank(domains=2), bank(domains=2)):
         if of is not first:
             of.load_state_dict(state)
-        got = []
+        got: list[Change] = []
         for before, mean in zip(means[cut - 1 :], means[cut:], strict=False):
-            stay(of, mean, 3)
-            got.append(of.change(f"learnt in {before:g}"))
-            stay(of, mean, 12)
+            stay(of, mean, seen, got[-1] if got else None)
+            got.append(Change(*of.change(f"learnt in {before:g}")))
+            stay(of, mean, 18 - seen, got[-1])
         assert got == expected[cut - 1 :]
         assert of.states() == whole.states()
 

@@ -46,6 +46,7 @@ def make(
     roles = Roles(
         model, trainable_names(model, train), teacher=True, learning=(),
         static="whole" if distance > 0 else "early", norm_statistics=norm_statistics,
+        offline=changes.pop("offline", ()),
     )  # fmt: skip
     training = SelfTraining(
         roles, replay, head_factor=10.0, weight_decay=0.01, teacher_momentum=0.999,

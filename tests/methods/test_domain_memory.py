@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from hamlets import make as make_hamlet
-from small_methods import make_memory
+from small_methods import make_dacs, make_memory
 
 from driftseg.control.bank import Bank
 from driftseg.control.drift import Event
+from driftseg.control.selection import FixedSelector
 from driftseg.methods import DomainMemory
 from driftseg.methods.base import answer, with_offline
 from driftseg.methods.domain_memory import signature
@@ -159,27 +160,23 @@ class TestLae:
 
 
 class TestBank:
-    def method(self, make_model, make_replay, *changes: int, recent: int = 1) -> DomainMemory:
+    def method(self, make_model, make_replay, *changes: int, **more) -> DomainMemory:
         return make_memory(
             make_model(), make_replay(), averages=False, detector=Told(*changes),
-            bank=Bank(domains=2, recent=recent, nearer=0.8),
+            bank=Bank(domains=2, recent=1, nearer=0.8), **more,
         )  # fmt: skip
 
     def test_what_was_learnt_comes_back(self, make_model, make_replay, frames) -> None:
         """Day, night, day: weights, moments and all, as when the day was left."""
-        method = self.method(make_model, make_replay, 2, 5)
-        night = [image // 4 for image in frames]
-        step(method, frames[0])
-        step(method, frames[1])
-        told = step(method, night[0])
-        assert told.bank["stored"] == 0
-        assert told.bank["found"] is None
+        method = self.method(make_model, make_replay, 3, 7)
+        rows = [step(method, image) for image in day_night_day(frames)[:4]]
+        assert (rows[3].bank["stored"], rows[3].bank["found"]) == (0, None)
         left = method.learner.state_dict()
-        assert told.bank["bytes"] == method.stored_bytes() > 0
-        step(method, night[1])
-        step(method, night[2])
+        assert rows[3].bank["bytes"] == method.stored_bytes() > 0
+        rows += [step(method, image) for image in day_night_day(frames)[4:7]]
+        assert [row.bank for row in (*rows[:3], *rows[4:])] == [None] * 6
         updates = method.updates
-        told = step(method, frames[2])
+        told = step(method, day_night_day(frames)[7])
         assert (told.bank["stored"], told.bank["found"], told.bank["domains"]) == (1, 0, 2)
         assert told.bank["nearest"] < 0.8 * told.bank["distance"]
         back = method.learner.state_dict()
@@ -190,11 +187,18 @@ class TestBank:
                 assert torch.equal(torch.as_tensor(tensor), torch.as_tensor(moments[number][name]))
         assert method.updates == updates + 2  # one step, and what was brought back
 
+    def test_a_second_look(self, make_model, make_replay, frames) -> None:
+        """A change found with the last night frame: the day's state comes a frame later."""
+        method = self.method(make_model, make_replay, 3, 6)
+        rows = [step(method, image) for image in day_night_day(frames)]
+        assert (rows[6].bank["stored"], rows[6].bank["found"]) == (1, None)
+        assert rows[7].event is None
+        assert (rows[7].bank["stored"], rows[7].bank["found"]) == (None, 0)
+
     def test_bytes_are_what_is_stored(self, make_model, make_replay, frames) -> None:
         """Trained tensors once, and twice in the optimiser's moments."""
-        method = self.method(make_model, make_replay, 1)
-        step(method, frames[0])
-        told = step(method, frames[1])
+        method = self.method(make_model, make_replay, 3)
+        told = [step(method, image) for image in day_night_day(frames)[:4]][-1]
         trained = sum(
             p.numel() for n, p in method.roles.model.named_parameters()
             if n in set(method.roles.trainable)
@@ -202,39 +206,108 @@ class TestBank:
         assert 12 * trained <= told.bank["bytes"] < 12.1 * trained + 4096
 
     def test_an_evaluation_is_not_reused_after_a_return(self, make_model, make_replay, frames):
-        method = self.method(make_model, make_replay, 2, 4)
+        method = self.method(make_model, make_replay, 3, 7)
         seen = set()
-        for image in (frames[0], frames[1], frames[0] // 4, frames[1] // 4, frames[2]):
+        for image in day_night_day(frames):
             step(method, image)
             seen.add(method.updates)
-        assert len(seen) == 5
+        assert len(seen) == 11
 
     def test_offline_adapters_are_not_put_back(self, make_model, make_replay, frames) -> None:
         """They average over all domains; only what learns returns."""
         method = make_memory(
-            make_model(), make_replay(), horizon=4, detector=Told(2, 4),
+            make_model(), make_replay(), horizon=4, detector=Told(3, 7),
             bank=Bank(domains=2, recent=1, nearer=0.8),
         )  # fmt: skip
-        for image in (frames[0], frames[1], frames[0] // 4, frames[1] // 4):
-            step(method, image)
-        before = offline(method)
-        method.predict(frames[2])
-        told = method.adapt()
+        stored = None
+        for number, image in enumerate(day_night_day(frames)[:8]):
+            told = step(method, image)
+            stored = offline(method) if number == 3 else stored
         assert told.bank["found"] == 0
-        assert not any(torch.equal(before[n], t) for n, t in offline(method).items() if t.any())
-        assert not same(offline(method), adapters(method))
+        assert same(adapters(method), stored)  # the online ones, as copied at the first change
+        assert not same(offline(method), stored)
 
-    def test_by_hamlets_own_events(self, make_model, make_replay, frames) -> None:
-        """The learner finds changes itself; the bank listens."""
+
+class TestHamletAndABank:
+    """The learner finds changes itself; the bank listens, and brings back what had learnt less."""
+
+    def method(self, make_model, make_replay, *, drifting=False, averages=False) -> DomainMemory:
         model = make_model()
         attach(model, adapter_spec("adaptformer"), torch.Generator().manual_seed(1))
-        learner = make_hamlet(model, make_replay(), train=("adapters", "head"), detector=Told(1))
-        method = DomainMemory(learner, detector=None, bank=Bank(domains=2, recent=1, nearer=0.8))
-        told = [step(method, image) for image in frames[:3]]
-        assert [row.event is not None for row in told] == [False, True, False]
-        assert [row.bank is not None for row in told] == [False, True, False]
-        assert told[1].bank["stored"] == 0
-        assert all(row.signal is not None for row in told)
+        learner = make_hamlet(
+            model, make_replay(), detector=Told(3, 7), start=False, drifting=drifting,
+            selector=FixedSelector((1,)), offline=adapter_names(model) if averages else (),
+        )  # fmt: skip
+        return DomainMemory(
+            learner, detector=None, offline_momentum=0.75 if averages else None,
+            bank=Bank(domains=2, recent=1, nearer=0.8),
+        )  # fmt: skip
+
+    def test_everything_learns_on_after_a_return(self, make_model, make_replay, frames) -> None:
+        method = self.method(make_model, make_replay)
+        rows = [step(method, image) for image in day_night_day(frames)[:8]]
+        assert [row.event is not None for row in rows] == [n in (3, 7) for n in range(8)]
+        assert rows[7].bank["found"] == 0
+        assert all(row.signal is not None for row in rows)
+        before = method.roles.state_dict()
+        assert step(method, day_night_day(frames)[8]).trained
+        after = method.roles.state_dict()
+        for stage in range(4):
+            names = [n for n in method.roles.trainable if n.startswith(f"encoder.stages.{stage}")]
+            assert any(not torch.equal(before["student"][n], after["student"][n]) for n in names)
+        step(method, day_night_day(frames)[9])
+        teacher = method.roles.state_dict()["overlays"]["teacher"]
+        earlier = after["overlays"]["teacher"]
+        assert any(not torch.equal(teacher[n], earlier[n]) for n in teacher if "stages.0" in n)
+
+    @pytest.mark.parametrize("drifting", [False, True])
+    def test_exact_continuation_across_a_return(
+        self, drifting: bool, make_model, make_replay, frames, tmp_path
+    ) -> None:
+        whole, first, second = (
+            self.method(make_model, make_replay, drifting=drifting) for _ in range(3)
+        )
+        rows = [step(whole, image) for image in day_night_day(frames)]
+        for image in day_night_day(frames)[:8]:
+            step(first, image)
+        torch.save(first.state_dict(), tmp_path / "state.pt")
+        second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=False))
+        assert [step(second, image) for image in day_night_day(frames)[8:]] == rows[8:]
+        assert same(second.roles.model.state_dict(), whole.roles.model.state_dict())
+
+    def test_the_ensemble_is_of_both_after_a_return(self, make_model, make_replay, frames):
+        method = self.method(make_model, make_replay, averages=True)
+        for image in day_night_day(frames)[:9]:
+            step(method, image)
+        answered = answer(method.roles, frames[5])
+        got = with_offline(method.roles, answered).exp()
+        model = method.roles.model
+        online = model(answered.images).softmax(1)
+        model.load_state_dict(model.state_dict() | method.roles.overlays["offline"])
+        other = model(answered.images).softmax(1)
+        assert (online - other).abs().max() > 1e-5
+        assert torch.allclose(got, torch.maximum(online, other), atol=1e-6)
+
+
+def test_running_statistics_return_with_the_domain(make_model, make_replay, frames) -> None:
+    """DACS with a teacher, on a network with batch normalisation."""
+    learner = make_dacs(make_model("efficientnet_lite0"), make_replay(), static="early",
+                        norm_statistics="running")  # fmt: skip
+    method = DomainMemory(learner, detector=Told(3, 7), bank=Bank(domains=2, recent=1, nearer=0.8))
+    kept = {}
+    for number, image in enumerate(day_night_day(frames)[:8]):
+        step(method, image)
+        kept[number] = method.roles.state_dict()
+    student = kept[7]["student"]
+    assert any("running_mean" in name for name in student)
+    assert same(student, kept[3]["student"])
+    assert same(kept[7]["overlays"]["teacher"], kept[3]["overlays"]["teacher"])
+    assert not same(student, kept[6]["student"])
+
+
+def day_night_day(frames) -> list[np.ndarray]:
+    night = [image // 4 for image in frames]
+    return [*frames[:3], *night[:4], *frames[3:6], frames[0]]
 
 
 class TestSignature:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
+from torch.func import functional_call
 
 from driftseg.models.adapters.lora import LoraLinear
 from driftseg.models.encoders.mit import MixFeedForward, PatchEmbedding, to_map, to_tokens
@@ -56,6 +57,18 @@ def test_convolutions_keep_channels_last() -> None:
 
 
 class TestRecomputing:
+    def test_is_by_the_weights_that_were_lent_in_the_forward_pass(self) -> None:
+        """Lent weights are gone when the backward pass comes; it must not take the module's own."""
+        module, tokens = part(torch.float64)
+        lent = {n: (3 * p.detach()).requires_grad_() for n, p in module.named_parameters()}
+        functional_call(module, lent, (tokens, HEIGHT, WIDTH)).square().sum().backward()
+        got = [tokens.grad, *(tensor.grad for tensor in lent.values())]
+        other = tokens.detach().clone().requires_grad_()
+        module.load_state_dict(lent)
+        module(other, HEIGHT, WIDTH).square().sum().backward()
+        expected = [other.grad, *(p.grad for p in module.parameters())]
+        assert all(torch.allclose(a, b) for a, b in zip(got, expected, strict=True))
+
     def test_gradients_are_the_same_to_the_last_bit(self) -> None:
         module, tokens = part()
         wanted = [tokens, *module.parameters()]

@@ -32,8 +32,8 @@ def test_changes_and_what_the_bank_made_of_them_are_recorded(tiny_run) -> None:
     for row in done.frames:
         assert (row["bank"] is not None) == (row["event"] is not None)
         assert row["detector"]["name"] == "window"
-    assert changed[-1]["bank"]["domains"] >= 1
-    assert changed[-1]["bank"]["bytes"] > 1e6
+    columns = {"stored", "found", "distance", "nearest", "domains", "bytes"}
+    assert all(set(row["bank"]) == columns for row in changed)
     assert all(row["bank"] is None for row in play(tiny_run, method={"name": "dacs"}).frames)
 
 
@@ -101,6 +101,10 @@ class TestRefused:
             ),
             ({**BANK, "learner": {"name": "tent"}}, r"'dacs', 'hamlet', 'replay_only'"),
             ({**BANK, "domains": 1}, "greater than or equal to 2"),
+            (
+                {**LAE, "learner": {"name": "dacs", "train": ["adapters"]}, "head_first": 2},
+                "the head does not learn",
+            ),
             ({**LAE, "offline_horizon": 1}, "greater than or equal to 2"),
             ({"name": "lae"}, "method.lae.learner: Field required|method.learner: Field required"),
         ],
@@ -123,6 +127,13 @@ class TestRefused:
     def test_a_detector_that_is_neither_set_nor_learnt(self, tiny_run) -> None:
         with pytest.raises(InputError, match="are not set; set them, or calibration"):
             build(checked(tiny_run, method={**LAE, "detector": {}}))
+
+    def test_a_bank_that_looks_at_fewer_frames_than_its_detector(self, tiny_run) -> None:
+        method = {**BANK, "detector": DETECTOR | {"window": 5}, "recent": 3}
+        with pytest.raises(InputError, match="3 frames are fewer than the 5 of the detector"):
+            build(checked(tiny_run, method=method, adapters=None))
+        ready = build(checked(tiny_run, method={**method, "recent": None}, adapters=None)).method
+        assert ready.bank._recent == 5
 
     def test_no_source(self, tiny_run) -> None:
         with pytest.raises(InputError, match="method dacs learns from labelled source scenes"):

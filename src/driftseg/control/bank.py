@@ -8,8 +8,6 @@ was learnt; what a state is, the bank does not ask.
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -28,12 +26,11 @@ class Turn:
     """What became of a change."""
 
     stored: int | None
-    """Number of the domain under which the state was stored; None when its visit was too short to
-    know what it looks like."""
+    """Number of the domain under which the state was stored; None where none was."""
     found: int | None
     """Number of the domain whose state is brought back; None when none is."""
     distance: float | None
-    """From how the world looks now to the domain just left."""
+    """From how the world looks now to the domain left."""
     nearest: float | None
     """To the nearest other stored domain; None when there is none."""
     domains: int
@@ -53,57 +50,68 @@ class _Visit:
     """What a stay looks like, but for its latest frames, which may be another domain's."""
 
     def __init__(self, recent: int):
-        self.recent = recent
-        self._sum: Signature | None = None
+        self.recent: deque[Signature] = deque(maxlen=recent)
         self.frames = 0
+        """Those that are not recent any more."""
+        self._sum: Signature | None = None
         self._blocks: list[Signature] = []
-        """Means of every ``recent`` frames."""
+        """Means of as many frames as are recent."""
         self._block: list[Signature] = []
 
     def add(self, signature: Signature) -> None:
+        if len(self.recent) == self.recent.maxlen:
+            self._settle(self.recent[0])
+        self.recent.append(signature)
+
+    def _settle(self, signature: Signature) -> None:
         self._sum = signature if self._sum is None else self._sum + signature
         self.frames += 1
         self._block.append(signature)
-        if len(self._block) == self.recent:
+        if len(self._block) == self.recent.maxlen:
             self._blocks.append(np.mean(self._block, axis=0))
             self._block = []
 
+    def now(self) -> Signature:
+        """Of the recent frames."""
+        mean: Signature = np.mean(self.recent, axis=0)
+        return mean
+
     def signature(self) -> Signature | None:
-        return None if self._sum is None else self._sum / self.frames
+        """Of the others; None where they are less than two blocks, too few to know."""
+        return None if self._sum is None or len(self._blocks) < 2 else self._sum / self.frames
 
-    def error(self) -> float:
-        """How far two such stays in one domain may lie apart by chance.
-
-        Twice as far as consecutive blocks, over the root of their number; 0 with less than two.
-        """
-        pairs = list(itertools.pairwise(self._blocks))
-        if not pairs:
-            return 0.0
-        apart = float(np.mean([distance(a, b) for a, b in pairs]))
-        return 2 * apart / math.sqrt(len(self._blocks))
+    def spread(self) -> float:
+        """How far a block of the stay lies from the whole, root mean square."""
+        whole = np.mean(self._blocks, axis=0)
+        return float(np.sqrt(np.mean([distance(block, whole) ** 2 for block in self._blocks])))
 
     def state_dict(self) -> dict[str, Any]:
-        return {"sum": self._sum, "frames": self.frames, "blocks": [*self._blocks],
-                "block": [*self._block]}  # fmt: skip
+        return {"recent": [*self.recent], "frames": self.frames, "sum": self._sum,
+                "blocks": [*self._blocks], "block": [*self._block]}  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._sum, self.frames = state["sum"], state["frames"]
+        self.recent.clear()
+        self.recent.extend(state["recent"])
+        self.frames, self._sum = state["frames"], state["sum"]
         self._blocks, self._block = [*state["blocks"]], [*state["block"]]
 
 
 class Bank:
     """Stored states, the one unused longest making way for a new one.
 
-    Two things are decided at a change. The state goes to a stored domain if the visit looks like it
-    up to chance, otherwise to a new one. And the state of the stored domain that looks most like
-    the world now is brought back, if it is clearly more like it than the domain just left.
+    At a change the state goes to the stored domain that the visit looks like, up to the spread of
+    its own scenes, otherwise to a new one. Then the stored domain that looks most like the world
+    now is looked for, twice: at once, when the frames looked at may still be partly the old
+    domain's, and when ``recent`` frames of the new one have been seen. Its state is brought back if
+    it is clearly more like the world than the domain left.
 
     Args:
         domains: states held at most.
-        recent: last frames whose mean signature says how the world looks now.
+        recent: last frames whose mean signature says how the world looks now. At least as many as
+            pass before a change is found; a visit shorter than three times as many is not stored.
         nearer: how much more alike: its distance from now is at most this share of the distance
-            between now and the domain just left. So no distance has to be set, and a false alarm
-            brings nothing back.
+            between now and the domain left. So no distance has to be set, and in a domain that has
+            not changed nothing is brought back.
     """
 
     def __init__(self, *, domains: int, recent: int, nearer: float):
@@ -112,78 +120,98 @@ class Bank:
                 f"the bank wants domains >= 2, recent >= 1 and 0 < nearer < 1, not domains "
                 f"{domains}, recent {recent}, nearer {nearer}"
             )
-        self._domains, self._nearer = domains, nearer
-        self._recent: deque[Signature] = deque(maxlen=recent)
+        self._domains, self._recent, self._nearer = domains, recent, nearer
         self._visit = _Visit(recent)
+        self._left: Signature | None = None
+        """Of the domain left at the last change that ended a visit long enough."""
+        self._left_as: int | None = None
+        """Its number."""
+        self._present: int | None = None
+        """The domain brought back in this visit, if one was."""
+        self._to_wait = 0
+        """Frames until the second look."""
         self._entries: dict[int, _Entry] = {}
         self._numbers = 0
         self._changes = 0
 
-    def see(self, signature: Signature) -> None:
-        """Takes one frame's signature."""
-        if len(self._recent) == self._recent.maxlen:
-            self._visit.add(self._recent[0])
-        self._recent.append(signature)
+    def see(self, signature: Signature) -> tuple[Turn, Any] | None:
+        """Takes one frame's signature; tells of the second look when it brings a state back."""
+        self._visit.add(signature)
+        if self._to_wait == 0:
+            return None
+        self._to_wait -= 1
+        if self._to_wait > 0:
+            return None
+        turn, state = self._look(None)
+        return None if turn.found is None else (turn, state)
 
     def change(self, state: Any) -> tuple[Turn, Any]:
         """Stores the present state under the domain just left; finds what to go on with.
-
-        Frames before the ``recent`` ones are the domain's that was left, since a change is found
-        after it has happened.
 
         Returns:
             What was done, and the state to go on with, None for the present one.
         """
         self._changes += 1
-        left = self._visit.signature()
-        if left is None:
-            return Turn(None, None, None, None, len(self._entries)), None
-        now: Signature = np.mean(self._recent, axis=0)
-        gone = distance(now, left)
-        known = self._known(left)
-        others = {n: distance(now, e.signature) for n, e in self._entries.items() if n != known}
-        nearest = min(others, key=others.__getitem__, default=None)
-        found = nearest if nearest is not None and others[nearest] <= self._nearer * gone else None
-        if found is not None:
-            self._entries[found].used = self._changes
-        stored = self._store(known, left, state, spared=found)
-        self._visit = _Visit(self._visit.recent)
-        apart = None if nearest is None else others[nearest]
-        turn = Turn(stored, found, gone, apart, len(self._entries))
-        return turn, None if found is None else self._entries[found].state
+        visit, signature = self._visit, self._visit.signature()
+        stored = None
+        if signature is not None:
+            stored = self._store(visit, signature, state)
+            self._left, self._left_as, self._present = signature, stored, None
+        self._visit = _Visit(self._recent)
+        self._to_wait = self._recent
+        if not visit.recent:
+            return Turn(stored, None, None, None, len(self._entries)), None
+        return self._look(stored, visit.now())
 
     def states(self) -> list[Any]:
         """All that is stored."""
         return [entry.state for entry in self._entries.values()]
 
-    def _known(self, left: Signature) -> int | None:
-        """The stored domain that the visit was in, as far as its looks tell."""
-        apart = {n: distance(left, e.signature) for n, e in self._entries.items()}
-        nearest = min(apart, key=apart.__getitem__, default=None)
-        if nearest is None or apart[nearest] > self._visit.error():
-            return None
-        return nearest
+    def _look(self, stored: int | None, now: Signature | None = None) -> tuple[Turn, Any]:
+        """The stored domain most like the world now, if it is clearly so."""
+        now = self._visit.now() if now is None else now
+        others = {n: distance(now, e.signature) for n, e in self._entries.items()
+                  if n != self._left_as}  # fmt: skip
+        nearest = min(others, key=others.__getitem__, default=None)
+        gone = None if self._left is None else distance(now, self._left)
+        apart = None if nearest is None else others[nearest]
+        found = None
+        if gone is not None and apart is not None and apart <= self._nearer * gone:
+            found = None if nearest == self._present else nearest
+        turn = Turn(stored, found, gone, apart, len(self._entries))
+        if found is None:
+            return turn, None
+        self._present = found
+        self._entries[found].used = self._changes
+        return turn, self._entries[found].state
 
-    def _store(self, known: int | None, left: Signature, state: Any, spared: int | None) -> int:
-        """The number under which the state is kept; ``spared`` does not make way."""
-        if known is not None:
+    def _store(self, visit: _Visit, signature: Signature, state: Any) -> int:
+        """The number under which the state is kept."""
+        apart = {n: distance(signature, e.signature) for n, e in self._entries.items()}
+        known = min(apart, key=apart.__getitem__, default=None)
+        if known is not None and apart[known] <= visit.spread():
             entry = self._entries[known]
-            frames = entry.frames + self._visit.frames
-            mean = (entry.signature * entry.frames + left * self._visit.frames) / frames
+            frames = entry.frames + visit.frames
+            mean = (entry.signature * entry.frames + signature * visit.frames) / frames
             self._entries[known] = _Entry(mean, frames, state, self._changes)
             return known
         if len(self._entries) == self._domains:
+            now = visit.now()  # what it looks like is about to be wanted
+            spared = min(self._entries, key=lambda n: distance(now, self._entries[n].signature))
             unused = {n: e.used for n, e in self._entries.items() if n != spared}
             del self._entries[min(unused, key=unused.__getitem__)]
         number, self._numbers = self._numbers, self._numbers + 1
-        self._entries[number] = _Entry(left, self._visit.frames, state, self._changes)
+        self._entries[number] = _Entry(signature, visit.frames, state, self._changes)
         return number
 
     def state_dict(self) -> dict[str, Any]:
         """Everything stored and seen; states as they are."""
         return {
-            "recent": [*self._recent],
             "visit": self._visit.state_dict(),
+            "left": self._left,
+            "left_as": self._left_as,
+            "present": self._present,
+            "to_wait": self._to_wait,
             "entries": {
                 n: {"signature": e.signature, "frames": e.frames, "state": e.state, "used": e.used}
                 for n, e in self._entries.items()
@@ -194,9 +222,9 @@ class Bank:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues a bank made with the same arguments."""
-        self._recent.clear()
-        self._recent.extend(state["recent"])
         self._visit.load_state_dict(state["visit"])
+        self._left, self._left_as = state["left"], state["left_as"]
+        self._present, self._to_wait = state["present"], state["to_wait"]
         self._entries = {int(n): _Entry(**entry) for n, entry in state["entries"].items()}
         self._numbers, self._changes = state["numbers"], state["changes"]
 

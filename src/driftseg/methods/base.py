@@ -13,6 +13,7 @@ from torch import Tensor
 from driftseg.frame import Adaptation, Image, Label, Prediction
 from driftseg.models.roles import Roles
 from driftseg.models.segmenter import Walk, upsample
+from driftseg.models.trainable import load_optimiser_state, optimiser_state
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,31 @@ class Method(Protocol):
 class Learner(Method, Protocol):
     """A method that another can answer for and hand its frames to."""
 
-    @property
-    def optimiser(self) -> torch.optim.Optimizer:
-        """What moves the student."""
-        ...
-
     def answer(self, image: Image) -> Answer:
         """What ``predict`` answers, before it is made a prediction; ``adapt`` may follow."""
         ...
+
+    def learnt(self) -> dict[str, Any]:
+        """Copies of student, teacher and the optimiser's moments."""
+        ...
+
+    def bring_back(self, state: dict[str, Any]) -> None:
+        """Goes on with what was learnt at another time; all else stays."""
+        ...
+
+
+def learnt(roles: Roles, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+    """What `Learner.learnt` gives. Roles that are no part of the learning stay out of it."""
+    return {
+        "roles": roles.state_dict(leave_out=("static", "offline")),
+        "optimiser": optimiser_state(optimiser),
+    }
+
+
+def bring_back(roles: Roles, optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """What `Learner.bring_back` does."""
+    roles.load_state_dict(state["roles"])
+    load_optimiser_state(optimiser, state["optimiser"])
 
 
 @torch.no_grad()

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from driftseg.errors import InputError
 from driftseg.frame import Adaptation, Image, Prediction
 from driftseg.methods.base import Answer, answer, to_prediction
@@ -36,11 +34,6 @@ class Dacs:
         """Times the weights have changed."""
         return self.training.updates
 
-    @property
-    def optimiser(self) -> torch.optim.Optimizer:
-        """The step's."""
-        return self.training.optimiser
-
     def answer(self, image: Image) -> Answer:
         """The student's answer; the shared prefix is kept for the teacher."""
         self._answered = answer(self.roles, image)
@@ -65,6 +58,14 @@ class Dacs:
                 "lower method.learning_rate, or train less of the network"
             )
         return Adaptation(True, step.losses, self._rate)
+
+    def learnt(self) -> dict[str, Any]:
+        """The step's."""
+        return self.training.learnt()
+
+    def bring_back(self, state: dict[str, Any]) -> None:
+        """To the step."""
+        self.training.bring_back(state)
 
     def state_dict(self) -> dict[str, Any]:
         """The step's state."""

@@ -22,12 +22,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from driftseg.control.bank import Bank, Signature
+from driftseg.control.bank import Bank, Signature, Turn
 from driftseg.control.drift import Detector
 from driftseg.frame import Adaptation, Image, Prediction
 from driftseg.methods.base import Answer, Learner, to_prediction, with_offline
 from driftseg.methods.signal import disagreement, first_level
-from driftseg.models.trainable import load_optimiser_state, optimiser_state
 
 
 @dataclass(frozen=True)
@@ -107,10 +106,13 @@ class DomainMemory:
                 event=None if event is None else asdict(event),
                 detector=asdict(self._detector.reading()),
             )
+        told = None
         if self.bank is not None and sight is not None:
-            self.bank.see(sight.signature)
-        turn = self._change() if adaptation.event is not None else None
-        return replace(adaptation, bank=turn)
+            second = self.bank.see(sight.signature)
+            told = None if second is None else self._turn(*second)
+        if adaptation.event is not None:
+            told = self._change()
+        return replace(adaptation, bank=told)
 
     def stored_bytes(self) -> int:
         """Memory of what the bank holds."""
@@ -135,22 +137,17 @@ class DomainMemory:
         self._changed = True
         told = None
         if self.bank is not None:
-            turn, state = self.bank.change(self._learnt())
-            if state is not None:
-                self.roles.load_state_dict(state["roles"])
-                load_optimiser_state(self.learner.optimiser, state["optimiser"])
-                self._brought_back += 1
-            told = {**asdict(turn), "bytes": self.stored_bytes()}
+            told = self._turn(*self.bank.change(self.learner.learnt()))
         self._head_frames = self._head_first
         self._let_learn()
         return told
 
-    def _learnt(self) -> dict[str, Any]:
-        """Student, teacher and the optimiser's moments; what is averaged over domains stays."""
-        return {
-            "roles": self.roles.state_dict(leave_out=("static", "offline")),
-            "optimiser": optimiser_state(self.learner.optimiser),
-        }
+    def _turn(self, turn: Turn, state: dict[str, Any] | None) -> dict[str, Any]:
+        """Goes on with what the bank has found; offline adapters stay, an average over domains."""
+        if state is not None:
+            self.learner.bring_back(state)
+            self._brought_back += 1
+        return {**asdict(turn), "bytes": self.stored_bytes()}
 
     def _let_learn(self) -> None:
         """Says which tensors learn, where that is this method's to say."""

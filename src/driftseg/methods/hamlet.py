@@ -118,11 +118,6 @@ class Hamlet:
         """Times the weights have changed."""
         return self.training.updates
 
-    @property
-    def optimiser(self) -> torch.optim.Optimizer:
-        """The step's."""
-        return self.training.optimiser
-
     def answer(self, image: Image) -> Answer:
         """The student's answer; prefix and logits are kept for the signal and the teacher."""
         started = self._clock()
@@ -243,6 +238,14 @@ class Hamlet:
             "costs_ms": self.costs.training_ms(),
             "skipped": trained.skipped,
         }
+
+    def learnt(self) -> dict[str, Any]:
+        """The step's."""
+        return self.training.learnt()
+
+    def bring_back(self, state: dict[str, Any]) -> None:
+        """To the step."""
+        self.training.bring_back(state)
 
     def state_dict(self) -> dict[str, Any]:
         """The step's state, and that of everything that decides."""

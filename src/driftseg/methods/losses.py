@@ -45,8 +45,9 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | Non
     """
     factors = whole_factors(logits, labels)
     if factors is not None:
-        weights = logits.new_ones(()).expand(labels.shape) if weights is None else weights
-        return upsampled_cross_entropy(logits, labels, weights, factors) / labels.numel()
+        each = logits.new_ones(()).expand(labels.shape) if weights is None else weights
+        summed = upsampled_cross_entropy(logits, labels, each.to(logits.dtype), factors)
+        return summed / labels.numel()
     size = (labels.shape[1], labels.shape[2])
     loss = F.cross_entropy(upsample(logits, size), labels, ignore_index=IGNORE, reduction="none")
     return (loss if weights is None else loss * weights).mean()

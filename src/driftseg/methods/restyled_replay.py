@@ -17,7 +17,7 @@ from torch import Tensor
 
 from driftseg.errors import InputError
 from driftseg.frame import Adaptation, Image, Prediction, SourceBatch
-from driftseg.methods.base import Answer, answer, to_prediction
+from driftseg.methods.base import Answer, answer, bring_back, learnt, to_prediction
 from driftseg.methods.ema import momentum
 from driftseg.methods.jitter import jitter_and_blur
 from driftseg.methods.losses import finite, weighted_cross_entropy
@@ -159,6 +159,14 @@ class RestyledReplay:
                 f"frames are {reference.shape[:2]} (height, width), replay crops "
                 f"{tuple(images.shape[2:])}: restyling needs one size; set the target's size"
             )
+
+    def learnt(self) -> dict[str, Any]:
+        """Student, teacher and the optimiser's moments."""
+        return learnt(self.roles, self.optimiser)
+
+    def bring_back(self, state: dict[str, Any]) -> None:
+        """Goes on with them; references, replay and generators stay as they are."""
+        bring_back(self.roles, self.optimiser, state)
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, teacher, optimiser, references, replay and generators."""

@@ -19,7 +19,7 @@ from torch import Tensor
 from driftseg.errors import InputError
 from driftseg.frame import SourceBatch
 from driftseg.labels import IGNORE
-from driftseg.methods.base import most_probable
+from driftseg.methods.base import bring_back, learnt, most_probable
 from driftseg.methods.classmix import Mixed, choose_classes, paste
 from driftseg.methods.confidence import Confidence
 from driftseg.methods.ema import momentum
@@ -260,6 +260,15 @@ class SelfTraining:
             for parameter in group["params"]:
                 drifts = self._frozen_tensors_drift and parameter in self.optimiser.state
                 parameter.grad = torch.zeros_like(parameter) if drifts else None
+
+    def learnt(self) -> dict[str, Any]:
+        """Student, teacher and the optimiser's moments."""
+        return learnt(self.roles, self.optimiser)
+
+    def bring_back(self, state: dict[str, Any]) -> None:
+        """Goes on with them; confidence, replay and generators stay as they are."""
+        bring_back(self.roles, self.optimiser, state)
+        self._restore_gradients()
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, teacher, optimiser, confidence, replay and generators."""

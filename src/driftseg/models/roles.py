@@ -244,7 +244,10 @@ class Roles:
             for role, overlay in state["overlays"].items():
                 for name, tensor in self.overlays[role].items():
                     tensor.copy_(overlay[name])
+        before = self._touched
         self._touched = set(state["touched"])
+        if set(state["overlays"]) != set(self.overlays):  # one may differ where the state does not
+            self._touched |= before
         self.shared_stages = self._count_shared()
 
     def _advance(self, overlay: Overlay, index: int, walk: Walk) -> Walk:

@@ -68,8 +68,9 @@ class BankSettings(Section):
     nearer: Annotated[float, Field(gt=0, lt=1)] = 0.8
     """A stored domain has returned when it is at most this share as far from how the world looks
     now as the domain just left."""
-    recent: PositiveInt = 8
-    """Last frames that say how the world looks now."""
+    recent: PositiveInt | None = None
+    """Last frames that say how the world looks now; null takes the detector's window, below which
+    frames of a new domain would be taken for the old one's."""
 
 
 class Remembering(Section):
@@ -100,6 +101,8 @@ class Lae(Remembering):
         own = isinstance(self.learner, Hamlet)
         if own and self.head_first > 0:
             raise ValueError("head_first: hamlet says itself what learns; set 0")
+        if self.head_first > 0 and "head" not in self.learner.train:
+            raise ValueError("head_first: the head does not learn; add it to learner.train")
         if self.detector is None and not own and (self.head_first > 0 or self.bank is not None):
             raise ValueError("without a detector no change is found: head_first 0, bank null")
         return self

@@ -114,14 +114,16 @@ def _build_memory(
     lae = method if isinstance(method, learners.Lae) else None
     bank = method.bank if isinstance(method, learners.Lae) else method
     finds = own or method.detector is not None
+    given = detector_of(method)
+    if given is not None and not own and model.early_head is None:
+        raise InputError(
+            f"the drift signal of {method.name} needs a model with an early head: train one "
+            "with driftseg train (early_head_steps above 0), or set method.detector to null"
+        )
+    drift = None if given is None else drift_settings(given, calibration)
     detector = None
-    if method.detector is not None and not own:
-        if model.early_head is None:
-            raise InputError(
-                f"the drift signal of {method.name} needs a model with an early head: train one "
-                "with driftseg train (early_head_steps above 0), or set method.detector to null"
-            )
-        detector = build_detector(method.detector, drift_settings(method.detector, calibration))
+    if given is not None and drift is not None and not own:
+        detector = build_detector(given, drift)
     beside = Beside("early" if finds else "none", lae is not None)
     return DomainMemory(
         _build_learner(config, method.learner, model, source, size, calibration, beside),
@@ -129,10 +131,19 @@ def _build_memory(
         offline_momentum=None if lae is None else 1 - 1 / lae.offline_horizon,
         first_task=finds,
         head_first=0 if lae is None else lae.head_first,
-        bank=None if bank is None
-        else Bank(domains=bank.domains, recent=bank.recent, nearer=bank.nearer),
+        bank=None if bank is None or drift is None else _build_bank(bank, drift.window),
         signal_shrink=method.signal_shrink,
     )  # fmt: skip
+
+
+def _build_bank(given: learners.BankSettings, window: int) -> Bank:
+    recent = window if given.recent is None else given.recent
+    if recent < window:
+        raise InputError(
+            f"recent: {recent} frames are fewer than the {window} of the detector's window, which "
+            "would leave frames of a new domain in the old one's signature; set more, or null"
+        )
+    return Bank(domains=given.domains, recent=recent, nearer=given.nearer)
 
 
 def needs_calibration(method: learners.Method) -> bool:

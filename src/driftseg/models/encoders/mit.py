@@ -128,9 +128,12 @@ class MixFeedForward(nn.Module):
         plain = isinstance(self.expand, nn.Linear) and isinstance(self.contract, nn.Linear)
         crossed = tokens.requires_grad or self.expand.weight.requires_grad
         if torch.is_grad_enabled() and plain and crossed:
+            parts = (self.expand, self.depthwise, self.contract)
+            weights = [tensor for part in parts for tensor in (part.weight, part.bias)]
             again: Tensor = checkpoint(
-                self._feed, tokens, height, width, use_reentrant=False, preserve_rng_state=False
-            )
+                _by, tokens, height, width, *weights,
+                use_reentrant=False, preserve_rng_state=False,
+            )  # fmt: skip
             return again
         return self._feed(tokens, height, width)
 
@@ -138,6 +141,14 @@ class MixFeedForward(nn.Module):
         hidden = self.depthwise(to_map(self.expand(tokens), height, width))
         result: Tensor = self.contract(F.gelu(to_tokens(hidden)))
         return result
+
+
+def _by(tokens: Tensor, height: int, width: int, *weights: Tensor) -> Tensor:
+    """`MixFeedForward` by the weights it had in the forward pass, its own or lent ones."""
+    expand, expand_bias, kernel, kernel_bias, contract, contract_bias = weights
+    hidden = to_map(F.linear(tokens, expand, expand_bias), height, width)
+    hidden = F.conv2d(hidden, kernel, kernel_bias, padding=1, groups=len(kernel))
+    return F.linear(F.gelu(to_tokens(hidden)), contract, contract_bias)
 
 
 def _block(channels: int, heads: int, reduction: int, drop_path: float) -> TransformerBlock:
