@@ -124,6 +124,24 @@ class TestAlarms:
         turn, state = of.change("later in 5")
         assert (turn.stored, turn.domains, state) == (1, 2, "learnt in 0")
 
+    def test_the_domain_just_left_does_not_return_to_itself(self) -> None:
+        """Its signature is the mean of both its visits, which the next frames may lie nearer."""
+
+        def scattered(mean: float, frames: int) -> None:
+            for number in range(frames):
+                of.see(signature(mean + (1 if number // 3 % 2 else -1)))
+
+        of = bank()
+        for number, mean in enumerate([0.0, 10.0, 0.9]):
+            scattered(mean, 3)
+            if number:
+                of.change("before")
+            scattered(mean, 21)
+        for _ in range(3):
+            of.see(signature(0.45))
+        turn, state = of.change("just learnt")
+        assert (turn.stored, turn.found, state) == (0, None, None)
+
     @pytest.mark.parametrize("after", [1, 3, 8])
     def test_soon_after_a_return_what_was_learnt_since_is_kept(self, after: int) -> None:
         of = bank()
