@@ -132,13 +132,13 @@ class TestAlarms:
                 of.see(signature(mean + (1 if number // 3 % 2 else -1)))
 
         of = bank()
-        for number, mean in enumerate([0.0, 10.0, 0.9]):
+        for number, mean in enumerate([0.0, 10.0, 0.5]):
             scattered(mean, 3)
             if number:
                 of.change("before")
             scattered(mean, 21)
         for _ in range(3):
-            of.see(signature(0.45))
+            of.see(signature(0.03))
         turn, state = of.change("just learnt")
         assert (turn.stored, turn.found, state) == (0, None, None)
 
