@@ -169,7 +169,7 @@ class TestAlarms:
         assert bank().change("nothing")[1] is None
 
 
-def test_the_domain_unused_longest_makes_way_but_not_for_its_own_return() -> None:
+def test_the_domain_stored_longest_ago_makes_way_but_not_for_its_own_return() -> None:
     of = bank(domains=2)
     changes = walk(of, [0, 10, 0, 30, 0])
     assert changes[-1].state == "learnt in 0"

@@ -42,8 +42,8 @@ class _Entry:
     signature: Signature
     frames: int
     state: Any
-    used: int
-    """The change at which it was last stored or brought back."""
+    stored: int
+    """At which change, counted from the first."""
 
 
 class _Visit:
@@ -97,7 +97,7 @@ class _Visit:
 
 
 class Bank:
-    """Stored states, the one unused longest making way for a new one.
+    """Stored states, the one stored longest ago making way for a new one.
 
     At a change the state goes to the stored domain that the visit looks like, up to the spread of
     its own scenes, otherwise to a new one. Then the stored domain that looks most like the world
@@ -182,7 +182,6 @@ class Bank:
         if found is None:
             return turn, None
         self._present = found
-        self._entries[found].used = self._changes
         return turn, self._entries[found].state
 
     def _store(self, visit: _Visit, signature: Signature, state: Any) -> int:
@@ -198,8 +197,8 @@ class Bank:
         if len(self._entries) == self._domains:
             now = visit.now()  # what it looks like is about to be wanted
             spared = min(self._entries, key=lambda n: distance(now, self._entries[n].signature))
-            unused = {n: e.used for n, e in self._entries.items() if n != spared}
-            del self._entries[min(unused, key=unused.__getitem__)]
+            earlier = {n: e.stored for n, e in self._entries.items() if n != spared}
+            del self._entries[min(earlier, key=earlier.__getitem__)]
         number, self._numbers = self._numbers, self._numbers + 1
         self._entries[number] = _Entry(signature, visit.frames, state, self._changes)
         return number
@@ -213,7 +212,12 @@ class Bank:
             "present": self._present,
             "to_wait": self._to_wait,
             "entries": {
-                n: {"signature": e.signature, "frames": e.frames, "state": e.state, "used": e.used}
+                n: {
+                    "signature": e.signature,
+                    "frames": e.frames,
+                    "state": e.state,
+                    "stored": e.stored,
+                }
                 for n, e in self._entries.items()
             },
             "numbers": self._numbers,

@@ -64,7 +64,7 @@ class BankSettings(Section):
     """States of domains, stored at changes and brought back when the domain returns."""
 
     domains: Annotated[int, Field(ge=2)] = 8
-    """States held at most; the one unused longest makes way."""
+    """States held at most; the one stored longest ago makes way."""
     nearer: Annotated[float, Field(gt=0, lt=1)] = 0.8
     """A stored domain has returned when it is at most this share as far from how the world looks
     now as the domain just left."""
