@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftseg.control.bank import Bank, Turn, distance
@@ -176,6 +176,19 @@ def test_the_domain_stored_longest_ago_makes_way_but_not_for_its_own_return() ->
     assert of.states() == ["learnt in 0", "learnt in 30"]
 
 
+def test_a_signature_is_the_mean_of_all_frames_of_its_visits() -> None:
+    """12 frames around 0 and 6 around .6; what is seen last before a change does not count."""
+    of, nearest = bank(), []
+    for means, now in (
+        ([-1, 1, -1, 1], 10), ([10, 10], 0.6), ([-0.4, 1.6], 10), ([10, 10], 0.2)
+    ):  # fmt: skip
+        for mean in (*means, now):
+            for _ in range(3):
+                of.see(signature(mean))
+        nearest.append(of.change("learnt")[0].nearest)
+    assert nearest == [None, pytest.approx(0.6), pytest.approx(0), pytest.approx(0, abs=1e-9)]
+
+
 def test_scenes_that_differ_more_may_lie_farther_apart() -> None:
     """Whether two stays are one domain is judged by how much the stay itself varies."""
 
@@ -192,6 +205,7 @@ def test_scenes_that_differ_more_may_lie_farther_apart() -> None:
     assert domains(scatter=2.0) == 2
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([0.0, 7.0, 20.0]), min_size=2, max_size=8), st.data())
 def test_exact_continuation(means, data) -> None:
     """Saved anywhere and continued elsewhere, while the saved one goes on."""
@@ -214,6 +228,7 @@ def test_exact_continuation(means, data) -> None:
 
 
 class TestDistance:
+    @settings(deadline=None)
     @given(st.floats(-5, 5), st.floats(0.1, 5), st.floats(-5, 5), st.floats(0.1, 5))
     def test_is_symmetric_and_zero_only_at_home(self, m1, s1, m2, s2) -> None:
         a, b = signature(m1, s1), signature(m2, s2)
