@@ -10,9 +10,9 @@ from small_methods import make_dacs, make_memory
 
 from driftseg.control.bank import Bank
 from driftseg.control.drift import Event
-from driftseg.control.selection import FixedSelector
+from driftseg.control.selection import FixedSelector, RoundRobinSelector
 from driftseg.methods import DomainMemory
-from driftseg.methods.base import answer, with_offline
+from driftseg.methods.base import answer, answers, to_label, with_offline
 from driftseg.methods.domain_memory import signature
 from driftseg.methods.signal import first_level
 from driftseg.models.adapters import adapter_spec, attach
@@ -116,6 +116,19 @@ class TestLae:
         got = with_offline(method.roles, answered)
         assert (online - other).abs().max() > 1e-4
         assert torch.allclose(got.exp(), torch.maximum(online, other), atol=1e-5)
+
+    def test_evaluations_are_of_what_it_answers_with(self, make_model, make_replay, frames) -> None:
+        method = lae(make_model, make_replay)
+        generator = torch.Generator().manual_seed(3)
+        for tensor in method.roles.overlays["offline"].values():
+            tensor.normal_(generator=generator)
+        step(method, frames[0])
+        for tensor in method.roles.overlays["offline"].values():
+            tensor.normal_(generator=generator)
+        label = method.predict(frames[1]).label
+        assert np.array_equal(answers(method.roles, frames[1])["main"], label)
+        alone = to_label(answer(method.roles, frames[1]).logits, label.shape)
+        assert not np.array_equal(alone, label)
 
     def test_only_the_head_learns_first(self, make_model, make_replay, frames) -> None:
         method = lae(make_model, make_replay, 1, head_first=2)
@@ -236,7 +249,8 @@ class TestHamletAndABank:
         attach(model, adapter_spec("adaptformer"), torch.Generator().manual_seed(1))
         learner = make_hamlet(
             model, make_replay(), detector=Told(3, 7), start=False, drifting=drifting,
-            selector=FixedSelector((1,)), offline=adapter_names(model) if averages else (),
+            selector=RoundRobinSelector((4, 1)) if drifting else FixedSelector((1,)),
+            offline=adapter_names(model) if averages else (),
         )  # fmt: skip
         return DomainMemory(
             learner, detector=None, offline_momentum=0.75 if averages else None,

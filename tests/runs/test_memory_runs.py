@@ -63,6 +63,8 @@ def test_without_a_detector_there_is_no_static_role(tiny_run) -> None:
     done = checked(tiny_run, method={**LAE, "detector": None})
     method = build(done).method
     assert set(method.roles.overlays) == {"student", "offline"}
+    assert method._changed  # averages from the first frame on
+    assert not build(checked(tiny_run, method=LAE)).method._changed
     assert not needs_calibration(done.method)
     assert longest_window(done.method) is None
 
