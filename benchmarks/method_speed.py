@@ -121,7 +121,7 @@ def beside(method: Method) -> int:
     """Bytes of roles and of the optimiser's moments."""
     roles = sum(method.roles.overlay_bytes(role) for role in method.roles.overlays)
     learner = getattr(method, "learner", method)
-    optimiser = getattr(learner, "optimiser", None)
+    optimiser = getattr(getattr(learner, "training", learner), "optimiser", None)
     if optimiser is None:
         return roles
     moments = [t for state in optimiser.state.values() for t in state.values()]
