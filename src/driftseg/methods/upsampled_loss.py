@@ -3,8 +3,9 @@
 Bilinear upsampling by whole factors gives, for every position of a pixel in its cell (4 x 4 of
 them for factors of 4), one map on the grid: a blend of the grid and its neighbours with four fixed
 weights. The loss is a sum over pixels, so it can be taken one such map at a time, together with its
-gradient; a map is a sixteenth of the image and stays in the processor's cache. Three times as fast
-on a CPU as upsampling, cross-entropy and their backward passes (docs/performance.md).
+gradient; a map is a sixteenth of the image and stays in the processor's cache. Faster
+on a CPU than upsampling, cross-entropy and their backward passes: part of what
+`benchmarks/three_networks.py` measures.
 """
 
 from __future__ import annotations
