@@ -24,6 +24,7 @@ from driftseg.data.schedule import Visit
 from driftseg.data.stream import Weather
 from driftseg.data.town import Town
 from driftseg.data.weather.camera import CAMERAS
+from driftseg.data.weather.conditions import Conditions
 from driftseg.frame import Scene
 from driftseg.labels import CAMVID11
 from driftseg.methods.restyle import RESTYLINGS, combined
@@ -52,7 +53,7 @@ def real(root: Path, reference: str, rate: float) -> tuple[np.ndarray, np.ndarra
 
 def rained_on(scene: Scene, rate: float, camera: str) -> np.ndarray:
     weather = Weather(CAMERAS[camera], CAMVID11, seed=0)
-    return weather.on(scene, Visit("wet", rain=rate))
+    return weather.on(scene, Visit("wet", Conditions(rain=rate)))
 
 
 def told(image: np.ndarray, reference: np.ndarray) -> str:

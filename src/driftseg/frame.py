@@ -29,6 +29,8 @@ class Scene:
     label: Label | None = None
     depth: Depth | None = None
     """Distance along the optical axis in metres, (H, W); infinite where there is sky."""
+    depth_source: str | None = None
+    """Where the depth comes from, in words, for records; None is exact."""
 
 
 @dataclass(frozen=True)

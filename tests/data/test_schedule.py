@@ -19,50 +19,63 @@ from driftseg.data.schedule import (
     storm,
     with_directions,
 )
+from driftseg.data.weather.conditions import Conditions
 from driftseg.errors import InputError
 
 
 def test_the_storm() -> None:
     visits = storm(frames=2)
-    assert [v.rain for v in visits] == [0, 25, 50, 75, 100, 200, 100, 75, 50, 25, 0]
+    assert [v.conditions.rain for v in visits] == [0, 25, 50, 75, 100, 200, 100, 75, 50, 25, 0]
     assert [v.direction for v in visits] == ["forward"] * 6 + ["backward"] * 5
     assert list(domains(visits)) == ["clear", "rain25", "rain50", "rain75", "rain100", "rain200"]
-    assert visits[1].weather == "rain 25 mm/h"
-    assert visits[0].weather == "as it is"
+    assert str(visits[1].conditions) == "rain 25 mm/h"
+    assert str(visits[0].conditions) == "as it is"
     assert rain_name(12.5) == "rain12.5"
 
 
 def test_the_fast_storm() -> None:
     visits = fast_storm(passes=3)
-    assert [v.rain for v in visits] == [0, 50, 100, 200, 100, 50, 0]
+    assert [v.conditions.rain for v in visits] == [0, 50, 100, 200, 100, 50, 0]
     assert [v.direction for v in visits] == ["forward"] * 4 + ["backward"] * 3
     assert {v.passes for v in visits} == {3}
 
 
 def test_the_fog() -> None:
     visits = foggy(frames=5)
-    assert [v.visibility for v in visits] == [None, 750, 375, 150, 75, 150, 375, 750, None]
+    seen = [v.conditions.visibility for v in visits]
+    assert seen == [
+        None,
+        750,
+        375,
+        150,
+        75,
+        150,
+        375,
+        750,
+        None,
+    ]
     assert [v.direction for v in visits] == ["forward"] * 5 + ["backward"] * 4
     assert list(domains(visits)) == ["clear", "fog750", "fog375", "fog150", "fog75"]
-    assert [v.weather for v in visits[:2]] == ["as it is", "fog 750 m"]
-    assert {(v.rain, v.frames) for v in visits} == {(0, 5)}
+    assert [str(v.conditions) for v in visits[:2]] == ["as it is", "fog 750 m"]
+    assert {(v.conditions.rain, v.frames) for v in visits} == {(0, 5)}
     assert fog_name(37.5) == "fog37.5"
 
 
 def test_rain_and_fog_on_one_scale() -> None:
     """Extinctions add; 200 mm/h veil like 276 m of visibility (methods G.2)."""
-    assert Visit("x").strength == Visit("x", visibility=float("inf")).strength == 0
-    heavy = Visit("x", 200.0)
-    assert Visit("x", visibility=277.0).strength < heavy.strength
-    assert Visit("x", visibility=275.0).strength > heavy.strength
-    both = Visit("x", 200.0, 75.0)
-    assert both.strength == pytest.approx(heavy.strength + Visit("x", visibility=75.0).strength)
-    assert both.weather == "rain 200 mm/h and fog 75 m"
+    assert Conditions().strength == Conditions(visibility=float("inf")).strength == 0
+    heavy = Conditions(rain=200.0)
+    assert Conditions(visibility=277.0).strength < heavy.strength
+    assert Conditions(visibility=275.0).strength > heavy.strength
+    both = Conditions(rain=200.0, visibility=75.0)
+    assert both.strength == pytest.approx(heavy.strength + Conditions(visibility=75.0).strength)
+    assert str(both) == "rain 200 mm/h and fog 75 m"
 
 
 def test_the_worst_is_the_turn_whatever_kind_it_is() -> None:
-    visits = with_directions([Visit("a"), Visit("b", 100.0), Visit("c", visibility=75.0),
-                              Visit("d", 200.0), Visit("a")])  # fmt: skip
+    visits = with_directions([Visit("a"), Visit("b", Conditions(rain=100.0)),
+                              Visit("c", Conditions(visibility=75.0)),
+                              Visit("d", Conditions(rain=200.0)), Visit("a")])  # fmt: skip
     assert [v.direction for v in visits] == ["forward"] * 3 + ["backward"] * 2
 
 
@@ -74,27 +87,27 @@ def test_bad_schedules() -> None:
     with pytest.raises(InputError, match="the schedule is empty"):
         with_directions([])
     with pytest.raises(InputError, match=r"wet is rain 10 mm/h and rain 20 mm/h.*two names"):
-        with_directions([Visit("wet", 10), Visit("wet", 20)])
+        with_directions([Visit("wet", Conditions(rain=10)), Visit("wet", Conditions(rain=20))])
     with pytest.raises(InputError, match=r"grey is as it is and fog 75 m; one domain"):
-        with_directions([Visit("grey"), Visit("grey", visibility=75)])
+        with_directions([Visit("grey"), Visit("grey", Conditions(visibility=75))])
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40))
 def test_a_random_storm_walks_from_clear_to_clear(seed: int, half: int) -> None:
     levels = sorted(set(STORM_RATES))
     visits = random_storm(np.random.default_rng(seed), visits=2 * half + 1, frames=3, passes=2)
-    walk = [levels.index(v.rain) for v in visits]
+    walk = [levels.index(v.conditions.rain) for v in visits]
     assert len(walk) == 2 * half + 1
     assert walk[0] == walk[-1] == 0
     assert set(np.abs(np.diff(walk))) == {1}
     assert {(v.frames, v.passes) for v in visits} == {(3, 2)}
-    assert all(v.domain == rain_name(v.rain) for v in visits)
+    assert all(v.domain == rain_name(v.conditions.rain) for v in visits)
     again = random_storm(np.random.default_rng(seed), visits=2 * half + 1, frames=3, passes=2)
     assert visits == again
 
 
 def test_other_seeds_are_other_storms() -> None:
-    walks = {tuple(v.rain for v in random_storm(np.random.default_rng(s), visits=21))
+    walks = {tuple(v.conditions.rain for v in random_storm(np.random.default_rng(s), visits=21))
              for s in range(50)}  # fmt: skip
     assert len(walks) > 45
     assert {rate for walk in walks for rate in walk} == set(STORM_RATES)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from driftseg.data.datasets.town import TownScenes
 from driftseg.data.schedule import Visit, storm, with_directions
-from driftseg.data.stream import Stream, Weather, cut, depth_note
+from driftseg.data.stream import Stream, Weather, cut
 from driftseg.data.weather.camera import CITYSCAPES, TOWN
+from driftseg.data.weather.conditions import Conditions
 from driftseg.data.weather.fog import fog
 from driftseg.data.weather.rain import _veil
 from driftseg.errors import InputError, UnreadableError
@@ -59,7 +60,7 @@ def test_frames_go_on_through_the_sequence() -> None:
 
 
 def test_all_frames_each_visit_and_passes() -> None:
-    visits = with_directions([Visit("a"), Visit("b", 50, passes=2)])
+    visits = with_directions([Visit("a"), Visit("b", Conditions(rain=50), passes=2)])
     frames = list(stream(visits, frames=3))
     assert [f.domain for f in frames] == ["a"] * 3 + ["b"] * 6
     assert [f.name[-1] for f in frames] == list("012012012")
@@ -73,7 +74,7 @@ def test_patterns_choose_the_frames_of_a_domain() -> None:
 
 
 def test_weather_changes_images_not_labels() -> None:
-    visits = with_directions([Visit("clear"), Visit("wet", 200.0)])
+    visits = with_directions([Visit("clear"), Visit("wet", Conditions(rain=200.0))])
     frames = list(stream(visits, frames=2))
     assert np.array_equal(frames[0].label, frames[2].label)
     assert not np.array_equal(frames[0].image, frames[2].image)
@@ -81,7 +82,7 @@ def test_weather_changes_images_not_labels() -> None:
 
 def test_a_scene_looks_the_same_whenever_it_is_seen() -> None:
     scene = TownScenes(seed=1, frames=1, size=(64, 48)).scene(0)
-    visit = Visit("wet", 100.0)
+    visit = Visit("wet", Conditions(rain=100.0))
     assert np.array_equal(WEATHER.on(scene, visit), WEATHER.on(scene, visit))
     other = Weather(TOWN, CAMVID11, seed=1)
     assert not np.array_equal(WEATHER.on(scene, visit), other.on(scene, visit))
@@ -91,12 +92,12 @@ def test_fog_is_before_the_rain_and_ends_it() -> None:
     """Rain over fog is rain on the foggy scene, no deeper than the fog's 1 / beta."""
     scene = TownScenes(seed=1, frames=1, size=(64, 48)).scene(0)
     foggy = fog(scene.image, scene.depth, 75.0, camera=TOWN)
-    assert np.array_equal(WEATHER.on(scene, Visit("grey", visibility=75.0)), foggy)
-    assert WEATHER.on(scene, Visit("fine", visibility=float("inf"))) is scene.image
-    both = WEATHER.on(scene, Visit("both", 100.0, 75.0))
+    assert np.array_equal(WEATHER.on(scene, Visit("grey", Conditions(visibility=75.0))), foggy)
+    assert WEATHER.on(scene, Visit("fine", Conditions(visibility=float("inf")))) is scene.image
+    both = WEATHER.on(scene, Visit("both", Conditions(rain=100.0, visibility=75.0)))
     depth = np.minimum(scene.depth, np.float32(75 / np.log(20)))
     veiled = Scene(scene.name, foggy, scene.label, depth)
-    assert np.array_equal(both, WEATHER.on(veiled, Visit("both", 100.0)))
+    assert np.array_equal(both, WEATHER.on(veiled, Visit("both", Conditions(rain=100.0))))
 
 
 def test_that_depth_is_where_fog_and_rain_mix_as_they_would() -> None:
@@ -111,11 +112,13 @@ def test_scenes_without_depth_use_the_road_plane_and_say_so() -> None:
     scene = TownScenes(seed=1, frames=1, size=(64, 48)).scene(0)
     labelled = Scene(scene.name, scene.image, scene.label)
     bare = Scene(scene.name, scene.image)
-    assert depth_note(scene) == "exact depth"
-    assert "label meets the ground" in depth_note(labelled)
-    assert "without labels" in depth_note(bare)
+    assert WEATHER.depth_note(scene) == "exact depth"
+    assert "label meets the ground" in WEATHER.depth_note(labelled)
+    assert "without labels" in WEATHER.depth_note(bare)
     for one in (labelled, bare):
-        assert not np.array_equal(WEATHER.on(one, Visit("wet", 100.0)), scene.image)
+        assert not np.array_equal(
+            WEATHER.on(one, Visit("wet", Conditions(rain=100.0))), scene.image
+        )
 
 
 def test_unreadable_frames_are_skipped_and_counted() -> None:
@@ -166,8 +169,10 @@ class TestCrop:
     """A window anywhere, the same whatever was skipped or seen before."""
 
     def test_image_and_label_are_cut_alike(self) -> None:
-        whole = list(stream([Visit("wet", 100.0)]))
-        for frame, full in zip(stream([Visit("wet", 100.0)], crop=(40, 32)), whole, strict=True):
+        whole = list(stream([Visit("wet", Conditions(rain=100.0))]))
+        for frame, full in zip(
+            stream([Visit("wet", Conditions(rain=100.0))], crop=(40, 32)), whole, strict=True
+        ):
             assert frame.image.shape == (32, 40, 3)
             assert frame.label.shape == (32, 40)
             views = np.lib.stride_tricks.sliding_window_view(full.image, (32, 40, 3))[:, :, 0]

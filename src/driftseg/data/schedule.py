@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from driftseg.data.weather.fog import extinction_per_kilometre as fog_extinction
-from driftseg.data.weather.rain import extinction_per_kilometre as rain_extinction
+from driftseg.data.weather.conditions import CLEAR, Conditions
 from driftseg.errors import InputError
 
 Direction = Literal["forward", "backward"]
@@ -30,10 +28,8 @@ class Visit:
     """One stay in a domain."""
 
     domain: str
-    rain: float = 0.0
-    """mm/h, rendered on the target's frames."""
-    visibility: float | None = None
-    """Metres that one sees in the fog rendered on the target's frames; None is no fog."""
+    conditions: Conditions = CLEAR
+    """The weather that is rendered on the target's frames."""
     include: tuple[str, ...] = ()
     """Shell patterns of frame names; empty takes all."""
     frames: int | None = None
@@ -42,21 +38,6 @@ class Visit:
     passes: int = 1
     direction: Direction = "forward"
     """forward until the worst weather, backward on the way home."""
-
-    @property
-    def strength(self) -> float:
-        """How bad the weather is: the extinction of its rain and its fog together, in 1/km."""
-        return rain_extinction(self.rain) + fog_extinction(self.visibility)
-
-    @property
-    def weather(self) -> str:
-        """In words, for records."""
-        told = []
-        if self.rain > 0:
-            told.append(f"rain {self.rain:g} mm/h")
-        if self.visibility is not None and math.isfinite(self.visibility):
-            told.append(f"fog {self.visibility:g} m")
-        return " and ".join(told) or "as it is"
 
 
 def rain_name(rate: float) -> str:
@@ -83,7 +64,7 @@ def foggy(*, frames: int | None = None, passes: int = 1) -> list[Visit]:
     """Fog comes and goes: clear, 750 375 150 75 150 375 750 m, clear."""
     return with_directions(
         [
-            Visit(fog_name(metres), visibility=metres, frames=frames, passes=passes)
+            Visit(fog_name(metres), Conditions(visibility=metres), frames=frames, passes=passes)
             for metres in FOG_VISIBILITIES
         ]
     )
@@ -126,7 +107,10 @@ def random_storm(
 
 def _rainy(rates: Sequence[float], frames: int | None, passes: int) -> list[Visit]:
     return with_directions(
-        [Visit(rain_name(rate), float(rate), frames=frames, passes=passes) for rate in rates]
+        [
+            Visit(rain_name(rate), Conditions(rain=float(rate)), frames=frames, passes=passes)
+            for rate in rates
+        ]
     )
 
 
@@ -138,15 +122,15 @@ def with_directions(visits: Sequence[Visit]) -> list[Visit]:
     """
     if not visits:
         raise InputError("the schedule is empty: name at least one domain, or use preset: storm")
-    known: dict[str, str] = {}
+    known: dict[str, Conditions] = {}
     for visit in visits:
-        if known.setdefault(visit.domain, visit.weather) != visit.weather:
+        if known.setdefault(visit.domain, visit.conditions) != visit.conditions:
             raise InputError(
-                f"schedule: {visit.domain} is {known[visit.domain]} and {visit.weather}; "
+                f"schedule: {visit.domain} is {known[visit.domain]} and {visit.conditions}; "
                 "one domain has one weather, so give them two names"
             )
-    worst = max(range(len(visits)), key=lambda i: (visits[i].strength, -i))
-    if all(visit.strength == visits[0].strength for visit in visits):
+    worst = max(range(len(visits)), key=lambda i: (visits[i].conditions.strength, -i))
+    if all(visit.conditions.strength == visits[0].conditions.strength for visit in visits):
         worst = len(visits) - 1
     return [
         replace(visit, direction="forward" if i <= worst else "backward")

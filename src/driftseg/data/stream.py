@@ -15,9 +15,8 @@ from driftseg.data.datasets.files import Dataset
 from driftseg.data.images import Size
 from driftseg.data.schedule import Visit
 from driftseg.data.weather.camera import Camera
-from driftseg.data.weather.depth import road_plane_depth
-from driftseg.data.weather.fog import extinction_per_kilometre, fog
-from driftseg.data.weather.rain import rain
+from driftseg.data.weather.geometry import geometry_of
+from driftseg.data.weather.render import render
 from driftseg.errors import InputError, UnreadableError
 from driftseg.frame import Frame, Image, Label, Scene
 from driftseg.labels import LabelSpace
@@ -38,38 +37,27 @@ class Weather:
         """The scene's image in the visit's weather.
 
         The drops follow from seed, scene and domain: a scene seen again in the same domain
-        looks the same, so evaluations can be compared. Where there are both, the fog comes
-        first: the drops that are seen as streaks fall within a few metres of the lens, before
-        what the fog has veiled, and what they refract is foggy too. What is seen in fog comes
-        from no farther than 1 / beta on average, so that is as deep as the rain gets.
+        looks the same, so evaluations can be compared.
         """
-        if visit.strength == 0:
+        if visit.conditions.clear:
             return scene.image
-        depth = scene.depth
-        if depth is None:
-            height, width = scene.image.shape[:2]
-            depth = road_plane_depth(
-                height, width, camera=self.camera, label=scene.label, label_space=self.label_space
-            )
-        image = fog(
-            scene.image, depth, visit.visibility, camera=self.camera, severity=self.severity
+        return render(
+            scene.image,
+            geometry_of(scene, self.camera, self.label_space),
+            visit.conditions,
+            drops_of(scene.name, visit.domain, self.seed),
+            camera=self.camera,
+            severity=self.severity,
         )
-        if (thickness := self.severity * extinction_per_kilometre(visit.visibility)) > 0:
-            depth = np.minimum(depth, np.float32(1000.0 / thickness))
-        key = zlib.crc32(f"{scene.name} {visit.domain}".encode())
-        return rain(
-            image, depth, visit.rain, np.random.default_rng([self.seed, key]),
-            camera=self.camera, severity=self.severity,
-        )  # fmt: skip
+
+    def depth_note(self, scene: Scene) -> str:
+        """Which depth is used for scenes like this one, for the record."""
+        return geometry_of(scene, self.camera, self.label_space).source
 
 
-def depth_note(scene: Scene) -> str:
-    """Which depth `Weather` uses for scenes like this one, for the record."""
-    if scene.depth is not None:
-        return "exact depth"
-    if scene.label is not None:
-        return "road-plane depth; upright things stand where their label meets the ground"
-    return "road-plane depth without labels: everything above the horizon is 200 m away"
+def drops_of(name: str, domain: str, seed: int) -> np.random.Generator:
+    """Draws what is random in a scene's weather: always the same for one name, domain and seed."""
+    return np.random.default_rng([seed, zlib.crc32(f"{name} {domain}".encode())])
 
 
 @dataclass(frozen=True)
@@ -113,7 +101,7 @@ class Stream:
     ):
         self._dataset = dataset
         self.visits = list(visits)
-        self._weather = weather
+        self.weather = weather
         self._allowed = corrupt_share
         self.shuffled = shuffled
         self.crop = crop
@@ -146,7 +134,7 @@ class Stream:
             except UnreadableError as error:
                 self._skip(visit, self._dataset.name(number), str(error))
                 continue
-            image, label = self._weather.on(scene, self.visits[visit]), scene.label
+            image, label = self.weather.on(scene, self.visits[visit]), scene.label
             if self.crop is not None:
                 image, label = cut(image, label, self.crop, self._corners[index], name=scene.name)
             yield Frame(index, visit, self.visits[visit].domain, scene.name, image, label)

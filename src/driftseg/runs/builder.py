@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from driftseg.data.schedule import (
 )
 from driftseg.data.stream import Stream, Weather
 from driftseg.data.weather.camera import CAMERAS
+from driftseg.data.weather.conditions import Conditions
 from driftseg.errors import InputError
 from driftseg.labels import LabelSpace
 from driftseg.methods import Method
@@ -174,7 +175,16 @@ def build_schedule(config: RunConfig) -> list[Visit]:
         preset = {"storm": storm, "fast_storm": fast_storm, "fog": foggy}[section.preset]
         return preset(frames=section.frames, passes=section.passes)
     return with_directions(
-        [Visit(d.name, d.rain, d.visibility, tuple(d.include), d.frames, d.passes) for d in section]
+        [
+            Visit(
+                domain.name,
+                Conditions(**domain.model_dump(include={f.name for f in fields(Conditions)})),
+                tuple(domain.include),
+                domain.frames,
+                domain.passes,
+            )
+            for domain in section
+        ]
     )
 
 

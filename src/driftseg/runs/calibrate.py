@@ -17,6 +17,7 @@ from driftseg.control.calibration import (
 from driftseg.data.datasets.files import Dataset
 from driftseg.data.schedule import Visit, rain_name
 from driftseg.data.stream import Weather
+from driftseg.data.weather.conditions import Conditions
 from driftseg.errors import InputError
 from driftseg.methods.base import answer
 from driftseg.methods.signal import drift_signal
@@ -103,7 +104,7 @@ def calibrate(
     table = ConfidenceTable(model.head.classes)
     signals: dict[str, list[float]] = {}
     for rate in (0.0, *rates):
-        visit = Visit(rain_name(rate), rain=rate)
+        visit = Visit(rain_name(rate), Conditions(rain=rate))
         for index in range(len(dataset)):
             scene = dataset.scene(index)
             image = weather.on(scene, visit)

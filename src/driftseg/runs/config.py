@@ -171,6 +171,16 @@ class Domain(Section):
     """Rate in mm/h that is rendered on the target's frames."""
     visibility: Annotated[float, Field(gt=0)] | None = None
     """Metres that one sees in the fog that is rendered on them; null is no fog."""
+    night: Share = 0.0
+    """0 is day, 1 is night under street lamps."""
+    snow: Annotated[float, Field(ge=0)] = 0.0
+    """mm/h of water that falls as snow: 0.5 is light, 1 moderate, 2.5 heavy."""
+    snow_cover: Share = 0.0
+    """Share of the ground, and of what looks upwards, that lies under snow; needs labels."""
+    wet_road: Share = 0.0
+    """How wet the ground is, from 0 to 1; needs labels."""
+    lens_drops: Share = 0.0
+    """Share of the picture that lies behind drops on the lens."""
     include: list[str] = []
     """Shell patterns of frame names; empty takes all of the target's."""
     frames: PositiveInt | None = None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from driftseg.data.datasets.files import Dataset
 from driftseg.data.schedule import Visit, domains
-from driftseg.data.stream import Stream, depth_note
+from driftseg.data.stream import Stream
 from driftseg.errors import UnreadableError
 
 
@@ -21,7 +21,7 @@ def make_notes(
     """Repeats, protocol, weather, held-out frames, overlaps; scenes are told apart by name."""
     adapted = {target.name(number) for _, number in stream.plan}
     notes = [_repeats(visits, stream), _protocol(visits, stream, bool(held_out))]
-    if any(visit.strength > 0 for visit in domains(visits).values()):
+    if any(not visit.conditions.clear for visit in domains(visits).values()):
         notes += _depth(target, stream)
     if not held_out:
         notes.append("no held-out frames: only the stream itself is scored, where it is labelled")
@@ -75,7 +75,7 @@ def _protocol(visits: Sequence[Visit], stream: Stream, held_out: bool) -> str:
 def _depth(target: Dataset, stream: Stream) -> list[str]:
     for _, number in stream.plan:
         try:
-            return [f"weather is rendered on {depth_note(target.scene(number))}"]
+            return [f"weather is rendered on {stream.weather.depth_note(target.scene(number))}"]
         except UnreadableError:
             continue
     return []

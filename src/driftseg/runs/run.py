@@ -71,8 +71,8 @@ def _writer(config: RunConfig, parts: Parts) -> RunWriter:
             "visit": number,
             "domain": visit.domain,
             "direction": visit.direction,
-            "weather": visit.weather,
-            "strength": visit.strength,
+            "weather": str(visit.conditions),
+            "strength": visit.conditions.strength,
             "frames": parts.stream.frames_of(number),
         }
         for number, visit in enumerate(parts.visits)

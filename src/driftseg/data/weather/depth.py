@@ -53,8 +53,8 @@ def road_plane_depth(
         return depth
     if label_space is None:
         raise ValueError("a label needs the label space that says what its ids mean")
-    sky = np.isin(label, _ids(label_space, _SKY))
-    upright = ~sky & ~np.isin(label, _ids(label_space, _GROUND))
+    sky = np.isin(label, label_ids(label_space, _SKY))
+    upright = ~sky & ~np.isin(label, label_ids(label_space, _GROUND))
     # From the bottom up: an upright pixel is as far as the pixel it stands on.
     for row in range(height - 2, -1, -1):
         same = upright[row] & ((label[row] == label[row + 1]) | (depth[row] > depth[row + 1]))
@@ -90,5 +90,6 @@ def distance_along_rays(depth: Depth, camera: Camera) -> Depth:
     return np.asarray(depth * slant, dtype=np.float32)
 
 
-def _ids(space: LabelSpace, names: Sequence[str]) -> list[int]:
+def label_ids(space: LabelSpace, names: Sequence[str]) -> list[int]:
+    """The ids of the classes that have one of these names."""
     return [i for i, name in enumerate(space.classes) if name in names]

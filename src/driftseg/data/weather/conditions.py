@@ -1,0 +1,87 @@
+"""What the weather is, in the units that meteorologists and drivers use."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from driftseg.data.weather.fog import extinction_per_kilometre as fog_extinction
+from driftseg.data.weather.rain import extinction_per_kilometre as rain_extinction
+from driftseg.data.weather.snow import extinction_per_kilometre as snow_extinction
+from driftseg.errors import InputError
+
+NIGHT_COUNTS_AS = 10.0
+"""Extinction in 1/km that a whole night counts as where weather is put in an order; about that of
+rain of 180 mm/h. Ours."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """The weather of a domain; by default there is none."""
+
+    rain: float = 0.0
+    """mm/h."""
+    visibility: float | None = None
+    """Metres that one sees in the fog; None is no fog."""
+    night: float = 0.0
+    """0 is day, 1 is night under street lamps."""
+    snow: float = 0.0
+    """mm/h of water that falls as snow: 0.5 is light, 1 moderate, 2.5 heavy."""
+    snow_cover: float = 0.0
+    """Share of the ground, and of what looks upwards, that lies under snow."""
+    wet_road: float = 0.0
+    """How wet the ground is: 0 is dry, 1 a film of water that mirrors what stands on it."""
+    lens_drops: float = 0.0
+    """Share of the picture that lies behind drops on the lens or windscreen."""
+
+    def __post_init__(self) -> None:
+        for name in ("rain", "snow"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise InputError(f"{name} must be a finite number of 0 or more, not {value}")
+        for name in ("night", "snow_cover", "wet_road", "lens_drops"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} must lie in 0 to 1, not {getattr(self, name)}")
+        if self.visibility is not None and not self.visibility > 0:
+            raise InputError(
+                f"visibility must be a number of metres above 0, not {self.visibility}; leave it "
+                "out for no fog"
+            )
+
+    @property
+    def clear(self) -> bool:
+        """Whether images stay as they are."""
+        others = [field.name for field in fields(self) if field.name != "visibility"]
+        foggy = fog_extinction(self.visibility) > 0
+        return not foggy and not any(getattr(self, name) for name in others)
+
+    @property
+    def strength(self) -> float:
+        """How bad it is, by which visits are put in order.
+
+        The extinction of rain, fog and snow together, in 1/km; the night counts as
+        `NIGHT_COUNTS_AS`.
+        """
+        return (
+            rain_extinction(self.rain)
+            + fog_extinction(self.visibility)
+            + snow_extinction(self.snow)
+            + NIGHT_COUNTS_AS * self.night
+        )
+
+    def __str__(self) -> str:
+        """In words, for records."""
+        told = []
+        if self.rain > 0:
+            told.append(f"rain {self.rain:g} mm/h")
+        if fog_extinction(self.visibility) > 0:
+            told.append(f"fog {self.visibility:g} m")
+        if self.snow > 0:
+            told.append(f"snow {self.snow:g} mm/h")
+        for name in ("night", "snow_cover", "wet_road", "lens_drops"):
+            if (value := getattr(self, name)) > 0:
+                told.append(f"{name.replace('_', ' ')} {value:g}")
+        return " and ".join(told) or "as it is"
+
+
+CLEAR = Conditions()

@@ -1,0 +1,51 @@
+"""All weather at once, in the order in which light meets it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from driftseg.data.weather.camera import CITYSCAPES, Camera
+from driftseg.data.weather.conditions import Conditions
+from driftseg.data.weather.fog import extinction_per_kilometre, fog
+from driftseg.data.weather.geometry import Geometry
+from driftseg.data.weather.rain import rain
+from driftseg.frame import Image
+
+
+def render(
+    image: Image,
+    geometry: Geometry,
+    conditions: Conditions,
+    generator: np.random.Generator,
+    *,
+    camera: Camera = CITYSCAPES,
+    severity: float = 1.0,
+) -> Image:
+    """The image as it would look in these conditions; without weather an equal copy.
+
+    First what lies on the ground (snow, water), then what hangs and falls in the air (fog, rain,
+    snow), then what sticks to the lens, then the night and the noise of the sensor. The drops
+    that are seen as streaks fall within a few metres of the lens, before what the fog has veiled,
+    and what they refract is foggy too. What is seen in fog comes from no farther than 1 / beta
+    on average, so that is as deep as the rain gets.
+
+    Args:
+        image: RGB, (H, W, 3).
+        geometry: of the same size.
+        conditions: the weather.
+        generator: draws drops, flakes and noise.
+        camera: through which it is seen.
+        severity: scales what rain, fog and falling snow do; 1 is the physics.
+
+    Raises:
+        InputError: a depth that does not fit the image, or conditions that need to know what is
+            ground where nothing tells.
+    """
+    depth = geometry.depth
+    image = fog(image, depth, conditions.visibility, camera=camera, severity=severity)
+    if (thickness := severity * extinction_per_kilometre(conditions.visibility)) > 0:
+        depth = np.minimum(depth, np.float32(1000.0 / thickness))
+    air = replace(geometry, depth=depth)
+    return rain(image, air.depth, conditions.rain, generator, camera=camera, severity=severity)
