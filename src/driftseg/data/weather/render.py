@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from driftseg.data.weather.camera import CITYSCAPES, Camera
 from driftseg.data.weather.conditions import Conditions
+from driftseg.data.weather.depth import check_depth
 from driftseg.data.weather.fog import extinction_per_kilometre, fog
 from driftseg.data.weather.geometry import Geometry
+from driftseg.data.weather.lens_drops import lens_drops
+from driftseg.data.weather.night import night
 from driftseg.data.weather.rain import rain
+from driftseg.data.weather.snow import falling_snow, snow_cover
+from driftseg.data.weather.wet_road import wet_road
 from driftseg.frame import Image
 
 
@@ -43,9 +46,14 @@ def render(
         InputError: a depth that does not fit the image, or conditions that need to know what is
             ground where nothing tells.
     """
+    check_depth(geometry.depth, image)
+    image = snow_cover(image, geometry, conditions.snow_cover, generator, camera=camera)
+    image = wet_road(image, geometry, conditions.wet_road, generator, camera=camera)
     depth = geometry.depth
     image = fog(image, depth, conditions.visibility, camera=camera, severity=severity)
     if (thickness := severity * extinction_per_kilometre(conditions.visibility)) > 0:
         depth = np.minimum(depth, np.float32(1000.0 / thickness))
-    air = replace(geometry, depth=depth)
-    return rain(image, air.depth, conditions.rain, generator, camera=camera, severity=severity)
+    image = rain(image, depth, conditions.rain, generator, camera=camera, severity=severity)
+    image = falling_snow(image, depth, conditions.snow, generator, camera=camera, severity=severity)
+    image = lens_drops(image, conditions.lens_drops, generator)
+    return night(image, geometry, conditions.night, generator, camera=camera)
