@@ -58,7 +58,7 @@ def test_data_sets_every_camvid_root(tiny_run, write_config) -> None:
         ("seed=-1", r"seed: .*greater than or equal to 0"),
         ("method.train=[]", r"method.train: List should have at least 1 item"),
         ("method.train=[early_head]", r"method.train.0: Input should be 'encoder'"),
-        ("replay.augmentation.scale=[2, 1]", r"wanted the smaller enlargement first"),
+        ("replay.augmentation.scale=[2, 1]", r"wanted the smaller number first"),
         ("schedule.1.name=day/night", r"schedule.1.name: String should match pattern"),
         ("corrupt_share=2", r"corrupt_share: .*less than or equal to 1"),
         ("schedule.9.rain=1", r"--set schedule.9.rain=1: 9 is not a position in a list of 3"),

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from driftseg.data.images import Size
+from driftseg.data.weather.random_weather import RandomWeather
 from driftseg.frame import Image, Label, SourceBatch
 from driftseg.labels import IGNORE
 
@@ -29,11 +30,15 @@ class Augmentation:
     photometric: bool = True
     """Brightness +-32, contrast and saturation x 0.5..1.5, hue +-18 degrees, each with chance
     one half (SSD's distortion, as in HAMLET's pipelines)."""
+    weather: RandomWeather | None = None
+    """Weather rendered on the whole image, before all else; None is none."""
 
     def __call__(
         self, image: Image, label: Label, generator: np.random.Generator
     ) -> tuple[Image, Label]:
         """One random version of an image and its label."""
+        if self.weather is not None:
+            image = self.weather(image, label, generator)
         image, label = self._crop(image, label, generator)
         if generator.random() < self.flip:
             image, label = image[:, ::-1], label[:, ::-1]

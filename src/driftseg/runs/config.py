@@ -13,12 +13,24 @@ from pydantic import Field, NonNegativeFloat, PositiveInt, ValidationInfo, field
 
 from driftseg.runs.adapter_config import Adapters
 from driftseg.runs.learner_config import Method
-from driftseg.runs.sections import Name, Pixels, Section, Seed, Share, TrainableSet
+from driftseg.runs.sections import (
+    Name,
+    Pixels,
+    Range,
+    Section,
+    Seed,
+    Share,
+    TrainableSet,
+    in_order,
+)
 
 Part = Literal[
     "encoder", "encoder.stage1", "encoder.stage2", "encoder.stage3", "encoder.stage4",
     "head", "early_head", "output_norms",
 ]  # fmt: skip
+
+WeatherKind = Literal["rain", "visibility", "snow", "snow_cover", "night", "wet_road", "lens_drops"]
+CameraName = Literal["town", "camvid", "cityscapes"]
 
 
 class TownData(Section):
@@ -91,22 +103,35 @@ class ModelSettings(Section):
     """Parts that the weights need not hold; ``output_norms`` for Swin's ImageNet weights."""
 
 
+class WeatherAugmentation(Section):
+    """Weather rendered on source images, each in one kind of random strength."""
+
+    kinds: Annotated[list[WeatherKind], Field(min_length=1)]
+    """rain 10 to 200 mm/h, visibility 50 to 800 m, snow 0.3 to 3 mm/h, snow_cover 0.2 to 0.9,
+    night 0.3 to 1, wet_road 0.3 to 1, lens_drops 0.02 to 0.2 of the picture."""
+    chance: Share = 0.5
+    """Of an image to be put into weather."""
+    camera: CameraName = "cityscapes"
+    """Through which it is seen."""
+    severity: Range = (1.0, 1.0)
+    """Smallest and largest strength of rain, fog and falling snow relative to the physics."""
+
+    _ordered = field_validator("severity")(in_order)
+
+
 class AugmentationSettings(Section):
     """Random changes of source images."""
 
-    scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (1.0, 1.0)
+    scale: Range = (1.0, 1.0)
     """Range of enlargement before cropping back to size."""
     flip: Share = 0.5
     """Chance of mirroring left and right; HAMLET's."""
     photometric: bool = True
     """Whether brightness, contrast, saturation and hue vary (SSD's ranges, as in HAMLET)."""
+    weather: WeatherAugmentation | None = None
+    """Rendered before all else; null is none."""
 
-    @field_validator("scale")
-    @classmethod
-    def _in_order(cls, scale: tuple[float, float]) -> tuple[float, float]:
-        if scale[0] > scale[1]:
-            raise ValueError("wanted the smaller enlargement first")
-        return scale
+    _ordered = field_validator("scale")(in_order)
 
 
 class SamplingSettings(Section):
@@ -283,7 +308,7 @@ class RunConfig(Section):
     replay: ReplaySettings = ReplaySettings()
     severity: NonNegativeFloat = 1.0
     """Strength of rendered rain and fog relative to the physics."""
-    camera: Literal["town", "camvid", "cityscapes"] = "cityscapes"
+    camera: CameraName = "cityscapes"
     """Through which rain and fog are seen."""
     corrupt_share: Share = 0.05
     """Unreadable frames are skipped; more than this share of the stream stops the run."""

@@ -10,14 +10,17 @@ from driftseg.data.datasets.folder import folder
 from driftseg.data.datasets.town import TownScenes
 from driftseg.data.replay import Replay
 from driftseg.data.transforms import Augmentation
+from driftseg.data.weather.camera import CAMERAS
+from driftseg.data.weather.random_weather import RandomWeather
 from driftseg.errors import InputError
-from driftseg.labels import LABEL_SPACES
+from driftseg.labels import LABEL_SPACES, LabelSpace
 from driftseg.runs.config import (
     AugmentationSettings,
     CamvidData,
     FolderData,
     SamplingSettings,
     TownData,
+    WeatherAugmentation,
 )
 
 
@@ -84,6 +87,7 @@ def build_replay(
             scale=augmentation.scale,
             flip=augmentation.flip,
             photometric=augmentation.photometric,
+            weather=_random_weather(augmentation.weather, dataset.label_space),
         ),
         capacity=capacity,
         batch_size=sampling.batch_size,
@@ -91,4 +95,18 @@ def build_replay(
         temperature=sampling.temperature,
         minimum_share=sampling.minimum_share,
         generator=generator,
+    )
+
+
+def _random_weather(
+    section: WeatherAugmentation | None, label_space: LabelSpace
+) -> RandomWeather | None:
+    if section is None:
+        return None
+    return RandomWeather(
+        tuple(section.kinds),
+        label_space,
+        chance=section.chance,
+        camera=CAMERAS[section.camera],
+        severity=section.severity,
     )

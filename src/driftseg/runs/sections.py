@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+Range = tuple[Positive, Positive]
+"""From the smaller to the larger."""
 Pixels = Annotated[int, Field(ge=32)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]+$")]
@@ -29,3 +31,10 @@ class Section(BaseModel):
     """Base of all sections: unknown keys are errors, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def in_order(values: tuple[float, float]) -> tuple[float, float]:
+    """Validates a `Range`."""
+    if values[0] > values[1]:
+        raise ValueError("wanted the smaller number first")
+    return values
