@@ -204,7 +204,7 @@ class Domain(Section):
     """Share of the ground, and of what looks upwards, that lies under snow; needs labels."""
     wet_road: Share = 0.0
     """How wet the ground is, from 0 to 1; needs labels."""
-    lens_drops: Share = 0.0
+    lens_drops: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     """Share of the picture that lies behind drops on the lens."""
     include: list[str] = []
     """Shell patterns of frame names; empty takes all of the target's."""

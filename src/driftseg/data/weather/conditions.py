@@ -32,16 +32,16 @@ class Conditions:
     wet_road: float = 0.0
     """How wet the ground is: 0 is dry, 1 a film of water that mirrors what stands on it."""
     lens_drops: float = 0.0
-    """Share of the picture that lies behind drops on the lens or windscreen."""
+    """Share of the picture that lies behind drops on the lens or windscreen, up to a half."""
 
     def __post_init__(self) -> None:
         for name in ("rain", "snow"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise InputError(f"{name} must be a finite number of 0 or more, not {value}")
-        for name in ("night", "snow_cover", "wet_road", "lens_drops"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} must lie in 0 to 1, not {getattr(self, name)}")
+        for name, most in (("night", 1), ("snow_cover", 1), ("wet_road", 1), ("lens_drops", 0.5)):
+            if not 0 <= getattr(self, name) <= most:
+                raise InputError(f"{name} must lie in 0 to {most}, not {getattr(self, name)}")
         if self.visibility is not None and not self.visibility > 0:
             raise InputError(
                 f"visibility must be a number of metres above 0, not {self.visibility}; leave it "

@@ -9,15 +9,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from driftseg.errors import InputError
 from driftseg.frame import Image
 
 SMALLEST, LARGEST = 0.012, 0.06
 """Radii as shares of the image's height; as many in each octave."""
 FIELD = 0.4
 """Share of the image's height that a drop shows from its middle to its rim."""
-MOST = 0.5
-"""Share of the picture that drops may cover; more would be a sheet of water."""
 
 
 def lens_drops(image: Image, share: float, generator: np.random.Generator) -> Image:
@@ -25,11 +22,9 @@ def lens_drops(image: Image, share: float, generator: np.random.Generator) -> Im
 
     Args:
         image: RGB, (H, W, 3).
-        share: of the picture, 0 to `MOST`.
+        share: of the picture, 0 to a half; more would be a sheet of water.
         generator: draws sizes and places.
     """
-    if not 0 <= share <= MOST:
-        raise InputError(f"lens_drops must lie in 0 to {MOST}, not {share}")
     if share == 0:
         return image.copy()
     height, width = image.shape[:2]
