@@ -20,7 +20,6 @@ from driftseg.data.schedule import (
     with_directions,
 )
 from driftseg.data.stream import Stream, Weather
-from driftseg.data.weather.camera import CAMERAS
 from driftseg.data.weather.conditions import Conditions
 from driftseg.errors import InputError
 from driftseg.labels import LabelSpace
@@ -40,6 +39,7 @@ from driftseg.runs.method_builder import (
 )
 from driftseg.runs.notes import make_notes
 from driftseg.runs.train import use_device, use_threads
+from driftseg.runs.weather_config import camera_of
 
 BUNDLED = "town_mit_b0.safetensors"
 
@@ -101,7 +101,7 @@ def build(config: RunConfig) -> Parts:
 
 def build_weather(config: RunConfig, space: LabelSpace) -> Weather:
     """How scenes of a label space are put into weather."""
-    return Weather(CAMERAS[config.camera], space, config.weather_seed, config.severity)
+    return Weather(camera_of(config.camera), space, config.weather_seed, config.severity)
 
 
 def build_calibration(

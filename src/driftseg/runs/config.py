@@ -23,14 +23,12 @@ from driftseg.runs.sections import (
     TrainableSet,
     in_order,
 )
+from driftseg.runs.weather_config import CameraName, CameraSettings, WeatherAugmentation
 
 Part = Literal[
     "encoder", "encoder.stage1", "encoder.stage2", "encoder.stage3", "encoder.stage4",
     "head", "early_head", "output_norms",
 ]  # fmt: skip
-
-WeatherKind = Literal["rain", "visibility", "snow", "snow_cover", "night", "wet_road", "lens_drops"]
-CameraName = Literal["town", "camvid", "cityscapes"]
 
 
 class TownData(Section):
@@ -101,22 +99,6 @@ class ModelSettings(Section):
     alone."""
     may_stay_random: list[Part] = []
     """Parts that the weights need not hold; ``output_norms`` for Swin's ImageNet weights."""
-
-
-class WeatherAugmentation(Section):
-    """Weather rendered on source images, each in one kind of random strength."""
-
-    kinds: Annotated[list[WeatherKind], Field(min_length=1)]
-    """rain 10 to 200 mm/h, visibility 50 to 800 m, snow 0.3 to 3 mm/h, snow_cover 0.2 to 0.9,
-    night 0.3 to 1, wet_road 0.3 to 1, lens_drops 0.02 to 0.2 of the picture."""
-    chance: Share = 0.5
-    """Of an image to be put into weather."""
-    camera: CameraName = "cityscapes"
-    """Through which it is seen."""
-    severity: Range = (1.0, 1.0)
-    """Smallest and largest strength of rain, fog and falling snow relative to the physics."""
-
-    _ordered = field_validator("severity")(in_order)
 
 
 class AugmentationSettings(Section):
@@ -308,8 +290,8 @@ class RunConfig(Section):
     replay: ReplaySettings = ReplaySettings()
     severity: NonNegativeFloat = 1.0
     """Strength of rendered rain and fog relative to the physics."""
-    camera: CameraName = "cityscapes"
-    """Through which rain and fog are seen."""
+    camera: CameraName | CameraSettings = "cityscapes"
+    """Through which weather is seen: a preset by name, or one with changes."""
     corrupt_share: Share = 0.05
     """Unreadable frames are skipped; more than this share of the stream stops the run."""
     pictures: Annotated[int, Field(ge=0)] = 0

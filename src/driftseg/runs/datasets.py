@@ -10,7 +10,6 @@ from driftseg.data.datasets.folder import folder
 from driftseg.data.datasets.town import TownScenes
 from driftseg.data.replay import Replay
 from driftseg.data.transforms import Augmentation
-from driftseg.data.weather.camera import CAMERAS
 from driftseg.data.weather.random_weather import RandomWeather
 from driftseg.errors import InputError
 from driftseg.labels import LABEL_SPACES, LabelSpace
@@ -20,8 +19,8 @@ from driftseg.runs.config import (
     FolderData,
     SamplingSettings,
     TownData,
-    WeatherAugmentation,
 )
+from driftseg.runs.weather_config import WeatherAugmentation, camera_of
 
 
 def build_dataset(data: TownData | CamvidData | FolderData) -> Dataset:
@@ -107,6 +106,6 @@ def _random_weather(
         tuple(section.kinds),
         label_space,
         chance=section.chance,
-        camera=CAMERAS[section.camera],
+        camera=camera_of(section.camera),
         severity=section.severity,
     )
