@@ -204,3 +204,33 @@ def test_road_plane_without_labels() -> None:
     assert depth[0, 0] == 200
     focal = TOWN.focal_pixels(40)
     assert depth[-1, 0] == pytest.approx(1.5 * focal / (99.5 - 46), rel=1e-5)
+
+
+@pytest.mark.parametrize(("rate", "through"), [(row[0], row[2]) for row in TABLE])
+def test_contrast_at_a_hundred_metres_is_the_table_s(rate: float, through: float) -> None:
+    checks = np.indices((40, 60)).sum(axis=0)[..., None] // 4 % 2 * np.ones(3) * 0.4 + 0.1
+    wall = np.full((40, 60), 100, np.float32)
+    veiled = _veil(checks.astype(np.float32), wall, rate, CITYSCAPES, 1.0)
+    assert veiled.max() - veiled.min() == pytest.approx(0.4 * through, rel=2e-4)
+
+
+def test_contrast_falls_steadily_with_the_rain(scene) -> None:
+    """Of the whole veiled picture, as far as it is not sky."""
+    light = scene.image.astype(np.float32) / 255
+    solid = np.isfinite(scene.depth) & (scene.depth > 20)
+    deviations = [
+        _veil(light, scene.depth, rate, TOWN, 1.0)[solid].std() for rate in (1, 25, 50, 100, 200)
+    ]
+    assert deviations == sorted(deviations, reverse=True)
+
+
+def test_the_sky_leaves_no_rim_around_a_roof() -> None:
+    """A dark wall before a bright sky stays as dark beside the sky as far from it."""
+    light = np.full((120, 160, 3), 0.9, np.float32)
+    light[:, 80:] = 0.2
+    depth = np.full((120, 160), np.inf, np.float32)
+    depth[:, 80:] = 15
+    veiled = _veil(light, depth, 100, CITYSCAPES, 1.0)[60, :, 0]
+    assert abs(veiled[82] - veiled[150]) < 0.02
+    assert abs(veiled[77] - veiled[10]) < 0.02
+    assert veiled[10] < 0.6
