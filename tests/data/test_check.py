@@ -107,7 +107,10 @@ def test_damaged_files(segnet: Path) -> None:
     (segnet / "val" / "0016E5_003.png").write_bytes(b"")
     found = check_dataset(segnet)
     assert kinds(found) == {"unreadable_images": 2, "unreadable_labels": 1}
-    assert len(found.classes) == 11  # of the labels that are whole
+    assert found.labels_counted == 3
+    assert len(found.classes) == 11
+    (segnet / "trainannot" / "0006R0_001.png").write_bytes(b"")
+    assert check_dataset(segnet).label_codings == {"palette PNG": 3}
 
 
 def test_sizes(segnet: Path) -> None:
@@ -222,6 +225,11 @@ def test_nothing_there(tmp_path: Path) -> None:
     assert example(found, "no_images").endswith("holds nothing")
     (tmp_path / "photos").mkdir()
     assert example(check_dataset(tmp_path), "no_images").endswith("holds photos")
+
+
+def test_a_folder_above_a_dataset(segnet: Path) -> None:
+    (finding,) = check_dataset(segnet.parent).findings
+    assert finding.examples[1] == f"{segnet}: is laid out as CamVid"
 
 
 @pytest.mark.parametrize(

@@ -188,8 +188,7 @@ def _common_findings(
 ) -> Iterator[Finding]:
     """What only shows when all scenes are seen together."""
     if not any(pair.image is not None for pair in pairs):
-        holds = ", ".join(sorted(path.name for path in root.iterdir())[:8]) or "nothing"
-        yield Finding("no_images", 1, (f"{root}: holds {holds}",))
+        yield Finding("no_images", 1, tuple(_instead(root)))
     named = Counter((pair.split, pair.name) for pair in pairs)
     if shared := [f"{split}: {name}" for (split, name), count in named.items() if count > 1]:
         yield Finding("duplicate_names", len(shared), tuple(shared[:EXAMPLES]))
@@ -201,6 +200,15 @@ def _common_findings(
     yield from _mixed("mixed_label_coding", _counted(e.label_coding for e in examined))
     if absent := [share.name for share in shares if share.pixels == 0]:
         yield Finding("absent_classes", len(absent), tuple(absent))
+
+
+def _instead(root: Path) -> Iterator[str]:
+    """What a folder without images holds, and datasets right below it."""
+    below = sorted(root.iterdir())[:8]
+    yield f"{root}: holds {', '.join(path.name for path in below) or 'nothing'}"
+    for path in below:
+        if path.is_dir() and (layout := recognise(path)) is not None:
+            yield f"{path}: is laid out as {layout.title}"
 
 
 def _bare(pair: Pair) -> bool:

@@ -116,7 +116,7 @@ def read_rows(place: Path) -> dict[str, Row]:
         ):
             return {}
         arrays = np.load(io.BytesIO(body), allow_pickle=False)
-        return dict(zip(arrays["digests"].tolist(), arrays["counts"], strict=True))
+        return dict(zip(arrays["digests"].astype(str).tolist(), arrays["counts"], strict=True))
     except (OSError, ValueError, KeyError):
         return {}
 
@@ -124,7 +124,8 @@ def read_rows(place: Path) -> dict[str, Row]:
 def write_rows(place: Path, rows: dict[str, Row]) -> None:
     """Writes them whole or not at all; a folder that cannot be written is no error."""
     buffer = io.BytesIO()
-    np.savez(buffer, digests=np.array(list(rows)), counts=np.stack(list(rows.values())))
+    digests = np.array(list(rows), dtype=f"S{2 * DIGEST_BYTES}")
+    np.savez(buffer, digests=digests, counts=np.stack(list(rows.values())))
     body = buffer.getvalue()
     partial = None
     try:

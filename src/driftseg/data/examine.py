@@ -132,23 +132,27 @@ class Examiner:
             found.wrong.append(("depth_of_another_size", _sizes(path, size, found.image_size)))
 
 
-def label_coding(path: Path) -> str:
-    """How a label file is stored, from its header; its suffix where it is no PNG."""
+def label_coding(path: Path) -> str | None:
+    """How a label file is stored, from its header; its suffix where it should be no PNG.
+
+    None for what is called a PNG and is none.
+    """
     try:
         with path.open("rb") as file:
             header = file.read(26)
     except OSError:
-        return "unreadable"
+        return None
     if header[:8] == b"\x89PNG\r\n\x1a\n" and len(header) == 26:
         coding = PNG_CODING.get(header[25], "unknown")
         # How many bits a palette's ids take says nothing: encoders take as few as will do.
         return f"{coding} PNG" if coding == "palette" else f"{header[24]}-bit {coding} PNG"
-    return path.suffix.lower().removeprefix(".").upper() or "without suffix"
+    suffix = path.suffix.lower().removeprefix(".")
+    return None if suffix == "png" else suffix.upper() or "without suffix"
 
 
-def _refusal(coding: str) -> Kind:
+def _refusal(coding: str | None) -> Kind:
     """Why a label file that can be read is not taken."""
-    if coding.startswith("16-bit"):
+    if coding is not None and coding.startswith("16-bit"):
         return "sixteen_bit_labels"
     if coding in ("8-bit colour PNG", "8-bit colour and alpha PNG"):
         return "colour_labels"
