@@ -1,5 +1,9 @@
 """The errors a user can cause and mend."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
 
 class InputError(ValueError):
     """Something given from outside (file, setting, image, checkpoint) cannot be used.
@@ -7,6 +11,15 @@ class InputError(ValueError):
     The text says what was wanted, what came and what to do. The command line prints it as one
     line and ends with exit code 2; anything else that is raised is a defect of driftseg.
     """
+
+
+class UnknownIdsError(InputError):
+    """A label file holds ids that its label space, or its dataset, does not define."""
+
+    def __init__(self, text: str, ids: Mapping[int, int]):
+        super().__init__(text)
+        self.ids = dict(ids)
+        """Pixels of each unknown id."""
 
 
 class UnreadableError(InputError):

@@ -26,7 +26,7 @@ def test_help_is_for_newcomers() -> None:
     assert done.returncode == 0
     for word in ("demo", "train", "run", "evaluate", "report", "inspect", "info", "Start with"):
         assert word in done.stdout
-    for command in ("demo", "train", "run", "evaluate", "report", "inspect", "info"):
+    for command in ("demo", "train", "run", "evaluate", "report", "inspect", "info", "data"):
         assert driftseg(command, "--help").returncode == 0
 
 

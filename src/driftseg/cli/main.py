@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from driftseg.cli.calibrate import calibrate
+from driftseg.cli.data import app as data
 from driftseg.cli.demo import demo
 from driftseg.cli.inspect import info, inspect
 from driftseg.cli.report import report
@@ -25,15 +26,16 @@ app = typer.Typer(
 )
 for command in (demo, train, calibrate, run, evaluate, report, inspect, info):
     app.command()(command)
+app.add_typer(data)
 
 
 @app.callback()
 def main() -> None:
     """Keep a segmentation model accurate while the world drifts.
 
-    Start with `driftseg demo`: it needs no data and shows what this is about. Then train a
-    source model on your labelled images (`train`), let it meet a drifting world (`run`), and
-    look at what happened (`report`). Every command has its own --help.
+    Start with `driftseg demo`: it needs no data and shows what this is about. Then look at your
+    labelled images (`data check`), train a source model on them (`train`), let it meet a drifting
+    world (`run`), and look at what happened (`report`). Every command has its own --help.
     """
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageOps, UnidentifiedImageError
 
-from driftseg.errors import InputError, UnreadableError
+from driftseg.errors import InputError, UnknownIdsError, UnreadableError
 from driftseg.frame import Image, Label
 from driftseg.labels import IGNORE
 from driftseg.labels.tables import IdTable
@@ -114,16 +114,17 @@ def translate(label: Label, table: IdTable, *, name: str) -> Label:
         name: what to call the file in an error.
 
     Raises:
-        InputError: an id that the table does not know.
+        UnknownIdsError: an id that the table does not know.
     """
     lookup = np.full(256, IGNORE, dtype=np.uint8)
     lookup[list(table)] = list(table.values())
-    found = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
-    unknown = [int(i) for i in found if int(i) not in table]
+    pixels = np.bincount(label.ravel(), minlength=256)
+    unknown = {int(i): int(pixels[i]) for i in np.flatnonzero(pixels) if int(i) not in table}
     if unknown:
-        raise InputError(
-            f"{name}: ids {unknown} are none of this dataset's ({sorted(table)}); the file is in "
-            "another coding or damaged"
+        raise UnknownIdsError(
+            f"{name}: ids {[*unknown]} are none of this dataset's ({sorted(table)}); the file is "
+            "in another coding or damaged",
+            unknown,
         )
     return lookup[label]
 
@@ -180,10 +181,17 @@ def check_label(label: Label, image: Image, *, classes: int, name: str) -> None:
             f"{image.shape[1]}x{image.shape[0]}; labels must have their image's "
             "size: mend the file, or leave it out with exclude"
         )
-    found = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
-    unknown = [int(i) for i in found if i >= classes and i != IGNORE]
+    check_ids(label, classes=classes, name=name)
+
+
+def check_ids(label: Label, *, classes: int, name: str) -> None:
+    """Raises UnknownIdsError unless a label has only known ids."""
+    pixels = np.bincount(label.ravel(), minlength=256)
+    found = (int(i) for i in np.flatnonzero(pixels))
+    unknown = {i: int(pixels[i]) for i in found if i >= classes and i != IGNORE}
     if unknown:
-        raise InputError(
-            f"{name}: label ids {unknown} are neither 0..{classes - 1} nor {IGNORE} (ignore); "
-            "check the label space or convert the labels"
+        raise UnknownIdsError(
+            f"{name}: label ids {[*unknown]} are neither 0..{classes - 1} nor {IGNORE} (ignore); "
+            "check the label space or convert the labels",
+            unknown,
         )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from driftseg.data.class_cache import Row, count_files, counted_files
 from driftseg.data.datasets.files import Dataset
 from driftseg.errors import InputError
 
@@ -16,21 +17,28 @@ Counts = npt.NDArray[np.int64]
 def class_counts(dataset: Dataset) -> Counts:
     """Labelled pixels of every class in every scene, (scenes, classes).
 
+    Label files are decoded once: their counts are remembered in the user's cache folder by their
+    content (`driftseg.data.class_cache`), so that they are the same with and without it.
+
     Raises:
         InputError: a scene has no label.
     """
-    classes = len(dataset.label_space)
-    counts = np.zeros((len(dataset), classes), dtype=np.int64)
-    for index in range(len(dataset)):
-        label = dataset.scene(index).label
-        if label is None:
-            raise InputError(
-                f"{dataset.name(index)} has no label; source scenes must all be labelled"
-            )
-        counts[index] = np.bincount(label.ravel(), minlength=256)[:classes]
+    counted = counted_files(dataset)
+    if counted is None:
+        rows = [_count(dataset, index) for index in range(len(dataset))]
+    else:
+        rows = count_files(counted, lambda index: _count(dataset, index))
+    counts = np.array(rows, dtype=np.int64).reshape(len(dataset), len(dataset.label_space))
     if counts.sum() == 0:
         raise InputError("no source scene has a single labelled pixel")
     return counts
+
+
+def _count(dataset: Dataset, index: int) -> Row:
+    label = dataset.scene(index).label
+    if label is None:
+        raise InputError(f"{dataset.name(index)} has no label; source scenes must all be labelled")
+    return np.bincount(label.ravel(), minlength=256)[: len(dataset.label_space)]
 
 
 def rare_class_probabilities(counts: Counts, *, temperature: float) -> npt.NDArray[np.float64]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from driftseg.data.datasets.files import Dataset, select
+from driftseg.data.datasets.live import LiveScenes
 from driftseg.data.schedule import (
     Visit,
     domains,
@@ -258,7 +259,7 @@ def build_stream(
             f"crop: the target's frames are {size[0]}x{size[1]}, smaller than the crop of "
             f"{crop[0]}x{crop[1]}; set a crop no larger than the frames, or null for whole ones"
         )
-    return Stream(
+    stream = Stream(
         target,
         visits,
         weather=weather,
@@ -267,6 +268,9 @@ def build_stream(
         shuffled=config.order == "shuffled",
         crop=crop,
     )
+    if isinstance(target, LiveScenes):
+        target.check_order([number for _, number in stream.plan])
+    return stream
 
 
 def load_model(config: RunConfig) -> tuple[Segmenter, CheckpointInfo]:

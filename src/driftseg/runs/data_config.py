@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt
 
 from driftseg.runs.sections import Pixels, Section, Seed
+from driftseg.runs.video_config import CameraData, ImagesData, VideoData
 
 
 class TownData(Section):
@@ -143,6 +144,9 @@ Data = Annotated[
     TownData
     | CamvidData
     | FolderData
+    | ImagesData
+    | VideoData
+    | CameraData
     | CityscapesData
     | WeatherCityscapesData
     | FoggyCityscapesData

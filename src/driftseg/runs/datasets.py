@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
+from driftseg.data.datasets.capture import open_live, without_password
 from driftseg.data.datasets.files import Dataset, SceneFiles, check_one_size, select
 from driftseg.data.datasets.folder import folder
 from driftseg.data.datasets.layouts import LAYOUTS, scenes
+from driftseg.data.datasets.live import LiveScenes
+from driftseg.data.datasets.sequence import sequence
 from driftseg.data.datasets.town import TownScenes
+from driftseg.data.datasets.video import VideoScenes
 from driftseg.data.replay import Replay
 from driftseg.data.transforms import Augmentation
 from driftseg.data.weather.random_weather import RandomWeather
@@ -15,6 +21,7 @@ from driftseg.errors import InputError
 from driftseg.labels import LABEL_SPACES, LabelMapping, LabelSpace, find_mapping
 from driftseg.runs.config import AugmentationSettings, SamplingSettings
 from driftseg.runs.data_config import Data, FolderData, LayoutData, TownData
+from driftseg.runs.video_config import CameraData, ImagesData, VideoData
 from driftseg.runs.weather_config import WeatherAugmentation, camera_of
 
 _LAYOUTS = {layout.name: layout for layout in LAYOUTS}
@@ -31,6 +38,8 @@ def build_dataset(data: Data) -> Dataset:
         return TownScenes(
             seed=data.seed, frames=data.frames, start=data.start, every=data.every, size=data.size
         )
+    if isinstance(data, ImagesData | VideoData | CameraData):
+        return _unlabelled(data)
     if isinstance(data, FolderData):
         found = folder(
             data.root,
@@ -51,6 +60,36 @@ def build_dataset(data: Data) -> Dataset:
     if isinstance(data, LayoutData) and data.size is None:
         check_one_size([found.entries[i] for i in chosen.indices])
     return chosen
+
+
+def _unlabelled(data: ImagesData | VideoData | CameraData) -> Dataset:
+    """Frames of a source that has no labels."""
+    space = label_space(data.label_space, "label_space")
+    if isinstance(data, CameraData):
+        source = data.device if data.url is None else os.path.expandvars(data.url)
+        assert source is not None  # the config has seen to it
+        return LiveScenes(
+            lambda: open_live(source, patience=data.patience),
+            where=f"camera {source}" if isinstance(source, int) else without_password(source),
+            label_space=space,
+            frames=data.frames,
+            newest=data.newest,
+            reconnections=data.reconnections,
+            patience=data.patience,
+            size=data.size,
+        )
+    if isinstance(data, VideoData):
+        return VideoScenes(
+            data.path, label_space=space, start=data.start, stop=data.stop, every=data.every,
+            size=data.size,
+        )  # fmt: skip
+    images = sequence(
+        data.pattern, label_space=space, start=data.start, stop=data.stop, every=data.every,
+        size=data.size,
+    )  # fmt: skip
+    if data.size is None:
+        check_one_size(images.entries)
+    return images
 
 
 def _laid_out(data: LayoutData) -> SceneFiles:

@@ -179,6 +179,9 @@ def _plain_location(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
     tags = {
         "town",
         "folder",
+        "images",
+        "video",
+        "camera",
         *LAYOUT_KINDS,
         "source_only",
         "tent",

@@ -76,9 +76,9 @@ class SceneFiles:
         self.entries = list(entries)
         self.label_space = label_space if mapping is None else mapping.target
         self._ids = len(label_space)
-        self._decode = decode
-        self._size = size
-        self._mapping = mapping
+        self.decode = decode
+        self.size = size
+        self.mapping = mapping
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -93,13 +93,13 @@ class SceneFiles:
         image = read_image(entry.image)
         label = None
         if entry.label is not None:
-            label = self._decode(entry.label)
+            label = self.decode(entry.label)
             check_label(label, image, classes=self._ids, name=str(entry.label))
-            if self._mapping is not None:
-                label = self._mapping.apply(label)
-        if self._size is not None:
-            image = resize_image(image, self._size, name=str(entry.image))
-            label = None if label is None else resize_label(label, self._size)
+            if self.mapping is not None:
+                label = self.mapping.apply(label)
+        if self.size is not None:
+            image = resize_image(image, self.size, name=str(entry.image))
+            label = None if label is None else resize_label(label, self.size)
         return Scene(entry.name, image, label)
 
 
@@ -124,7 +124,7 @@ class Selection:
     """Some scenes of a dataset, in its order."""
 
     def __init__(self, dataset: Dataset, indices: Sequence[int]):
-        self._dataset = dataset
+        self.dataset = dataset
         self.indices = list(indices)
         """Positions of the scenes in the dataset."""
         self.label_space = dataset.label_space
@@ -134,11 +134,11 @@ class Selection:
 
     def name(self, index: int) -> str:
         """The scene's name."""
-        return self._dataset.name(self.indices[index])
+        return self.dataset.name(self.indices[index])
 
     def scene(self, index: int) -> Scene:
         """Reads the scene."""
-        return self._dataset.scene(self.indices[index])
+        return self.dataset.scene(self.indices[index])
 
 
 def select(

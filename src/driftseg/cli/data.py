@@ -1,0 +1,231 @@
+"""driftseg data: what a dataset on disk is like."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from driftseg.errors import InputError
+from driftseg.labels import LABEL_SPACES, LabelSpace
+
+if TYPE_CHECKING:
+    from driftseg.data.findings import DatasetCheck, Severity
+
+CODES = {"note": 0, "warning": 1, "error": 2}
+"""Exit codes of `check`."""
+STYLES = {"note": "dim", "warning": "yellow", "error": "red"}
+
+app = typer.Typer(
+    name="data",
+    help="Look at datasets before they are used.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def main() -> None:
+    """Look at datasets before they are used."""
+
+
+@app.command()
+def check(
+    path: Annotated[Path, typer.Argument(help="folder of a dataset, or of images")],
+    layout: Annotated[
+        str | None,
+        typer.Option(help="read it in this layout (cityscapes, ..., folder); else recognised"),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="folder of label PNGs that belong to a folder of images")
+    ] = None,
+    label_space: Annotated[
+        str | None,
+        typer.Option(help="what ids mean in a folder of labels, or what to tell a layout's in"),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="files read at once; default: one a core, up to 8")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="folder for report.json and class_shares.png; not in the dataset"),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="look at headers alone: sizes, codings, what is missing")
+    ] = False,
+) -> None:
+    """Say what a dataset holds and what is wrong with it.
+
+    Layout, splits, sizes, classes, and files that are missing, damaged or do not fit. Nothing in
+    the dataset is changed. Ends with exit code 0 where all is well, 1 with warnings, 2 with
+    errors: what driftseg would refuse.
+    """
+    from driftseg.data.check import check_dataset
+
+    if out is not None:
+        _prepare(out, path)
+    console = Console()
+    with _progress(console) as watch:
+        found = check_dataset(
+            path,
+            layout=layout,
+            labels=labels,
+            label_space=None if label_space is None else _space(label_space),
+            headers_only=quick,
+            workers=workers or min(8, os.cpu_count() or 1),
+            watch=watch,
+        )
+    _show(console, found)
+    if out is not None:
+        for written in _write(found, out):
+            console.print(f"written: {written}", soft_wrap=True, highlight=False)
+    raise typer.Exit(CODES[found.severity])
+
+
+def _space(name: str) -> LabelSpace:
+    if name not in LABEL_SPACES:
+        raise InputError(
+            f"--label-space: no label space is called {name!r}; known: {[*LABEL_SPACES]}"
+        )
+    return LABEL_SPACES[name]
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Callable[[int, int], None]]:
+    """A bar where output is a terminal; nothing elsewhere."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(
+        *columns, console=console, disable=not console.is_terminal, transient=True
+    ) as bar:
+        task = bar.add_task("looking", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _say(console: Console, text: str, style: str | None = None) -> None:
+    console.print(text, style=style, soft_wrap=True, highlight=False, markup=False)
+
+
+def _show(console: Console, found: DatasetCheck) -> None:
+    where = f"{found.root}: {found.title} ({found.layout}), classes of {found.label_space.name}"
+    _say(console, where)
+    if found.headers_only:
+        _say(console, "only headers were looked at; damage, ids and classes were not")
+    if found.parts:
+        console.print(_parts_table(found))
+    for what, counts in (
+        ("image sizes", {f"{w}x{h}": count for (w, h), count in found.image_sizes.items()}),
+        ("labels stored as", found.label_codings),
+        ("unknown ids, in pixels", found.unknown_ids),
+    ):
+        if counts:
+            _say(console, f"{what}: {_first(counts)}")
+    if found.classes:
+        console.print(_class_table(found))
+    _show_findings(console, found)
+
+
+def _first(counts: Mapping[Any, int], most: int = 8) -> str:
+    told = [f"{what} ({count})" for what, count in counts.items()]
+    more = f" and {len(told) - most} more" if len(told) > most else ""
+    return ", ".join(told[:most]) + more
+
+
+def _show_findings(console: Console, found: DatasetCheck) -> None:
+    for finding in found.findings:
+        style = STYLES[finding.severity]
+        _say(console, f"{finding.severity}: {finding.meaning} ({finding.count})", style)
+        for example in finding.examples:
+            _say(console, f"    {example}")
+    counts = Counter(finding.severity for finding in found.findings)
+    if found.severity == "note":
+        _say(console, "nothing to mend", "green")
+        return
+    names: tuple[Severity, ...] = ("error", "warning")
+    told = [f"{counts[n]} {n}{'s' * (counts[n] > 1)}" for n in names if counts[n]]
+    _say(console, f"found {' and '.join(told)}", STYLES[found.severity])
+
+
+def _parts_table(found: DatasetCheck) -> Table:
+    table = Table()
+    for name in ("split", "domain"):
+        table.add_column(name)
+    for name in ("images", "labels", "depth"):
+        table.add_column(name, justify="right")
+    for part in found.parts:
+        counts = (str(count or "-") for count in (part.images, part.labels, part.depth))
+        table.add_row(part.split, part.domain or "-", *counts)
+    return table
+
+
+def _class_table(found: DatasetCheck) -> Table:
+    table = Table(title=f"labelled pixels; {100 * found.ignored:.1f} % have no class")
+    table.add_column("class")
+    table.add_column("share", justify="right")
+    table.add_column("", width=24)
+    table.add_column("scenes", justify="right")
+    most = max(share.share for share in found.classes) or 1.0
+    for share in found.classes:
+        table.add_row(
+            share.name,
+            f"{100 * share.share:.2f} %" if share.pixels else "-",
+            "█" * round(24 * share.share / most) or ("▏" if share.pixels else ""),
+            str(share.scenes or "-"),
+        )
+    return table
+
+
+def _prepare(out: Path, root: Path) -> None:
+    """Makes the folder before the work is done, and refuses one that cannot be written to."""
+    if out.resolve().is_relative_to(root.resolve()):
+        raise InputError(f"{out}: lies in the dataset, which is never written to; choose another")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".writable.partial"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written to ({error.strerror})") from None
+
+
+def _write(found: DatasetCheck, out: Path) -> Iterator[Path]:
+    """The report, and a picture where there are classes; each whole or not at all."""
+    from driftseg.report.class_shares import Bar, class_shares_figure
+
+    report = json.dumps(found.to_json(), indent=1) + "\n"
+    yield _whole(out / "report.json", lambda partial: partial.write_text(report, encoding="utf-8"))
+    if found.classes:
+        labels = found.labels_counted
+        colours = found.label_space.colours
+        bars = [
+            Bar(share.name, colour, share.share, share.scenes)
+            for share, colour in zip(found.classes, colours, strict=True)
+        ]
+        title = f"{found.title}, {labels} labels, classes of {found.label_space.name}"
+        figure = class_shares_figure(bars, title=title, scenes=labels)
+        yield _whole(
+            out / "class_shares.png",
+            lambda partial: figure.savefig(partial, dpi=110, format="png"),
+        )
+
+
+def _whole(path: Path, write: Callable[[Path], object]) -> Path:
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        write(partial)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+    return path

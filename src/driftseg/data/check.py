@@ -1,0 +1,234 @@
+"""A dataset looked through before it is used: what it holds, and what is wrong with it.
+
+Nothing in the dataset is written to. What comes of it is plain data: `DatasetCheck`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from driftseg.data.datasets.layout import Layout, Pair
+from driftseg.data.datasets.layouts import LAYOUTS, recognise
+from driftseg.data.examine import Examined, Examiner
+from driftseg.data.findings import ClassShare, DatasetCheck, Finding, Kind, Part
+from driftseg.data.images import list_images, read_ids
+from driftseg.errors import InputError
+from driftseg.labels import CAMVID11, IGNORE, LabelMapping, LabelSpace, find_mapping
+
+EXAMPLES = 3
+"""Kept of every finding."""
+
+
+def check_dataset(
+    root: Path,
+    *,
+    layout: str | None = None,
+    labels: Path | None = None,
+    label_space: LabelSpace | None = None,
+    headers_only: bool = False,
+    workers: int = 1,
+    watch: Callable[[int, int], None] = lambda done, total: None,
+) -> DatasetCheck:
+    """Looks through a dataset.
+
+    Args:
+        root: its folder.
+        layout: name of one of `LAYOUTS`, or ``folder``; None recognises it.
+        labels: folder with label PNGs of a plain folder of images.
+        label_space: to tell the labels of a layout in, or of a plain folder's ids (CamVid's if
+            None).
+        headers_only: whether to look at sizes and codings alone, which is quick.
+        workers: threads that read.
+        watch: is told scenes done and scenes in all.
+
+    Raises:
+        InputError: no such folder or layout, or a label space that the labels cannot be told in.
+    """
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; pass the folder of a dataset")
+    known = _layout(root, layout, labels)
+    space, mapping = _space(known, label_space)
+    if known is None:
+        pairs, examiner = _folder_pairs(root, labels), Examiner(read_ids, len(space))
+    else:
+        pairs = known.pairs(root)
+        examiner = Examiner(known.decode, len(known.label_space), mapping)
+    examiner = replace(examiner, headers_only=headers_only)
+    examined = list(_examine(examiner, pairs, workers, watch))
+    shares, ignored = _class_shares(examined, space)
+    findings = [*_file_findings(examined), *_common_findings(root, pairs, examined, shares)]
+    order = {"error": 0, "warning": 1, "note": 2}
+    return DatasetCheck(
+        root=root,
+        layout="folder" if known is None else known.name,
+        title="a folder of images" if known is None else known.title,
+        label_space=space,
+        headers_only=headers_only,
+        parts=_parts(pairs),
+        image_sizes=_counted(found.image_size for found in examined),
+        label_codings=_counted(found.label_coding for found in examined),
+        labels_counted=sum(found.pixels is not None for found in examined),
+        classes=shares,
+        ignored=ignored,
+        unknown_ids=_unknown(examined),
+        findings=tuple(sorted(findings, key=lambda found: order[found.severity])),
+    )
+
+
+def _layout(root: Path, name: str | None, labels: Path | None) -> Layout | None:
+    """The layout to read with; None is a plain folder."""
+    if name is None:
+        return None if labels is not None else recognise(root)
+    names = {layout.name: layout for layout in LAYOUTS}
+    if name != "folder" and name not in names:
+        raise InputError(f"no layout is called {name!r}; known: {[*names, 'folder']}")
+    if name != "folder" and labels is not None:
+        raise InputError("a folder of labels belongs to layout folder; leave one of them out")
+    if name != "folder" and not names[name].found(root):
+        raise InputError(
+            f"{root}: is not laid out as {names[name].title}; wanted {names[name].wanted}"
+        )
+    return names.get(name)
+
+
+def _space(
+    layout: Layout | None, wanted: LabelSpace | None
+) -> tuple[LabelSpace, LabelMapping | None]:
+    """What the labels are told in, and how they come to be."""
+    if layout is None:
+        return wanted or CAMVID11, None
+    if wanted is None or wanted == layout.label_space:
+        return layout.label_space, None
+    mapping = find_mapping(layout.label_space, wanted)
+    if mapping is None:
+        raise InputError(
+            f"{layout.title} is labelled in {layout.label_space.name}, which cannot be told in "
+            f"{wanted.name}; leave the label space out"
+        )
+    return wanted, mapping
+
+
+def _folder_pairs(root: Path, labels: Path | None) -> list[Pair]:
+    """Images and labels of the same stem; labels without an image come last."""
+    images = list_images(root)
+    if labels is None:
+        return [Pair("all", "", path.stem, path, None) for path in images]
+    if not labels.is_dir():
+        raise InputError(f"{labels}: no such folder of labels")
+    known = {path.stem: path for path in list_images(labels)}
+    # `folder` reads PNGs alone; another file of the name is shown for what it is.
+    known |= {path.stem: path for path in labels.glob("*.png") if path.name[0] != "."}
+    pairs = [Pair("all", "", path.stem, path, known.get(path.stem)) for path in images]
+    shown = {path.stem for path in images}
+    orphans = [Pair("all", "", stem, None, known[stem]) for stem in sorted(known.keys() - shown)]
+    return pairs + orphans
+
+
+def _examine(
+    examiner: Examiner, pairs: Sequence[Pair], workers: int, watch: Callable[[int, int], None]
+) -> Iterator[Examined]:
+    # Threads are enough: decoders of images give Python's lock back while they work.
+    executor = ThreadPoolExecutor(workers)
+    try:
+        for done, found in enumerate(executor.map(examiner, pairs)):
+            watch(done + 1, len(pairs))
+            yield found
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _parts(pairs: Sequence[Pair]) -> tuple[Part, ...]:
+    images: Counter[tuple[str, str]] = Counter()
+    labels: Counter[tuple[str, str]] = Counter()
+    depth: Counter[tuple[str, str]] = Counter()
+    for pair in pairs:
+        place = (pair.split, pair.domain)
+        images[place] += pair.image is not None
+        labels[place] += pair.label is not None
+        depth[place] += pair.depth is not None
+    return tuple(Part(*at, images[at], labels[at], depth[at]) for at in sorted(images))
+
+
+def _class_shares(
+    examined: Sequence[Examined], space: LabelSpace
+) -> tuple[tuple[ClassShare, ...], float]:
+    """How much there is of every class, and of pixels without one."""
+    counts = [found.pixels for found in examined if found.pixels is not None]
+    if not counts:
+        return (), 0.0
+    total = np.sum(counts, axis=0)
+    holding = np.sum([row > 0 for row in counts], axis=0)
+    classed = max(int(total[: len(space)].sum()), 1)
+    shares = tuple(
+        ClassShare(name, int(total[i]), int(total[i]) / classed, int(holding[i]))
+        for i, name in enumerate(space.classes)
+    )
+    return shares, int(total[IGNORE]) / max(int(total.sum()), 1)
+
+
+def _file_findings(examined: Sequence[Examined]) -> Iterator[Finding]:
+    """What is wrong with single files, counted by kind."""
+    places: dict[Kind, list[str]] = {}
+    for found in examined:
+        for kind, where in found.wrong:
+            places.setdefault(kind, []).append(where)
+    for kind, wrong in places.items():
+        yield Finding(kind, len(wrong), tuple(wrong[:EXAMPLES]))
+
+
+def _common_findings(
+    root: Path, pairs: Sequence[Pair], examined: Sequence[Examined], shares: Sequence[ClassShare]
+) -> Iterator[Finding]:
+    """What only shows when all scenes are seen together."""
+    if not any(pair.image is not None for pair in pairs):
+        yield Finding("no_images", 1, tuple(_instead(root)))
+    named = Counter((pair.split, pair.name) for pair in pairs)
+    if shared := [f"{split}: {name}" for (split, name), count in named.items() if count > 1]:
+        yield Finding("duplicate_names", len(shared), tuple(shared[:EXAMPLES]))
+    labelled = {pair.split for pair in pairs if pair.label is not None}
+    if bare := [str(pair.image) for pair in pairs if pair.split in labelled and _bare(pair)]:
+        yield Finding("unlabelled_images", len(bare), tuple(bare[:EXAMPLES]))
+    sizes = {f"{w}x{h}": n for (w, h), n in _counted(e.image_size for e in examined).items()}
+    yield from _mixed("mixed_image_sizes", sizes)
+    yield from _mixed("mixed_label_coding", _counted(e.label_coding for e in examined))
+    if absent := [share.name for share in shares if share.pixels == 0]:
+        yield Finding("absent_classes", len(absent), tuple(absent))
+
+
+def _instead(root: Path) -> Iterator[str]:
+    """What a folder without images holds, and datasets right below it."""
+    below = sorted(root.iterdir())[:8]
+    yield f"{root}: holds {', '.join(path.name for path in below) or 'nothing'}"
+    for path in below:
+        if path.is_dir() and (layout := recognise(path)) is not None:
+            yield f"{path}: is laid out as {layout.title}"
+
+
+def _bare(pair: Pair) -> bool:
+    return pair.image is not None and pair.label is None and pair.missing is None
+
+
+def _mixed(kind: Kind, counts: Mapping[str, int]) -> Iterator[Finding]:
+    """A finding where there is more than one of what should be the same."""
+    if len(counts) > 1:
+        told = tuple(f"{count} of {what}" for what, count in counts.items())
+        yield Finding(kind, len(counts), told[:EXAMPLES])
+
+
+def _unknown(examined: Sequence[Examined]) -> dict[int, int]:
+    total: Counter[int] = Counter()
+    for found in examined:
+        total.update(found.unknown)
+    return dict(sorted(total.items()))
+
+
+def _counted(values: Iterable[Any]) -> dict[Any, int]:
+    """How often each comes, the most common first; None is left out."""
+    return dict(Counter(value for value in values if value is not None).most_common())

@@ -1,0 +1,163 @@
+"""One scene's files looked at: what they are, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as PillowImage
+from PIL import UnidentifiedImageError
+
+from driftseg.data.datasets.layout import Pair
+from driftseg.data.findings import Kind
+from driftseg.data.images import IMAGE_SUFFIXES, Size, check_ids, read_image, read_size
+from driftseg.errors import InputError, UnknownIdsError, UnreadableError
+from driftseg.frame import Label
+from driftseg.labels import IGNORE, LabelMapping
+
+PNG_CODING = {0: "grey", 2: "colour", 3: "palette", 4: "grey and alpha", 6: "colour and alpha"}
+"""PNG specification, section 11.2.2: colour types."""
+
+
+@dataclass
+class Examined:
+    """What one scene's files are like."""
+
+    image_size: Size | None = None
+    label_coding: str | None = None
+    """Such as ``palette PNG`` or ``16-bit grey PNG``."""
+    pixels: npt.NDArray[np.int64] | None = None
+    """Pixels of every id after decoding, (256,); None without a label that can be read."""
+    unknown: dict[int, int] = field(default_factory=dict)
+    """Pixels of ids that mean nothing."""
+    wrong: list[tuple[Kind, str]] = field(default_factory=list)
+    """What is to be mended, and where."""
+
+
+@dataclass(frozen=True)
+class Examiner:
+    """Looks at scenes; files are only ever read.
+
+    Args:
+        decode: reads a label file into ids.
+        classes: of the label space of these ids.
+        mapping: into another label space.
+        headers_only: nothing is decoded: sizes and codings alone.
+    """
+
+    decode: Callable[[Path], Label]
+    classes: int
+    mapping: LabelMapping | None = None
+    headers_only: bool = False
+
+    def __call__(self, pair: Pair) -> Examined:
+        """Looks at one scene."""
+        found = Examined()
+        if pair.missing is not None:
+            found.wrong.append(("missing_labels", str(pair.missing)))
+        if pair.image is None:
+            found.wrong.append(("orphaned_labels", str(pair.label)))
+        else:
+            self._image(pair.image, found)
+        if pair.label is not None:
+            self._label(pair.label, found)
+        if pair.depth is not None:
+            self._depth(pair.depth, found)
+        return found
+
+    def _image(self, path: Path, found: Examined) -> None:
+        try:
+            if self.headers_only:
+                found.image_size = read_size(path)
+            else:
+                height, width = read_image(path).shape[:2]
+                found.image_size = (width, height)
+        except InputError as error:
+            found.wrong.append(("unreadable_images", str(error)))
+
+    def _label(self, path: Path, found: Examined) -> None:
+        found.label_coding = label_coding(path)
+        if path.suffix.lower() in (".jpg", ".jpeg"):
+            found.wrong.append(("lossy_labels", f"{path}: JPEG blends neighbouring ids"))
+        if self.headers_only:
+            if path.suffix.lower() in IMAGE_SUFFIXES:
+                self._label_header(path, found)
+            return
+        try:
+            label = self.decode(path)
+            self._same_size((label.shape[1], label.shape[0]), path, found)
+            check_ids(label, classes=self.classes, name=str(path))
+        except UnknownIdsError as error:
+            found.unknown = error.ids
+            found.wrong.append(("unknown_ids", str(error)))
+            return
+        except UnreadableError as error:
+            found.wrong.append(("unreadable_labels", str(error)))
+            return
+        except InputError as error:
+            found.wrong.append((_refusal(found.label_coding), str(error)))
+            return
+        if self.mapping is not None:
+            label = self.mapping.apply(label)
+        found.pixels = np.bincount(label.ravel(), minlength=256).astype(np.int64)
+        if found.pixels[IGNORE] == label.size:
+            found.wrong.append(("empty_labels", f"{path}: not one pixel has a class"))
+
+    def _label_header(self, path: Path, found: Examined) -> None:
+        try:
+            self._same_size(read_size(path), path, found)
+        except UnreadableError as error:
+            found.wrong.append(("unreadable_labels", str(error)))
+
+    def _same_size(self, size: Size, path: Path, found: Examined) -> None:
+        if found.image_size is not None and size != found.image_size:
+            found.wrong.append(("labels_of_another_size", _sizes(path, size, found.image_size)))
+
+    def _depth(self, path: Path, found: Examined) -> None:
+        """Its size; what is in it is for those to judge who read it."""
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            return
+        try:
+            with PillowImage.open(path) as picture:
+                size = picture.size
+                if not self.headers_only:
+                    picture.load()
+        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+            found.wrong.append(("unreadable_depth", f"{path}: {error}"))
+            return
+        if found.image_size is not None and size != found.image_size:
+            found.wrong.append(("depth_of_another_size", _sizes(path, size, found.image_size)))
+
+
+def label_coding(path: Path) -> str | None:
+    """How a label file is stored, from its header; its suffix where it should be no PNG.
+
+    None for what is called a PNG and is none.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(26)
+    except OSError:
+        return None
+    if header[:8] == b"\x89PNG\r\n\x1a\n" and len(header) == 26:
+        coding = PNG_CODING.get(header[25], "unknown")
+        # How many bits a palette's ids take says nothing: encoders take as few as will do.
+        return f"{coding} PNG" if coding == "palette" else f"{header[24]}-bit {coding} PNG"
+    suffix = path.suffix.lower().removeprefix(".")
+    return None if suffix == "png" else suffix.upper() or "without suffix"
+
+
+def _refusal(coding: str | None) -> Kind:
+    """Why a label file that can be read is not taken."""
+    if coding is not None and coding.startswith("16-bit"):
+        return "sixteen_bit_labels"
+    if coding in ("8-bit colour PNG", "8-bit colour and alpha PNG"):
+        return "colour_labels"
+    return "refused_labels"
+
+
+def _sizes(path: Path, size: Size, image: Size) -> str:
+    return f"{path}: is {size[0]}x{size[1]}, its image {image[0]}x{image[1]}"

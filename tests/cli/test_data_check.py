@@ -1,0 +1,115 @@
+"""driftseg data check as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def check(*arguments: object) -> subprocess.CompletedProcess[str]:
+    start = "from driftseg.cli.main import entry; entry()"
+    return subprocess.run(
+        [sys.executable, "-c", start, "data", "check", *map(str, arguments)],
+        capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1"},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def drive(tmp_path: Path) -> Path:
+    for i in range(2):
+        for name, array in (
+            ("in", np.full((24, 32, 3), 50 * i, np.uint8)),
+            ("ids", np.arange(24 * 32).reshape(24, 32).astype(np.uint8) % 11),
+        ):
+            (tmp_path / "drive" / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(array).save(tmp_path / "drive" / name / f"{i}.png")
+    return tmp_path / "drive"
+
+
+def test_exit_codes_say_how_bad_it_is(drive: Path) -> None:
+    images, labels = drive / "in", drive / "ids"
+    fine = check(images, "--labels", labels)
+    assert fine.returncode == 0, fine.stderr
+    for told in ("a folder of images (folder)", "camvid11", "32x24 (2)", "8-bit grey PNG (2)",
+                 "pedestrian", "nothing to mend"):  # fmt: skip
+        assert told in fine.stdout
+    (labels / "1.png").unlink()
+    warned = check(images, "--labels", labels)
+    assert warned.returncode == 1
+    assert "warning: images have no label" in warned.stdout
+    assert "found 1 warning\n" in warned.stdout
+    (images / "0.png").write_bytes(b"no image")
+    wrong = check(images, "--labels", labels, "--quick")
+    assert wrong.returncode == 2
+    assert "error: images cannot be decoded; mend or remove them (1)" in wrong.stdout
+    assert "in/0.png" in wrong.stdout
+    assert "found 1 error and 1 warning\n" in wrong.stdout
+    assert wrong.stderr == ""
+
+
+def test_what_it_writes(drive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a" / "check"
+    done = check(drive / "in", "--labels", drive / "ids", "--out", out, "--workers", 2)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in out.iterdir()) == ["class_shares.png", "report.json"]
+    assert json.loads((out / "report.json").read_text())["severity"] == "note"
+    with Image.open(out / "class_shares.png") as picture:
+        assert picture.width > 900
+    assert check(drive / "in", "--out", tmp_path / "bare").returncode == 0
+    assert [path.name for path in (tmp_path / "bare").iterdir()] == ["report.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gone"], "gone: no such folder"),
+        (["IN", "--layout", "kitti"], "no layout is called 'kitti'"),
+        (["IN", "--label-space", "mars"], "--label-space: no label space is called 'mars'"),
+        (["IN", "--out", "IN/report"], "lies in the dataset, which is never written to"),
+        (["IN", "--out", "IN/0.png/x"], "lies in the dataset"),
+        (["IN", "--out", "FILE/x"], "cannot be written to (Not a directory)"),
+    ],
+)
+def test_mistakes_are_one_line(arguments: list[str], message: str, drive: Path) -> None:
+    file = drive / "notes.txt"
+    file.write_text("no folder")
+    told = [a.replace("IN", str(drive / "in")).replace("FILE", str(file)) for a in arguments]
+    done = check(*told)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stdout == ""
+
+
+def test_a_folder_that_is_read_only(drive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sealed"
+    out.mkdir(mode=0o555)
+    if os.access(out, os.W_OK):
+        pytest.skip("whoever runs this may write everywhere (root)")
+    done = check(drive / "in", "--out", out)
+    assert done.returncode == 2
+    assert "sealed: cannot be written to (Permission denied)" in done.stderr
+    assert list(out.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_leaves_nothing_half_written(
+    drive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from driftseg.cli import data
+    from driftseg.errors import InputError
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(data.os, "replace", full)
+    with pytest.raises(InputError, match=r"report.json: cannot be written \(No space left"):
+        data.check(drive / "in", out=tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []

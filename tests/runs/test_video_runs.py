@@ -1,0 +1,145 @@
+"""Runs on sources without labels: what a config says is what comes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from driftseg.data.datasets.live import LiveScenes
+from driftseg.errors import InputError
+from driftseg.runs.config import RunConfig
+from driftseg.runs.datasets import build_dataset
+from driftseg.runs.reading import check
+from driftseg.runs.record import read_run
+from driftseg.runs.run import run
+
+SIZE = (96, 64)
+
+
+@pytest.fixture
+def drive(tmp_path: Path) -> Path:
+    """A video of eight frames, and the same as numbered images."""
+    writer = cv2.VideoWriter(
+        str(tmp_path / "drive.avi"), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), 25, SIZE
+    )
+    if not writer.isOpened():
+        pytest.skip("this OpenCV writes no MJPG")
+    for i in range(8):
+        frame = np.full((SIZE[1], SIZE[0], 3), 30 * i, np.uint8)
+        writer.write(frame)
+        Image.fromarray(frame).save(tmp_path / f"frame_{i:05d}.png")
+    writer.release()
+    return tmp_path
+
+
+def unlabelled(tiny_run: dict, target: dict, **changes: object) -> RunConfig:
+    """A run by tent on a target, in rain, without held-out frames."""
+    visits = [{"name": "dry", "frames": 2}, {"name": "wet", "rain": 50, "frames": 2}]
+    values = {
+        **tiny_run, "target": target, "method": {"name": "tent"}, "source": None,
+        "evaluation": None, "schedule": visits, **changes,
+    }  # fmt: skip
+    return check(values, RunConfig, where="config")
+
+
+class Camera:
+    """Grey frames without end."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def read(self) -> tuple[bool, np.ndarray]:
+        self.given += 1
+        time.sleep(0.005)
+        return True, np.full((SIZE[1], SIZE[0], 3), 20 * self.given % 256, np.uint8)
+
+    def release(self) -> None:
+        pass
+
+
+def test_a_video(tiny_run: dict, drive: Path) -> None:
+    target = {"kind": "video", "path": str(drive / "drive.avi"), "every": 2, "size": [64, 32]}
+    found = read_run(run(unlabelled(tiny_run, target), lambda moment: None))
+    assert [frame["name"] for frame in found.frames] == ["000000", "000002", "000004", "000006"]
+    assert not any(frame["labelled"] for frame in found.frames)
+
+
+def test_numbered_images(tiny_run: dict, drive: Path) -> None:
+    target = {"kind": "images", "pattern": str(drive / "frame_%05d.png"), "start": 4}
+    found = read_run(run(unlabelled(tiny_run, target), lambda moment: None))
+    assert [frame["name"] for frame in found.frames] == [f"frame_{i:05d}" for i in range(4, 8)]
+
+
+def test_images_of_several_sizes(drive: Path) -> None:
+    Image.fromarray(np.zeros((32, 48, 3), np.uint8)).save(drive / "frame_00008.png")
+    values = {"kind": "images", "pattern": str(drive / "frame_*.png")}
+    mixed = check({"target": values, "name": "x", "method": {"name": "tent"}}, RunConfig, where="")
+    with pytest.raises(InputError, match=r"is 48x32, but frame_00000.png is 96x64; set size"):
+        build_dataset(mixed.target)
+
+
+@pytest.fixture
+def camera(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What is opened in place of a camera."""
+    opened: list[object] = []
+
+    def open_live(source: object, *, patience: float) -> Camera:
+        opened.append(source)
+        return Camera()
+
+    monkeypatch.setattr("driftseg.runs.datasets.open_live", open_live)
+    return opened
+
+
+def test_a_camera(tiny_run: dict, camera: list[object]) -> None:
+    target = {"kind": "camera", "device": 0, "frames": 4, "newest": False}
+    found = read_run(run(unlabelled(tiny_run, target), lambda moment: None))
+    assert len(found.frames) == 4
+    assert camera == [0]
+
+
+def test_passwords_come_from_the_environment(
+    tiny_run: dict, camera: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAMERA_PASSWORD", "secret")
+    target = {"kind": "camera", "url": "rtsp://me:$CAMERA_PASSWORD@host/x", "frames": 4}
+    config = unlabelled(tiny_run, target)
+    dataset = build_dataset(config.target)
+    assert camera == ["rtsp://me:secret@host/x"]
+    assert "secret" not in config.model_dump_json()
+    assert isinstance(dataset, LiveScenes)
+    dataset.close()
+
+
+def test_a_schedule_that_goes_back(tiny_run: dict, camera: list[object]) -> None:
+    target = {"kind": "camera", "device": 0, "frames": 3}
+    with pytest.raises(InputError, match="the schedule goes back to earlier frames"):
+        run(unlabelled(tiny_run, target), lambda moment: None)
+    target["frames"] = 20
+    once = [{"name": "dry", "frames": 20}]
+    for changes in ({"order": "shuffled"}, {"schedule": [{**once[0], "passes": 2}]}):
+        with pytest.raises(InputError, match="the schedule goes back to earlier frames"):
+            run(unlabelled(tiny_run, target, **{"schedule": once, **changes}), lambda moment: None)
+    assert not list(Path(tiny_run["out"]).glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ({"kind": "camera", "frames": 2}, "wanted either device"),
+        ({"kind": "camera", "frames": 2, "device": 0, "url": "rtsp://x"}, "wanted either device"),
+        ({"kind": "camera", "frames": 2, "url": "drive.mp4"}, "a file is kind: video"),
+        ({"kind": "camera", "device": 0}, "target.frames: Field required"),
+        ({"kind": "video", "path": "x.mp4", "evry": 2}, "did you mean 'every'"),
+        ({"kind": "video", "path": "x.mp4", "every": 0}, "target.every"),
+        ({"kind": "video", "path": "x.mp4", "label_space": "mars"}, "no label space is called"),
+    ],
+)
+def test_mistakes(target: dict, message: str, tiny_run: dict) -> None:
+    with pytest.raises(InputError, match=message):
+        build_dataset(unlabelled(tiny_run, target).target)
