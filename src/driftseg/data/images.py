@@ -13,6 +13,7 @@ from PIL import ImageOps, UnidentifiedImageError
 from driftseg.errors import InputError, UnreadableError
 from driftseg.frame import Image, Label
 from driftseg.labels import IGNORE
+from driftseg.labels.tables import IdTable
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
 
@@ -61,6 +62,29 @@ def read_levels(path: Path) -> npt.NDArray[np.uint16]:
 def read_colours(path: Path) -> Image:
     """A colour-coded label map, uint8, (H, W, 3)."""
     return np.asarray(_open(path, "RGB"), dtype=np.uint8)
+
+
+def translate(label: Label, table: IdTable, *, name: str) -> Label:
+    """Ids of a file told in a label space.
+
+    Args:
+        label: (H, W), uint8, as stored.
+        table: of the dataset.
+        name: what to call the file in an error.
+
+    Raises:
+        InputError: an id that the table does not know.
+    """
+    lookup = np.full(256, IGNORE, dtype=np.uint8)
+    lookup[list(table)] = list(table.values())
+    found = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
+    unknown = [int(i) for i in found if int(i) not in table]
+    if unknown:
+        raise InputError(
+            f"{name}: ids {unknown} are none of this dataset's ({sorted(table)}); the file is in "
+            "another coding or damaged"
+        )
+    return lookup[label]
 
 
 def _open(path: Path, mode: str | None, *, upright: bool = False) -> PillowImage.Image:

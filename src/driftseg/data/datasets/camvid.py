@@ -8,12 +8,15 @@ sequence in the name: ``0001TP_*`` is dusk, the rest day.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from driftseg.data.datasets.files import Entry, SceneFiles
-from driftseg.data.images import Size, list_images, read_colours, read_ids
+from driftseg.data.datasets.files import SceneFiles
+from driftseg.data.datasets.layout import Layout, Pair, files_below, match, scenes
+from driftseg.data.images import Size, read_colours, read_ids
 from driftseg.errors import InputError
 from driftseg.frame import Label
 from driftseg.labels import CAMVID11, IGNORE
@@ -21,6 +24,8 @@ from driftseg.labels import CAMVID11, IGNORE
 UNLABELLED = 11
 """SegNet's id for pixels without a class."""
 
+SPLITS = ("test", "train", "val")
+DUSK = "0001TP_"
 STILLS = "701_StillsRaw_full"
 STILL_LABELS = "LabeledApproved_full"
 
@@ -69,42 +74,43 @@ def camvid(root: Path, *, split: str = "train", size: Size | None = None) -> Sce
         split: ``train``, ``val`` or ``test`` in SegNet's layout; ``all`` in the authors'.
         size: (width, height) to shrink to.
     """
-    if not root.is_dir():
-        raise InputError(f"{root}: no such folder; pass CamVid's with --data FOLDER")
+    return scenes(CAMVID, root, split=split, size=size)
+
+
+def _found(root: Path) -> bool:
+    return (root / STILLS).is_dir() or any(
+        (root / split).is_dir() and (root / f"{split}annot").is_dir() for split in SPLITS
+    )
+
+
+def _pairs(root: Path) -> list[Pair]:
     if (root / STILLS).is_dir():
-        return _authors(root, split, size)
-    images, labels = root / split, root / f"{split}annot"
-    if not images.is_dir() or not labels.is_dir():
-        raise InputError(
-            f"{root}: wanted {split}/ and {split}annot/ (SegNet's layout) or {STILLS}/ and "
-            f"{STILL_LABELS}/ (the authors'), found {sorted(p.name for p in root.iterdir())[:8]}"
-        )
-    entries = [
-        Entry(path.stem, path, _existing(labels / f"{path.stem}.png"))
-        for path in list_images(images)
-    ]
-    if not entries:
-        raise InputError(f"{images}: holds no images")
-    return SceneFiles(entries, label_space=CAMVID11, decode=read_segnet_label, size=size)
+        images, labels = root / STILLS, root / STILL_LABELS
+        return _told_apart(match(
+            files_below(images, deep=False), files_below(labels, "_L.png", deep=False),
+            split="all", expected=_expected(labels, "_L.png"),
+        ))  # fmt: skip
+    pairs: list[Pair] = []
+    for split in SPLITS:
+        labels = root / f"{split}annot"
+        pairs += match(
+            files_below(root / split, deep=False), files_below(labels, ".png", deep=False),
+            split=split, expected=_expected(labels, ".png"),
+        )  # fmt: skip
+    return _told_apart(pairs)
 
 
-def _authors(root: Path, split: str, size: Size | None) -> SceneFiles:
-    if split != "all":
-        raise InputError(
-            f"{root}: the authors' layout has no splits: set split to 'all' and choose frames "
-            f"by name pattern (include: ['0016E5_*']); split {split!r} came"
-        )
-    entries = [
-        Entry(path.stem, path, _existing(root / STILL_LABELS / f"{path.stem}_L.png"))
-        for path in list_images(root / STILLS)
-    ]
-    return SceneFiles(entries, label_space=CAMVID11, decode=read_authors_label, size=size)
+def _expected(labels: Path, ending: str) -> Callable[[str], Path] | None:
+    return (lambda scene: labels / f"{scene}{ending}") if labels.is_dir() else None
 
 
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise InputError(f"{path}: no such label file, but its image is there")
-    return path
+def _told_apart(pairs: list[Pair]) -> list[Pair]:
+    return [replace(p, domain="dusk" if p.name.startswith(DUSK) else "day") for p in pairs]
+
+
+def read_label(path: Path) -> Label:
+    """Either layout's label file, told apart by the authors' ending."""
+    return read_authors_label(path) if path.name.endswith("_L.png") else read_segnet_label(path)
 
 
 def read_segnet_label(path: Path) -> Label:
@@ -132,3 +138,16 @@ def read_authors_label(path: Path) -> Label:
             f"column {column} is none of CamVid's 32 label colours"
         )
     return label
+
+
+CAMVID = Layout(
+    name="camvid",
+    title="CamVid",
+    wanted=(
+        f"train/ and trainannot/ (SegNet's layout) or {STILLS}/ and {STILL_LABELS}/ (the authors')"
+    ),
+    label_space=CAMVID11,
+    found=_found,
+    pairs=_pairs,
+    decode=read_label,
+)

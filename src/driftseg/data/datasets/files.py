@@ -40,6 +40,10 @@ class Entry:
     name: str
     image: Path
     label: Path | None
+    depth: Path | None = None
+    """Depth or disparity, as the authors store it."""
+    camera: Path | None = None
+    """What the depth file must be read with: focal length and baseline."""
 
 
 class SceneFiles:

@@ -1,0 +1,185 @@
+"""What one authors' layout looks like on disk, and how scenes are chosen from it.
+
+`driftseg.data.datasets.layouts` holds the table of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from driftseg.data.datasets.files import Entry, SceneFiles
+from driftseg.data.images import IMAGE_SUFFIXES, Size
+from driftseg.errors import InputError
+from driftseg.frame import Label
+from driftseg.labels import LabelSpace
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One scene's files as found on disk, whole or not."""
+
+    split: str
+    """``train``, ``val``, ...; ``all`` where the layout has none."""
+    domain: str
+    """The layout's word for its condition: ``clear``, ``rain/100mm``, ``fog``, ``night``; empty
+    where it knows none."""
+    name: str
+    """Unique in its dataset; begins with ``<domain>/`` where a scene is shown in several."""
+    image: Path | None
+    """None: a label without its image."""
+    label: Path | None
+    """None: there is none, see ``missing``."""
+    depth: Path | None = None
+    camera: Path | None = None
+    missing: Path | None = None
+    """The label file that should be there and is not; None with no label means that this part of
+    the dataset is unlabelled."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What one authors' layout looks like on disk."""
+
+    name: str
+    """The ``kind`` of configs."""
+    title: str
+    """What people call the dataset."""
+    wanted: str
+    """What should be in the folder, for errors."""
+    label_space: LabelSpace
+    """Of the ids that ``decode`` gives."""
+    found: Callable[[Path], bool]
+    """Whether a folder is in this layout; never raises."""
+    pairs: Callable[[Path], list[Pair]]
+    """Everything in a folder of this layout, sorted by split and name; a scene without
+    its image or label is listed, not refused."""
+    decode: Callable[[Path], Label]
+    """Reads a label file into ids of ``label_space``, or 255."""
+
+
+def check_layout(layout: Layout, root: Path) -> None:
+    """Raises unless the folder is there and in this layout."""
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; pass {layout.title}'s with --data FOLDER")
+    if not layout.found(root):
+        raise InputError(
+            f"{root}: wanted {layout.wanted}, found {sorted(p.name for p in root.iterdir())[:8]}"
+        )
+
+
+def scenes(
+    layout: Layout,
+    root: Path,
+    *,
+    split: str | None = None,
+    domain: str | None = None,
+    size: Size | None = None,
+) -> SceneFiles:
+    """The scenes of one split and domain, in name order.
+
+    Args:
+        layout: of the folder.
+        root: the folder.
+        split: one of the layout's; None takes all.
+        domain: one of the layout's; None takes all.
+        size: (width, height) to shrink to.
+
+    Raises:
+        InputError: the folder is in another layout, the split or domain is not there, or an
+            image has no label where labels are.
+    """
+    check_layout(layout, root)
+    pairs: Sequence[Pair] = layout.pairs(root)
+    if not pairs:
+        raise InputError(f"{root}: holds no images of {layout.title}; wanted {layout.wanted}")
+    pairs = _chosen(pairs, split, "split", lambda pair: pair.split, root)
+    pairs = _chosen(pairs, domain, "domain", lambda pair: pair.domain, root)
+    entries = [
+        Entry(pair.name, pair.image, pair.label, pair.depth, pair.camera)
+        for pair in pairs
+        if pair.image is not None
+    ]
+    if not entries:
+        raise InputError(f"{root}: holds labels, but no images of {layout.title}")
+    _check_labels(pairs)
+    return SceneFiles(entries, label_space=layout.label_space, decode=layout.decode, size=size)
+
+
+def _chosen(
+    pairs: Sequence[Pair], wanted: str | None, what: str, of: Callable[[Pair], str], root: Path
+) -> Sequence[Pair]:
+    chosen = [pair for pair in pairs if wanted is None or of(pair) == wanted]
+    if not chosen:
+        found = sorted({of(pair) for pair in pairs})
+        hint = (
+            f"this layout has no {what}s: set {what} to {found[0]!r}"
+            if len(found) == 1
+            else (f"set {what} to one of them")
+        )
+        raise InputError(f"{root}: no {what} {wanted!r} is there, found {found}; {hint}")
+    return chosen
+
+
+def _check_labels(pairs: Sequence[Pair]) -> None:
+    missing = [pair.missing for pair in pairs if pair.missing is not None]
+    if missing:
+        raise InputError(
+            f"{missing[0]}: no such label file, but its image is there ({len(missing)} of "
+            f"{len(pairs)} labels are missing); complete the labels, or leave the images out"
+        )
+
+
+def match(
+    images: Iterable[tuple[str, Path]],
+    labels: Iterable[tuple[str, Path]],
+    *,
+    split: str,
+    domain: str = "",
+    expected: Callable[[str], Path] | None = None,
+    prefix: str = "",
+) -> list[Pair]:
+    """Images and labels of one split and domain, joined by the scene they show.
+
+    Args:
+        images: scene and file each.
+        labels: scene and file each; a label whose image is missing becomes a pair without image.
+        split: of all.
+        domain: of all.
+        expected: where a scene's label should lie; None says that this part has no labels.
+        prefix: put before the scene to make a name that is unique in the dataset.
+    """
+    shown, known = dict(images), dict(labels)
+    pairs = []
+    for scene in sorted({*shown, *known}):
+        label = known.get(scene)
+        missing = expected(scene) if expected is not None and label is None else None
+        pairs.append(Pair(split, domain, prefix + scene, shown.get(scene), label, missing=missing))
+    return pairs
+
+
+def files_below(folder: Path, ending: str = "", *, deep: bool = True) -> list[tuple[str, Path]]:
+    """The image files below a folder, with the scene each shows: its name without the ending.
+
+    Args:
+        folder: may be missing.
+        ending: what the authors add to the scene, with or without a suffix: ``_image.jpg``
+            takes only such files, ``_image`` any kind of image.
+        deep: whether folders in it count.
+    """
+    if not folder.is_dir():
+        return []
+    found = []
+    for path in sorted(folder.rglob("*") if deep else folder.iterdir()):
+        name = path.name if "." in ending else path.stem
+        if path.suffix.lower() in IMAGE_SUFFIXES and name.endswith(ending) and name[0] != ".":
+            found.append((name[: len(name) - len(ending)], path))
+    return found
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """The folders in a folder, sorted; none where it is missing; hidden ones are left out."""
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
