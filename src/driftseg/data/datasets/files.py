@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from driftseg.data.images import Size, check_label, read_image, resize_image, resize_label
+from driftseg.data.weather.depth_files import DepthReader, View, resize_depth
 from driftseg.errors import InputError
 from driftseg.frame import Label, Scene
 from driftseg.labels import LabelSpace
@@ -54,6 +55,7 @@ class SceneFiles:
         label_space: of the ids that ``decode`` gives.
         decode: reads a label file into ids (0..C-1 or 255).
         size: (width, height) to shrink to; None keeps each file's own.
+        depth: reads how far things are; None leaves scenes without depth.
     """
 
     def __init__(
@@ -63,11 +65,23 @@ class SceneFiles:
         label_space: LabelSpace,
         decode: Callable[[Path], Label],
         size: Size | None = None,
+        depth: DepthReader | None = None,
     ):
         self.entries = list(entries)
         self.label_space = label_space
         self._decode = decode
         self._size = size
+        self._depth = depth
+
+    def with_depth(self, depth: DepthReader | None) -> SceneFiles:
+        """The same scenes, with depth."""
+        return SceneFiles(
+            self.entries,
+            label_space=self.label_space,
+            decode=self._decode,
+            size=self._size,
+            depth=depth,
+        )
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -77,17 +91,30 @@ class SceneFiles:
         return self.entries[index].name
 
     def scene(self, index: int) -> Scene:
-        """Reads and shrinks one image and its label."""
+        """Reads and shrinks one image, its label and its depth."""
         entry = self.entries[index]
         image = read_image(entry.image)
         label = None
         if entry.label is not None:
             label = self._decode(entry.label)
             check_label(label, image, classes=len(self.label_space), name=str(entry.label))
+        depth = source = None
+        if self._depth is not None:
+            view = View(entry.image, image, label, entry.depth, entry.camera)
+            depth, source = self._depth.read(view)
         if self._size is not None:
             image = resize_image(image, self._size, name=str(entry.image))
             label = None if label is None else resize_label(label, self._size)
-        return Scene(entry.name, image, label)
+            depth = None if depth is None else resize_depth(depth, self._size)
+        return Scene(entry.name, image, label, depth, source)
+
+    def files(self, index: int) -> list[Path]:
+        """All files that a scene is read from, its image first."""
+        entry = self.entries[index]
+        found = [entry.image] if entry.label is None else [entry.image, entry.label]
+        if self._depth is not None:
+            found += self._depth.files(entry.image, entry.depth, entry.camera)
+        return found
 
 
 class Selection:

@@ -53,6 +53,10 @@ class DepthReader(Protocol):
         """
         ...
 
+    def files(self, image: Path, depth: Path | None, camera: Path | None) -> list[Path]:
+        """Which files an image's depth is read from; the arguments are those of its `View`."""
+        ...
+
 
 @dataclass(frozen=True)
 class Stereo:
@@ -160,6 +164,10 @@ class DisparityFiles:
         )
         return filled, f"stereo disparity with its camera file's calibration; {FILLED}"
 
+    def files(self, image: Path, depth: Path | None, camera: Path | None) -> list[Path]:
+        """Both files."""
+        return [path for path in (depth, camera) if path is not None]
+
 
 class DepthFiles:
     """16-bit PNGs of metres, named like their images.
@@ -187,7 +195,7 @@ class DepthFiles:
 
     def read(self, view: View) -> tuple[Depth, str]:
         """Depth of the image's size, or of exactly half of it, which is enlarged."""
-        path = view.depth_file if self._known is None else self._known.get(view.image_file.stem)
+        path = self._file(view.image_file, view.depth_file)
         if path is None:
             where = self.folder or "its dataset"
             raise InputError(
@@ -203,6 +211,14 @@ class DepthFiles:
         )
         told = f"depth pictures of {self.scale:g} levels a metre"
         return filled, f"{told}{', at half the size' if halved else ''}; {FILLED}"
+
+    def files(self, image: Path, depth: Path | None, camera: Path | None) -> list[Path]:
+        """The depth picture."""
+        path = self._file(image, depth)
+        return [] if path is None else [path]
+
+    def _file(self, image: Path, own: Path | None) -> Path | None:
+        return own if self._known is None else self._known.get(image.stem)
 
 
 def fit(depth: Depth, image: Image, path: Path) -> tuple[Depth, bool]:

@@ -6,6 +6,7 @@ give inverse depth up to an unknown scale and shift; the latter is fitted to the
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -84,6 +85,10 @@ class DepthNetwork:
             depth[np.isin(view.label, label_ids(self.label_space, SKY))] = np.inf
         return np.asarray(depth, dtype=np.float32), f"{told}, by the network {self.weights}"
 
+    def files(self, image: Path, depth: Path | None, camera: Path | None) -> list[Path]:
+        """None: the network sees the image alone."""
+        return []
+
     def _road(self, view: View) -> npt.NDArray[np.bool_]:
         """Ground that is labelled; without labels, a wedge of the lower middle of the image."""
         if view.label is not None:
@@ -139,7 +144,7 @@ def _load(weights: str, output: Output | None) -> tuple[Any, Any, Output]:
             "pip install 'driftseg[depth]', or choose another depth"
         ) from None
     try:
-        processor = AutoImageProcessor.from_pretrained(weights)
+        processor = AutoImageProcessor.from_pretrained(weights)  # type: ignore[no-untyped-call]
         model = AutoModelForDepthEstimation.from_pretrained(weights)
     except (OSError, ValueError, KeyError, ImportError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

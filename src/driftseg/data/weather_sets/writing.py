@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import shutil
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, UnreadableError
 
-Linked = Literal["symbolic link", "hard link", "copy"]
 PARTIAL = ".partial"
 
 
@@ -55,13 +53,13 @@ def state_of(path: Path, name: str, digest: str | None = None) -> dict[str, Any]
         digest: of its bytes, where it is known.
 
     Raises:
-        InputError: the file is not there or cannot be read.
+        UnreadableError: the file is not there or cannot be read.
     """
     try:
         told = path.stat()
         digest = digest or digest_of(path.read_bytes())
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        raise UnreadableError(f"{path}: cannot be read ({error.strerror})") from None
     return {
         "file": name, "digest": digest, "bytes": told.st_size, "modified": told.st_mtime_ns
     }  # fmt: skip
@@ -73,45 +71,9 @@ def unchanged(path: Path, state: dict[str, Any]) -> bool:
         told = path.stat()
         if told.st_size != state["bytes"]:
             return False
-        return told.st_mtime_ns == state["modified"] or (
-            digest_of(path.read_bytes()) == state["digest"]
-        )
+        if told.st_mtime_ns == state["modified"]:
+            return True
+        same: bool = digest_of(path.read_bytes()) == state["digest"]
+        return same
     except OSError:
         return False
-
-
-def link(source: Path, place: Path) -> Linked:
-    """Makes a file appear at another place: by a relative symbolic link, where there can be one.
-
-    Otherwise by a hard link, and at last by a copy. What is there already and right stays.
-
-    Raises:
-        InputError: it cannot be written.
-    """
-    target = os.path.relpath(source.resolve(), place.parent.resolve())
-    partial = place.with_name(f".{place.name}.{os.getpid()}{PARTIAL}")
-    try:
-        if place.is_symlink() and os.readlink(place) == target:
-            return "symbolic link"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        partial.unlink(missing_ok=True)
-        how = _link(source, target, partial)
-        os.replace(partial, place)
-        # Where both are hard links to one file, replacing one by the other does nothing.
-        partial.unlink(missing_ok=True)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise InputError(f"{place}: the label cannot be put there ({error.strerror})") from None
-    return how
-
-
-def _link(source: Path, target: str, partial: Path) -> Linked:
-    with contextlib.suppress(OSError, NotImplementedError):
-        os.symlink(target, partial)
-        return "symbolic link"
-    with contextlib.suppress(OSError, NotImplementedError):
-        os.link(source, partial)
-        return "hard link"
-    shutil.copy2(source, partial)
-    return "copy"
