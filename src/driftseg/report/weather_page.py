@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import os
@@ -41,6 +42,8 @@ def write_weather_page(folder: Path) -> Path:
         partial.write_text(html, encoding="utf-8")
         os.replace(partial, path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None
     return path
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 from driftseg.data.weather_sets.writing import PARTIAL, remove_partial, write_whole
 from driftseg.errors import InputError
@@ -45,15 +45,22 @@ class SetRecord:
         try:
             out.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(out)
+        except OSError as error:
+            raise InputError(f"{out}: cannot be written to ({error.strerror})") from None
+        try:
             head = self._read()
             self.domains = {**head.get("domains", {}), **json.loads(json.dumps(domains))}
             self._check(head)
             remove_partial(out)
             # The settings are there before any image, so no image is ever without them.
             write_whole(out / JOURNAL, self._journal())
-            self._file: BinaryIO = (out / JOURNAL).open("ab")
+            self._file = (out / JOURNAL).open("ab", buffering=0)
         except OSError as error:
+            self._unlock()
             raise InputError(f"{out}: cannot be written to ({error.strerror})") from None
+        except InputError:
+            self._unlock()
+            raise
 
     def __enter__(self) -> SetRecord:
         return self
@@ -63,19 +70,23 @@ class SetRecord:
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
         self._file.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
 
     def add(self, source: str, entry: dict[str, Any]) -> None:
         """Notes what was made of one image."""
         self.images[source] = entry
+        line = _line(source, entry)
         try:
-            self._file.write(_line(source, entry))
-            self._file.flush()
+            whole = self._file.write(line) == len(line)
+            reason = "the disk is full"
         except OSError as error:
-            raise InputError(
-                f"{self._out / JOURNAL}: cannot be written ({error.strerror})"
-            ) from None
+            whole, reason = False, str(error.strerror)
+        if not whole:
+            raise InputError(f"{self._out / JOURNAL}: cannot be written ({reason})")
 
     def finish(self) -> Path:
         """Writes ``weather.json`` and removes the journal."""
@@ -150,15 +161,15 @@ def read_record(out: Path) -> dict[str, Any]:
     path = out / RECORD
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        settings, images = values["settings"], values["images"]
-        assert isinstance(settings, dict)
-        assert isinstance(images, dict)
     except FileNotFoundError:
         return {}
-    except (ValueError, KeyError, TypeError, AssertionError):
-        raise InputError(
-            f"{path}: is no record of driftseg weather; choose another folder"
-        ) from None
+    except ValueError:
+        values = None
+    parts = [values.get(key) for key in ("settings", "domains", "images")] if isinstance(
+        values, dict
+    ) else []  # fmt: skip
+    if not parts or not all(isinstance(part, dict) for part in parts):
+        raise InputError(f"{path}: is no record of driftseg weather; choose another folder")
     return dict(values)
 
 
