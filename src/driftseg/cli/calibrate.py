@@ -26,7 +26,12 @@ def calibrate(
     synthetic rain. A run does the same by itself; this shows what it would learn.
     """
     from driftseg.runs.adapter_builder import build_adapters, check_adapters
-    from driftseg.runs.builder import build_calibration, build_weather, check_classes, load_model
+    from driftseg.runs.builder import (
+        build_calibration,
+        build_scoring,
+        build_weather,
+        load_model,
+    )
     from driftseg.runs.config import RunConfig
     from driftseg.runs.datasets import build_dataset, frame_size
     from driftseg.runs.learner_config import detector_of
@@ -44,8 +49,9 @@ def calibrate(
         if adapters is not None:
             build_adapters(settings, model, adapters)
         target = build_dataset(settings.target)
-        check_classes(info, target.label_space)
-        weather = build_weather(settings, target.label_space)
+        scoring = build_scoring(settings, info, target.label_space)
+        space = target.label_space if scoring is None else scoring.source
+        weather = build_weather(settings, space)
         size = frame_size(settings.target, target)
         found = build_calibration(settings.calibration, model, weather, settings.method, size)
     detector = detector_of(settings.method) or Detector()

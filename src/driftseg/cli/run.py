@@ -16,7 +16,9 @@ Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="override one value, e.g. --set method.name=tent; repeatable"),
 ]
-DataFolder = Annotated[Path | None, typer.Option(help="folder of CamVid, for configs that use it")]
+DataFolder = Annotated[
+    Path | None, typer.Option(help="folder of the dataset, for sections that name none")
+]
 
 
 def run(config: ConfigFile, change: Changes = None, data: DataFolder = None) -> None:

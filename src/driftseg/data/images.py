@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,14 @@ from driftseg.labels import IGNORE
 from driftseg.labels.tables import IdTable
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
+
+PNG_END = b"IEND"
+"""Name of the chunk that ends every whole PNG."""
+
+ORIENTATION = 0x0112
+"""EXIF's tag of how a camera was held."""
+TURNED = frozenset({5, 6, 7, 8})
+"""Its values for a quarter to either side."""
 
 Size = tuple[int, int]
 """(width, height) in pixels, as on the command line and in config files."""
@@ -57,6 +66,49 @@ def read_levels(path: Path) -> npt.NDArray[np.uint16]:
             "disparity or depth"
         )
     return np.asarray(picture).astype(np.uint16)
+
+
+def read_first_channel(path: Path) -> Label:
+    """Class ids from the first channel of an 8-bit or 16-bit PNG, uint8, (H, W).
+
+    Pillow cannot read 16-bit PNGs of more than one channel, OpenCV can. OpenCV gives colours as
+    blue, green, red; grey with a second channel (alpha) as four; so red, or grey, is number 2.
+
+    Raises:
+        InputError: an id above 255.
+    """
+    try:
+        stored = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    whole = stored[-8:-4] == PNG_END  # OpenCV gives what it has of a file that was cut off
+    found = None
+    if whole:
+        with contextlib.suppress(cv2.error):
+            found = cv2.imdecode(np.frombuffer(stored, np.uint8), cv2.IMREAD_UNCHANGED)
+    if found is None:
+        raise UnreadableError(
+            f"{path}: cannot be decoded as a PNG of labels; mend or remove the file"
+        )
+    ids = found if found.ndim == 2 else found[..., 2]
+    if ids.size and ids.max() > IGNORE:
+        raise InputError(
+            f"{path}: the first channel holds {ids.max()}, wanted class ids of 0 to {IGNORE}"
+        )
+    return np.ascontiguousarray(ids, dtype=np.uint8)
+
+
+def read_size(path: Path) -> Size:
+    """An image's (width, height) as shown (EXIF), from its header alone."""
+    try:
+        with PillowImage.open(path) as picture:
+            width, height = picture.size
+            turned = picture.getexif().get(ORIENTATION, 1) in TURNED
+            return (height, width) if turned else (width, height)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+        raise UnreadableError(
+            f"{path}: cannot be decoded as an image; mend or remove the file"
+        ) from None
 
 
 def read_colours(path: Path) -> Image:
@@ -136,7 +188,8 @@ def check_label(label: Label, image: Image, *, classes: int, name: str) -> None:
     if label.shape != image.shape[:2]:
         raise InputError(
             f"{name}: the label is {label.shape[1]}x{label.shape[0]}, its image "
-            f"{image.shape[1]}x{image.shape[0]}; labels must have their image's size"
+            f"{image.shape[1]}x{image.shape[0]}; labels must have their image's "
+            "size: mend the file, or leave it out with exclude"
         )
     found = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
     unknown = [int(i) for i in found if i >= classes and i != IGNORE]

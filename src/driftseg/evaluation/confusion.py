@@ -43,7 +43,8 @@ class Score:
 
     This is the benchmark's meaning of mIoU (sum of intersections over sum of unions per class,
     then the mean over classes), not the mean of per-image scores. A class that is neither
-    labelled nor predicted anywhere has no IoU (NaN) and does not enter the mean.
+    labelled nor predicted anywhere has no IoU (NaN) and does not enter the mean. A prediction of
+    255 is a class that this space does not hold: it misses the true class and is no other's.
 
     Args:
         classes: number of classes.
@@ -52,10 +53,23 @@ class Score:
     def __init__(self, classes: int):
         self.classes = classes
         self.counts: Matrix = np.zeros((classes, classes), dtype=np.int64)
+        self.missed: Matrix = np.zeros(classes, dtype=np.int64)
+        """Pixels per true class that were predicted as a class that is none of these, (C,)."""
 
     def add(self, prediction: Label, label: Label) -> None:
         """Counts one image."""
+        strange = prediction == IGNORE
+        if strange.shape == label.shape and strange.any():
+            lost = label[strange & (label != IGNORE)]
+            self.missed += np.bincount(lost, minlength=self.classes)
+            prediction = np.where(strange, np.uint8(0), prediction)
+            label = np.where(strange, np.uint8(IGNORE), label)
         self.counts += confusion(prediction, label, self.classes)
+
+    @property
+    def labelled(self) -> Matrix:
+        """Labelled pixels per class, (C,)."""
+        return np.asarray(self.counts.sum(axis=1) + self.missed, dtype=np.int64)
 
     @property
     def intersection(self) -> Matrix:
@@ -65,7 +79,7 @@ class Score:
     @property
     def union(self) -> Matrix:
         """Pixels per class that are labelled or predicted so, (C,)."""
-        everything = self.counts.sum(axis=0) + self.counts.sum(axis=1)
+        everything = self.counts.sum(axis=0) + self.labelled
         return np.asarray(everything - np.diag(self.counts), dtype=np.int64)
 
     def iou(self) -> Floats:
@@ -78,19 +92,20 @@ class Score:
 
     def mean_accuracy(self) -> float:
         """Mean over labelled classes of the share of their pixels that are right."""
-        return mean(ratio(self.intersection, self.counts.sum(axis=1)))
+        return mean(ratio(self.intersection, self.labelled))
 
     def pixel_accuracy(self) -> float:
         """Share of all labelled pixels that are right."""
-        return float(ratio(self.intersection.sum()[None], self.counts.sum()[None])[0])
+        return float(ratio(self.intersection.sum()[None], self.labelled.sum()[None])[0])
 
     def state_dict(self) -> dict[str, Any]:
-        """The counts."""
-        return {"counts": self.counts.tolist()}
+        """The counts, of pixels missed too."""
+        return {"counts": self.counts.tolist(), "missed": self.missed.tolist()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues counting where another score stood."""
         self.counts = np.array(state["counts"], dtype=np.int64).reshape(self.classes, self.classes)
+        self.missed = np.array(state["missed"], dtype=np.int64)
 
 
 def ratio(part: Matrix, whole: Matrix) -> Floats:

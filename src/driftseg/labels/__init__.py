@@ -1,10 +1,15 @@
-"""Label spaces: which id means what, how it is drawn, and how spaces are told in each other."""
+"""Label spaces: which id means what, how it is drawn, and how one space is told in another."""
 
+from driftseg.labels.mappings import MAPPINGS, LabelMapping, find_mapping
 from driftseg.labels.spaces import (
     CAMVID11,
     CITYSCAPES19,
+    IDD26,
+    IDD_LITE7,
     IGNORE,
     LABEL_SPACES,
+    SHIFT14,
+    SYNTHIA16,
     Colour,
     LabelSpace,
 )
@@ -12,8 +17,15 @@ from driftseg.labels.spaces import (
 __all__ = [
     "CAMVID11",
     "CITYSCAPES19",
+    "IDD26",
+    "IDD_LITE7",
     "IGNORE",
     "LABEL_SPACES",
+    "MAPPINGS",
+    "SHIFT14",
+    "SYNTHIA16",
     "Colour",
+    "LabelMapping",
     "LabelSpace",
+    "find_mapping",
 ]

@@ -66,4 +66,65 @@ CITYSCAPES19 = LabelSpace(
 )  # fmt: skip
 """Cityscapes' training ids (Cordts et al. 2016)."""
 
-LABEL_SPACES = {space.name: space for space in (CAMVID11, CITYSCAPES19)}
+SYNTHIA16 = LabelSpace(
+    name="synthia16",
+    classes=tuple(
+        name for name in CITYSCAPES19.classes if name not in ("terrain", "truck", "train")
+    ),
+    colours=tuple(
+        colour
+        for name, colour in zip(CITYSCAPES19.classes, CITYSCAPES19.colours, strict=True)
+        if name not in ("terrain", "truck", "train")
+    ),
+)
+"""Cityscapes' classes that SYNTHIA shows (Ros et al. 2016), in Cityscapes' order."""
+
+SHIFT14 = LabelSpace(
+    name="shift14",
+    classes=(
+        "building", "fence", "pedestrian", "pole", "road line", "road", "sidewalk", "vegetation",
+        "vehicle", "wall", "traffic sign", "sky", "traffic light", "terrain",
+    ),
+    colours=(
+        (70, 70, 70), (100, 40, 40), (220, 20, 60), (153, 153, 153), (157, 234, 50),
+        (128, 64, 128), (244, 35, 232), (107, 142, 35), (0, 0, 142), (102, 102, 156),
+        (220, 220, 0), (70, 130, 180), (250, 170, 30), (145, 170, 100),
+    ),
+)  # fmt: skip
+"""The fourteen of SHIFT's 23 ids (Sun et al. 2022) that segmentation is scored on, in their
+order; SHIFT has one class for all vehicles and one for all people."""
+
+IDD26 = LabelSpace(
+    name="idd26",
+    classes=(
+        "road", "drivable fallback", "sidewalk", "non-drivable fallback", "person", "rider",
+        "motorcycle", "bicycle", "autorickshaw", "car", "truck", "bus", "vehicle fallback",
+        "curb", "wall", "fence", "guard rail", "billboard", "traffic sign", "traffic light",
+        "pole", "structure fallback", "building", "bridge", "vegetation", "sky",
+    ),
+    colours=(
+        (128, 64, 128), (81, 0, 81), (244, 35, 232), (152, 251, 152), (220, 20, 60), (255, 0, 0),
+        (0, 0, 230), (119, 11, 32), (255, 204, 54), (0, 0, 142), (0, 0, 70), (0, 60, 100),
+        (136, 143, 153), (220, 190, 40), (102, 102, 156), (190, 153, 153), (180, 165, 180),
+        (174, 64, 67), (220, 220, 0), (250, 170, 30), (153, 153, 153), (169, 187, 214),
+        (70, 70, 70), (150, 100, 100), (107, 142, 35), (70, 130, 180),
+    ),
+)  # fmt: skip
+"""The third level of IDD's hierarchy (Varma et al. 2019)."""
+
+IDD_LITE7 = LabelSpace(
+    name="idd_lite7",
+    classes=(
+        "drivable", "non-drivable", "living things", "vehicles", "road side objects",
+        "far objects", "sky",
+    ),
+    colours=(
+        (128, 64, 128), (244, 35, 232), (220, 20, 60), (0, 0, 142), (220, 220, 0), (107, 142, 35),
+        (70, 130, 180),
+    ),
+)  # fmt: skip
+"""The first level of IDD's hierarchy, which IDD Lite is labelled in (Mishra et al. 2019)."""
+
+LABEL_SPACES = {
+    space.name: space for space in (CAMVID11, CITYSCAPES19, SYNTHIA16, SHIFT14, IDD26, IDD_LITE7)
+}

@@ -117,10 +117,18 @@ def _world(run: Run) -> dict[str, Any]:
     return {"classes": run.classes, "schedule": visits, **settings}
 
 
+_MAY_BE_UNSAID = ("domain", "label_space")
+"""Of data sections: null is what runs meant before they could say so."""
+
+
 def _placeless(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
-    return {key: _placeless(item) for key, item in value.items() if key != "root"}
+    return {
+        key: _placeless(item)
+        for key, item in value.items()
+        if key != "root" and not (key in _MAY_BE_UNSAID and item is None)
+    }
 
 
 def _without_seed(run: Run) -> dict[str, Any]:

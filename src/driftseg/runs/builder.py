@@ -23,14 +23,15 @@ from driftseg.data.stream import Stream, Weather
 from driftseg.data.weather.camera import CAMERAS
 from driftseg.data.weather.conditions import Conditions
 from driftseg.errors import InputError
-from driftseg.labels import LabelSpace
+from driftseg.frame import Label
+from driftseg.labels import MAPPINGS, LabelMapping, LabelSpace, find_mapping
 from driftseg.methods import Method
 from driftseg.models.checkpoints import CheckpointInfo, load_checkpoint
 from driftseg.models.segmenter import Segmenter
 from driftseg.runs.adapter_builder import build_adapters, check_adapters
 from driftseg.runs.calibrate import Calibration, calibrate
 from driftseg.runs.config import CalibrationSettings, Preset, RunConfig
-from driftseg.runs.datasets import build_dataset, frame_size
+from driftseg.runs.datasets import build_dataset, frame_size, label_space
 from driftseg.runs.learner_config import Method as MethodSettings
 from driftseg.runs.method_builder import (
     build_method,
@@ -38,7 +39,7 @@ from driftseg.runs.method_builder import (
     needs_calibration,
     signal_shrink,
 )
-from driftseg.runs.notes import make_notes
+from driftseg.runs.notes import make_notes, mapping_notes
 from driftseg.runs.train import use_device, use_threads
 
 BUNDLED = "town_mit_b0.safetensors"
@@ -56,9 +57,16 @@ class Parts:
     """The domain that forgetting is measured on."""
     weather: Weather
     label_space: LabelSpace
+    """In which the run is scored: the target's."""
     checkpoint: CheckpointInfo
     notes: tuple[str, ...]
     calibration: Calibration | None = None
+    scoring: LabelMapping | None = None
+    """How predictions are told in the label space; None where it is the model's own."""
+
+    def scored(self, prediction: Label) -> Label:
+        """A prediction as it is scored: ids of the label space, or 255, which is always wrong."""
+        return prediction if self.scoring is None else self.scoring.apply(prediction)
 
     @property
     def visits(self) -> list[Visit]:
@@ -75,10 +83,11 @@ def build(config: RunConfig) -> Parts:
     adapters = check_adapters(config)
     use_threads(config.threads)
     device = use_device(config.device)
-    target = build_dataset(config.target)
+    target = build_dataset(config.target, CAMERAS[config.camera])
     model, info = load_model(config)
     space = target.label_space
-    check_classes(info, space)
+    scoring = build_scoring(config, info, space)
+    known = space if scoring is None else scoring.source
     weather = build_weather(config, space)
     visits = build_schedule(config)
     size = frame_size(config.target, target)
@@ -89,14 +98,62 @@ def build(config: RunConfig) -> Parts:
     if held_out and home not in held_out:
         raise InputError(f"home: no held-out frames are called {home!r}; known: {[*held_out]}")
     notes = make_notes(visits, target, held_out, source, stream)
+    notes += mapping_notes(config, scoring)
     if adapters is not None:
         notes.append(build_adapters(config, model, adapters))
     model = model.to(device)
     calibration = None
     if config.calibration is not None and needs_calibration(config.method):
-        calibration = build_calibration(config.calibration, model, weather, config.method, size)
+        calibration = build_calibration(
+            config.calibration, model, build_weather(config, known), config.method, size
+        )  # source frames are labelled in the model's space, not in the one of scores
     method = build_method(config, model, source, size, calibration)
-    return Parts(method, stream, held_out, home, weather, space, info, tuple(notes), calibration)
+    return Parts(
+        method, stream, held_out, home, weather, space, info, tuple(notes), calibration, scoring
+    )
+
+
+def build_scoring(
+    config: RunConfig, info: CheckpointInfo, space: LabelSpace
+) -> LabelMapping | None:
+    """How the model's predictions are told in the target's label space.
+
+    Args:
+        config: whose ``score_in`` says that they are to be.
+        info: of the model.
+        space: the target's.
+
+    Raises:
+        InputError: they are not of one space and may not, or cannot, be told in it.
+    """
+    if config.score_in is None:
+        check_classes(info, space)
+        return None
+    wanted = label_space(config.score_in, "score_in")
+    if space != wanted:
+        raise InputError(
+            f"score_in: the target is labelled in {space.name}, not in {wanted.name}; set "
+            f"score_in to {space.name}, or target.label_space to {wanted.name}"
+        )
+    mapping = find_mapping(model_space(info), wanted)
+    if mapping is None:
+        known = [target for source, target in MAPPINGS if source == info.label_space]
+        raise InputError(
+            f"score_in: predictions in {info.label_space} cannot be told in {wanted.name}; they "
+            f"can be in {known or 'no other space'}"
+        )
+    return mapping
+
+
+def model_space(info: CheckpointInfo) -> LabelSpace:
+    """The label space that a checkpoint predicts in."""
+    space = label_space(info.label_space, f"checkpoint {info.path}")
+    if info.classes != space.classes:
+        raise InputError(
+            f"checkpoint {info.path} says {space.name}, but its {len(info.classes)} classes are "
+            "others; its predictions cannot be told in another label space"
+        )
+    return space
 
 
 def build_weather(config: RunConfig, space: LabelSpace) -> Weather:
@@ -120,11 +177,12 @@ def build_calibration(
         method: whose signal is measured.
         size: (width, height) of the stream's frames, before any crop.
     """
-    dataset = build_dataset(calibration.data)
+    dataset = build_dataset(calibration.data, weather.camera)
     if dataset.label_space != weather.label_space:
         raise InputError(
-            f"calibration.data is labelled in {dataset.label_space.name}, the target in "
-            f"{weather.label_space.name}; both must share one label space"
+            f"calibration.data is labelled in {dataset.label_space.name}, the model predicts in "
+            f"{weather.label_space.name}; both must share one label space: set "
+            "calibration.data.label_space where the labels can be told in the model's"
         )
     found = frame_size(calibration.data, dataset)
     if found != size:
@@ -142,12 +200,15 @@ def build_held_out(
     config: RunConfig, visits: list[Visit], space: LabelSpace
 ) -> dict[str, tuple[Dataset, Visit]]:
     """Every domain's held-out frames: its own, or the common ones in its weather."""
-    common = None if config.evaluation is None else build_dataset(config.evaluation)
-    own = {name: build_dataset(data) for name, data in config.evaluations.items()}
-    for name, dataset in own.items():
+    camera = CAMERAS[config.camera]
+    common = None if config.evaluation is None else build_dataset(config.evaluation, camera)
+    own = {name: build_dataset(data, camera) for name, data in config.evaluations.items()}
+    sets = {f"evaluations.{name}": dataset for name, dataset in own.items()}
+    sets |= {} if common is None else {"evaluation": common}
+    for name, dataset in sets.items():
         if dataset.label_space != space:
             raise InputError(
-                f"evaluations.{name} is labelled in {dataset.label_space.name}, the target in "
+                f"{name} is labelled in {dataset.label_space.name}, the target in "
                 f"{space.name}; both must share one label space"
             )
     every = domains(visits) | {name: Visit(name) for name in own if name not in domains(visits)}
@@ -235,5 +296,7 @@ def check_classes(info: CheckpointInfo, space: LabelSpace) -> None:
     if info.classes != space.classes:
         raise InputError(
             f"checkpoint {info.path} knows {len(info.classes)} classes of {info.label_space}, the "
-            f"target is labelled in {space.name} with {len(space)}; both must share one label space"
+            f"target is labelled in {space.name} with {len(space)}; both must share one label "
+            "space: set target.label_space to read its labels in the model's, or score_in to "
+            "score in the target's"
         )

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, PositiveInt, ValidationInfo, field_validator
 
 from driftseg.runs.adapter_config import Adapters
+from driftseg.runs.data_config import Data
 from driftseg.runs.learner_config import Method
 from driftseg.runs.sections import Name, Pixels, Section, Seed, Share, TrainableSet
 
@@ -19,59 +20,6 @@ Part = Literal[
     "encoder", "encoder.stage1", "encoder.stage2", "encoder.stage3", "encoder.stage4",
     "head", "early_head", "output_norms",
 ]  # fmt: skip
-
-
-class TownData(Section):
-    """Procedural streets; needs no files."""
-
-    kind: Literal["town"]
-    seed: Seed = 0
-    """Another seed is another town."""
-    frames: PositiveInt = 200
-    start: Annotated[int, Field(ge=0)] = 0
-    """First step of the camera, in frames of the drive."""
-    every: PositiveInt = 1
-    """Steps of the camera (0.8 m each) between two frames."""
-    size: tuple[Pixels, Pixels] = (256, 192)
-    """(width, height)."""
-
-
-class SelectedData(Section):
-    """Which files of a folder, and how large."""
-
-    include: list[str] = []
-    """Shell patterns; a frame's name must match one, if any are given."""
-    exclude: list[str] = []
-    start: Annotated[int, Field(ge=0)] = 0
-    """First frame kept, counted after the patterns."""
-    stop: int | None = None
-    """Frame after the last one kept."""
-    size: tuple[Pixels, Pixels] | None = None
-    """(width, height) to shrink to; null keeps the files' own."""
-
-
-class CamvidData(SelectedData):
-    """CamVid, in SegNet's layout (train/, trainannot/) or the authors'."""
-
-    kind: Literal["camvid"]
-    root: Path | None = None
-    """The folder; ``--data FOLDER`` sets it for all sections at once."""
-    split: str = "train"
-    """train, val or test; all in the authors' layout."""
-    size: tuple[Pixels, Pixels] | None = (320, 240)
-    """(width, height) to shrink to; null keeps the files' own."""
-
-
-class FolderData(SelectedData):
-    """A folder of images, with or without a folder of label PNGs of the same names."""
-
-    kind: Literal["folder"]
-    root: Path
-    labels: Path | None = None
-    label_space: str = "camvid11"
-
-
-Data = Annotated[TownData | CamvidData | FolderData, Field(discriminator="kind")]
 
 
 class ModelSettings(Section):
@@ -263,6 +211,10 @@ class RunConfig(Section):
     evaluations: dict[Name, Data] = {}
     """Held-out frames of single domains, in place of ``evaluation``; a name that the schedule
     does not hold is scored too, as it is."""
+    score_in: str | None = None
+    """A label space: what the target and the held-out frames are labelled in, where that is
+    coarser than the model's. Predictions are told in it before they are scored; a class without
+    a counterpart counts as wrong. null: both share one space."""
     home: str | None = None
     """The domain that forgetting is measured on; null takes the schedule's first."""
     schedule: Preset | list[Domain] = Preset(preset="storm")

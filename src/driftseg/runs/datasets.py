@@ -4,60 +4,84 @@ from __future__ import annotations
 
 import numpy as np
 
-from driftseg.data.datasets.camvid import camvid
-from driftseg.data.datasets.files import Dataset, select
+from driftseg.data.datasets.files import Dataset, SceneFiles, check_one_size, select
 from driftseg.data.datasets.folder import folder
+from driftseg.data.datasets.layouts import LAYOUTS, scenes
 from driftseg.data.datasets.town import TownScenes
 from driftseg.data.replay import Replay
 from driftseg.data.transforms import Augmentation
+from driftseg.data.weather.camera import CITYSCAPES, Camera
 from driftseg.errors import InputError
-from driftseg.labels import LABEL_SPACES
-from driftseg.runs.config import (
-    AugmentationSettings,
-    CamvidData,
-    FolderData,
-    SamplingSettings,
-    TownData,
-)
+from driftseg.labels import LABEL_SPACES, LabelMapping, LabelSpace, find_mapping
+from driftseg.runs.config import AugmentationSettings, SamplingSettings
+from driftseg.runs.data_config import Data, FolderData, LayoutData, TownData
+from driftseg.runs.depth_builder import build_depth
+
+_LAYOUTS = {layout.name: layout for layout in LAYOUTS}
 
 
-def build_dataset(data: TownData | CamvidData | FolderData) -> Dataset:
-    """The scenes that a data section describes.
+def build_dataset(data: Data, camera: Camera = CITYSCAPES) -> Dataset:
+    """The scenes that a data section describes; the camera is what their depth is made with.
 
     Raises:
-        InputError: the folder is missing, empty or in no known layout, or nothing is selected.
+        InputError: the folder is missing, empty or in another layout, nothing is selected,
+            labels are missing or cannot be told in the space asked for, or sizes differ.
     """
     if isinstance(data, TownData):
         return TownScenes(
             seed=data.seed, frames=data.frames, start=data.start, every=data.every, size=data.size
         )
-    if isinstance(data, CamvidData):
-        if data.root is None:
-            raise InputError("CamVid's folder is not known: pass --data FOLDER, or set root")
-        scenes = camvid(data.root, split=data.split, size=data.size)
-    else:
-        if data.label_space not in LABEL_SPACES:
-            raise InputError(
-                f"label_space: no label space is called {data.label_space!r}; "
-                f"known: {list(LABEL_SPACES)}"
-            )
-        scenes = folder(
+    if isinstance(data, FolderData):
+        found = folder(
             data.root,
-            label_space=LABEL_SPACES[data.label_space],
+            label_space=label_space(data.label_space, "label_space"),
             labels=data.labels,
             size=data.size,
         )
-    return select(
-        scenes,
+    else:
+        found = _laid_out(data)
+    found = found.with_depth(build_depth(data.depth, camera=camera, label_space=found.label_space))
+    chosen = select(
+        found,
         include=data.include,
         exclude=data.exclude,
         start=data.start,
         stop=data.stop,
         where=str(data.root),
     )
+    if isinstance(data, LayoutData) and data.size is None:
+        check_one_size([found.entries[i] for i in chosen.indices])
+    return chosen
 
 
-def frame_size(data: TownData | CamvidData | FolderData, dataset: Dataset) -> tuple[int, int]:
+def _laid_out(data: LayoutData) -> SceneFiles:
+    """Scenes in an authors' layout."""
+    layout = _LAYOUTS[data.kind]
+    if data.root is None:
+        raise InputError(f"{layout.title}'s folder is not known: pass --data FOLDER, or set root")
+    told = None if data.label_space is None else label_space(data.label_space, "label_space")
+    return scenes(
+        layout, data.root, split=data.split, domain=data.domain, size=data.size, label_space=told
+    )
+
+
+def told_in(data: Data) -> LabelMapping | None:
+    """How a section's labels are told in another space than their dataset's, where they are."""
+    if not isinstance(data, LayoutData) or data.label_space is None:
+        return None
+    own = _LAYOUTS[data.kind].label_space
+    mapping = find_mapping(own, label_space(data.label_space, "label_space"))
+    return None if mapping is None or mapping.target == own else mapping
+
+
+def label_space(name: str, key: str) -> LabelSpace:
+    """The label space of that name; ``key`` is the setting that names it."""
+    if name not in LABEL_SPACES:
+        raise InputError(f"{key}: no label space is called {name!r}; known: {list(LABEL_SPACES)}")
+    return LABEL_SPACES[name]
+
+
+def frame_size(data: Data, dataset: Dataset) -> tuple[int, int]:
     """(width, height) of a dataset's images: the size it is shrunk to, or its first image's."""
     if data.size is not None:
         return data.size

@@ -56,13 +56,15 @@ def play(
         adaptation = method.adapt()
         learnt = time.perf_counter()
         times = (1000 * (answered - started), 1000 * (learnt - answered))
+        scored = parts.scored(prediction.label)
         if frame.label is not None:
-            score.add(prediction.label, frame.label)
+            score.add(scored, frame.label)
         looked = diagnostics_every > 0 and frame.index % diagnostics_every == 0
         diagnostics = diagnose(method.roles, frame.image) if looked else None
-        writer.frame(_row(frame, prediction, adaptation, times, score.classes, diagnostics))
+        row = _row(frame, prediction, scored, adaptation, times, score.classes, diagnostics)
+        writer.frame(row)
         if seen in shown:
-            _keep_pictures(writer, parts, frame, prediction, shown.index(seen))
+            _keep_pictures(writer, parts, frame, scored, shown.index(seen))
         seen, seconds = seen + 1, seconds + learnt - started
         watch(_moment(frame, stream_length=len(stream), score=score, adaptation=adaptation,
                       speed=(frame.index + 1) / seconds))  # fmt: skip
@@ -143,7 +145,8 @@ def score_domains(
         for index in range(len(dataset)):
             image, truth = frames.frame(domain, index)
             for head, label in answers(parts.method.roles, image).items():
-                scores.setdefault(head, Score(len(parts.label_space))).add(label, truth)
+                score = scores.setdefault(head, Score(len(parts.label_space)))
+                score.add(parts.scored(label), truth)
         rows += [
             _scores(domain, head, score, parts, frames=len(dataset))
             for head, score in scores.items()
@@ -169,6 +172,7 @@ def _scores(domain: str, head: str, score: Score, parts: Parts, *, frames: int) 
 def _row(
     frame: Frame,
     prediction: Prediction,
+    scored: Label,
     adaptation: Adaptation,
     times: tuple[float, float],
     classes: int,
@@ -177,7 +181,7 @@ def _row(
     """One line of frames.jsonl; the same columns for every method."""
     score = Score(classes)
     if frame.label is not None:
-        score.add(prediction.label, frame.label)
+        score.add(scored, frame.label)
     return {
         "index": frame.index,
         "visit": frame.visit,
@@ -201,10 +205,10 @@ def _shown(frames: int, pictures: int) -> list[int]:
 
 
 def _keep_pictures(
-    writer: RunWriter, parts: Parts, frame: Frame, prediction: Prediction, number: int
+    writer: RunWriter, parts: Parts, frame: Frame, scored: Label, number: int
 ) -> None:
     paint = parts.label_space.paint
-    kept = {"input": frame.image, "prediction": paint(prediction.label)}
+    kept = {"input": frame.image, "prediction": paint(scored)}
     if frame.label is not None:
         kept["truth"] = paint(frame.label)
     for kind, image in kept.items():
@@ -214,7 +218,7 @@ def _keep_pictures(
 def _moment(
     frame: Frame, *, stream_length: int, score: Score, adaptation: Adaptation, speed: float
 ) -> Moment:
-    known = score.counts.sum() > 0
+    known = score.labelled.sum() > 0
     return Moment(
         doing="stream",
         domain=frame.domain,

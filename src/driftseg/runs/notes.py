@@ -9,6 +9,9 @@ from driftseg.data.datasets.files import Dataset
 from driftseg.data.schedule import Visit, domains
 from driftseg.data.stream import Stream
 from driftseg.errors import UnreadableError
+from driftseg.labels import LabelMapping
+from driftseg.runs.config import RunConfig
+from driftseg.runs.datasets import told_in
 
 
 def make_notes(
@@ -39,6 +42,22 @@ def make_notes(
         known = {source.name(i) for i in range(len(source))}
         if shared := len(known & adapted):
             notes.append(f"{shared} frames of the stream are named like source scenes")
+    return notes
+
+
+def mapping_notes(config: RunConfig, scoring: LabelMapping | None) -> list[str]:
+    """Which labels, and whether predictions, are told in another label space than their own."""
+    sections = {"target": config.target, "source": config.source, "evaluation": config.evaluation}
+    sections |= {f"evaluations.{name}": data for name, data in config.evaluations.items()}
+    if config.calibration is not None:
+        sections["calibration.data"] = config.calibration.data
+    told = {name: told_in(data) for name, data in sections.items() if data is not None}
+    notes = [f"labels of {name}: {mapping.describe()}" for name, mapping in told.items() if mapping]
+    if scoring is not None:
+        notes.append(
+            f"predictions, before they are scored: {scoring.describe()}; a prediction without a "
+            "counterpart is wrong"
+        )
     return notes
 
 

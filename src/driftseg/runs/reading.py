@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from driftseg.errors import InputError
+from driftseg.runs.data_config import LAYOUT_KINDS
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -33,7 +34,7 @@ def read_config(
         path: YAML file.
         kind: the config class it must fit.
         changes: ``key.sub=value`` each; the value is YAML.
-        data: folder put into every CamVid section.
+        data: folder of every section of a dataset's layout that names none.
 
     Raises:
         InputError: the file, a key or a value is wrong; one line names it and the way out.
@@ -113,7 +114,7 @@ def _position(here: list[Any], key: str, change: str) -> int:
 
 def _set_root(values: Any, data: Path) -> None:
     if isinstance(values, dict):
-        if values.get("kind") == "camvid":
+        if values.get("kind") in LAYOUT_KINDS and values.get("root") is None:
             values["root"] = str(data)
         for value in values.values():
             _set_root(value, data)
@@ -177,8 +178,8 @@ def _plain_location(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
     """Without the tags that pydantic adds for the members of a union."""
     tags = {
         "town",
-        "camvid",
         "folder",
+        *LAYOUT_KINDS,
         "source_only",
         "tent",
         "dacs",

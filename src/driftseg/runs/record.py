@@ -28,6 +28,7 @@ from PIL import Image as PillowImage
 import driftseg
 from driftseg.errors import InputError
 from driftseg.frame import Image
+from driftseg.labels import LabelMapping
 
 IGNORED_BY_HASH = frozenset(
     {"out", "threads", "device", "pictures", "keep_checkpoint", "diagnostics_every"}
@@ -110,6 +111,7 @@ class RunWriter:
         classes: names in id order.
         label_space: its name.
         home: the domain that forgetting is measured on.
+        scoring: how predictions are told in that label space, where the model has another.
     """
 
     def __init__(
@@ -123,6 +125,7 @@ class RunWriter:
         classes: Sequence[str],
         label_space: str,
         home: str,
+        scoring: LabelMapping | None = None,
     ):
         self._out, self._serial = out, serial
         self.folder = out / f"{serial}-{os.getpid()}.partial"
@@ -139,6 +142,7 @@ class RunWriter:
                 "label_space": label_space,
                 "home": home,
                 "visits": list(schedule),
+                **_predictions(scoring),
             },
         )
         self._files: dict[str, TextIO] = {
@@ -183,6 +187,19 @@ class RunWriter:
         for file in self._files.values():
             file.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _predictions(scoring: LabelMapping | None) -> dict[str, Any]:
+    """What the model predicts and how each class is scored, where that is not the same."""
+    if scoring is None:
+        return {}
+    return {
+        "predictions": {
+            "classes": scoring.source.classes,
+            "label_space": scoring.source.name,
+            "scored_as": scoring.table,
+        }
+    }
 
 
 @dataclass(frozen=True)

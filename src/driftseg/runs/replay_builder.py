@@ -122,7 +122,8 @@ def check_source(
     if len(classes) != model.head.classes:
         raise InputError(
             f"the source is labelled in {source.label_space.name} ({len(classes)} classes), the "
-            f"model knows {model.head.classes}; both must share one label space"
+            f"model knows {model.head.classes}; both must share one label space: set "
+            "source.label_space where the labels can be told in the model's"
         )
     assert config.source is not None
     width, height = frame_size(config.source, source)

@@ -91,6 +91,7 @@ def _writer(config: RunConfig, parts: Parts) -> RunWriter:
         classes=parts.label_space.classes,
         label_space=parts.label_space.name,
         home=parts.home,
+        scoring=parts.scoring,
     )
 
 

@@ -69,10 +69,12 @@ def with_depth(root: Path, pairs: list[Pair]) -> list[Pair]:
 
 
 def _found(root: Path) -> bool:
+    """Scenes begin with their city, which tells this from IDD."""
     return any(
-        files_below(city, IMAGE_ENDING, deep=False)
+        scene.startswith(f"{city.name}_")
         for split in folders_in(root / IMAGES)
         for city in cities(root, IMAGES, split.name)
+        for scene, _ in files_below(city, IMAGE_ENDING, deep=False)
     )
 
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Protocol
 
-from driftseg.data.images import Size, check_label, read_image, resize_image, resize_label
+from driftseg.data.images import (
+    Size,
+    check_label,
+    read_image,
+    read_size,
+    resize_image,
+    resize_label,
+)
 from driftseg.data.weather.depth_files import DepthReader, View, resize_depth
-from driftseg.errors import InputError
+from driftseg.errors import InputError, UnreadableError
 from driftseg.frame import Label, Scene
-from driftseg.labels import LabelSpace
+from driftseg.labels import LabelMapping, LabelSpace
 
 
 class Dataset(Protocol):
@@ -55,7 +63,7 @@ class SceneFiles:
         label_space: of the ids that ``decode`` gives.
         decode: reads a label file into ids (0..C-1 or 255).
         size: (width, height) to shrink to; None keeps each file's own.
-        depth: reads how far things are; None leaves scenes without depth.
+        mapping: from the labels' space to the one that the scenes are to be told in.
     """
 
     def __init__(
@@ -65,23 +73,21 @@ class SceneFiles:
         label_space: LabelSpace,
         decode: Callable[[Path], Label],
         size: Size | None = None,
-        depth: DepthReader | None = None,
+        mapping: LabelMapping | None = None,
     ):
         self.entries = list(entries)
-        self.label_space = label_space
+        self.label_space = label_space if mapping is None else mapping.target
+        self._ids = len(label_space)
         self._decode = decode
         self._size = size
-        self._depth = depth
+        self._mapping = mapping
+        self._depth: DepthReader | None = None
 
     def with_depth(self, depth: DepthReader | None) -> SceneFiles:
-        """The same scenes, with depth."""
-        return SceneFiles(
-            self.entries,
-            label_space=self.label_space,
-            decode=self._decode,
-            size=self._size,
-            depth=depth,
-        )
+        """The same scenes, with depth; None leaves them without."""
+        scenes = copy.copy(self)
+        scenes._depth = depth
+        return scenes
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -97,7 +103,9 @@ class SceneFiles:
         label = None
         if entry.label is not None:
             label = self._decode(entry.label)
-            check_label(label, image, classes=len(self.label_space), name=str(entry.label))
+            check_label(label, image, classes=self._ids, name=str(entry.label))
+            if self._mapping is not None:
+                label = self._mapping.apply(label)
         depth = source = None
         if self._depth is not None:
             view = View(entry.image, image, label, entry.depth, entry.camera)
@@ -117,24 +125,42 @@ class SceneFiles:
         return found
 
 
+def check_one_size(entries: Sequence[Entry]) -> None:
+    """Raises where images differ in size; reads headers alone, and leaves damaged files be."""
+    first: tuple[Path, Size] | None = None
+    for entry in entries:
+        try:
+            size = read_size(entry.image)
+        except UnreadableError:
+            continue  # a stream may skip it; whoever reads it is told
+        if first is None:
+            first = (entry.image, size)
+        if size != first[1]:
+            raise InputError(
+                f"{entry.image}: is {size[0]}x{size[1]}, but {first[0].name} is "
+                f"{first[1][0]}x{first[1][1]}; set size to bring all images to one"
+            )
+
+
 class Selection:
     """Some scenes of a dataset, in its order."""
 
     def __init__(self, dataset: Dataset, indices: Sequence[int]):
         self._dataset = dataset
-        self._indices = list(indices)
+        self.indices = list(indices)
+        """Positions of the scenes in the dataset."""
         self.label_space = dataset.label_space
 
     def __len__(self) -> int:
-        return len(self._indices)
+        return len(self.indices)
 
     def name(self, index: int) -> str:
         """The scene's name."""
-        return self._dataset.name(self._indices[index])
+        return self._dataset.name(self.indices[index])
 
     def scene(self, index: int) -> Scene:
         """Reads the scene."""
-        return self._dataset.scene(self._indices[index])
+        return self._dataset.scene(self.indices[index])
 
 
 def select(

@@ -13,7 +13,7 @@ from driftseg.data.datasets.files import Entry, SceneFiles
 from driftseg.data.images import IMAGE_SUFFIXES, Size
 from driftseg.errors import InputError
 from driftseg.frame import Label
-from driftseg.labels import LabelSpace
+from driftseg.labels import MAPPINGS, LabelMapping, LabelSpace, find_mapping
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ def scenes(
     split: str | None = None,
     domain: str | None = None,
     size: Size | None = None,
+    label_space: LabelSpace | None = None,
 ) -> SceneFiles:
     """The scenes of one split and domain, in name order.
 
@@ -83,14 +84,17 @@ def scenes(
         layout: of the folder.
         root: the folder.
         split: one of the layout's; None takes all.
-        domain: one of the layout's; None takes all.
+        domain: one of the layout's, or the part of several before a slash: ``rain`` takes
+            ``rain/25mm`` and ``rain/50mm``; None takes all.
         size: (width, height) to shrink to.
+        label_space: that the labels are to be told in; None leaves them in the layout's.
 
     Raises:
-        InputError: the folder is in another layout, the split or domain is not there, or an
-            image has no label where labels are.
+        InputError: the folder is in another layout, the split or domain is not there, an image
+            has no label where labels are, or the labels cannot be told in ``label_space``.
     """
     check_layout(layout, root)
+    mapping = None if label_space is None else _mapping(layout, label_space)
     pairs: Sequence[Pair] = layout.pairs(root)
     if not pairs:
         raise InputError(f"{root}: holds no images of {layout.title}; wanted {layout.wanted}")
@@ -104,13 +108,31 @@ def scenes(
     if not entries:
         raise InputError(f"{root}: holds labels, but no images of {layout.title}")
     _check_labels(pairs)
-    return SceneFiles(entries, label_space=layout.label_space, decode=layout.decode, size=size)
+    return SceneFiles(
+        entries,
+        label_space=layout.label_space,
+        decode=layout.decode,
+        size=size,
+        mapping=mapping,
+    )
+
+
+def _mapping(layout: Layout, space: LabelSpace) -> LabelMapping:
+    """How the layout's labels are told in another space."""
+    mapping = find_mapping(layout.label_space, space)
+    if mapping is None:
+        known = [target for source, target in MAPPINGS if source == layout.label_space.name]
+        raise InputError(
+            f"{layout.title} is labelled in {layout.label_space.name}, which cannot be told in "
+            f"{space.name}; it can be in {known or 'no other'}"
+        )
+    return mapping
 
 
 def _chosen(
     pairs: Sequence[Pair], wanted: str | None, what: str, of: Callable[[Pair], str], root: Path
 ) -> Sequence[Pair]:
-    chosen = [pair for pair in pairs if wanted is None or of(pair) == wanted]
+    chosen = [pair for pair in pairs if wanted is None or f"{of(pair)}/".startswith(f"{wanted}/")]
     if not chosen:
         found = sorted({of(pair) for pair in pairs})
         hint = (

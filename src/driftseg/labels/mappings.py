@@ -1,0 +1,154 @@
+"""One label space told in another, class by class.
+
+A class that the other space cannot tell has no counterpart: 255. In labels such pixels are not
+known; in predictions they are a class that the other space does not hold, which is always wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from driftseg.labels.spaces import (
+    CAMVID11,
+    CITYSCAPES19,
+    IDD26,
+    IDD_LITE7,
+    IGNORE,
+    SHIFT14,
+    SYNTHIA16,
+    LabelSpace,
+)
+
+
+@dataclass(frozen=True)
+class LabelMapping:
+    """Every class of one space in another."""
+
+    source: LabelSpace
+    target: LabelSpace
+    table: Mapping[str, str | None]
+    """From each class of the source to one of the target, or None without a counterpart."""
+
+    def __post_init__(self) -> None:
+        told = {name for name in self.table.values() if name is not None}
+        if set(self.table) != set(self.source.classes) or not told <= set(self.target.classes):
+            raise ValueError(
+                f"{self.source.name} in {self.target.name}: wanted every class of the one and only "
+                "classes of the other"
+            )
+
+    def apply(self, ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Ids of the source, of any shape, told in the target; 255 stays 255."""
+        lookup = np.full(256, IGNORE, dtype=np.uint8)
+        for number, name in enumerate(self.source.classes):
+            told = self.table[name]
+            if told is not None:
+                lookup[number] = self.target.classes.index(told)
+        return lookup[ids]
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """Classes of the source without a counterpart."""
+        return tuple(name for name in self.source.classes if self.table[name] is None)
+
+    @property
+    def never(self) -> tuple[str, ...]:
+        """Classes of the target that nothing in the source becomes."""
+        told = set(self.table.values())
+        return tuple(name for name in self.target.classes if name not in told)
+
+    def describe(self) -> str:
+        """What a reader must know, in one line: what is renamed, lost and never told."""
+        changed = [
+            f"{name} as {told}"
+            for name, told in self.table.items()
+            if told is not None and told != name
+        ]
+        parts = [f"{self.source.name} told in {self.target.name}"]
+        if changed:
+            parts.append(", ".join(changed))
+        if self.lost:
+            parts.append(f"without a counterpart: {', '.join(self.lost)}")
+        if self.never:
+            parts.append(f"never: {', '.join(self.never)}")
+        return "; ".join(parts)
+
+
+def _same(source: LabelSpace, target: LabelSpace, **told: str | None) -> LabelMapping:
+    """Classes of one name are one class; others as told (``_`` for a space), or lost."""
+    named = {key.replace("_", " "): name for key, name in told.items()}
+    kept = {name: name if name in target.classes else None for name in source.classes}
+    return LabelMapping(source, target, {**kept, **named})
+
+
+_ALL = (
+    # As SegNet joined CamVid's 32 classes: walls are building, all plants tree, all lights and
+    # signs sign, all four-wheeled vehicles car, riders and what they ride bicyclist.
+    _same(
+        CITYSCAPES19, CAMVID11,
+        sidewalk="pavement", wall="building", traffic_light="sign", traffic_sign="sign",
+        vegetation="tree", terrain="tree", person="pedestrian", rider="bicyclist", truck="car",
+        bus="car", train="car", motorcycle="bicyclist", bicycle="bicyclist",
+    ),
+    # The larger part of each joined class; of bicyclist there is none.
+    _same(
+        CAMVID11, CITYSCAPES19,
+        pavement="sidewalk", tree="vegetation", sign="traffic sign", pedestrian="person",
+    ),
+    _same(
+        CITYSCAPES19, IDD_LITE7,
+        road="drivable", sidewalk="non-drivable", terrain="non-drivable", person="living things",
+        rider="living things", car="vehicles", truck="vehicles", bus="vehicles",
+        train="vehicles", motorcycle="vehicles", bicycle="vehicles", wall="road side objects",
+        fence="road side objects", pole="road side objects", traffic_light="road side objects",
+        traffic_sign="road side objects", building="far objects", vegetation="far objects",
+    ),
+    # A bicyclist is half a living thing and half a vehicle.
+    _same(
+        CAMVID11, IDD_LITE7,
+        road="drivable", pavement="non-drivable", pedestrian="living things", car="vehicles",
+        pole="road side objects", sign="road side objects", fence="road side objects",
+        building="far objects", tree="far objects",
+    ),
+    # IDD's own hierarchy.
+    LabelMapping(
+        IDD26, IDD_LITE7,
+        dict(zip(
+            IDD26.classes,
+            [IDD_LITE7.classes[i] for i in [0] * 2 + [1] * 2 + [2] * 2 + [3] * 7 + [4] * 9
+             + [5] * 3 + [6]],
+            strict=True,
+        )),
+    ),
+    # IDD's own table of Cityscapes' classes: what may not be driven on and is no sidewalk is
+    # terrain. Its third level joins trains with fallback vehicles, so there are none.
+    _same(IDD26, CITYSCAPES19, **{"non-drivable fallback": "terrain"}),
+    # SHIFT cannot tell vehicles apart, nor riders from people; most are cars and people.
+    _same(SHIFT14, CITYSCAPES19, pedestrian="person", road_line="road", vehicle="car"),
+    _same(
+        CITYSCAPES19, SHIFT14,
+        person="pedestrian", rider="pedestrian", car="vehicle", truck="vehicle", bus="vehicle",
+        train="vehicle", motorcycle="vehicle", bicycle="vehicle",
+    ),
+    _same(
+        SHIFT14, CAMVID11,
+        road_line="road", sidewalk="pavement", vegetation="tree", terrain="tree", wall="building",
+        traffic_sign="sign", traffic_light="sign", vehicle="car",
+    ),
+    _same(SYNTHIA16, CITYSCAPES19),
+    _same(CITYSCAPES19, SYNTHIA16),
+)  # fmt: skip
+
+MAPPINGS = {(mapping.source.name, mapping.target.name): mapping for mapping in _ALL}
+"""The whole list, by the names of the two spaces."""
+
+
+def find_mapping(source: LabelSpace, target: LabelSpace) -> LabelMapping | None:
+    """How one space is told in another; a space in itself is unchanged; None if it cannot be."""
+    if source == target:
+        return LabelMapping(source, target, {name: name for name in source.classes})
+    return MAPPINGS.get((source.name, target.name))
