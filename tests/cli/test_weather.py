@@ -193,7 +193,7 @@ def test_a_full_disk(street: Path, made: Path, tmp_path: Path, workers: int) -> 
         (["STREET", "--out", "OUT"], "no weather was asked for"),
         (["STREET", "--rain", "5", "--out", "STREET/set"], "lies in"),
         (["STREET", "--rain", "5", "--out", "/proc/set"], "/proc/set: cannot be written"),
-        (["STREET", "--rain", "5", "--out", "OUT", "--split", "val"], "it has no splits"),
+        (["STREET", "--rain", "5", "--out", "OUT", "--split", "val"], "has no splits"),
         (["STREET", "--rain", "5", "--out", "OUT", "--size", "9"], "wanted WIDTHxHEIGHT"),
         (["STREET", "--rain", "5", "--out", "OUT", "--size", "999x999"], "never enlarged"),
         (["STREET", "--rain", "5", "--out", "OUT", "--depth", "disparity"], "has no disparity"),

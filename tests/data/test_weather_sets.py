@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,22 @@ def test_cityscapes_is_laid_out_as_published(tmp_path: Path) -> None:
     assert label.is_symlink()
     assert not os.readlink(label).startswith("/")
     assert len([path for path in files(out) if path.endswith(".png")]) == 6
+
+
+def test_cityscapes_in_weather_is_read_as_published(tmp_path: Path) -> None:
+    root, out = write_cityscapes(tmp_path / "cityscapes"), tmp_path / "set"
+    domains = weather_domains(rain=(100.0,), fog=(375.0,), night=(1.0,), snow=(2.5,))
+    asked = wanted(root, camera=CITYSCAPES)
+    make_set(replace(asked, domains=domains), out)
+    layout = recognise(out)
+    assert layout is not None
+    assert layout.name == "weather_cityscapes"
+    for domain in domains:
+        made = scenes(layout, out, split="val", domain=domain.folder)
+        assert [made.name(i) for i in range(len(made))] == [
+            f"{domain.folder}/bern_000000_000019", f"{domain.folder}/ulm_000001_000019"
+        ]  # fmt: skip
+        assert np.array_equal(made.scene(0).label, asked.scenes.scene(0).label)
 
 
 def test_disparity_is_used_where_it_is_asked_for(tmp_path: Path) -> None:

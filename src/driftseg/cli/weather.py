@@ -125,6 +125,10 @@ def weather(
     ] = None,
     label_space: Annotated[str, typer.Option(help="of these labels")] = "camvid11",
     split: Annotated[str | None, typer.Option(help="train, val, ...; default: all")] = None,
+    domain: Annotated[
+        str | None,
+        typer.Option(help="of a dataset that has some, as day of CamVid; default: all"),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="only the first images, to try")] = None,
     size: Annotated[
         str | None, typer.Option(help="WIDTHxHEIGHT to shrink to first", metavar="WxH")
@@ -154,7 +158,7 @@ def weather(
         wet_road=wet_road, lens_drops=lens_drops,
     )  # fmt: skip
     shrunk = None if size is None else parse_size(size)
-    layout, scenes = _scenes(images, split, labels, label_space, shrunk)
+    layout, scenes = _scenes(images, split, domain, labels, label_space, shrunk)
     seen_through = CAMERAS.get(camera or layout, CITYSCAPES)
     how = _depth(depth, depth_files, depth_scale, depth_network, depth_output)
     scenes = scenes.with_depth(
@@ -195,11 +199,13 @@ def parse_size(text: str) -> tuple[int, int]:
 def _scenes(
     images: Path,
     split: str | None,
+    domain: str | None,
     labels: Path | None,
     label_space: str,
     size: tuple[int, int] | None,
 ) -> tuple[str, SceneFiles]:
     """The kind of a folder's layout, and its scenes."""
+    from driftseg.data.datasets.cityscapes import CITYSCAPES
     from driftseg.data.datasets.folder import folder
     from driftseg.data.datasets.layouts import recognise, scenes
     from driftseg.labels import LABEL_SPACES
@@ -207,10 +213,15 @@ def _scenes(
     if not images.is_dir():
         raise InputError(f"{images}: no such folder of images")
     layout = None if labels is not None else recognise(images)
+    if CITYSCAPES.found(images) and layout is not None:
+        layout = CITYSCAPES  # weather is put on its clear images, not on those in weather beside
     if layout is not None:
-        return layout.name, scenes(layout, images, split=split, size=size)
-    if split is not None:
-        raise InputError(f"{images}: is in no known layout, so it has no splits; leave out --split")
+        return layout.name, scenes(layout, images, split=split, domain=domain, size=size)
+    if split is not None or domain is not None:
+        raise InputError(
+            f"{images}: is in no known layout, so it has no splits and domains; leave out --split "
+            "and --domain"
+        )
     if label_space not in LABEL_SPACES:
         raise InputError(
             f"--label-space: no label space is called {label_space!r}; known: {list(LABEL_SPACES)}"
