@@ -71,8 +71,9 @@ def read_levels(path: Path) -> npt.NDArray[np.uint16]:
 def read_first_channel(path: Path) -> Label:
     """Class ids from the first channel of an 8-bit or 16-bit PNG, uint8, (H, W).
 
-    Pillow cannot read 16-bit PNGs of more than one channel, OpenCV can. OpenCV gives colours as
-    blue, green, red; grey with a second channel (alpha) as four; so red, or grey, is number 2.
+    Pillow keeps 8 of 16 bits where there are more channels than one; OpenCV keeps all. It gives
+    colours as blue, green, red, and grey with a second channel as grey three times and that; so
+    the first channel is number 2.
 
     Raises:
         InputError: an id above 255.
