@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from driftseg.data.datasets.files import Dataset
+from driftseg.data.datasets.weather_cityscapes import scene_of
 from driftseg.data.schedule import Visit, domains
 from driftseg.data.stream import Stream
 from driftseg.errors import UnreadableError
@@ -21,15 +22,18 @@ def make_notes(
     source: Dataset | None,
     stream: Stream,
 ) -> list[str]:
-    """Repeats, protocol, weather, held-out frames, overlaps; scenes are told apart by name."""
-    adapted = {target.name(number) for _, number in stream.plan}
-    notes = [_repeats(visits, stream), _protocol(visits, stream, bool(held_out))]
+    """Repeats, protocol, weather, held-out frames, overlaps.
+
+    Scenes are told apart by name, without the weather that rendered datasets put into it.
+    """
+    adapted = {scene_of(target.name(number)) for _, number in stream.plan}
+    notes = [_repeats(visits, target, stream), _protocol(visits, stream, bool(held_out))]
     if any(not visit.conditions.clear for visit in domains(visits).values()):
         notes += _depth(target, stream)
     if not held_out:
         notes.append("no held-out frames: only the stream itself is scored, where it is labelled")
     for dataset in {id(data): data for data, _ in held_out.values()}.values():
-        names = {dataset.name(i) for i in range(len(dataset))}
+        names = {scene_of(dataset.name(i)) for i in range(len(dataset))}
         scored = [domain for domain, (data, _) in held_out.items() if data is dataset]
         shared = len(names & adapted)
         told = (
@@ -37,9 +41,9 @@ def make_notes(
             if shared
             else ("none of them is in the stream")
         )
-        notes.append(f"{len(names)} held-out frames for {', '.join(scored)}: {told}")
+        notes.append(f"{len(dataset)} held-out frames for {', '.join(scored)}: {told}")
     if source is not None:
-        known = {source.name(i) for i in range(len(source))}
+        known = {scene_of(source.name(i)) for i in range(len(source))}
         if shared := len(known & adapted):
             notes.append(f"{shared} frames of the stream are named like source scenes")
     return notes
@@ -61,9 +65,9 @@ def mapping_notes(config: RunConfig, scoring: LabelMapping | None) -> list[str]:
     return notes
 
 
-def _repeats(visits: Sequence[Visit], stream: Stream) -> str:
+def _repeats(visits: Sequence[Visit], target: Dataset, stream: Stream) -> str:
     """How often the stream shows what has been shown, and perhaps learnt from, before."""
-    scenes = Counter(number for _, number in stream.plan)
+    scenes = Counter(scene_of(target.name(number)) for _, number in stream.plan)
     looks = Counter((number, visits[visit].domain) for visit, number in stream.plan)
     again, same = len(stream) - len(scenes), len(stream) - len(looks)
     note = f"{len(stream)} frames of the stream, each answered before it is learnt from"

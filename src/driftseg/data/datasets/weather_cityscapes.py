@@ -41,6 +41,14 @@ LEVELS = {
 FOGGY = "leftImg8bit_foggy"
 BETA = re.compile(r"(?P<scene>.+)_leftImg8bit_foggy_(?P<beta>beta_\d+(\.\d+)?)\.png")
 
+RENDERED = re.compile(r"(clear|rain/[\d.]+mm|fog/[\d.]+m|beta_[\d.]+)/")
+"""The domain that a name begins with."""
+
+
+def scene_of(name: str) -> str:
+    """The scene that a name shows, in whatever rendered weather; other names as they are."""
+    return RENDERED.sub("", name, count=1) if RENDERED.match(name) else name
+
 
 def _levels(split: Path) -> list[tuple[str, Path]]:
     """Domain and folder of every kind and level of weather of a split."""
