@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
+
+if TYPE_CHECKING:  # processes that only make pictures do without torch and its memory
+    from torch import Tensor
 
 Image = npt.NDArray[np.uint8]
 Label = npt.NDArray[np.uint8]

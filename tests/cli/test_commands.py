@@ -24,9 +24,20 @@ def driftseg(*arguments: object, cwd: Path | None = None) -> subprocess.Complete
 def test_help_is_for_newcomers() -> None:
     done = driftseg("--help")
     assert done.returncode == 0
-    for word in ("demo", "train", "run", "evaluate", "report", "inspect", "info", "Start with"):
+    for word in (
+        "demo",
+        "train",
+        "run",
+        "evaluate",
+        "report",
+        "inspect",
+        "info",
+        "weather",
+        "Start with",
+    ):
         assert word in done.stdout
-    for command in ("demo", "train", "run", "evaluate", "report", "inspect", "info", "data"):
+    commands = ("demo", "train", "run", "evaluate", "report", "inspect", "info", "data", "weather")
+    for command in commands:
         assert driftseg(command, "--help").returncode == 0
 
 

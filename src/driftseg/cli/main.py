@@ -14,6 +14,7 @@ from driftseg.cli.inspect import info, inspect
 from driftseg.cli.report import report
 from driftseg.cli.run import evaluate, run
 from driftseg.cli.train import train
+from driftseg.cli.weather import SeveralValues, weather
 from driftseg.errors import InputError
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 for command in (demo, train, calibrate, run, evaluate, report, inspect, info):
     app.command()(command)
+app.command(cls=SeveralValues)(weather)
 app.add_typer(data)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import Image as PillowImage
 from PIL import ImageOps, UnidentifiedImageError
 
@@ -54,6 +55,17 @@ def read_ids(path: Path) -> Label:
             f"came mode {picture.mode}; convert colours to ids first"
         )
     return np.asarray(picture, dtype=np.uint8)
+
+
+def read_levels(path: Path) -> npt.NDArray[np.uint16]:
+    """A 16-bit grey PNG as it is stored, uint16, (H, W)."""
+    picture = _open(path, None)
+    if not picture.mode.startswith("I"):
+        raise InputError(
+            f"{path}: wanted a 16-bit grey PNG, came mode {picture.mode}; 8 bits are too few for "
+            "disparity or depth"
+        )
+    return np.asarray(picture).astype(np.uint16)
 
 
 def read_first_channel(path: Path) -> Label:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -15,6 +14,7 @@ from driftseg.data.datasets.files import Dataset
 from driftseg.data.images import Size
 from driftseg.data.schedule import Visit
 from driftseg.data.weather.camera import Camera
+from driftseg.data.weather.draws import drops_of
 from driftseg.data.weather.geometry import geometry_of
 from driftseg.data.weather.render import render
 from driftseg.errors import InputError, UnreadableError
@@ -53,11 +53,6 @@ class Weather:
     def depth_note(self, scene: Scene) -> str:
         """Which depth is used for scenes like this one, for the record."""
         return geometry_of(scene, self.camera, self.label_space).source
-
-
-def drops_of(name: str, domain: str, seed: int) -> np.random.Generator:
-    """Draws what is random in a scene's weather: always the same for one name, domain and seed."""
-    return np.random.default_rng([seed, zlib.crc32(f"{name} {domain}".encode())])
 
 
 @dataclass(frozen=True)

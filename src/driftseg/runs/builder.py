@@ -84,7 +84,7 @@ def build(config: RunConfig) -> Parts:
     adapters = check_adapters(config)
     use_threads(config.threads)
     device = use_device(config.device)
-    target = build_dataset(config.target)
+    target = build_dataset(config.target, camera_of(config.camera))
     model, info = load_model(config)
     space = target.label_space
     scoring = build_scoring(config, info, space)
@@ -178,7 +178,7 @@ def build_calibration(
         method: whose signal is measured.
         size: (width, height) of the stream's frames, before any crop.
     """
-    dataset = build_dataset(calibration.data)
+    dataset = build_dataset(calibration.data, weather.camera)
     if dataset.label_space != weather.label_space:
         raise InputError(
             f"calibration.data is labelled in {dataset.label_space.name}, the model predicts in "
@@ -201,8 +201,9 @@ def build_held_out(
     config: RunConfig, visits: list[Visit], space: LabelSpace
 ) -> dict[str, tuple[Dataset, Visit]]:
     """Every domain's held-out frames: its own, or the common ones in its weather."""
-    common = None if config.evaluation is None else build_dataset(config.evaluation)
-    own = {name: build_dataset(data) for name, data in config.evaluations.items()}
+    camera = camera_of(config.camera)
+    common = None if config.evaluation is None else build_dataset(config.evaluation, camera)
+    own = {name: build_dataset(data, camera) for name, data in config.evaluations.items()}
     sets = {f"evaluations.{name}": dataset for name, dataset in own.items()}
     sets |= {} if common is None else {"evaluation": common}
     for name, dataset in sets.items():

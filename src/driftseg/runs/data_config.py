@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
+from driftseg.runs.depth_config import DepthSettings
 from driftseg.runs.sections import Pixels, Section, Seed
 from driftseg.runs.video_config import CameraData, ImagesData, VideoData
 
@@ -38,6 +39,8 @@ class SelectedData(Section):
     """Frame after the last one kept."""
     size: tuple[Pixels, Pixels] | None = None
     """(width, height) to shrink to; null keeps the files' own."""
+    depth: DepthSettings = "none"
+    """How far things are, for the weather that is rendered on them."""
 
 
 class FolderData(SelectedData):

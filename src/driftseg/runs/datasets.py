@@ -16,19 +16,21 @@ from driftseg.data.datasets.town import TownScenes
 from driftseg.data.datasets.video import VideoScenes
 from driftseg.data.replay import Replay
 from driftseg.data.transforms import Augmentation
+from driftseg.data.weather.camera import CITYSCAPES, Camera
 from driftseg.data.weather.random_weather import RandomWeather
 from driftseg.errors import InputError
 from driftseg.labels import LABEL_SPACES, LabelMapping, LabelSpace, find_mapping
 from driftseg.runs.config import AugmentationSettings, SamplingSettings
 from driftseg.runs.data_config import Data, FolderData, LayoutData, TownData
+from driftseg.runs.depth_builder import build_depth
 from driftseg.runs.video_config import CameraData, ImagesData, VideoData
 from driftseg.runs.weather_config import WeatherAugmentation, camera_of
 
 _LAYOUTS = {layout.name: layout for layout in LAYOUTS}
 
 
-def build_dataset(data: Data) -> Dataset:
-    """The scenes that a data section describes.
+def build_dataset(data: Data, camera: Camera = CITYSCAPES) -> Dataset:
+    """The scenes that a data section describes; the camera is what their depth is made with.
 
     Raises:
         InputError: the folder is missing, empty or in another layout, nothing is selected,
@@ -49,6 +51,7 @@ def build_dataset(data: Data) -> Dataset:
         )
     else:
         found = _laid_out(data)
+    found = found.with_depth(build_depth(data.depth, camera=camera, label_space=found.label_space))
     chosen = select(
         found,
         include=data.include,

@@ -22,8 +22,8 @@ from driftseg.labels.tables import CITYSCAPES_IDS, CITYSCAPES_TRAIN_IDS
 IMAGES, LABELS = "leftImg8bit", "gtFine"
 IMAGE_ENDING = "_leftImg8bit.png"
 IDS_ENDING, TRAIN_IDS_ENDING = "_gtFine_labelIds.png", "_gtFine_labelTrainIds.png"
-WEATHERS = frozenset({"rain", "fog"})
-"""Folders that Weather Cityscapes puts beside the cities."""
+WEATHERS = frozenset({"rain", "fog", "night", "snow"})
+"""Folders that Weather Cityscapes and `driftseg weather` put beside the cities."""
 
 
 def cities(root: Path, folder: str, split: str) -> list[Path]:

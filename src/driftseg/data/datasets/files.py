@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -16,6 +17,7 @@ from driftseg.data.images import (
     resize_image,
     resize_label,
 )
+from driftseg.data.weather.depth_files import DepthReader, View, resize_depth
 from driftseg.errors import InputError, UnreadableError
 from driftseg.frame import Label, Scene
 from driftseg.labels import LabelMapping, LabelSpace
@@ -79,6 +81,13 @@ class SceneFiles:
         self.decode = decode
         self.size = size
         self.mapping = mapping
+        self._depth: DepthReader | None = None
+
+    def with_depth(self, depth: DepthReader | None) -> SceneFiles:
+        """The same scenes, with depth; None leaves them without."""
+        scenes = copy.copy(self)
+        scenes._depth = depth
+        return scenes
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -88,7 +97,7 @@ class SceneFiles:
         return self.entries[index].name
 
     def scene(self, index: int) -> Scene:
-        """Reads and shrinks one image and its label."""
+        """Reads and shrinks one image, its label and its depth."""
         entry = self.entries[index]
         image = read_image(entry.image)
         label = None
@@ -97,10 +106,23 @@ class SceneFiles:
             check_label(label, image, classes=self._ids, name=str(entry.label))
             if self.mapping is not None:
                 label = self.mapping.apply(label)
+        depth = source = None
+        if self._depth is not None:
+            view = View(entry.image, image, label, entry.depth, entry.camera)
+            depth, source = self._depth.read(view)
         if self.size is not None:
             image = resize_image(image, self.size, name=str(entry.image))
             label = None if label is None else resize_label(label, self.size)
-        return Scene(entry.name, image, label)
+            depth = None if depth is None else resize_depth(depth, self.size)
+        return Scene(entry.name, image, label, depth, source)
+
+    def files(self, index: int) -> list[Path]:
+        """All files that a scene is read from, its image first."""
+        entry = self.entries[index]
+        found = [entry.image] if entry.label is None else [entry.image, entry.label]
+        if self._depth is not None:
+            found += self._depth.files(entry.image, entry.depth, entry.camera)
+        return found
 
 
 def check_one_size(entries: Sequence[Entry]) -> None:

@@ -29,8 +29,14 @@ from driftseg.labels import CITYSCAPES19
 
 SCENE = re.compile(r"[A-Za-z-]+_\d+_\d+")
 """City, sequence and frame, which every name of Cityscapes begins with."""
-LEVELS = {"rain": re.compile(r"\d+(\.\d+)?mm"), "fog": re.compile(r"\d+(\.\d+)?m")}
-"""Rates of rain in mm/h and visibilities in fog in metres, as folders."""
+LEVELS = {
+    "rain": re.compile(r"\d+(\.\d+)?mm"),
+    "fog": re.compile(r"\d+(\.\d+)?m"),
+    "night": re.compile(r"\d+(\.\d+)?"),
+    "snow": re.compile(r"\d+(\.\d+)?mm"),
+}
+"""Rates of rain in mm/h and visibilities in fog in metres, as folders; night and snow are what
+`driftseg weather` puts beside them."""
 
 FOGGY = "leftImg8bit_foggy"
 BETA = re.compile(r"(?P<scene>.+)_leftImg8bit_foggy_(?P<beta>beta_\d+(\.\d+)?)\.png")

@@ -17,8 +17,10 @@ Floats = npt.NDArray[np.float32]
 FARTHEST = 200.0
 """Metres: where the road plane meets the horizon, this is used."""
 
-_SKY = ("sky",)
-_GROUND = ("road", "pavement", "sidewalk", "terrain")
+SKY = ("sky",)
+"""Names of classes that are infinitely far."""
+GROUND = ("road", "pavement", "sidewalk", "terrain")
+"""Names of classes that lie in the road plane."""
 
 
 def road_plane_depth(
@@ -53,8 +55,8 @@ def road_plane_depth(
         return depth
     if label_space is None:
         raise ValueError("a label needs the label space that says what its ids mean")
-    sky = np.isin(label, label_ids(label_space, _SKY))
-    upright = ~sky & ~np.isin(label, label_ids(label_space, _GROUND))
+    sky = np.isin(label, label_ids(label_space, SKY))
+    upright = ~sky & ~np.isin(label, label_ids(label_space, GROUND))
     # From the bottom up: an upright pixel is as far as the pixel it stands on.
     for row in range(height - 2, -1, -1):
         same = upright[row] & ((label[row] == label[row + 1]) | (depth[row] > depth[row + 1]))

@@ -1,0 +1,308 @@
+"""driftseg weather: a dataset put into weather, on disk."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from typer.core import TyperCommand
+
+from driftseg.errors import InputError
+
+if TYPE_CHECKING:
+    from driftseg.data.datasets.files import SceneFiles
+    from driftseg.data.weather_sets.making import Outcome, Progress
+    from driftseg.runs.depth_config import DepthSettings
+
+SEVERAL: dict[str, str | None] = {"--rain": None, "--fog": None, "--night": "1", "--snow": "1"}
+"""Options that several values may follow, and what they mean without any."""
+
+
+class SeveralValues(TyperCommand):
+    """A command whose options in `SEVERAL` take any number of values: ``--rain 25 50``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Repeats such an option before each of its values, which is what typer understands."""
+        return super().parse_args(ctx, expand(args))
+
+
+def expand(arguments: Sequence[str]) -> list[str]:
+    """``--rain 25 50`` becomes ``--rain 25 --rain 50``, and ``--night`` becomes ``--night 1``."""
+    expanded: list[str] = []
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        name, equals, value = argument.partition("=")
+        if name not in SEVERAL:
+            expanded.append(argument)
+            continue
+        values = [value] if equals else []
+        while rest and _is_number(rest[0]):
+            values.append(rest.pop(0))
+        default = SEVERAL[name]
+        if not values and default is not None:
+            values = [default]
+        # Nothing is made up for a value that is missing: typer says that it is.
+        expanded += [part for value in values for part in (name, value)] or [name]
+    return expanded
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def weather(
+    images: Annotated[
+        Path, typer.Argument(help="folder of Cityscapes, CamVid, another known dataset, or images")
+    ],
+    out: Annotated[Path, typer.Option(help="folder to write to, beside the images")],
+    rain: Annotated[
+        list[float] | None, typer.Option(help="mm/h; several: --rain 25 50 100", metavar="MM...")
+    ] = None,
+    fog: Annotated[
+        list[float] | None,
+        typer.Option(help="metres of visibility; several: --fog 750 375", metavar="M..."),
+    ] = None,
+    night: Annotated[
+        list[float] | None,
+        typer.Option(help="0 to 1, from day to night; alone: 1", metavar="[SHARE...]"),
+    ] = None,
+    snow: Annotated[
+        list[float] | None, typer.Option(help="mm/h of water; alone: 1", metavar="[MM...]")
+    ] = None,
+    snow_cover: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="share of the ground under snow with --snow; default 0.6, and 0 on "
+            "images without labels",
+        ),
+    ] = None,
+    wet_road: Annotated[
+        float, typer.Option(min=0, max=1, help="how wet the ground is with --rain; needs labels")
+    ] = 0.0,
+    lens_drops: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="share of the picture behind drops with --rain"),
+    ] = 0.0,
+    severity: Annotated[float, typer.Option(min=0, help="strength; 1 is the physics")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="another seed draws other drops")] = 0,
+    camera: Annotated[
+        Literal["town", "camvid", "cityscapes"] | None,
+        typer.Option(help="default: of the dataset, or else cityscapes"),
+    ] = None,
+    depth: Annotated[
+        Literal["none", "disparity"],
+        typer.Option(help="none: road plane and labels; disparity: Cityscapes' own"),
+    ] = "none",
+    depth_files: Annotated[
+        Path | None, typer.Option(help="folder of 16-bit depth PNGs named like the images")
+    ] = None,
+    depth_scale: Annotated[float, typer.Option(help="levels a metre of --depth-files")] = 256.0,
+    depth_network: Annotated[
+        str | None, typer.Option(help="folder or hub id of a depth network of transformers")
+    ] = None,
+    depth_output: Annotated[
+        Literal["metric", "relative"] | None,
+        typer.Option(help="of --depth-network; default: what its config says"),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="folder of label PNGs of a plain folder of images")
+    ] = None,
+    label_space: Annotated[str, typer.Option(help="of these labels")] = "camvid11",
+    split: Annotated[str | None, typer.Option(help="train, val, ...; default: all")] = None,
+    domain: Annotated[
+        str | None,
+        typer.Option(help="of a dataset that has some, as day of CamVid; default: all"),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="only the first images, to try")] = None,
+    size: Annotated[
+        str | None, typer.Option(help="WIDTHxHEIGHT to shrink to first", metavar="WxH")
+    ] = None,
+    format: Annotated[
+        Literal["png", "jpg"],
+        typer.Option(help="png keeps every pixel; jpg is smaller, and blurs thin streaks"),
+    ] = "png",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="processes; default: one a core")
+    ] = None,
+) -> None:
+    """Put a dataset into weather, on disk.
+
+    Every weather becomes a dataset that is read like the original; labels are linked. The same
+    command goes on where it was stopped. Ends with 1 where images could not be read.
+    """
+    from driftseg.data.weather.camera import CAMERAS, CITYSCAPES
+    from driftseg.data.weather_sets.domains import SNOW_COVER, weather_domains
+    from driftseg.data.weather_sets.making import WeatherSet, make_set
+    from driftseg.report.weather_page import write_weather_page
+    from driftseg.runs.depth_builder import build_depth
+
+    domains = weather_domains(
+        rain=rain or (), fog=fog or (), night=night or (), snow=snow or (),
+        snow_cover=SNOW_COVER if snow_cover is None else snow_cover,
+        wet_road=wet_road, lens_drops=lens_drops,
+    )  # fmt: skip
+    shrunk = None if size is None else parse_size(size)
+    layout, scenes = _scenes(images, split, domain, labels, label_space, shrunk)
+    seen_through = CAMERAS.get(camera or layout, CITYSCAPES)
+    how = _depth(depth, depth_files, depth_scale, depth_network, depth_output)
+    scenes = scenes.with_depth(
+        build_depth(how, camera=seen_through, label_space=scenes.label_space)
+    )
+    if limit is not None:
+        scenes.entries = scenes.entries[:limit]
+    wanted = WeatherSet(
+        images, layout, scenes, domains, seen_through, seed=seed, severity=severity, size=shrunk,
+        kind=format, depth=how if isinstance(how, str) else how.model_dump(mode="json"),
+    )  # fmt: skip
+    console = Console()
+    names = ", ".join(domain.name for domain in domains)
+    console.print(
+        f"{layout}: {len(scenes)} images in {len(domains)} weathers: {names}",
+        soft_wrap=True, highlight=False,
+    )  # fmt: skip
+    with MakingWatch(console) as watch:
+        outcome = make_set(wanted, out, workers=workers or os.cpu_count() or 1, watch=watch)
+    page = write_weather_page(out)
+    _tell(console, outcome, page)
+    if outcome.unreadable:
+        raise typer.Exit(1)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(width, height) from ``480x360``.
+
+    Raises:
+        InputError: it is no such text.
+    """
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise InputError(f"--size: wanted WIDTHxHEIGHT in pixels, as in 480x360; {text!r} came")
+    return int(width), int(height)
+
+
+def _scenes(
+    images: Path,
+    split: str | None,
+    domain: str | None,
+    labels: Path | None,
+    label_space: str,
+    size: tuple[int, int] | None,
+) -> tuple[str, SceneFiles]:
+    """The kind of a folder's layout, and its scenes."""
+    from driftseg.data.datasets.cityscapes import CITYSCAPES
+    from driftseg.data.datasets.folder import folder
+    from driftseg.data.datasets.layouts import recognise, scenes
+    from driftseg.labels import LABEL_SPACES
+
+    if not images.is_dir():
+        raise InputError(f"{images}: no such folder of images")
+    layout = None if labels is not None else recognise(images)
+    if CITYSCAPES.found(images) and layout is not None:
+        layout = CITYSCAPES  # weather is put on its clear images, not on those in weather beside
+    if layout is not None:
+        return layout.name, scenes(layout, images, split=split, domain=domain, size=size)
+    if split is not None or domain is not None:
+        raise InputError(
+            f"{images}: is in no known layout, so it has no splits and domains; leave out --split "
+            "and --domain"
+        )
+    if label_space not in LABEL_SPACES:
+        raise InputError(
+            f"--label-space: no label space is called {label_space!r}; known: {list(LABEL_SPACES)}"
+        )
+    return "folder", folder(images, label_space=LABEL_SPACES[label_space], labels=labels, size=size)
+
+
+def _depth(
+    depth: Literal["none", "disparity"],
+    files: Path | None,
+    scale: float,
+    network: str | None,
+    output: Literal["metric", "relative"] | None,
+) -> DepthSettings:
+    from driftseg.runs.depth_config import DepthPictures, NetworkDepth
+
+    if sum((depth != "none", files is not None, network is not None)) > 1:
+        raise InputError(
+            "--depth, --depth-files and --depth-network are three sources of depth; give one"
+        )
+    if scale <= 0:
+        raise InputError(f"--depth-scale must be above 0 levels a metre, not {scale:g}")
+    if files is not None:
+        return DepthPictures(files=files, scale=scale)
+    if network is not None:
+        return NetworkDepth(network=network, output=output)
+    return depth
+
+
+class MakingWatch:
+    """A progress bar with the time left; a line every tenth where output is no terminal."""
+
+    def __init__(self, console: Console):
+        self._console = console
+        self._started = time.monotonic()
+        self._tenth = 0
+        self._bar = Bar(
+            TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"), TimeRemainingColumn(),
+            console=console, disable=not console.is_terminal,
+        )  # fmt: skip
+        self._task = self._bar.add_task("images", total=None, speed="")
+
+    def __enter__(self) -> MakingWatch:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self._bar.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        """Shows how far it is."""
+        seconds = max(time.monotonic() - self._started, 1e-9)
+        speed = progress.done / seconds
+        self._bar.update(
+            self._task,
+            completed=progress.done,
+            total=progress.total,
+            speed=f"{speed:.1f} images/s",
+        )
+        tenth = 10 * progress.done // max(progress.total, 1)
+        if not self._console.is_terminal and tenth > self._tenth:
+            self._tenth = tenth
+            left = timedelta(seconds=round((progress.total - progress.done) / max(speed, 1e-9)))
+            self._console.print(
+                f"{progress.done} of {progress.total} images  {speed:.1f} images/s  {left} left",
+                highlight=False, soft_wrap=True,
+            )  # fmt: skip
+
+
+def _tell(console: Console, outcome: Outcome, page: Path) -> None:
+    lines = [f"{outcome.made} images made, {outcome.kept} were there already"]
+    lines += [f"depth of {count}: {source}" for source, count in outcome.depths.items()]
+    lines += [f"labels of {count}: {how}" for how, count in outcome.labels.items()]
+    lines += [f"record: {outcome.record}", f"look at it: {page}"]
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    if outcome.unreadable:
+        told = [f"{len(outcome.unreadable)} images could not be read, the others are made:"]
+        for line in told + [f"  {reason}" for reason in outcome.unreadable.values()]:
+            console.print(line, soft_wrap=True, highlight=False, markup=False, style="red")

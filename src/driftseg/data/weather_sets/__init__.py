@@ -1,0 +1,1 @@
+"""Datasets put into weather on disk: plan, one image's task, record, resuming."""

@@ -1,0 +1,216 @@
+"""A dataset in weather on disk, made so that it can be stopped at any time and gone on with."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import driftseg
+from driftseg.data.datasets.files import Entry, SceneFiles
+from driftseg.data.images import Size
+from driftseg.data.weather.camera import Camera
+from driftseg.data.weather_sets.domains import WeatherDomain
+from driftseg.data.weather_sets.painting import Painter, Task
+from driftseg.data.weather_sets.places import Format, check_places, image_place, label_place
+from driftseg.data.weather_sets.record import SetRecord
+from driftseg.data.weather_sets.workers import paint_all
+from driftseg.data.weather_sets.writing import unchanged
+from driftseg.errors import InputError
+
+
+@dataclass(frozen=True)
+class WeatherSet:
+    """What is to be made, and from what."""
+
+    root: Path
+    """The source's folder."""
+    layout: str
+    """The source's kind."""
+    scenes: SceneFiles
+    domains: Sequence[WeatherDomain]
+    camera: Camera
+    seed: int = 0
+    severity: float = 1.0
+    size: Size | None = None
+    """(width, height) that the scenes are shrunk to; None keeps their own."""
+    kind: Format = "png"
+    depth: str | Mapping[str, Any] = "none"
+    """How depth was asked for, for the record."""
+
+    def settings(self, out: Path) -> dict[str, Any]:
+        """What all images have in common; other settings are another set."""
+        return {
+            "driftseg": driftseg.__version__,
+            "root": Path(os.path.relpath(self.root.resolve(), out.resolve())).as_posix(),
+            "layout": self.layout,
+            "seed": self.seed,
+            "severity": self.severity,
+            "size": None if self.size is None else list(self.size),
+            "format": self.kind,
+            "depth": self.depth,
+            "camera": asdict(self.camera),
+        }
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the making is."""
+
+    done: int
+    """Images rendered in this run, counting every weather."""
+    total: int
+    """To be rendered in this run."""
+    source: str
+    """The file that was last done."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run of the making did."""
+
+    made: int
+    """Files rendered."""
+    kept: int
+    """Files that were there already and right."""
+    unreadable: dict[str, str]
+    """Reasons, by source file."""
+    depths: dict[str, int]
+    """Images, by where their depth came from."""
+    labels: dict[str, int]
+    """Images, by how their labels were put there."""
+    record: Path
+    """``weather.json``."""
+
+
+def make_set(
+    wanted: WeatherSet,
+    out: Path,
+    *,
+    workers: int = 1,
+    watch: Callable[[Progress], None] = lambda progress: None,
+) -> Outcome:
+    """Renders what is not there yet.
+
+    A file is kept when it and everything it was made from are as the record says. Where a source
+    has changed, its images are made again, and those of weathers that this run does not make are
+    removed.
+
+    Args:
+        wanted: the set.
+        out: its folder.
+        workers: processes.
+        watch: told after every image.
+
+    Raises:
+        InputError: the folder cannot be used or was made with other settings, a label or depth
+            does not fit its image, or a file cannot be written. What is done stays done.
+    """
+    check_places(wanted.root, out)
+    _check_names(wanted)
+    painter = Painter(
+        wanted.scenes, wanted.root, out, wanted.camera, wanted.seed, wanted.severity, wanted.size,
+        wanted.kind,
+    )  # fmt: skip
+    domains = {domain.name: _told(domain, wanted.severity) for domain in wanted.domains}
+    with SetRecord(out, settings=wanted.settings(out), domains=domains) as record:
+        sources = [
+            Path(os.path.relpath(entry.image, wanted.root)).as_posix()
+            for entry in wanted.scenes.entries
+        ]
+        tasks = [
+            task
+            for index, source in enumerate(sources)
+            if (task := _task(wanted, painter, record, index, source)) is not None
+        ]
+        total, done = sum(len(task.images) for task in tasks), 0
+        for painted in paint_all(painter, tasks, workers):
+            done += len(painted.task.images)
+            if painted.entry is None:
+                record.unreadable[painted.task.source] = painted.reason
+            else:
+                before = record.images.get(painted.task.source, {"made": {}})
+                made = {**before["made"], **painted.entry["made"]}
+                record.add(painted.task.source, {**painted.entry, "made": made})
+            watch(Progress(done, total, painted.task.source))
+        entries = [record.images[source] for source in sources if source in record.images]
+        lost = sum(len(t.images) for t in tasks if t.source in record.unreadable)
+        return Outcome(
+            made=total - lost,
+            kept=len(sources) * len(wanted.domains) - total,
+            unreadable=dict(record.unreadable),
+            depths=dict(Counter(entry["depth"] for entry in entries)),
+            labels=dict(Counter(entry.get("labels", "none") for entry in entries)),
+            record=record.finish(),
+        )
+
+
+def _told(domain: WeatherDomain, severity: float) -> dict[str, Any]:
+    return {
+        "folder": domain.folder,
+        "conditions": asdict(domain.conditions),
+        "words": str(domain.conditions),
+        "extinction_per_kilometre": domain.extinction(severity),
+        "transmission_at_100_m": domain.transmission(severity),
+    }
+
+
+def _task(
+    wanted: WeatherSet, painter: Painter, record: SetRecord, index: int, source: str
+) -> Task | None:
+    """What is left to do for one image; None where all is there."""
+    entry = wanted.scenes.entries[index]
+    known = record.images.get(source)
+    if known is not None and not _same_inputs(painter, known, index):
+        for made in known["made"].values():
+            (painter.out / made["file"]).unlink(missing_ok=True)
+        known = None
+        del record.images[source]
+    files = [
+        (domain, image_place(PurePath(source), domain, wanted.layout, wanted.kind).as_posix())
+        for domain in wanted.domains
+    ]
+    made = {} if known is None else known["made"]
+    images = tuple(
+        (domain, file)
+        for domain, file in files
+        if domain.name not in made or not unchanged(painter.out / file, made[domain.name])
+    )
+    labels = _label_places(wanted, entry)
+    if not images and all((painter.out / place).is_file() for place in labels):
+        return None
+    return Task(index, source, images, labels)
+
+
+def _same_inputs(painter: Painter, known: dict[str, Any], index: int) -> bool:
+    files = painter.scenes.files(index)
+    return len(files) == len(known["read"]) and all(
+        os.path.normpath(painter.root / state["file"]) == os.path.normpath(path)
+        and unchanged(path, state)
+        for path, state in zip(files, known["read"], strict=True)
+    )
+
+
+def _label_places(wanted: WeatherSet, entry: Entry) -> tuple[str, ...]:
+    if entry.label is None:
+        return ()
+    try:
+        inside = entry.label.relative_to(wanted.root)
+    except ValueError:  # a folder of labels elsewhere
+        inside = Path("labels", entry.label.name)
+    places = {label_place(inside, domain, wanted.layout) for domain in wanted.domains}
+    return tuple(sorted(place.as_posix() for place in places))
+
+
+def _check_names(wanted: WeatherSet) -> None:
+    """Raises where two images would become one file."""
+    known: dict[Path, Path] = {}
+    for entry in wanted.scenes.entries:
+        other = known.setdefault(entry.image.with_suffix(""), entry.image)
+        if other != entry.image:
+            raise InputError(
+                f"{other} and {entry.image} would both become one .{wanted.kind}; rename one"
+            )

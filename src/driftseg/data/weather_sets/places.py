@@ -1,0 +1,57 @@
+"""Where in a weather set an image and its label go, so that it is read like the original.
+
+Cityscapes keeps one tree, as the published Weather Cityscapes (Halder et al. 2019) has it:
+``leftImg8bit/val/rain/100mm/rainy_image/<city>/`` and ``leftImg8bit/val/fog/375m/<city>/`` beside
+one ``gtFine/``. In every other layout each weather is a dataset by itself: ``rain/100mm/`` holds
+what the original's folder holds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePath
+from typing import Literal
+
+from driftseg.data.weather_sets.domains import WeatherDomain
+from driftseg.errors import InputError
+
+Format = Literal["png", "jpg"]
+CITYSCAPES = "cityscapes"
+"""The kind of layout that keeps one tree."""
+
+
+def image_place(image: PurePath, domain: WeatherDomain, layout: str, kind: Format) -> PurePath:
+    """Where an image in a weather goes, relative to the set.
+
+    Args:
+        image: relative to the source's folder.
+        domain: the weather.
+        layout: the source's kind.
+        kind: of file.
+    """
+    name = f"{image.stem}.{kind}"
+    if layout == CITYSCAPES:
+        folder, split, *inner = image.parts[:-1]
+        rainy = ("rainy_image",) if domain.conditions.rain > 0 else ()
+        return PurePath(folder, split, domain.folder, *rainy, *inner, name)
+    return PurePath(domain.folder, image.parent, name)
+
+
+def label_place(label: PurePath, domain: WeatherDomain, layout: str) -> PurePath:
+    """Where the link to a label goes, relative to the set."""
+    return label if layout == CITYSCAPES else PurePath(domain.folder, label)
+
+
+def check_places(root: Path, out: Path) -> None:
+    """Raises where writing the set could touch its source.
+
+    Raises:
+        InputError: one of both folders lies in the other, or the set's is no folder.
+    """
+    source, target = root.resolve(), out.resolve()
+    if source == target or source in target.parents or target in source.parents:
+        raise InputError(
+            f"{out}: lies in {root} or around it, and the images are never touched; choose a "
+            "folder beside them"
+        )
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file; wanted a folder to write to")

@@ -1,0 +1,121 @@
+"""A contact sheet of a weather set, made from its record and its images alone."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from PIL import Image as PillowImage
+
+from driftseg.errors import InputError
+
+PAGE = "preview.html"
+SHOWN = 3
+"""Images on the sheet, spread over the set."""
+WIDTH = 380
+"""Pixels of a thumbnail."""
+
+
+def write_weather_page(folder: Path) -> Path:
+    """Writes ``preview.html`` into a weather set; returns its path.
+
+    Args:
+        folder: of the set, with its ``weather.json``.
+
+    Raises:
+        InputError: there is no record, or the page cannot be written.
+    """
+    record = _read(folder / "weather.json")
+    loader = jinja2.PackageLoader("driftseg.report", "templates")
+    page = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    html = page.get_template("weather.html").render(_facts(folder, record))
+    path = folder / PAGE
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(html, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+    return path
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise InputError(f"{path}: is no record of a weather set") from None
+    return dict(values)
+
+
+def _facts(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    settings, images = record["settings"], record["images"]
+    shown = _spread([s for s in images if len(images[s]["made"]) == len(record["domains"])]
+                    or list(images))  # fmt: skip
+    rows: list[dict[str, Any]] = [{
+        "name": "as it is",
+        "numbers": [],
+        "cells": [_thumbnail(folder / settings["root"] / source) for source in shown],
+    }]  # fmt: skip
+    for name, domain in record["domains"].items():
+        made = [images[source]["made"].get(name) for source in shown]
+        rows.append({
+            "name": domain["words"],
+            "numbers": _numbers(domain),
+            "cells": [None if m is None else _thumbnail(folder / m["file"]) for m in made],
+        })  # fmt: skip
+    depths = [images[source]["depth"] for source in images]
+    return {
+        "title": folder.resolve().name,
+        "count": len(images),
+        "settings": {k: _plain(v) for k, v in settings.items() if k != "camera"},
+        "camera": settings["camera"],
+        "names": [Path(source).name for source in shown],
+        "rows": rows,
+        "depths": {source: depths.count(source) for source in dict.fromkeys(depths)},
+        "unreadable": record["unreadable"],
+    }
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _numbers(domain: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the air does, where there is anything in it."""
+    if domain["extinction_per_kilometre"] == 0:
+        return [("air", "clear")]
+    return [
+        ("extinction", f"{domain['extinction_per_kilometre']:.2f} / km"),
+        ("transmission at 100 m", f"{domain['transmission_at_100_m']:.3f}"),
+    ]
+
+
+def _spread(sources: Sequence[str]) -> list[str]:
+    """A few of them, from first to last."""
+    if len(sources) <= SHOWN:
+        return list(sources)
+    return [sources[round(i * (len(sources) - 1) / (SHOWN - 1))] for i in range(SHOWN)]
+
+
+def _thumbnail(path: Path) -> str | None:
+    """A small JPEG as a data address; None where the file cannot be read."""
+    try:
+        with PillowImage.open(path) as picture:
+            shown = picture.convert("RGB")
+    except (OSError, SyntaxError, ValueError):
+        return None
+    if shown.width > WIDTH:
+        size = (WIDTH, max(1, round(shown.height * WIDTH / shown.width)))
+        shown = shown.resize(size, PillowImage.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    shown.save(buffer, format="JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

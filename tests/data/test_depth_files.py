@@ -1,0 +1,198 @@
+"""Depth from files: known geometry, holes, sizes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from driftseg.data.town import Town
+from driftseg.data.weather.camera import CITYSCAPES, TOWN
+from driftseg.data.weather.depth import road_plane_depth
+from driftseg.data.weather.depth_files import (
+    DepthFiles,
+    DisparityFiles,
+    Stereo,
+    View,
+    disparity_to_depth,
+    fill_holes,
+    read_stereo,
+)
+from driftseg.errors import InputError, UnreadableError
+from driftseg.labels import CAMVID11, CITYSCAPES19
+
+STEREO = Stereo(baseline=0.209313, focal=2262.52)
+
+
+def write_levels(path: Path, levels: np.ndarray) -> Path:
+    Image.fromarray(levels.astype(np.uint16)).save(path)
+    return path
+
+
+def write_camera(path: Path, stereo: Stereo = STEREO) -> Path:
+    values = {"extrinsic": {"baseline": stereo.baseline}, "intrinsic": {"fx": stereo.focal}}
+    path.write_text(json.dumps(values))
+    return path
+
+
+def image(height: int, width: int) -> np.ndarray:
+    return np.zeros((height, width, 3), np.uint8)
+
+
+def disparity_of(depth: np.ndarray) -> np.ndarray:
+    """Cityscapes' encoding of a known depth."""
+    levels = np.round(STEREO.baseline * STEREO.focal / depth * 256 + 1)
+    return np.clip(levels, 1, 65535).astype(np.uint16)
+
+
+def test_disparity_round_trip_with_known_geometry(tmp_path: Path) -> None:
+    """Town's exact depth, stored as disparity and read back."""
+    scene = Town(seed=1, size=(160, 120)).render(130)
+    assert scene.depth is not None
+    reader = DisparityFiles(TOWN, CAMVID11)
+    view = View(
+        tmp_path / "a.png", scene.image, scene.label,
+        write_levels(tmp_path / "d.png", disparity_of(scene.depth)),
+        write_camera(tmp_path / "c.json"),
+    )  # fmt: skip
+    depth, told = reader.read(view)
+    near = np.isfinite(scene.depth) & (scene.depth < 100)
+    assert near.mean() > 0.3
+    assert np.abs(depth[near] / scene.depth[near] - 1).max() < 0.003
+    assert np.isinf(depth[scene.label == 0]).all()
+    assert "disparity" in told
+
+
+def test_levels_of_disparity() -> None:
+    """By hand: level 257 is one pixel, 513 two; 1 is no disparity at all, 0 not measured."""
+    depth = disparity_to_depth(np.array([[257, 513, 1, 0]], np.uint16), Stereo(0.5, 1000.0))
+    assert depth[0, :3].tolist() == [500.0, 250.0, np.inf]
+    assert np.isnan(depth[0, 3])
+
+
+def test_more_disparity_is_nearer() -> None:
+    levels = np.arange(1, 65536, 7, dtype=np.uint16)[None]
+    assert (np.diff(disparity_to_depth(levels, STEREO)[0]) < 0).all()
+
+
+def test_holes_are_filled_downwards_on_the_road_by_its_plane_and_the_sky_is_infinite() -> None:
+    road, building, sky = (CITYSCAPES19.classes.index(n) for n in ("road", "building", "sky"))
+    label = np.full((100, 8), road, np.uint8)
+    label[:60] = building
+    label[:20] = sky
+    depth = np.full((100, 8), 7.0, np.float32)
+    depth[:60] = 30.0
+    depth[30:50, 2] = np.nan  # in a building: what is below it
+    depth[80, 3] = np.nan  # in the road: the plane
+    depth[:15, 4] = np.nan  # in the sky
+    filled = fill_holes(depth, camera=CITYSCAPES, label=label, label_space=CITYSCAPES19)
+    assert (filled[30:50, 2] == 30.0).all()
+    assert filled[80, 3] == road_plane_depth(100, 8, camera=CITYSCAPES)[80, 3]
+    assert np.isinf(filled[:20]).all()
+    assert not np.isnan(filled).any()
+    known = ~np.isnan(depth) & (label != sky)
+    assert np.array_equal(filled[known], depth[known])
+
+
+def test_holes_without_a_label() -> None:
+    """Above the horizon they are sky; below it what is under them, and the plane at the foot."""
+    depth = np.full((100, 4), 12.0, np.float32)
+    depth[:30] = np.nan
+    depth[60:70, 1] = np.nan
+    depth[90:] = np.nan
+    filled = fill_holes(depth, camera=CITYSCAPES, label=None, label_space=CITYSCAPES19)
+    assert np.isinf(filled[:30]).all()
+    assert (filled[60:70, 1] == 12.0).all()
+    plane = road_plane_depth(100, 4, camera=CITYSCAPES)
+    assert np.array_equal(filled[90:], plane[90:])
+
+
+def test_a_picture_without_any_measurement_is_the_road_plane() -> None:
+    label = np.full((50, 6), CITYSCAPES19.classes.index("building"), np.uint8)
+    nothing = np.full((50, 6), np.nan, np.float32)
+    filled = fill_holes(nothing, camera=CITYSCAPES, label=label, label_space=CITYSCAPES19)
+    assert np.array_equal(filled, road_plane_depth(50, 6, camera=CITYSCAPES))
+
+
+def depth_files(folder: Path | None, scale: float = 256.0) -> DepthFiles:
+    return DepthFiles(folder, scale=scale, camera=CITYSCAPES, label_space=CITYSCAPES19)
+
+
+def test_scale(tmp_path: Path) -> None:
+    (tmp_path / "town").mkdir()
+    write_levels(tmp_path / "town" / "a.png", np.full((6, 8), 2560))
+    view = View(Path("elsewhere/a.jpg"), image(6, 8))
+    for scale, metres in ((256, 10.0), (100, 25.6)):
+        depth, told = depth_files(tmp_path, scale).read(view)
+        assert depth.dtype == np.float32
+        assert np.allclose(depth, metres)
+        assert f"{scale} levels a metre" in told
+
+
+def test_half_size_is_enlarged_and_said(tmp_path: Path) -> None:
+    levels = np.arange(1, 13).reshape(3, 4) * 256
+    write_levels(tmp_path / "a.png", levels)
+    depth, told = depth_files(tmp_path).read(View(Path("a.png"), image(6, 8)))
+    assert "half the size" in told
+    assert np.array_equal(depth, np.kron(np.arange(1, 13).reshape(3, 4), np.ones((2, 2))))
+
+
+def test_depth_of_another_size(tmp_path: Path) -> None:
+    write_levels(tmp_path / "a.png", np.full((4, 4), 256))
+    with pytest.raises(InputError, match=r"a.png: the depth is 4x4, its image 8x6.*half"):
+        depth_files(tmp_path).read(View(Path("a.png"), image(6, 8)))
+    write_camera(tmp_path / "c.json")
+    view = View(Path("a.png"), image(8, 8), None, tmp_path / "a.png", tmp_path / "c.json")
+    with pytest.raises(InputError, match="disparity is 4x4, its image 8x8"):
+        DisparityFiles(CITYSCAPES, CITYSCAPES19).read(view)
+
+
+def test_folders_of_depth_that_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such folder of depth"):
+        depth_files(tmp_path / "gone")
+    with pytest.raises(InputError, match="holds no depth pictures"):
+        depth_files(tmp_path)
+    for city in ("bern", "ulm"):
+        (tmp_path / city).mkdir()
+        write_levels(tmp_path / city / "a.png", np.ones((4, 4)))
+    with pytest.raises(InputError, match="two depth pictures have one name"):
+        depth_files(tmp_path)
+    with pytest.raises(InputError, match=r"holds no depth for b\.png"):
+        depth_files(tmp_path / "ulm").read(View(Path("b.png"), image(4, 4)))
+    with pytest.raises(InputError, match="scale must be above 0"):
+        depth_files(tmp_path / "ulm", 0)
+
+
+def test_files_of_depth_that_cannot_be_used(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 4), 9, np.uint8)).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="wanted a 16-bit grey PNG, came mode L"):
+        depth_files(tmp_path).read(View(Path("a.png"), image(4, 4)))
+    noise = np.random.default_rng(0).integers(0, 65535, (40, 40))
+    whole = write_levels(tmp_path / "a.png", noise).read_bytes()
+    (tmp_path / "a.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UnreadableError, match="cannot be decoded"):
+        depth_files(tmp_path).read(View(Path("a.png"), image(40, 40)))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "holds no such numbers"),
+        ('{"extrinsic": {}}', "holds no such numbers"),
+        ('{"extrinsic": {"baseline": 0}, "intrinsic": {"fx": 9}}', "must both be above 0"),
+    ],
+)
+def test_camera_files_that_cannot_be_used(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_stereo(tmp_path / "c.json")
+    with pytest.raises(InputError, match=r"gone.json: the camera file cannot be read"):
+        read_stereo(tmp_path / "gone.json")
+
+
+def test_a_dataset_without_disparity() -> None:
+    with pytest.raises(InputError, match="has no disparity, which depth: disparity needs"):
+        DisparityFiles(CITYSCAPES, CITYSCAPES19).read(View(Path("a.png"), image(4, 4)))

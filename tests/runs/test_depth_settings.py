@@ -1,0 +1,85 @@
+"""Depth as a setting of a data section: a run uses what driftseg weather uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from driftseg.data.town import Town
+from driftseg.data.weather.camera import CITYSCAPES
+from driftseg.errors import InputError
+from driftseg.runs.builder import build
+from driftseg.runs.config import RunConfig
+from driftseg.runs.data_config import FolderData
+from driftseg.runs.datasets import build_dataset
+from driftseg.runs.reading import read_config
+
+
+@pytest.fixture
+def street(tmp_path: Path) -> Path:
+    """Images, and depth of twice as many levels a metre as there are in 256."""
+    town = Town(seed=3, size=(64, 48))
+    for name in ("images", "depth"):
+        (tmp_path / name).mkdir()
+    for i in range(4):
+        scene = town.render(30 * i)
+        assert scene.depth is not None
+        Image.fromarray(scene.image).save(tmp_path / "images" / f"f{i}.png")
+        levels = np.where(np.isinf(scene.depth), 0, scene.depth * 512).clip(0, 65535)
+        Image.fromarray(levels.astype(np.uint16)).save(tmp_path / "depth" / f"f{i}.png")
+    return tmp_path
+
+
+def data(street: Path, **changes) -> FolderData:
+    return FolderData(kind="folder", root=street / "images", **changes)
+
+
+def test_scenes_have_the_depth_that_is_asked_for(street: Path) -> None:
+    assert build_dataset(data(street)).scene(0).depth is None
+    pictures = {"files": street / "depth", "scale": 512}
+    scene = build_dataset(data(street, depth=pictures), CITYSCAPES).scene(0)
+    exact = Town(seed=3, size=(64, 48)).render(0).depth
+    assert exact is not None
+    near = exact < 100
+    assert np.allclose(scene.depth[near], exact[near], atol=0.01)
+    assert scene.depth_source == (
+        "depth pictures of 512 levels a metre; holes filled downwards, on the road by its plane; "
+        "sky infinite"
+    )
+
+
+def test_depth_shrinks_with_its_image(street: Path) -> None:
+    pictures = {"files": street / "depth", "scale": 512}
+    scene = build_dataset(data(street, depth=pictures, size=(32, 32))).scene(0)
+    assert scene.depth.shape == scene.image.shape[:2] == (32, 32)
+
+
+def test_disparity_where_there_is_none(street: Path) -> None:
+    with pytest.raises(InputError, match="has no disparity"):
+        build_dataset(data(street, depth="disparity")).scene(0)
+
+
+def test_a_run_says_which_depth_its_weather_is_rendered_on(
+    street: Path, tiny_run, write_config
+) -> None:
+    target = {
+        "kind": "folder", "root": str(street / "images"),
+        "depth": {"files": str(street / "depth"), "scale": 512},
+    }  # fmt: skip
+    config = write_config({**tiny_run, "target": target})
+    parts = build(read_config(config, RunConfig))
+    assert any(note.startswith("weather is rendered on depth pictures of 512") for note in
+               parts.notes)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "depth", ["disparitty", {"files": "x", "scale": 0}, {"fils": "x"}, {"network": 3}]
+)
+def test_settings_that_cannot_be(street: Path, tiny_run, write_config, depth) -> None:
+    target = {"kind": "folder", "root": str(street / "images"), "depth": depth}
+    config = write_config({**tiny_run, "target": target})
+    with pytest.raises(InputError, match=r"target\.depth"):
+        read_config(config, RunConfig)
