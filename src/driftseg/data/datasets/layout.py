@@ -135,11 +135,13 @@ def _chosen(
     chosen = [pair for pair in pairs if wanted is None or f"{of(pair)}/".startswith(f"{wanted}/")]
     if not chosen:
         found = sorted({of(pair) for pair in pairs})
-        hint = (
-            f"this layout has no {what}s: set {what} to {found[0]!r}"
-            if len(found) == 1
-            else (f"set {what} to one of them")
-        )
+        hint = f"set {what} to one of them"
+        if len(found) == 1:
+            hint = (
+                f"this layout has no {what}s: set {what} to {found[0]!r}"
+                if found[0]
+                else (f"this layout knows no {what}s: set {what} to null")
+            )
         raise InputError(f"{root}: no {what} {wanted!r} is there, found {found}; {hint}")
     return chosen
 
