@@ -117,7 +117,7 @@ def test_a_picture_without_any_measurement_is_the_road_plane() -> None:
     assert np.array_equal(filled, road_plane_depth(50, 6, camera=CITYSCAPES))
 
 
-def depth_files(folder: Path | None, scale: float = 256.0) -> DepthFiles:
+def depth_files(folder: Path, scale: float = 256.0) -> DepthFiles:
     return DepthFiles(folder, scale=scale, camera=CITYSCAPES, label_space=CITYSCAPES19)
 
 

@@ -16,6 +16,7 @@ from driftseg.data.datasets.camvid import camvid
 from driftseg.data.datasets.files import SceneFiles
 from driftseg.data.datasets.folder import folder
 from driftseg.data.datasets.layouts import recognise, scenes
+from driftseg.data.datasets.weather_cityscapes import scene_of
 from driftseg.data.schedule import Visit
 from driftseg.data.stream import Weather
 from driftseg.data.weather.camera import CAMVID, CITYSCAPES
@@ -90,6 +91,16 @@ def test_labels_elsewhere_are_linked_beside_their_images(tmp_path: Path) -> None
     assert (tmp_path / "set" / "rain" / "50mm" / "labels" / "frame2.png").is_file()
 
 
+def test_paths_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_folder(tmp_path / "all", labels=True)
+    (root / "labels").rename(tmp_path / "ids")
+    make(root, tmp_path / "set", scenes=folder(root, label_space=CAMVID11, labels=tmp_path / "ids"))
+    monkeypatch.chdir(tmp_path)
+    found = folder(Path("all"), label_space=CAMVID11, labels=tmp_path / "ids")
+    again = make(Path("all"), Path("set"), scenes=found)
+    assert (again.made, again.kept) == (0, 3)
+
+
 def test_cityscapes_is_laid_out_as_published(tmp_path: Path) -> None:
     root, out = write_cityscapes(tmp_path / "cityscapes"), tmp_path / "set"
     make(root, out, rain=(100.0,), fog=(375.0,), camera=CITYSCAPES)
@@ -116,6 +127,7 @@ def test_cityscapes_in_weather_is_read_as_published(tmp_path: Path) -> None:
         assert [made.name(i) for i in range(len(made))] == [
             f"{domain.folder}/bern_000000_000019", f"{domain.folder}/ulm_000001_000019"
         ]  # fmt: skip
+        assert scene_of(made.name(0)) == asked.scenes.name(0)
         assert np.array_equal(made.scene(0).label, asked.scenes.scene(0).label)
 
 

@@ -176,6 +176,8 @@ def weather(
         f"{layout}: {len(scenes)} images in {len(domains)} weathers: {names}",
         soft_wrap=True, highlight=False,
     )  # fmt: skip
+    if how == "none" and any(entry.camera is not None for entry in scenes.entries):
+        console.print("disparity is there: --depth disparity would use it", highlight=False)
     with MakingWatch(console) as watch:
         outcome = make_set(wanted, out, workers=workers or os.cpu_count() or 1, watch=watch)
     page = write_weather_page(out)

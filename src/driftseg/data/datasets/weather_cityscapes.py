@@ -41,7 +41,7 @@ LEVELS = {
 FOGGY = "leftImg8bit_foggy"
 BETA = re.compile(r"(?P<scene>.+)_leftImg8bit_foggy_(?P<beta>beta_\d+(\.\d+)?)\.png")
 
-RENDERED = re.compile(r"(clear|rain/[\d.]+mm|fog/[\d.]+m|beta_[\d.]+)/")
+RENDERED = re.compile(r"(clear|(rain|snow)/[\d.]+mm|fog/[\d.]+m|night/[\d.]+|beta_[\d.]+)/")
 """The domain that a name begins with."""
 
 

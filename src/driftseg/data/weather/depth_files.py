@@ -173,7 +173,7 @@ class DepthFiles:
     """16-bit PNGs of metres, named like their images.
 
     Args:
-        folder: searched with all its folders, once; None takes the dataset's own.
+        folder: searched with all its folders, once.
         scale: levels a metre; 0 means unknown.
         camera: its road plane fills holes.
         label_space: what labels mean.
@@ -182,25 +182,22 @@ class DepthFiles:
         InputError: no such folder, nothing in it, or two files of one name.
     """
 
-    def __init__(
-        self, folder: Path | None, *, scale: float, camera: Camera, label_space: LabelSpace
-    ):
+    def __init__(self, folder: Path, *, scale: float, camera: Camera, label_space: LabelSpace):
         if not scale > 0:
             raise InputError(f"the depth scale must be above 0 levels a metre, not {scale}")
         self.scale = scale
         self.folder = folder
         self.camera = camera
         self.label_space = label_space
-        self._known = None if folder is None else _by_stem(folder)
+        self._known = _by_stem(folder)
 
     def read(self, view: View) -> tuple[Depth, str]:
         """Depth of the image's size, or of exactly half of it, which is enlarged."""
-        path = self._file(view.image_file, view.depth_file)
+        path = self._known.get(view.image_file.stem)
         if path is None:
-            where = self.folder or "its dataset"
             raise InputError(
-                f"{where}: holds no depth for {view.image_file.name}; wanted a 16-bit PNG of the "
-                "same name"
+                f"{self.folder}: holds no depth for {view.image_file.name}; wanted a 16-bit PNG "
+                "of the same name"
             )
         levels = read_levels(path)
         depth = levels.astype(np.float32) / np.float32(self.scale)
@@ -214,11 +211,8 @@ class DepthFiles:
 
     def files(self, image: Path, depth: Path | None, camera: Path | None) -> list[Path]:
         """The depth picture."""
-        path = self._file(image, depth)
+        path = self._known.get(image.stem)
         return [] if path is None else [path]
-
-    def _file(self, image: Path, own: Path | None) -> Path | None:
-        return own if self._known is None else self._known.get(image.stem)
 
 
 def fit(depth: Depth, image: Image, path: Path) -> tuple[Depth, bool]:

@@ -188,7 +188,7 @@ def _task(
 def _same_inputs(painter: Painter, known: dict[str, Any], index: int) -> bool:
     files = painter.scenes.files(index)
     return len(files) == len(known["read"]) and all(
-        os.path.normpath(painter.root / state["file"]) == os.path.normpath(path)
+        os.path.abspath(painter.root / state["file"]) == os.path.abspath(path)
         and unchanged(path, state)
         for path, state in zip(files, known["read"], strict=True)
     )
