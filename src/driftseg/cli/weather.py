@@ -97,7 +97,7 @@ def weather(
     ] = 0.0,
     lens_drops: Annotated[
         float,
-        typer.Option(min=0, max=1, help="share of the picture behind drops with --rain"),
+        typer.Option(min=0, max=0.5, help="share of the picture behind drops with --rain"),
     ] = 0.0,
     severity: Annotated[float, typer.Option(min=0, help="strength; 1 is the physics")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="another seed draws other drops")] = 0,
