@@ -137,11 +137,9 @@ def _chosen(
         found = sorted({of(pair) for pair in pairs})
         hint = f"set {what} to one of them"
         if len(found) == 1:
-            hint = (
-                f"this layout has no {what}s: set {what} to {found[0]!r}"
-                if found[0]
-                else (f"this layout knows no {what}s: set {what} to null")
-            )
+            hint = f"there is no other: set {what} to {found[0]!r}"
+        if found == [""]:
+            hint = f"this layout knows no {what}s: set {what} to null"
         raise InputError(f"{root}: no {what} {wanted!r} is there, found {found}; {hint}")
     return chosen
 
