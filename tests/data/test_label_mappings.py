@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from driftseg.data.images import translate
+from driftseg.data.weather.depth import GROUND
 from driftseg.errors import InputError
 from driftseg.evaluation.confusion import Score
 from driftseg.labels import (
@@ -140,3 +141,12 @@ class TestScoresOfOtherSpaces:
         score = Score(2)
         score.add(np.full((2, 2), 255, np.uint8), np.zeros((2, 2), np.uint8))
         assert (score.mean_iou(), score.union.tolist()) == (0.0, [4, 0])
+
+
+@pytest.mark.parametrize("space", LABEL_SPACES.values(), ids=lambda space: space.name)
+def test_every_space_has_ground_and_what_stands_on_it(space: LabelSpace) -> None:
+    """Weather asks labels for the ground by its names, whatever the space."""
+    ground = [name for name in space.classes if name in GROUND]
+    assert ground
+    assert "car" not in ground
+    assert len(ground) < len(space) / 2

@@ -19,7 +19,10 @@ FARTHEST = 200.0
 
 SKY = ("sky",)
 """Names of classes that are infinitely far."""
-GROUND = ("road", "pavement", "sidewalk", "terrain")
+GROUND = (
+    "road", "pavement", "sidewalk", "terrain", "road line", "curb", "drivable", "non-drivable",
+    "drivable fallback", "non-drivable fallback",
+)  # fmt: skip
 """Names of classes that lie in the road plane."""
 
 

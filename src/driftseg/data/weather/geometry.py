@@ -9,19 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from driftseg.data.weather.camera import Camera
-from driftseg.data.weather.depth import FARTHEST, label_ids, road_plane_depth
+from driftseg.data.weather.depth import FARTHEST, GROUND, SKY, label_ids, road_plane_depth
 from driftseg.data.weather.smoothing import along_edges
 from driftseg.errors import InputError
 from driftseg.frame import Depth, Image, Label, Scene
 from driftseg.labels import LabelSpace
 
 Mask = npt.NDArray[np.bool_]
-
-_SKY = ("sky",)
-_GROUND = (
-    "road", "pavement", "sidewalk", "terrain", "ground", "parking", "road line", "drivable",
-    "non-drivable",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,8 +40,8 @@ def geometry_of(scene: Scene, camera: Camera, label_space: LabelSpace) -> Geomet
     """
     ground = sky = None
     if scene.label is not None:
-        ground = named(scene.label, label_space, _GROUND)
-        sky = named(scene.label, label_space, _SKY)
+        ground = named(scene.label, label_space, GROUND)
+        sky = named(scene.label, label_space, SKY)
     height, width = scene.image.shape[:2]
     if scene.depth is not None:
         if scene.label is None:
