@@ -52,6 +52,19 @@ class FolderData(SelectedData):
     label_space: str = "camvid11"
 
 
+class WeatherSetData(SelectedData):
+    """A set that ``driftseg weather`` has made, and what it was made from as ``clear``."""
+
+    kind: Literal["weather_set"]
+    root: Path
+    split: str | None = None
+    """Of the original; null takes all."""
+    domain: str | None = None
+    """``clear``, ``rain/100mm``, or the part before the slash; null takes all."""
+    label_space: str = "camvid11"
+    """Of the labels of a plain folder of images."""
+
+
 class LayoutData(SelectedData):
     """A dataset as its authors lay it out (docs/datasets.md)."""
 
@@ -147,6 +160,7 @@ Data = Annotated[
     TownData
     | CamvidData
     | FolderData
+    | WeatherSetData
     | ImagesData
     | VideoData
     | CameraData

@@ -14,6 +14,7 @@ from driftseg.data.datasets.live import LiveScenes
 from driftseg.data.datasets.sequence import sequence
 from driftseg.data.datasets.town import TownScenes
 from driftseg.data.datasets.video import VideoScenes
+from driftseg.data.datasets.weather_set import weather_set
 from driftseg.data.replay import Replay
 from driftseg.data.transforms import Augmentation
 from driftseg.data.weather.camera import CITYSCAPES, Camera
@@ -21,7 +22,7 @@ from driftseg.data.weather.random_weather import RandomWeather
 from driftseg.errors import InputError
 from driftseg.labels import LABEL_SPACES, LabelMapping, LabelSpace, find_mapping
 from driftseg.runs.config import AugmentationSettings, SamplingSettings
-from driftseg.runs.data_config import Data, FolderData, LayoutData, TownData
+from driftseg.runs.data_config import Data, FolderData, LayoutData, TownData, WeatherSetData
 from driftseg.runs.depth_builder import build_depth
 from driftseg.runs.video_config import CameraData, ImagesData, VideoData
 from driftseg.runs.weather_config import WeatherAugmentation, camera_of
@@ -49,6 +50,14 @@ def build_dataset(data: Data, camera: Camera = CITYSCAPES) -> Dataset:
             labels=data.labels,
             size=data.size,
         )
+    elif isinstance(data, WeatherSetData):
+        found = weather_set(
+            data.root,
+            split=data.split,
+            domain=data.domain,
+            label_space=label_space(data.label_space, "label_space"),
+            size=data.size,
+        )
     else:
         found = _laid_out(data)
     found = found.with_depth(build_depth(data.depth, camera=camera, label_space=found.label_space))
@@ -60,7 +69,7 @@ def build_dataset(data: Data, camera: Camera = CITYSCAPES) -> Dataset:
         stop=data.stop,
         where=str(data.root),
     )
-    if isinstance(data, LayoutData) and data.size is None:
+    if isinstance(data, LayoutData | WeatherSetData) and data.size is None:
         check_one_size([found.entries[i] for i in chosen.indices])
     return chosen
 
