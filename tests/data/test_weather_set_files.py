@@ -125,6 +125,20 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         pass
 
 
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As NFS, which locks no folder that is open for reading: that is no other process."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def unknown(handle, how):
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(fcntl, "flock", unknown)
+    with opened(tmp_path) as record:
+        record.add("a.png", {"made": {}})
+        record.finish()
+    assert (tmp_path / RECORD).is_file()
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"settings": 3}', '{"settings": {}, "images": []}'])
 def test_other_records_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / RECORD).write_text(text)
