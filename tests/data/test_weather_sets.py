@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -263,6 +264,16 @@ def test_unreadable_images_are_counted_and_the_others_made(tmp_path: Path) -> No
     assert (mended.made, mended.kept, mended.unreadable) == (1, 2, {})
 
 
+def test_a_link_to_nowhere_is_counted_like_any_unreadable_image(tmp_path: Path) -> None:
+    root, out = write_camvid(tmp_path / "camvid", 2), tmp_path / "set"
+    image = root / "val" / "0016E5_00000.png"
+    image.unlink()
+    image.symlink_to(tmp_path / "nowhere.png")
+    outcome = make(root, out)
+    assert outcome.made == 1
+    assert "cannot be read (No such file" in outcome.unreadable["val/0016E5_00000.png"]
+
+
 def test_mixed_sizes_keep_their_own(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "street")
     save(root / "small.png", np.full((24, 40, 3), 90, np.uint8))
@@ -313,6 +324,8 @@ def test_jpeg_and_names(tmp_path: Path) -> None:
         ({"night": (2.0,)}, "night must lie in 0 to 1"),
         ({"fog": (75.0,), "wet_road": 1.0}, "--wet-road goes together with rain"),
         ({"snow": (1.0,), "lens_drops": 0.1}, "--lens-drops goes together with rain"),
+        ({"fog": (75.0,), "snow_cover": 0.1}, "--snow-cover goes together with snow"),
+        ({"fog": (math.inf,)}, "fog inf is the images as they are"),
     ],
 )
 def test_weather_that_cannot_be(asked, message: str) -> None:

@@ -147,15 +147,14 @@ def weather(
     command goes on where it was stopped. Ends with 1 where images could not be read.
     """
     from driftseg.data.weather.camera import CAMERAS, CITYSCAPES
-    from driftseg.data.weather_sets.domains import SNOW_COVER, weather_domains
+    from driftseg.data.weather_sets.domains import weather_domains
     from driftseg.data.weather_sets.making import WeatherSet, make_set
     from driftseg.report.weather_page import write_weather_page
     from driftseg.runs.depth_builder import build_depth
 
     domains = weather_domains(
         rain=rain or (), fog=fog or (), night=night or (), snow=snow or (),
-        snow_cover=SNOW_COVER if snow_cover is None else snow_cover,
-        wet_road=wet_road, lens_drops=lens_drops,
+        snow_cover=snow_cover, wet_road=wet_road, lens_drops=lens_drops,
     )  # fmt: skip
     shrunk = None if size is None else parse_size(size)
     layout, scenes = _scenes(images, split, domain, labels, label_space, shrunk)
