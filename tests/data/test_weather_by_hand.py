@@ -12,11 +12,19 @@ from driftseg.data.weather import snow as snow_module
 from driftseg.data.weather.camera import CITYSCAPES, Camera
 from driftseg.data.weather.fog import fog
 from driftseg.data.weather.geometry import Geometry
-from driftseg.data.weather.night import illumination
+from driftseg.data.weather.lens_drops import lens_drops
+from driftseg.data.weather.night import illumination, night
 from driftseg.data.weather.rain import rain
 from driftseg.data.weather.smoothing import wide_field
-from driftseg.data.weather.snow import extinction_per_kilometre, falling_snow, whiteness
+from driftseg.data.weather.snow import (
+    extinction_per_kilometre,
+    falling_snow,
+    snow_cover,
+    whiteness,
+)
 from driftseg.data.weather.streaks import Particles, _circle_of_confusion, coverage
+from driftseg.data.weather.wet_road import wet_road
+from driftseg.errors import InputError
 
 COVERED = 0.05
 """Of the exposure, for every pixel."""
@@ -128,3 +136,29 @@ def test_headlights_fall_with_the_square_of_the_distance() -> None:
 
     assert added(16) / added(32) == pytest.approx(4, rel=1e-3)
     assert added(4) == pytest.approx(added(8), rel=1e-6)
+
+
+IMAGE = np.full((8, 10, 3), 90, np.uint8)
+GEOMETRY = Geometry(np.full((8, 10), 9, np.float32), np.ones((8, 10), bool))
+
+
+@pytest.mark.parametrize("amount", [-0.1, math.nan, math.inf])
+@pytest.mark.parametrize(
+    ("name", "put"),
+    [
+        ("snow", lambda much, chance: falling_snow(IMAGE, GEOMETRY.depth, much, chance)),
+        ("snow_cover", lambda much, chance: snow_cover(IMAGE, GEOMETRY, much, chance)),
+        ("night", lambda much, chance: night(IMAGE, GEOMETRY, much, chance)),
+        ("wet_road", lambda much, chance: wet_road(IMAGE, GEOMETRY, much, chance)),
+        ("lens_drops", lambda much, chance: lens_drops(IMAGE, much, chance)),
+    ],
+)
+def test_amounts_that_cannot_be(name: str, put, amount: float) -> None:
+    with pytest.raises(InputError, match=f"{name} must .*, not {amount}"):
+        put(amount, np.random.default_rng(0))
+
+
+def test_a_lens_is_never_all_drops() -> None:
+    """It would take infinitely many."""
+    with pytest.raises(InputError, match=r"lens_drops must lie in 0 to 0\.5, not 1"):
+        lens_drops(IMAGE, 1, np.random.default_rng(0))
