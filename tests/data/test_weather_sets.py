@@ -250,6 +250,15 @@ def test_the_source_is_never_touched(tmp_path: Path) -> None:
     assert files(root) == before
 
 
+def test_labels_elsewhere_are_never_touched(tmp_path: Path) -> None:
+    root, labels = write_folder(tmp_path / "street", 1), tmp_path / "labels"
+    save(labels / "frame0.png", np.zeros((48, 64), np.uint8))
+    found = folder(root, label_space=CAMVID11, labels=labels)
+    with pytest.raises(InputError, match=r"lies in .*labels or around it"):
+        make(root, labels / "set", scenes=found)
+    assert list(files(labels)) == ["frame0.png"]
+
+
 def test_unreadable_images_are_counted_and_the_others_made(tmp_path: Path) -> None:
     root, out = write_camvid(tmp_path / "camvid"), tmp_path / "set"
     whole = (root / "val" / "0016E5_00001.png").read_bytes()

@@ -111,7 +111,9 @@ def make_set(
         InputError: the folder cannot be used or was made with other settings, a label or depth
             does not fit its image, or a file cannot be written. What is done stays done.
     """
-    check_places(wanted.root, out)
+    scenes = wanted.scenes
+    read = {path.parent for index in range(len(scenes)) for path in scenes.files(index)}
+    check_places([wanted.root, *sorted(read)], out)
     _check_names(wanted)
     painter = Painter(
         wanted.scenes, wanted.root, out, wanted.camera, wanted.seed, wanted.severity, wanted.size,
