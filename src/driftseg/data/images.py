@@ -50,9 +50,12 @@ def read_ids(path: Path) -> Label:
     """A label map of class ids, uint8, (H, W), from a grey or palette PNG."""
     picture = _open(path, None)
     if picture.mode not in ("L", "P"):
+        deep = picture.mode.startswith("I")
+        came = "16 bits" if deep else f"mode {picture.mode}"
+        mend = "store ids in 8 bits" if deep else "convert colours to ids first"
         raise InputError(
             f"{path}: wanted a label map with one id a pixel (8-bit grey or palette PNG), "
-            f"came mode {picture.mode}; convert colours to ids first"
+            f"came {came}; {mend}"
         )
     return np.asarray(picture, dtype=np.uint8)
 
