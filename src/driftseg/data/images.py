@@ -42,8 +42,20 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def read_image(path: Path) -> Image:
-    """An RGB image, uint8, (H, W, 3), turned as its camera says (EXIF)."""
-    return np.array(_open(path, "RGB", upright=True), dtype=np.uint8)
+    """An RGB image, uint8, (H, W, 3), turned as its camera says (EXIF).
+
+    Raises:
+        InputError: no such file, or one channel of more than 8 bits, which Pillow would cut off
+            at 255.
+        UnreadableError: it cannot be decoded.
+    """
+    picture = _open(path, None, upright=True)
+    if picture.mode.startswith(("I", "F")):
+        raise InputError(
+            f"{path}: wanted an image of 8 bits a channel, came grey of 16 bits or more (mode "
+            f"{picture.mode}); say what is black and what is white by storing it in 8 bits"
+        )
+    return np.array(picture.convert("RGB"), dtype=np.uint8)
 
 
 def read_ids(path: Path) -> Label:
