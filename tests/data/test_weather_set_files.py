@@ -114,6 +114,16 @@ def test_a_kill_before_the_first_line(tmp_path: Path) -> None:
         assert not record.images
 
 
+@pytest.mark.parametrize("journal", [b"", b"\0\0\0\0"])
+def test_a_journal_lost_with_the_power(journal: bytes, tmp_path: Path) -> None:
+    with opened(tmp_path) as record:
+        record.add("a.png", {"made": {}})
+        record.finish()
+    (tmp_path / JOURNAL).write_bytes(journal)
+    with opened(tmp_path) as record:
+        assert set(record.images) == {"a.png"}
+
+
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     pytest.importorskip("fcntl")
     with (

@@ -120,7 +120,10 @@ class SetRecord:
         journal = self._out / JOURNAL
         if journal.is_file():
             first, *rest = journal.read_bytes().split(b"\n")
-            head = json.loads(first)
+            try:
+                head = json.loads(first)
+            except ValueError:  # the power failed: what it told is made again
+                return head
             for line in rest:
                 try:
                     row = json.loads(line)
