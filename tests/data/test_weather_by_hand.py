@@ -10,8 +10,10 @@ import pytest
 from driftseg.data.weather import rain as rain_module
 from driftseg.data.weather import snow as snow_module
 from driftseg.data.weather.camera import CITYSCAPES, Camera
+from driftseg.data.weather.depth import road_plane_depth
+from driftseg.data.weather.draws import seed_of
 from driftseg.data.weather.fog import fog
-from driftseg.data.weather.geometry import Geometry
+from driftseg.data.weather.geometry import Geometry, geometry_of
 from driftseg.data.weather.lens_drops import lens_drops
 from driftseg.data.weather.night import illumination, night
 from driftseg.data.weather.rain import rain
@@ -25,6 +27,8 @@ from driftseg.data.weather.snow import (
 from driftseg.data.weather.streaks import Particles, _circle_of_confusion, coverage
 from driftseg.data.weather.wet_road import wet_road
 from driftseg.errors import InputError
+from driftseg.frame import Scene
+from driftseg.labels import CAMVID11
 
 COVERED = 0.05
 """Of the exposure, for every pixel."""
@@ -136,6 +140,25 @@ def test_headlights_fall_with_the_square_of_the_distance() -> None:
 
     assert added(16) / added(32) == pytest.approx(4, rel=1e-3)
     assert added(4) == pytest.approx(added(8), rel=1e-6)
+
+
+def test_chance_follows_from_name_domain_and_seed() -> None:
+    """And from nothing else: each of them changes it."""
+    first = seed_of("a", "rain50", 0)
+    assert first == seed_of("a", "rain50", 0)
+    others = [seed_of("b", "rain50", 0), seed_of("a", "rain25", 0), seed_of("a", "rain50", 1)]
+    assert first not in others
+
+
+def test_ground_lies_within_a_sixth_of_the_road_plane() -> None:
+    plane = road_plane_depth(40, 60, camera=CITYSCAPES)
+    image = np.zeros((40, 60, 3), np.uint8)
+    for factor, is_ground in ((1.15, True), (0.85, True), (1.2, False), (0.8, False)):
+        depth = (plane * factor).astype(np.float32)
+        ground = geometry_of(Scene("a", image, depth=depth), CITYSCAPES, CAMVID11).ground
+        assert ground is not None
+        assert ground[20:].all() == ground[20:].any() == is_ground
+        assert not ground[:18].any()
 
 
 IMAGE = np.full((8, 10, 3), 90, np.uint8)
