@@ -89,6 +89,11 @@ def test_mistakes_are_one_line(arguments: list[str], message: str, drive: Path) 
     assert done.stdout == ""
 
 
+def test_a_folder_that_is_not_there_leaves_none_behind(tmp_path: Path) -> None:
+    assert check(tmp_path / "gone", "--out", tmp_path / "report").returncode == 2
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_is_read_only(drive: Path, tmp_path: Path) -> None:
     out = tmp_path / "sealed"
     out.mkdir(mode=0o555)

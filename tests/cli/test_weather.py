@@ -200,9 +200,14 @@ def test_a_full_disk(street: Path, made: Path, tmp_path: Path, workers: int) -> 
         (["STREET", "--rain", "5", "--out", "OUT", "--depth-files", "EMPTY"], "holds no depth"),
         (["STREET", "--rain", "5", "--out", "OUT", "--depth-files", "EMPTY", "--depth",
           "disparity"], "three sources of depth"),
-        (["STREET", "--rain", "5", "--out", "OUT", "--depth-scale", "0"], "must be above 0"),
+        (["STREET", "--rain", "5", "--out", "OUT", "--depth-files", "EMPTY", "--depth-scale", "0"],
+         "must be above 0"),
+        (["STREET", "--rain", "5", "--out", "OUT", "--depth-scale", "9"], "with --depth-files"),
+        (["STREET", "--rain", "5", "--out", "OUT", "--depth-output", "metric"], "with --depth-net"),
+        (["STREET", "--rain", "5", "--out", "OUT", "--label-space", "idd26"], "what --labels mean"),
         (["STREET", "--rain", "5", "--out", "OUT", "--labels", "gone"], "no such folder of labels"),
-        (["STREET", "--rain", "5", "--out", "OUT", "--label-space", "moon"], "no label space"),
+        (["STREET", "--rain", "5", "--out", "OUT", "--labels", "EMPTY", "--label-space", "moon"],
+         "no label space"),
     ],
 )  # fmt: skip
 def test_mistakes_end_with_one_line_and_code_2(

@@ -113,6 +113,15 @@ def test_damaged_files(segnet: Path) -> None:
     assert check_dataset(segnet).label_codings == {"palette PNG": 3}
 
 
+def test_a_label_that_is_a_link_to_nowhere(segnet: Path) -> None:
+    label = sorted((segnet / "trainannot").iterdir())[0]
+    label.unlink()
+    label.symlink_to(segnet / "gone.png")
+    found = check_dataset(segnet)
+    assert kinds(found)["unreadable_labels"] == 1
+    assert "no such file" in example(found, "unreadable_labels")
+
+
 def test_sizes(segnet: Path) -> None:
     save(segnet / "train" / "0001TP_000.png", noise(12, 16))
     found = check_dataset(segnet)

@@ -11,7 +11,7 @@ from PIL import Image
 from driftseg.data.datasets.camvid import COLOURS_TO_CLASS, camvid
 from driftseg.data.datasets.files import select
 from driftseg.data.datasets.folder import folder
-from driftseg.data.images import read_ids, resize_image, resize_label
+from driftseg.data.images import read_ids, read_image, resize_image, resize_label
 from driftseg.errors import InputError
 from driftseg.labels import CAMVID11, IGNORE
 
@@ -141,6 +141,12 @@ class TestFolder:
         (tmp_path / "in" / "a.png").write_bytes(whole[: len(whole) // 2])
         with pytest.raises(InputError, match=r"a\.png: cannot be decoded as an image"):
             folder(tmp_path / "in", label_space=CAMVID11).scene(0)
+
+    def test_an_image_of_sixteen_bits_is_refused(self, tmp_path: Path) -> None:
+        """As of infrared cameras: Pillow makes everything above 255 white."""
+        save(tmp_path / "a.png", np.full((4, 4), 9000, np.uint16))
+        with pytest.raises(InputError, match="8 bits a channel, came grey of 16 bits or more"):
+            read_image(tmp_path / "a.png")
 
     def test_colour_labels_are_refused(self, tmp_path: Path) -> None:
         save(tmp_path / "a.png", photo())

@@ -114,6 +114,16 @@ def test_a_kill_before_the_first_line(tmp_path: Path) -> None:
         assert not record.images
 
 
+@pytest.mark.parametrize("journal", [b"", b"\0\0\0\0"])
+def test_a_journal_lost_with_the_power(journal: bytes, tmp_path: Path) -> None:
+    with opened(tmp_path) as record:
+        record.add("a.png", {"made": {}})
+        record.finish()
+    (tmp_path / JOURNAL).write_bytes(journal)
+    with opened(tmp_path) as record:
+        assert set(record.images) == {"a.png"}
+
+
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     pytest.importorskip("fcntl")
     with (
@@ -123,6 +133,20 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         opened(tmp_path)
     with opened(tmp_path):
         pass
+
+
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As NFS, which locks no folder that is open for reading: that is no other process."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def unknown(handle, how):
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(fcntl, "flock", unknown)
+    with opened(tmp_path) as record:
+        record.add("a.png", {"made": {}})
+        record.finish()
+    assert (tmp_path / RECORD).is_file()
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"settings": 3}', '{"settings": {}, "images": []}'])

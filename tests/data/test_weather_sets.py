@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -249,6 +250,15 @@ def test_the_source_is_never_touched(tmp_path: Path) -> None:
     assert files(root) == before
 
 
+def test_labels_elsewhere_are_never_touched(tmp_path: Path) -> None:
+    root, labels = write_folder(tmp_path / "street", 1), tmp_path / "labels"
+    save(labels / "frame0.png", np.zeros((48, 64), np.uint8))
+    found = folder(root, label_space=CAMVID11, labels=labels)
+    with pytest.raises(InputError, match=r"lies in .*labels or around it"):
+        make(root, labels / "set", scenes=found)
+    assert list(files(labels)) == ["frame0.png"]
+
+
 def test_unreadable_images_are_counted_and_the_others_made(tmp_path: Path) -> None:
     root, out = write_camvid(tmp_path / "camvid"), tmp_path / "set"
     whole = (root / "val" / "0016E5_00001.png").read_bytes()
@@ -261,6 +271,16 @@ def test_unreadable_images_are_counted_and_the_others_made(tmp_path: Path) -> No
     (root / "val" / "0016E5_00001.png").write_bytes(whole)
     mended = make(root, out)
     assert (mended.made, mended.kept, mended.unreadable) == (1, 2, {})
+
+
+def test_a_link_to_nowhere_is_counted_like_any_unreadable_image(tmp_path: Path) -> None:
+    root, out = write_camvid(tmp_path / "camvid", 2), tmp_path / "set"
+    image = root / "val" / "0016E5_00000.png"
+    image.unlink()
+    image.symlink_to(tmp_path / "nowhere.png")
+    outcome = make(root, out)
+    assert outcome.made == 1
+    assert "cannot be read (No such file" in outcome.unreadable["val/0016E5_00000.png"]
 
 
 def test_mixed_sizes_keep_their_own(tmp_path: Path) -> None:
@@ -313,6 +333,8 @@ def test_jpeg_and_names(tmp_path: Path) -> None:
         ({"night": (2.0,)}, "night must lie in 0 to 1"),
         ({"fog": (75.0,), "wet_road": 1.0}, "--wet-road goes together with rain"),
         ({"snow": (1.0,), "lens_drops": 0.1}, "--lens-drops goes together with rain"),
+        ({"fog": (75.0,), "snow_cover": 0.1}, "--snow-cover goes together with snow"),
+        ({"fog": (math.inf,)}, "fog inf is the images as they are"),
     ],
 )
 def test_weather_that_cannot_be(asked, message: str) -> None:

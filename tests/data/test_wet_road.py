@@ -98,10 +98,19 @@ def test_no_drops_are_the_identity(scene) -> None:
     assert np.array_equal(lens_drops(scene.image, 0, np.random.default_rng(0)), scene.image)
 
 
+class Middle:
+    """Stands for chance: one drop of middle size in the middle."""
+
+    def random(self) -> float:
+        return 0.5
+
+
 def test_a_drop_shows_the_scene_upside_down() -> None:
     """Light above, dark below: within a drop it is the other way round."""
-    image = np.zeros((240, 320, 3), np.uint8)
-    image[:120] = 255
-    seen = lens_drops(image, 0.4, np.random.default_rng(0)).astype(int)
-    assert (seen[130:] > 60).any()
-    assert (seen[:110] < 190).any()
+    image = np.zeros((480, 640, 3), np.uint8)
+    image[:240] = 255
+    seen = lens_drops(image, 1e-6, Middle()).astype(int)  # type: ignore[arg-type]
+    radius = round(480 * (0.012 * 0.06) ** 0.5)
+    assert seen[240 - radius // 2, 320, 0] < 100
+    assert seen[240 + radius // 2, 320, 0] > 130
+    assert seen[100, 320, 0] == 255

@@ -72,7 +72,7 @@ def check(
     """
     from driftseg.data.check import check_dataset
 
-    if out is not None:
+    if out is not None and path.is_dir():
         _prepare(out, path)
     console = Console()
     with _progress(console) as watch:

@@ -112,7 +112,9 @@ def weather(
     depth_files: Annotated[
         Path | None, typer.Option(help="folder of 16-bit depth PNGs named like the images")
     ] = None,
-    depth_scale: Annotated[float, typer.Option(help="levels a metre of --depth-files")] = 256.0,
+    depth_scale: Annotated[
+        float | None, typer.Option(help="levels a metre of --depth-files; default 256")
+    ] = None,
     depth_network: Annotated[
         str | None, typer.Option(help="folder or hub id of a depth network of transformers")
     ] = None,
@@ -123,7 +125,9 @@ def weather(
     labels: Annotated[
         Path | None, typer.Option(help="folder of label PNGs of a plain folder of images")
     ] = None,
-    label_space: Annotated[str, typer.Option(help="of these labels")] = "camvid11",
+    label_space: Annotated[
+        str | None, typer.Option(help="of these labels; default camvid11")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="train, val, ...; default: all")] = None,
     domain: Annotated[
         str | None,
@@ -147,15 +151,14 @@ def weather(
     command goes on where it was stopped. Ends with 1 where images could not be read.
     """
     from driftseg.data.weather.camera import CAMERAS, CITYSCAPES
-    from driftseg.data.weather_sets.domains import SNOW_COVER, weather_domains
+    from driftseg.data.weather_sets.domains import weather_domains
     from driftseg.data.weather_sets.making import WeatherSet, make_set
     from driftseg.report.weather_page import write_weather_page
     from driftseg.runs.depth_builder import build_depth
 
     domains = weather_domains(
         rain=rain or (), fog=fog or (), night=night or (), snow=snow or (),
-        snow_cover=SNOW_COVER if snow_cover is None else snow_cover,
-        wet_road=wet_road, lens_drops=lens_drops,
+        snow_cover=snow_cover, wet_road=wet_road, lens_drops=lens_drops,
     )  # fmt: skip
     shrunk = None if size is None else parse_size(size)
     layout, scenes = _scenes(images, split, domain, labels, label_space, shrunk)
@@ -203,7 +206,7 @@ def _scenes(
     split: str | None,
     domain: str | None,
     labels: Path | None,
-    label_space: str,
+    label_space: str | None,
     size: tuple[int, int] | None,
 ) -> tuple[str, SceneFiles]:
     """The kind of a folder's layout, and its scenes."""
@@ -214,6 +217,9 @@ def _scenes(
 
     if not images.is_dir():
         raise InputError(f"{images}: no such folder of images")
+    if labels is None and label_space is not None:
+        raise InputError("--label-space says what --labels mean; give both, or leave it out")
+    label_space = label_space or "camvid11"
     layout = None if labels is not None else recognise(images)
     if CITYSCAPES.found(images) and layout is not None:
         layout = CITYSCAPES  # weather is put on its clear images, not on those in weather beside
@@ -234,7 +240,7 @@ def _scenes(
 def _depth(
     depth: Literal["none", "disparity"],
     files: Path | None,
-    scale: float,
+    scale: float | None,
     network: str | None,
     output: Literal["metric", "relative"] | None,
 ) -> DepthSettings:
@@ -244,10 +250,14 @@ def _depth(
         raise InputError(
             "--depth, --depth-files and --depth-network are three sources of depth; give one"
         )
-    if scale <= 0:
+    if scale is not None and files is None:
+        raise InputError("--depth-scale goes together with --depth-files; give both, or neither")
+    if output is not None and network is None:
+        raise InputError("--depth-output goes together with --depth-network; give both, or neither")
+    if scale is not None and not scale > 0:
         raise InputError(f"--depth-scale must be above 0 levels a metre, not {scale:g}")
     if files is not None:
-        return DepthPictures(files=files, scale=scale)
+        return DepthPictures(files=files, scale=256.0 if scale is None else scale)
     if network is not None:
         return NetworkDepth(network=network, output=output)
     return depth

@@ -98,7 +98,9 @@ class Examiner:
             found.wrong.append(("unreadable_labels", str(error)))
             return
         except InputError as error:
-            found.wrong.append((_refusal(found.label_coding), str(error)))
+            there = path.is_file()  # a link to nowhere is not
+            kind = _refusal(found.label_coding) if there else "unreadable_labels"
+            found.wrong.append((kind, str(error)))
             return
         if self.mapping is not None:
             label = self.mapping.apply(label)

@@ -42,17 +42,32 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def read_image(path: Path) -> Image:
-    """An RGB image, uint8, (H, W, 3), turned as its camera says (EXIF)."""
-    return np.array(_open(path, "RGB", upright=True), dtype=np.uint8)
+    """An RGB image, uint8, (H, W, 3), turned as its camera says (EXIF).
+
+    Raises:
+        InputError: no such file, or one channel of more than 8 bits, which Pillow would cut off
+            at 255.
+        UnreadableError: it cannot be decoded.
+    """
+    picture = _open(path, None, upright=True)
+    if picture.mode.startswith(("I", "F")):
+        raise InputError(
+            f"{path}: wanted an image of 8 bits a channel, came grey of 16 bits or more (mode "
+            f"{picture.mode}); say what is black and what is white by storing it in 8 bits"
+        )
+    return np.array(picture.convert("RGB"), dtype=np.uint8)
 
 
 def read_ids(path: Path) -> Label:
     """A label map of class ids, uint8, (H, W), from a grey or palette PNG."""
     picture = _open(path, None)
     if picture.mode not in ("L", "P"):
+        deep = picture.mode.startswith("I")
+        came = "16 bits" if deep else f"mode {picture.mode}"
+        mend = "store ids in 8 bits" if deep else "convert colours to ids first"
         raise InputError(
             f"{path}: wanted a label map with one id a pixel (8-bit grey or palette PNG), "
-            f"came mode {picture.mode}; convert colours to ids first"
+            f"came {came}; {mend}"
         )
     return np.asarray(picture, dtype=np.uint8)
 

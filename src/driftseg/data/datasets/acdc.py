@@ -54,10 +54,8 @@ def _pairs_of(root: Path, parts: list[tuple[str, str, Path]]) -> list[Pair]:
 
 
 def _images(folder: Path) -> list[tuple[str, Path]]:
-    references = [
-        (f"{frame}_ref", path) for frame, path in files_below(folder, "_rgb_ref_anon.png")
-    ]
-    return files_below(folder, "_rgb_anon.png") + references
+    references = [(f"{frame}_ref", path) for frame, path in files_below(folder, "_rgb_ref_anon")]
+    return files_below(folder, "_rgb_anon") + references
 
 
 def _labels(folder: Path) -> list[tuple[str, Path]]:

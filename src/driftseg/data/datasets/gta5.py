@@ -19,10 +19,10 @@ from driftseg.labels.tables import GTA5_IDS
 SCENE = re.compile(r"\d{5}")
 
 
-def _files(folder: Path) -> list[tuple[str, Path]]:
+def _files(folder: Path, ending: str = "") -> list[tuple[str, Path]]:
     return [
         (scene, path)
-        for scene, path in files_below(folder, ".png", deep=False)
+        for scene, path in files_below(folder, ending, deep=False)
         if SCENE.fullmatch(scene)
     ]
 
@@ -30,7 +30,7 @@ def _files(folder: Path) -> list[tuple[str, Path]]:
 def _pairs(root: Path) -> list[Pair]:
     labels = root / "labels"
     expected = (lambda scene: labels / f"{scene}.png") if labels.is_dir() else None
-    return match(_files(root / "images"), _files(labels), split="all", expected=expected)
+    return match(_files(root / "images"), _files(labels, ".png"), split="all", expected=expected)
 
 
 def read_label(path: Path) -> Label:

@@ -27,7 +27,7 @@ from driftseg.labels.tables import IDD_IDS, IDD_LITE_IDS, IDD_NAMES
 IMAGES, LABELS = "leftImg8bit", "gtFine"
 IMAGE_ENDING, POLYGONS_ENDING = "_leftImg8bit", "_gtFine_polygons.json"
 IDS_ENDINGS = ("_gtFine_labellevel3Ids.png", "_gtFine_labelLevel3Ids.png")
-LITE_IMAGE_ENDING, LITE_ENDING = "_image.jpg", "_label.png"
+LITE_IMAGE_ENDING, LITE_ENDING = "_image", "_label.png"
 
 
 def _drives(root: Path, folder: str, split: str) -> list[Path]:
@@ -163,7 +163,8 @@ IDD_LITE = Layout(
     name="idd_lite",
     title="IDD Lite",
     wanted=(
-        f"{IMAGES}/<split>/<drive>/*{LITE_IMAGE_ENDING} and {LABELS}/<split>/<drive>/*{LITE_ENDING}"
+        f"{IMAGES}/<split>/<drive>/*{LITE_IMAGE_ENDING}.jpg and "
+        f"{LABELS}/<split>/<drive>/*{LITE_ENDING}"
     ),
     label_space=IDD_LITE7,
     found=lambda root: any(True for _ in _lite_files(root)),

@@ -23,7 +23,7 @@ def _pairs(root: Path) -> list[Pair]:
     labels = root / LABELS
     depths = dict(files_below(root / "Depth", ".png"))
     found = match(
-        files_below(root / "RGB", ".png", deep=False), files_below(labels, ".png", deep=False),
+        files_below(root / "RGB", deep=False), files_below(labels, ".png", deep=False),
         split="all", expected=(lambda s: labels / f"{s}.png") if labels.is_dir() else None,
     )  # fmt: skip
     return [replace(pair, depth=depths.get(pair.name)) for pair in found]

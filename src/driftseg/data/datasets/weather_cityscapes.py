@@ -39,7 +39,7 @@ LEVELS = {
 `driftseg weather` puts beside them."""
 
 FOGGY = "leftImg8bit_foggy"
-BETA = re.compile(r"(?P<scene>.+)_leftImg8bit_foggy_(?P<beta>beta_\d+(\.\d+)?)\.png")
+BETA = re.compile(r"(?P<scene>.+)_leftImg8bit_foggy_(?P<beta>beta_\d+(\.\d+)?)\.(png|jpg)")
 
 RENDERED = re.compile(r"(clear|(rain|snow)/[\d.]+mm|fog/[\d.]+m|night/[\d.]+|beta_[\d.]+)/")
 """The domain that a name begins with."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 
+from driftseg.data.weather.amounts import check_amount, check_share
 from driftseg.data.weather.fog import extinction_per_kilometre as fog_extinction
 from driftseg.data.weather.rain import extinction_per_kilometre as rain_extinction
 from driftseg.data.weather.snow import extinction_per_kilometre as snow_extinction
@@ -36,12 +36,9 @@ class Conditions:
 
     def __post_init__(self) -> None:
         for name in ("rain", "snow"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise InputError(f"{name} must be a finite number of 0 or more, not {value}")
+            check_amount(name, getattr(self, name))
         for name, most in (("night", 1), ("snow_cover", 1), ("wet_road", 1), ("lens_drops", 0.5)):
-            if not 0 <= getattr(self, name) <= most:
-                raise InputError(f"{name} must lie in 0 to {most}, not {getattr(self, name)}")
+            check_share(name, getattr(self, name), most)
         if self.visibility is not None and not self.visibility > 0:
             raise InputError(
                 f"visibility must be a number of metres above 0, not {self.visibility}; leave it "

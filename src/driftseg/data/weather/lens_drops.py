@@ -9,6 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from driftseg.data.weather.amounts import check_share
 from driftseg.frame import Image
 
 SMALLEST, LARGEST = 0.012, 0.06
@@ -24,7 +25,11 @@ def lens_drops(image: Image, share: float, generator: np.random.Generator) -> Im
         image: RGB, (H, W, 3).
         share: of the picture, 0 to a half; more would be a sheet of water.
         generator: draws sizes and places.
+
+    Raises:
+        InputError: a share outside 0 to a half.
     """
+    check_share("lens_drops", share, 0.5)
     if share == 0:
         return image.copy()
     height, width = image.shape[:2]

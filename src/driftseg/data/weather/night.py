@@ -14,6 +14,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from driftseg.data.weather.amounts import check_share
 from driftseg.data.weather.camera import CITYSCAPES, Camera
 from driftseg.data.weather.depth import Floats, check_depth
 from driftseg.data.weather.geometry import Geometry
@@ -51,7 +52,11 @@ def night(
         strength: 0 is day, 1 night; between them illuminations are mixed by their logarithms.
         generator: draws the noise.
         camera: horizon and focal length of the headlights' cone.
+
+    Raises:
+        InputError: a strength outside 0 to 1, or a depth that does not fit the image.
     """
+    check_share("night", strength)
     check_depth(geometry.depth, image)
     if strength == 0:
         return image.copy()

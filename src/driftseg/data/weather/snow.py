@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from driftseg.data.weather.amounts import check_amount, check_share
 from driftseg.data.weather.camera import CITYSCAPES, Camera
 from driftseg.data.weather.depth import Floats, check_depth, distance_along_rays
 from driftseg.data.weather.geometry import Geometry, Mask, ground_noise, known_ground
@@ -83,7 +84,13 @@ def falling_snow(
         generator: draws the flakes.
         camera: through which they are seen.
         severity: scales extinction and flakes; 1 is the physics.
+
+    Raises:
+        InputError: a rate or severity that is negative or not finite, or a depth that does not fit
+            the image.
     """
+    check_amount("snow", rate)
+    check_amount("severity", severity)
     check_depth(depth, image)
     if rate == 0 or severity == 0:
         return image.copy()
@@ -123,8 +130,11 @@ def snow_cover(
         camera: whose focal length says how large a patch looks.
 
     Raises:
-        InputError: nothing tells what is ground.
+        InputError: a share outside 0 to 1, a depth that does not fit the image, or nothing tells
+            what is ground.
     """
+    check_share("snow_cover", share)
+    check_depth(geometry.depth, image)
     if share == 0:
         return image.copy()
     ground = known_ground(geometry, "snow_cover")

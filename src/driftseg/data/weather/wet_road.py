@@ -12,6 +12,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from driftseg.data.weather.amounts import check_share
 from driftseg.data.weather.camera import CITYSCAPES, Camera
 from driftseg.data.weather.depth import Floats, check_depth, distance_along_rays
 from driftseg.data.weather.geometry import Geometry, Mask, ground_noise, known_ground
@@ -41,8 +42,10 @@ def wet_road(
         camera: its height and focal length give the angle under which the ground is seen.
 
     Raises:
-        InputError: nothing tells what is ground.
+        InputError: a wetness outside 0 to 1, a depth that does not fit the image, or nothing tells
+            what is ground.
     """
+    check_share("wet_road", wetness)
     check_depth(geometry.depth, image)
     if wetness == 0:
         return image.copy()

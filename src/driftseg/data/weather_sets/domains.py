@@ -50,7 +50,7 @@ def weather_domains(
     fog: Sequence[float] = (),
     night: Sequence[float] = (),
     snow: Sequence[float] = (),
-    snow_cover: float = SNOW_COVER,
+    snow_cover: float | None = None,
     wet_road: float = 0.0,
     lens_drops: float = 0.0,
 ) -> list[WeatherDomain]:
@@ -61,17 +61,21 @@ def weather_domains(
         fog: visibilities in metres.
         night: 0 is day, 1 is night.
         snow: rates in mm/h of water.
-        snow_cover: share of the ground under snow in the domains of snow.
+        snow_cover: share of the ground under snow in the domains of snow; None is `SNOW_COVER`.
         wet_road: how wet the ground is in the domains of rain.
         lens_drops: share of the picture behind drops in the domains of rain.
 
     Raises:
-        InputError: no domain, one twice, a value that is no weather, or wetness without rain.
+        InputError: no domain, one twice, a value that is no weather, wetness without rain, or snow
+            on the ground without falling snow.
     """
     for name, value in (("wet_road", wet_road), ("lens_drops", lens_drops)):
         if value and not rain:
             option = f"--{name.replace('_', '-')}"
             raise InputError(f"{option} goes together with rain; name its rates, as in --rain 50")
+    if snow_cover is not None and not snow:
+        raise InputError("--snow-cover goes together with snow; name its rates, as in --snow 1")
+    lying = SNOW_COVER if snow_cover is None else snow_cover
     found = [
         WeatherDomain(
             rain_name(rate),
@@ -89,9 +93,7 @@ def weather_domains(
         for depth in night
     ]
     found += [
-        WeatherDomain(
-            f"snow{rate:g}", f"snow/{rate:g}mm", Conditions(snow=rate, snow_cover=snow_cover)
-        )
+        WeatherDomain(f"snow{rate:g}", f"snow/{rate:g}mm", Conditions(snow=rate, snow_cover=lying))
         for rate in snow
     ]
     _check(found, {"rain": rain, "night": night, "snow": snow})
@@ -106,6 +108,8 @@ def _check(found: Sequence[WeatherDomain], values: dict[str, Sequence[float]]) -
     for name, given in values.items():
         if 0 in given:
             raise InputError(f"{name} 0 is the images as they are; leave it out")
+    if any(domain.conditions.visibility == math.inf for domain in found):
+        raise InputError("fog inf is the images as they are; leave it out")
     names = [domain.name for domain in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

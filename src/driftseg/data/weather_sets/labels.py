@@ -7,17 +7,31 @@ import io
 import os
 import shutil
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import Image as PillowImage
 
+from driftseg.data.datasets.idd import IDS_ENDINGS, POLYGONS_ENDING, draw_polygons
 from driftseg.data.images import Size
 from driftseg.data.weather_sets.writing import PARTIAL, write_whole
 from driftseg.errors import InputError
 
 Put = Literal["symbolic link", "hard link", "copy", "shrunk"]
+
+PNG = b"\x89PNG\r\n\x1a\n"
+"""What a PNG begins with."""
+PNG_BITS = 24
+"""Position of its byte that says how many bits a value has."""
+
+
+def name_in_set(name: str, size: Size | None) -> str:
+    """What a label file is called in a set: IDD's polygons are drawn when they are shrunk."""
+    if size is None or not name.endswith(POLYGONS_ENDING):
+        return name
+    return name.removesuffix(POLYGONS_ENDING) + IDS_ENDINGS[0]
 
 
 def put_label(source: Path, place: Path, size: Size | None) -> Put:
@@ -25,7 +39,7 @@ def put_label(source: Path, place: Path, size: Size | None) -> Put:
 
     By a relative symbolic link where the file system has such, otherwise by a hard link, and at
     last by a copy. Where images are shrunk, so is a label: to the nearest pixel, whatever it
-    codes its classes by.
+    codes its classes by; IDD's polygons become level 3 ids (`name_in_set`).
 
     Args:
         source: the label's file.
@@ -67,13 +81,25 @@ def _link(source: Path, target: str, partial: Path) -> Put:
 
 
 def _shrunk(source: Path, size: Size) -> bytes:
-    """As a PNG with the colours or palette of its source."""
-    with PillowImage.open(source) as picture:
-        values, palette = np.asarray(picture), picture.getpalette()
-        coloured = picture.mode == "P"
-    small = np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_NEAREST_EXACT))
-    result = PillowImage.fromarray(small)
-    if coloured and palette is not None:
+    """As a PNG with the bits, colours or palette of its source."""
+    if source.name.endswith(POLYGONS_ENDING):
+        return _png(_nearest(draw_polygons(source), size))
+    stored = source.read_bytes()
+    if stored.startswith(PNG) and stored[PNG_BITS] == 16:  # of which Pillow keeps 8
+        wide = np.asarray(cv2.imdecode(np.frombuffer(stored, np.uint8), cv2.IMREAD_UNCHANGED))
+        return bytes(cv2.imencode(".png", _nearest(wide, size))[1])
+    with PillowImage.open(io.BytesIO(stored)) as picture:
+        palette = picture.getpalette() if picture.mode == "P" else None
+        return _png(_nearest(np.asarray(picture), size), palette)
+
+
+def _nearest(values: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
+    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_NEAREST_EXACT))
+
+
+def _png(values: npt.NDArray[Any], palette: list[int] | None = None) -> bytes:
+    result = PillowImage.fromarray(values)
+    if palette is not None:
         result.putpalette(palette)
     buffer = io.BytesIO()
     result.save(buffer, format="PNG")

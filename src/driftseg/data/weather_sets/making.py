@@ -14,6 +14,7 @@ from driftseg.data.datasets.files import Entry, SceneFiles
 from driftseg.data.images import Size
 from driftseg.data.weather.camera import Camera
 from driftseg.data.weather_sets.domains import WeatherDomain
+from driftseg.data.weather_sets.labels import name_in_set
 from driftseg.data.weather_sets.painting import Painter, Task
 from driftseg.data.weather_sets.places import Format, check_places, image_place, label_place
 from driftseg.data.weather_sets.record import SetRecord
@@ -47,6 +48,7 @@ class WeatherSet:
             "driftseg": driftseg.__version__,
             "root": Path(os.path.relpath(self.root.resolve(), out.resolve())).as_posix(),
             "layout": self.layout,
+            "label_space": self.scenes.label_space.name,
             "seed": self.seed,
             "severity": self.severity,
             "size": None if self.size is None else list(self.size),
@@ -109,7 +111,9 @@ def make_set(
         InputError: the folder cannot be used or was made with other settings, a label or depth
             does not fit its image, or a file cannot be written. What is done stays done.
     """
-    check_places(wanted.root, out)
+    scenes = wanted.scenes
+    read = {path.parent for index in range(len(scenes)) for path in scenes.files(index)}
+    check_places([wanted.root, *sorted(read)], out)
     _check_names(wanted)
     painter = Painter(
         wanted.scenes, wanted.root, out, wanted.camera, wanted.seed, wanted.severity, wanted.size,
@@ -201,6 +205,7 @@ def _label_places(wanted: WeatherSet, entry: Entry) -> tuple[str, ...]:
         inside = entry.label.relative_to(wanted.root)
     except ValueError:  # a folder of labels elsewhere
         inside = Path("labels", entry.label.name)
+    inside = inside.with_name(name_in_set(inside.name, wanted.size))
     places = {label_place(inside, domain, wanted.layout) for domain in wanted.domains}
     return tuple(sorted(place.as_posix() for place in places))
 

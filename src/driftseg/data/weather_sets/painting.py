@@ -74,8 +74,8 @@ class Painter:
         Raises:
             InputError: label or depth do not fit the image, or a file cannot be written.
         """
-        entry: dict[str, Any] = {"read": self.states(task.index), "made": {}}
         try:
+            entry: dict[str, Any] = {"read": self.states(task.index), "made": {}}
             scene = self.scenes.scene(task.index)
         except UnreadableError as error:
             return Painted(task, None, str(error))

@@ -8,6 +8,7 @@ what the original's folder holds.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path, PurePath
 from typing import Literal
 
@@ -41,17 +42,23 @@ def label_place(label: PurePath, domain: WeatherDomain, layout: str) -> PurePath
     return label if layout == CITYSCAPES else PurePath(domain.folder, label)
 
 
-def check_places(root: Path, out: Path) -> None:
-    """Raises where writing the set could touch its source.
+def check_places(sources: Iterable[Path], out: Path) -> None:
+    """Raises where writing the set could touch what it is made from.
+
+    Args:
+        sources: folders of images, labels and depth.
+        out: the set's folder.
 
     Raises:
-        InputError: one of both folders lies in the other, or the set's is no folder.
+        InputError: one of them lies in the other, or the set's is no folder.
     """
-    source, target = root.resolve(), out.resolve()
-    if source == target or source in target.parents or target in source.parents:
-        raise InputError(
-            f"{out}: lies in {root} or around it, and the images are never touched; choose a "
-            "folder beside them"
-        )
+    target = out.resolve()
+    for folder in sources:
+        source = folder.resolve()
+        if source == target or source in target.parents or target in source.parents:
+            raise InputError(
+                f"{out}: lies in {folder} or around it, and what a set is made from is never "
+                "touched; choose a folder beside it"
+            )
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; wanted a folder to write to")

@@ -49,7 +49,8 @@ class SetRecord:
             raise InputError(f"{out}: cannot be written to ({error.strerror})") from None
         try:
             head = self._read()
-            self.domains = {**head.get("domains", {}), **json.loads(json.dumps(domains))}
+            before = head.get("domains", {}) if self.images else {}
+            self.domains = {**before, **json.loads(json.dumps(domains))}
             self._check(head)
             remove_partial(out)
             # The settings are there before any image, so no image is ever without them.
@@ -119,7 +120,10 @@ class SetRecord:
         journal = self._out / JOURNAL
         if journal.is_file():
             first, *rest = journal.read_bytes().split(b"\n")
-            head = json.loads(first)
+            try:
+                head = json.loads(first)
+            except ValueError:  # the power failed: what it told is made again
+                return head
             for line in rest:
                 try:
                     row = json.loads(line)
@@ -134,6 +138,8 @@ class SetRecord:
         return head
 
     def _check(self, head: dict[str, Any]) -> None:
+        if not self.images:
+            return  # a first command that failed before its first image binds nobody
         before = head.get("settings")
         if before is not None and before != self.settings:
             keys = sorted(
@@ -150,6 +156,15 @@ class SetRecord:
                 f"{self._out}: was made with other settings ({told}); one folder holds one kind "
                 "of images, so choose another --out or the settings of before"
             )
+        made = {name for entry in self.images.values() for name in entry["made"]}
+        for name in sorted(made & head["domains"].keys()):
+            then, now = head["domains"][name], self.domains[name]
+            if then.get("conditions") != now.get("conditions"):
+                raise InputError(
+                    f"{self._out}: {name} was made with {then['words']}, now {now['words']}; one "
+                    "folder holds one kind of images, so choose another --out or the weather of "
+                    "before"
+                )
 
 
 def read_record(out: Path) -> dict[str, Any]:
@@ -178,7 +193,7 @@ def _line(source: str, entry: Mapping[str, Any]) -> bytes:
 
 
 def _locked(out: Path) -> int | None:
-    """Keeps a second process out until this one ends, however it ends."""
+    """Keeps a second process out until this one ends, however it ends; None if nothing can."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -186,10 +201,13 @@ def _locked(out: Path) -> int | None:
     handle = os.open(out, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         os.close(handle)
         raise InputError(
             f"{out}: another driftseg weather is writing to it; wait for it, or choose another "
             "folder"
         ) from None
+    except OSError:  # file systems that lock no folders, as NFS
+        os.close(handle)
+        return None
     return handle
