@@ -17,8 +17,9 @@ import psutil
 import pytest
 from PIL import Image
 
-from driftseg.cli.weather import expand, parse_size
+from driftseg.cli.weather import changed_camera, expand, parse_size
 from driftseg.data.town import Town
+from driftseg.data.weather.camera import CAMVID
 from driftseg.errors import InputError
 
 START = "from driftseg.cli.main import entry; entry()"
@@ -87,6 +88,18 @@ def test_sizes(text: str) -> None:
     assert parse_size("480x360") == (480, 360)
     with pytest.raises(InputError, match="wanted WIDTHxHEIGHT in pixels, as in 480x360"):
         parse_size(text)
+
+
+def test_a_camera_with_values_of_its_own() -> None:
+    own = changed_camera(CAMVID, ["exposure=12", "speed=0"])
+    assert (own.exposure, own.speed, own.focal_length) == (12, 0, CAMVID.focal_length)
+    for change, message in (
+        ("exposure", r"wanted NAME=NUMBER \(exposure=12\); 'exposure' came"),
+        ("exposure=0", "exposure: .*greater than 0"),
+        ("exposures=3", "exposure"),
+    ):
+        with pytest.raises(InputError, match=message):
+            changed_camera(CAMVID, [change])
 
 
 def test_same_seed_same_pixels_whatever_the_number_of_workers(

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from driftseg.data.town import Town
-from driftseg.data.weather.camera import CITYSCAPES, TOWN
-from driftseg.data.weather.depth import road_plane_depth
+from driftseg.data.weather.camera import CITYSCAPES, TOWN, Camera
+from driftseg.data.weather.depth import measured_plane, road_plane_depth
 from driftseg.data.weather.depth_files import (
     DepthFiles,
     DisparityFiles,
@@ -21,7 +21,9 @@ from driftseg.data.weather.depth_files import (
     fill_holes,
     read_stereo,
 )
+from driftseg.data.weather.geometry import geometry_of
 from driftseg.errors import InputError, UnreadableError
+from driftseg.frame import Scene
 from driftseg.labels import CAMVID11, CITYSCAPES19
 
 STEREO = Stereo(baseline=0.209313, focal=2262.52)
@@ -196,3 +198,54 @@ def test_camera_files_that_cannot_be_used(text: str, message: str, tmp_path: Pat
 def test_a_dataset_without_disparity() -> None:
     with pytest.raises(InputError, match="has no disparity, which depth: disparity needs"):
         DisparityFiles(CITYSCAPES, CITYSCAPES19).read(View(Path("a.png"), image(4, 4)))
+
+
+def test_the_measured_plane_is_the_road_s_wherever_the_camera_stands() -> None:
+    """Twice as deep as the preset's plane, with cars on it and holes in it."""
+    other = Camera(height=2.4, horizon=0.35, focal_length=5.0)
+    truth = road_plane_depth(120, 200, camera=other)
+    depth = truth.copy()
+    depth[60:80, 85:105] = truth[79, 0]
+    depth[::7] = np.nan
+    plane = measured_plane(depth, camera=CITYSCAPES)
+    below = truth < 100
+    assert np.abs(plane[below] / truth[below] - 1).max() < 0.05
+
+
+@pytest.mark.parametrize("depth", [np.nan, 12.0, np.inf])
+def test_without_a_measured_road_it_is_the_camera_s(depth: float) -> None:
+    plane = measured_plane(np.full((60, 80), depth, np.float32), camera=CITYSCAPES)
+    assert np.array_equal(plane, road_plane_depth(60, 80, camera=CITYSCAPES))
+
+
+def test_cityscapes_road_is_where_its_cameras_see_it() -> None:
+    """1.22 m under 2262 pixels of focal length, the horizon at row 427 of 1024."""
+    plane = road_plane_depth(1024, 2048, camera=CITYSCAPES)
+    assert plane[600, 0] == pytest.approx(1.22 * 2262 / (600.5 - 427), rel=0.01)
+
+
+def test_labels_without_a_labelled_pixel_are_none() -> None:
+    """As those of Cityscapes' test split: nothing is taken to stand on the hood."""
+    picture = image(60, 80)
+    blank = Scene("x", picture, np.full((60, 80), 255, np.uint8))
+    found = geometry_of(blank, CITYSCAPES, CITYSCAPES19)
+    assert np.array_equal(found.depth, road_plane_depth(60, 80, camera=CITYSCAPES))
+    assert found.ground is None
+    assert "without labels" in found.source
+
+
+def test_nothing_but_sky() -> None:
+    sky = np.full((60, 80), CITYSCAPES19.classes.index("sky"), np.uint8)
+    found = geometry_of(Scene("x", image(60, 80), sky), CITYSCAPES, CITYSCAPES19)
+    assert np.isinf(found.depth).all()
+
+
+def test_a_measured_depth_tells_the_ground_of_any_camera() -> None:
+    other = Camera(height=2.4, horizon=0.35, focal_length=5.0)
+    depth = road_plane_depth(120, 200, camera=other)
+    depth[:42] = np.inf
+    depth[50:80, 85:105] = depth[79, 0]
+    found = geometry_of(Scene("x", image(120, 200), depth=depth), CITYSCAPES, CITYSCAPES19)
+    assert found.ground[70:, :80].all()
+    assert not found.ground[50:70, 88:102].any()
+    assert not found.ground[:40].any()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,7 @@ from driftseg.errors import InputError
 
 if TYPE_CHECKING:
     from driftseg.data.datasets.files import SceneFiles
+    from driftseg.data.weather.camera import Camera
     from driftseg.data.weather_sets.making import Outcome, Progress
     from driftseg.runs.depth_config import DepthSettings
 
@@ -105,6 +107,13 @@ def weather(
         Literal["town", "camvid", "cityscapes"] | None,
         typer.Option(help="default: of the dataset, or else cityscapes"),
     ] = None,
+    camera_set: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="one value of the camera, e.g. --camera-set exposure=12; repeatable",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
     depth: Annotated[
         Literal["none", "disparity"],
         typer.Option(help="none: road plane and labels; disparity: Cityscapes' own"),
@@ -162,7 +171,7 @@ def weather(
     )  # fmt: skip
     shrunk = None if size is None else parse_size(size)
     layout, scenes = _scenes(images, split, domain, labels, label_space, shrunk)
-    seen_through = CAMERAS.get(camera or layout, CITYSCAPES)
+    seen_through = changed_camera(CAMERAS.get(camera or layout, CITYSCAPES), camera_set or ())
     how = _depth(depth, depth_files, depth_scale, depth_network, depth_output)
     scenes = scenes.with_depth(
         build_depth(how, camera=seen_through, label_space=scenes.label_space)
@@ -187,6 +196,25 @@ def weather(
     _tell(console, outcome, page)
     if outcome.unreadable:
         raise typer.Exit(1)
+
+
+def changed_camera(camera: Camera, changes: Sequence[str]) -> Camera:
+    """A camera with some values of its own: ``exposure=12`` each.
+
+    Raises:
+        InputError: no such value, or one that cannot be.
+    """
+    from driftseg.runs.reading import check
+    from driftseg.runs.weather_config import CameraSettings
+
+    values: dict[str, Any] = {}
+    for change in changes:
+        name, equals, value = change.partition("=")
+        if not equals or not _is_number(value):
+            raise InputError(f"--camera-set: wanted NAME=NUMBER (exposure=12); {change!r} came")
+        values[name] = float(value)
+    settings = check(values, CameraSettings, where="--camera-set")
+    return replace(camera, **settings.model_dump(exclude={"preset"}, exclude_none=True))
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +17,8 @@ Floats = npt.NDArray[np.float32]
 
 FARTHEST = 200.0
 """Metres: where the road plane meets the horizon, this is used."""
+FEWEST = 50
+"""Measured pixels that a road plane is fitted to."""
 
 SKY = ("sky",)
 """Names of classes that are infinitely far."""
@@ -66,6 +69,39 @@ def road_plane_depth(
         depth[row] = np.where(same & ~sky[row + 1], depth[row + 1], depth[row])
     depth[sky] = np.inf
     return depth
+
+
+def measured_plane(depth: Depth, *, camera: Camera) -> Depth:
+    """The road plane that a measured depth shows, (H, W), whatever the camera's height and tilt.
+
+    The inverse depth of a plane is affine in the row: it is fitted by least squares, twice over a
+    wedge in the lower middle of the image, where the road is; the second time on what lay within
+    a quarter of the first. Where that gives no road (too few measured pixels, or no horizon in the
+    upper four fifths), the camera's own plane.
+
+    Args:
+        depth: metres, (H, W); NaN or infinite where nothing was measured.
+        camera: where the road plane is taken to be otherwise.
+    """
+    height, width = depth.shape
+    share = (np.arange(height) + 0.5) / height
+    low = (share > 0.5 + camera.horizon / 2) & (share < 0.9)
+    middle = np.abs((np.arange(width) + 0.5) / width - 0.5) < 0.2
+    wedge = low[:, None] & middle[None, :] & np.isfinite(depth) & (depth > 0)
+    rows = np.broadcast_to(np.arange(height)[:, None] + 0.5, depth.shape)
+    slope = offset = 0.0
+    for _ in range(2):
+        if wedge.sum() < FEWEST:
+            return road_plane_depth(height, width, camera=camera)
+        inverse = 1 / depth[wedge].astype(np.float64)
+        slope, offset = (float(part) for part in np.polyfit(rows[wedge], inverse, 1))
+        line = np.maximum(slope * rows + offset, 1e-9)
+        wedge &= np.abs(np.where(wedge, depth, 1) * line - 1) < 0.25
+    horizon = -offset / slope if slope > 0 else math.inf
+    if not 0 <= horizon < 0.8 * height:
+        return road_plane_depth(height, width, camera=camera)
+    line = np.maximum(slope * rows + offset, 1 / FARTHEST)
+    return np.asarray(1 / line, dtype=np.float32)
 
 
 def check_depth(depth: Depth, image: Image) -> None:

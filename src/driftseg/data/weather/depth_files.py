@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from driftseg.data.images import read_levels
 from driftseg.data.weather.camera import Camera
-from driftseg.data.weather.depth import GROUND, SKY, label_ids, road_plane_depth
+from driftseg.data.weather.depth import GROUND, SKY, label_ids, measured_plane
 from driftseg.errors import InputError
 from driftseg.frame import Depth, Image, Label
 from driftseg.labels import LabelSpace
@@ -111,7 +111,8 @@ def fill_holes(
     """Depth without NaN.
 
     Sky is infinite: where the label says so; without a label, what is above the horizon and was
-    not measured. Holes in the ground get the road plane's depth. Every other hole gets that of
+    not measured. Holes in the ground get the depth of the road plane that was measured around
+    them. Every other hole gets that of
     the nearest measured pixel below it in its column, since things stand on what is below them;
     where there is none (the car's own hood), the road plane's.
 
@@ -121,7 +122,7 @@ def fill_holes(
         label: class ids, (H, W).
         label_space: what they mean.
     """
-    height, width = depth.shape
+    height = len(depth)
     hole = np.isnan(depth)
     rows = np.arange(height, dtype=np.int32)[:, None]
     nearest = np.where(hole, np.int32(height), rows)
@@ -134,7 +135,7 @@ def fill_holes(
     else:
         sky = np.isin(label, label_ids(label_space, SKY))
         ground = hole & np.isin(label, label_ids(label_space, GROUND))
-    plane = road_plane_depth(height, width, camera=camera)
+    plane = measured_plane(depth, camera=camera)
     filled = np.where(bottomless | ground, plane, filled)
     filled[sky] = np.inf
     return filled

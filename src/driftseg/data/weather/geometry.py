@@ -9,11 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from driftseg.data.weather.camera import Camera
-from driftseg.data.weather.depth import FARTHEST, GROUND, SKY, label_ids, road_plane_depth
+from driftseg.data.weather.depth import (
+    FARTHEST,
+    GROUND,
+    SKY,
+    label_ids,
+    measured_plane,
+    road_plane_depth,
+)
 from driftseg.data.weather.smoothing import along_edges
 from driftseg.errors import InputError
 from driftseg.frame import Depth, Image, Label, Scene
-from driftseg.labels import LabelSpace
+from driftseg.labels import IGNORE, LabelSpace
 
 Mask = npt.NDArray[np.bool_]
 
@@ -36,26 +43,28 @@ def geometry_of(scene: Scene, camera: Camera, label_space: LabelSpace) -> Geomet
     """A scene's own depth where it has one, otherwise the road plane's.
 
     What is ground and sky is taken from the label, or, where there is only a measured depth, from
-    that: ground lies within a sixth of the road plane's depth.
+    that: ground lies within a sixth of the depth of the road plane that it shows. A label without
+    a single labelled pixel (Cityscapes' test split) counts as none.
     """
+    label = scene.label
+    if label is not None and (label == IGNORE).all():
+        label = None
     ground = sky = None
-    if scene.label is not None:
-        ground = named(scene.label, label_space, GROUND)
-        sky = named(scene.label, label_space, SKY)
+    if label is not None:
+        ground = named(label, label_space, GROUND)
+        sky = named(label, label_space, SKY)
     height, width = scene.image.shape[:2]
     if scene.depth is not None:
-        if scene.label is None:
-            plane = road_plane_depth(height, width, camera=camera)
-            below = np.arange(height)[:, None] > camera.horizon * height
+        if label is None:
+            plane = measured_plane(scene.depth, camera=camera)
+            below = plane < FARTHEST
             ground = below & (np.abs(scene.depth - plane) < plane / 6)
             sky = np.isinf(scene.depth)
         return Geometry(scene.depth, ground, sky, source=scene.depth_source or "exact depth")
-    depth = road_plane_depth(
-        height, width, camera=camera, label=scene.label, label_space=label_space
-    )
-    if scene.label is not None:
+    depth = road_plane_depth(height, width, camera=camera, label=label, label_space=label_space)
+    if label is not None:
         depth = refined(depth, scene.image)
-    return Geometry(depth, ground, sky, source=road_plane_note(scene.label is not None))
+    return Geometry(depth, ground, sky, source=road_plane_note(label is not None))
 
 
 def refined(depth: Depth, image: Image) -> Depth:
@@ -66,6 +75,8 @@ def refined(depth: Depth, image: Image) -> Depth:
     """
     inverse = np.where(np.isinf(depth), 0, 1 / np.maximum(depth, 0.1)).astype(np.float32)
     light = np.asarray(image / np.float32(255), np.float32)
+    if inverse.max() == 0:
+        return depth  # nothing but sky
     smooth = along_edges(inverse, light, radius=0.03 * image.shape[1])
     found = 1 / np.clip(smooth, 1 / FARTHEST, inverse.max())
     return np.asarray(np.where(np.isinf(depth), depth, found), np.float32)
