@@ -11,6 +11,8 @@ Atlas et al. 1973 (fall speed) and Garg and Nayar 2006/2007 (streaks). Where we 
 * A drop is kept when it is at least one pixel wide and long on the full sensor; in a smaller
   image it covers the matching share of a pixel.
 * Streaks are composed independently of their order.
+* What is out of focus is blurred by the circle of confusion on the camera's own pixels (2.2 um),
+  where the published code divides by 4.65 um.
 * The veil is smoothed along the picture's edges, over a window that scales with its width (25
   pixels of 1020), instead of by a Gaussian, which leaves the sky's brightness around all roofs.
 """
