@@ -17,7 +17,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from driftseg.cli.weather import changed_camera, expand, parse_size
+from driftseg.cli.several_values import expand
+from driftseg.cli.weather import changed_camera, parse_size
 from driftseg.data.town import Town
 from driftseg.data.weather.camera import CAMVID
 from driftseg.errors import InputError

@@ -13,8 +13,9 @@ from driftseg.cli.demo import demo
 from driftseg.cli.inspect import info, inspect
 from driftseg.cli.report import report
 from driftseg.cli.run import evaluate, run
+from driftseg.cli.several_values import SeveralValues
 from driftseg.cli.train import train
-from driftseg.cli.weather import SeveralValues, weather
+from driftseg.cli.weather import weather
 from driftseg.errors import InputError
 
 app = typer.Typer(

@@ -15,8 +15,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
-from typer.core import TyperCommand
 
+from driftseg.cli.several_values import is_number
 from driftseg.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,46 +24,6 @@ if TYPE_CHECKING:
     from driftseg.data.weather.camera import Camera
     from driftseg.data.weather_sets.making import Outcome, Progress
     from driftseg.runs.depth_config import DepthSettings
-
-SEVERAL: dict[str, str | None] = {"--rain": None, "--fog": None, "--night": "1", "--snow": "1"}
-"""Options that several values may follow, and what they mean without any."""
-
-
-class SeveralValues(TyperCommand):
-    """A command whose options in `SEVERAL` take any number of values: ``--rain 25 50``."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Repeats such an option before each of its values, which is what typer understands."""
-        return super().parse_args(ctx, expand(args))
-
-
-def expand(arguments: Sequence[str]) -> list[str]:
-    """``--rain 25 50`` becomes ``--rain 25 --rain 50``, and ``--night`` becomes ``--night 1``."""
-    expanded: list[str] = []
-    rest = list(arguments)
-    while rest:
-        argument = rest.pop(0)
-        name, equals, value = argument.partition("=")
-        if name not in SEVERAL:
-            expanded.append(argument)
-            continue
-        values = [value] if equals else []
-        while rest and _is_number(rest[0]):
-            values.append(rest.pop(0))
-        default = SEVERAL[name]
-        if not values and default is not None:
-            values = [default]
-        # Nothing is made up for a value that is missing: typer says that it is.
-        expanded += [part for value in values for part in (name, value)] or [name]
-    return expanded
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def weather(
@@ -210,7 +170,7 @@ def changed_camera(camera: Camera, changes: Sequence[str]) -> Camera:
     values: dict[str, Any] = {}
     for change in changes:
         name, equals, value = change.partition("=")
-        if not equals or not _is_number(value):
+        if not equals or not is_number(value):
             raise InputError(f"--camera-set: wanted NAME=NUMBER (exposure=12); {change!r} came")
         values[name] = float(value)
     settings = check(values, CameraSettings, where="--camera-set")
@@ -337,6 +297,8 @@ class MakingWatch:
 
 def _tell(console: Console, outcome: Outcome, page: Path) -> None:
     lines = [f"{outcome.made} images made, {outcome.kept} were there already"]
+    if outcome.gone:
+        lines.append(f"{len(outcome.gone)} source images are gone, and what was made of them")
     lines += [f"depth of {count}: {source}" for source, count in outcome.depths.items()]
     lines += [f"labels of {count}: {how}" for how, count in outcome.labels.items()]
     lines += [f"record: {outcome.record}", f"look at it: {page}"]

@@ -84,6 +84,8 @@ class Outcome:
     """Images, by where their depth came from."""
     labels: dict[str, int]
     """Images, by how their labels were put there."""
+    gone: tuple[str, ...]
+    """Source files that are there no more, whose images were removed."""
     record: Path
     """``weather.json``."""
 
@@ -99,7 +101,7 @@ def make_set(
 
     A file is kept when it and everything it was made from are as the record says. Where a source
     has changed, its images are made again, and those of weathers that this run does not make are
-    removed.
+    removed; where it is there no more, all of them are.
 
     Args:
         wanted: the set.
@@ -121,6 +123,7 @@ def make_set(
     )  # fmt: skip
     domains = {domain.name: _told(domain, wanted.severity) for domain in wanted.domains}
     with SetRecord(out, settings=wanted.settings(out), domains=domains) as record:
+        gone = _remove_gone(wanted.root, out, record)
         sources = [
             Path(os.path.relpath(entry.image, wanted.root)).as_posix()
             for entry in wanted.scenes.entries
@@ -148,8 +151,22 @@ def make_set(
             unreadable=dict(record.unreadable),
             depths=dict(Counter(entry["depth"] for entry in entries)),
             labels=dict(Counter(entry.get("labels", "none") for entry in entries)),
+            gone=gone,
             record=record.finish(),
         )
+
+
+def _remove_gone(root: Path, out: Path, record: SetRecord) -> tuple[str, ...]:
+    """Removes images whose source is there no more, and the links that lead nowhere then."""
+    gone = tuple(source for source in record.images if not (root / source).exists())
+    for source in gone:
+        for made in record.images.pop(source)["made"].values():
+            (out / made["file"]).unlink(missing_ok=True)
+    if gone:
+        for path in out.rglob("*"):
+            if path.is_symlink() and not path.exists():
+                path.unlink()
+    return gone
 
 
 def _told(domain: WeatherDomain, severity: float) -> dict[str, Any]:
