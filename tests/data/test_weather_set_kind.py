@@ -103,3 +103,20 @@ def test_a_set_of_cityscapes_is_read_as_published(tmp_path: Path) -> None:
     out = made(write_cityscapes(tmp_path / "cityscapes"), tmp_path / "set")
     with pytest.raises(InputError, match="read as kind: weather_cityscapes"):
         weather_set(out, label_space=CAMVID11)
+
+
+def test_what_was_made_of_a_source_that_is_gone_is_removed(tmp_path: Path) -> None:
+    root, out = write_camvid(tmp_path / "camvid"), tmp_path / "set"
+    made(root, out)
+    first = sorted((root / "val").iterdir())[0]
+    first.unlink()
+    (root / "valannot" / f"{first.stem}.png").unlink()
+    layout = recognise(root)
+    assert layout is not None
+    wanted = WeatherSet(root, layout.name, scenes(layout, root), DOMAINS, CAMERA, depth="none")
+    again = make_set(wanted, out)
+    assert again.gone == (f"val/{first.name}",)
+    assert again.made == 0
+    assert not list(out.rglob(f"{first.stem}*"))
+    assert f"val/{first.name}" not in json.loads((out / "weather.json").read_text())["images"]
+    assert make_set(wanted, out).gone == ()

@@ -347,18 +347,3 @@ def test_snow_lies_only_where_labels_tell_what_is_ground() -> None:
     assert snow.on(labelled=True) == Conditions(snow=1.0, snow_cover=0.6)
     assert snow.on(labelled=False) == Conditions(snow=1.0)
     assert (snow.name, snow.folder) == ("snow1", "snow/1mm")
-
-
-def test_what_was_made_of_a_source_that_is_gone_is_removed(tmp_path: Path) -> None:
-    root, out = write_camvid(tmp_path / "camvid"), tmp_path / "set"
-    make(root, out, rain=(50.0,), fog=(150.0,))
-    first = sorted((root / "val").iterdir())[0]
-    first.unlink()
-    (root / "valannot" / f"{first.stem}.png").unlink()
-    again = make(root, out, rain=(50.0,))
-    assert again.gone == (f"val/{first.name}",)
-    assert again.made == 0
-    assert not [path for path in out.rglob(f"{first.stem}*") if not path.exists()]
-    assert not [path for path in out.rglob(f"{first.stem}*")]
-    assert f"val/{first.name}" not in record(out)["images"]
-    assert make(root, out, rain=(50.0,)).gone == ()
