@@ -11,7 +11,8 @@ from driftseg.data.weather.camera import CAMERAS
 from driftseg.data.weather.conditions import Conditions
 from driftseg.errors import InputError
 from driftseg.runs.builder import build_schedule
-from driftseg.runs.config import AugmentationSettings, RunConfig, SamplingSettings, TownData
+from driftseg.runs.config import AugmentationSettings, RunConfig, SamplingSettings
+from driftseg.runs.data_config import TownData
 from driftseg.runs.datasets import build_dataset, build_replay
 from driftseg.runs.reading import check, read_config
 from driftseg.runs.weather_config import camera_of
