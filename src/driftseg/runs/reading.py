@@ -18,6 +18,8 @@ from driftseg.runs.data_config import LAYOUT_KINDS
 
 Config = TypeVar("Config", bound=BaseModel)
 
+DATA_KEYS = ("data", "validation", "source", "target", "evaluation", "evaluations")
+"""Settings that hold a data section."""
 NAMES_OF_METHODS = ("method.name", "method.learner.name")
 
 
@@ -176,18 +178,14 @@ def _is_section(kind: Any) -> bool:
 
 def _plain_location(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
     """Without the tags that pydantic adds for the members of a union."""
-    tags = {
-        "town",
-        "folder",
-        "images",
-        "video",
-        "camera",
-        *LAYOUT_KINDS,
-        "source_only",
-        "tent",
-        "dacs",
-        "hamlet",
-        "Preset",
-        "list[Domain]",
-    }
-    return tuple(part for part in location if part not in tags and "literal[" not in str(part))
+    kinds = {"town", "folder", "weather_set", "images", "video", "camera", *LAYOUT_KINDS}
+    methods = {"source_only", "tent", "dacs", "hamlet"}
+    members = {"Preset", "list[Domain]", "CameraSettings"}
+    plain: list[int | str] = []
+    for number, part in enumerate(location):
+        # ``camera`` is a kind of data and a setting, so what stands before it decides.
+        after = location[max(0, number - 2) : number]
+        tag = part in kinds and any(key in DATA_KEYS for key in after)
+        if not (tag or part in methods | members or "literal[" in str(part)):
+            plain.append(part)
+    return tuple(plain)
