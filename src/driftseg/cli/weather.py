@@ -145,7 +145,7 @@ def weather(
     console = Console()
     names = ", ".join(domain.name for domain in domains)
     console.print(
-        f"{layout}: {len(scenes)} images in {len(domains)} weathers: {names}",
+        f"{layout}: {len(scenes)} images in weathers: {names}",
         soft_wrap=True, highlight=False,
     )  # fmt: skip
     if how == "none" and any(entry.camera is not None for entry in scenes.entries):
