@@ -92,10 +92,10 @@ def test_what_is_no_set(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no weather\.json is there; wanted a finished set"):
         weather_set(tmp_path, label_space=CAMVID11)
     (tmp_path / "weather.json").write_text(json.dumps({"settings": {}}))
-    with pytest.raises(InputError, match="is no record of a weather set"):
+    with pytest.raises(InputError, match="is no record of driftseg weather"):
         weather_set(tmp_path, label_space=CAMVID11)
     (tmp_path / "weather.json").write_text("{")
-    with pytest.raises(InputError, match="is no record of a weather set"):
+    with pytest.raises(InputError, match="is no record of driftseg weather"):
         weather_set(tmp_path, label_space=CAMVID11)
 
 

@@ -8,19 +8,17 @@ Weather Cityscapes, and read as that.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from driftseg.data.datasets.cityscapes import CITYSCAPES
 from driftseg.data.datasets.files import Entry, SceneFiles
 from driftseg.data.datasets.folder import folder
 from driftseg.data.datasets.layouts import LAYOUTS, scenes
 from driftseg.data.images import Size
+from driftseg.data.weather_sets.record import RECORD, read_record
 from driftseg.errors import InputError
 from driftseg.labels import LabelSpace
 
-RECORD = "weather.json"
 CLEAR = "clear"
 
 
@@ -46,7 +44,9 @@ def weather_set(
         InputError: the folder is no finished set, is one of Cityscapes, or holds no such split
             or domain.
     """
-    record = _record(root)
+    record = read_record(root)
+    if not record:
+        raise InputError(f"{root}: no {RECORD} is there; wanted a finished set of driftseg weather")
     kind = record["settings"]["layout"]
     if kind == CITYSCAPES.name:
         raise InputError(f"{root}: a set of Cityscapes is read as kind: weather_cityscapes")
@@ -75,21 +75,6 @@ def weather_set(
     ]
     first = next(iter(parts.values()))
     return SceneFiles(entries, label_space=first.label_space, decode=first.decode, size=size)
-
-
-def _record(root: Path) -> dict[str, Any]:
-    path = root / RECORD
-    try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if {"settings", "domains"} - set(record):
-            raise ValueError("settings or domains are missing")
-    except FileNotFoundError:
-        raise InputError(
-            f"{root}: no {RECORD} is there; wanted a finished set of driftseg weather"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: is no record of a weather set ({error})") from None
-    return record
 
 
 def _part(

@@ -53,18 +53,21 @@ class Conditions:
         return not foggy and not any(getattr(self, name) for name in others)
 
     @property
-    def strength(self) -> float:
-        """How bad it is, by which visits are put in order.
-
-        The extinction of rain, fog and snow together, in 1/km; the night counts as
-        `NIGHT_COUNTS_AS`.
-        """
+    def extinction(self) -> float:
+        """Of rain, fog and falling snow together, 1/km."""
         return (
             rain_extinction(self.rain)
             + fog_extinction(self.visibility)
             + snow_extinction(self.snow)
-            + NIGHT_COUNTS_AS * self.night
         )
+
+    @property
+    def strength(self) -> float:
+        """How bad it is, by which visits are put in order.
+
+        The extinction, in 1/km; the night counts as `NIGHT_COUNTS_AS`.
+        """
+        return self.extinction + NIGHT_COUNTS_AS * self.night
 
     def __str__(self) -> str:
         """In words, for records."""

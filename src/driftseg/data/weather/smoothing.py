@@ -24,7 +24,8 @@ def along_edges(values: Floats, light: Floats, *, radius: float, edge: float = 0
     """Smooths (H, W) within what is alike in the picture, keeping its edges.
 
     Guided filter (He et al. 2010, fast form of 2015): within each window the result is an affine
-    function of the picture's brightness, which is fitted on a small copy.
+    function of the picture's brightness, which is fitted on a small copy. OpenCV has it in its
+    contrib package alone, which cannot be installed beside the plain one.
 
     Args:
         values: (H, W).

@@ -8,9 +8,6 @@ from dataclasses import dataclass, replace
 
 from driftseg.data.schedule import fog_name, rain_name
 from driftseg.data.weather.conditions import Conditions
-from driftseg.data.weather.fog import extinction_per_kilometre as fog_extinction
-from driftseg.data.weather.rain import extinction_per_kilometre as rain_extinction
-from driftseg.data.weather.snow import extinction_per_kilometre as snow_extinction
 from driftseg.errors import InputError
 
 SNOW_COVER = 0.6
@@ -33,11 +30,7 @@ class WeatherDomain:
 
     def extinction(self, severity: float) -> float:
         """Of rain, fog and falling snow together, 1/km."""
-        return severity * (
-            rain_extinction(self.conditions.rain)
-            + fog_extinction(self.conditions.visibility)
-            + snow_extinction(self.conditions.snow)
-        )
+        return severity * self.conditions.extinction
 
     def transmission(self, severity: float, metres: float = 100.0) -> float:
         """Share of the light that comes through the air over a distance."""
