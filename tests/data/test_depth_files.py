@@ -200,16 +200,23 @@ def test_a_dataset_without_disparity() -> None:
         DisparityFiles(CITYSCAPES, CITYSCAPES19).read(View(Path("a.png"), image(4, 4)))
 
 
-def test_the_measured_plane_is_the_road_s_wherever_the_camera_stands() -> None:
-    """Twice as deep as the preset's plane, with cars on it and holes in it."""
+@pytest.mark.parametrize(("rows", "columns"), [((70, 103), (85, 110)), ((70, 88), (50, 150))])
+def test_the_measured_plane_is_the_road_s_wherever_the_camera_stands(rows, columns) -> None:
+    """With holes in it, and a car beside the road or right ahead where the road is sought."""
     other = Camera(height=2.4, horizon=0.35, focal_length=5.0)
     truth = road_plane_depth(120, 200, camera=other)
     depth = truth.copy()
-    depth[60:80, 85:105] = truth[79, 0]
+    depth[slice(*rows), slice(*columns)] = truth[rows[1] - 1, 0] - 2
     depth[::7] = np.nan
     plane = measured_plane(depth, camera=CITYSCAPES)
     below = truth < 100
-    assert np.abs(plane[below] / truth[below] - 1).max() < 0.05
+    assert np.abs(plane[below] / truth[below] - 1).max() < 0.02
+
+
+def test_what_grows_deeper_downwards_is_no_road() -> None:
+    rows = np.linspace(5, 60, 60, dtype=np.float32)[:, None]
+    plane = measured_plane(np.repeat(rows, 80, axis=1), camera=CITYSCAPES)
+    assert np.array_equal(plane, road_plane_depth(60, 80, camera=CITYSCAPES))
 
 
 @pytest.mark.parametrize("depth", [np.nan, 12.0, np.inf])

@@ -45,8 +45,8 @@ class Camera:
 
 CITYSCAPES = Camera(focal_length=4.96, height=1.22, horizon=0.417)
 """The rain tool's optics where Cityscapes' cameras stand: 2262 pixels of focal length in an image
-2048 wide, 1.22 m above the road (1.18 in some cities), tilted down by .038. The tool itself rendered
-with 6 mm and 1.5 m, which makes the road about twice as deep."""
+2048 wide, 1.22 m above the road (1.18 in some cities), tilted down by .038. The tool itself
+rendered with 6 mm and 1.5 m, which makes the road about twice as deep."""
 TOWN = Camera(focal_length=4.04)
 """Town's 58 degrees across on the same sensor."""
 CAMVID = Camera(focal_length=4.3, horizon=0.42)

@@ -74,10 +74,11 @@ def road_plane_depth(
 def measured_plane(depth: Depth, *, camera: Camera) -> Depth:
     """The road plane that a measured depth shows, (H, W), whatever the camera's height and tilt.
 
-    The inverse depth of a plane is affine in the row: it is fitted by least squares, twice over a
-    wedge in the lower middle of the image, where the road is; the second time on what lay within
-    a quarter of the first. Where that gives no road (too few measured pixels, or no horizon in the
-    upper four fifths), the camera's own plane.
+    The inverse depth of a plane is affine in the row. A line is fitted to the medians of the rows
+    in a wedge in the lower middle of the image, where the road is, so that a car beside it does not
+    count; by the median of the slopes between all rows (Theil 1950, Sen 1968), so that a car right
+    ahead does not. Where that gives no road (too little was measured, or no horizon in the upper
+    four fifths), it is the camera's own plane.
 
     Args:
         depth: metres, (H, W); NaN or infinite where nothing was measured.
@@ -86,22 +87,24 @@ def measured_plane(depth: Depth, *, camera: Camera) -> Depth:
     height, width = depth.shape
     share = (np.arange(height) + 0.5) / height
     low = (share > 0.5 + camera.horizon / 2) & (share < 0.9)
-    middle = np.abs((np.arange(width) + 0.5) / width - 0.5) < 0.2
-    wedge = low[:, None] & middle[None, :] & np.isfinite(depth) & (depth > 0)
-    rows = np.broadcast_to(np.arange(height)[:, None] + 0.5, depth.shape)
-    slope = offset = 0.0
-    for _ in range(2):
-        if wedge.sum() < FEWEST:
-            return road_plane_depth(height, width, camera=camera)
-        inverse = 1 / depth[wedge].astype(np.float64)
-        slope, offset = (float(part) for part in np.polyfit(rows[wedge], inverse, 1))
-        line = np.maximum(slope * rows + offset, 1e-9)
-        wedge &= np.abs(np.where(wedge, depth, 1) * line - 1) < 0.25
+    wedge = depth[low][:, np.abs((np.arange(width) + 0.5) / width - 0.5) < 0.2]
+    known = np.isfinite(wedge) & (wedge > 0)
+    if known.sum() < FEWEST:
+        return road_plane_depth(height, width, camera=camera)
+    measured = known.any(axis=1)
+    inverse = np.nanmedian(1 / np.where(known, wedge, np.nan)[measured].astype(np.float64), axis=1)
+    rows = np.flatnonzero(low)[measured] + 0.5
+    apart = np.subtract.outer(rows, rows)
+    later = apart > 0
+    if not later.any():
+        return road_plane_depth(height, width, camera=camera)
+    slope = float(np.median(np.subtract.outer(inverse, inverse)[later] / apart[later]))
+    offset = float(np.median(inverse - slope * rows))
     horizon = -offset / slope if slope > 0 else math.inf
     if not 0 <= horizon < 0.8 * height:
         return road_plane_depth(height, width, camera=camera)
-    line = np.maximum(slope * rows + offset, 1 / FARTHEST)
-    return np.asarray(1 / line, dtype=np.float32)
+    line = np.maximum(slope * (np.arange(height) + 0.5) + offset, 1 / FARTHEST)
+    return np.repeat((1 / line)[:, None], width, axis=1).astype(np.float32)
 
 
 def check_depth(depth: Depth, image: Image) -> None:
