@@ -158,7 +158,7 @@ def test_the_record_says_how_every_image_was_made(tmp_path: Path) -> None:
     told = record(out)
     assert told["settings"]["seed"] == 7
     assert told["settings"]["severity"] == 0.5
-    assert told["settings"]["driftseg"]
+    assert told["driftseg"]
     assert told["settings"]["camera"]["horizon"] == 0.42
     assert told["domains"]["rain50"]["extinction_per_kilometre"] == pytest.approx(4.2901 / 2, 1e-4)
     image = told["images"]["val/0016E5_00000.png"]

@@ -16,6 +16,10 @@ from driftseg.data.weather.snow import falling_snow, snow_cover
 from driftseg.data.weather.wet_road import wet_road
 from driftseg.frame import Image
 
+RENDERER = 1
+"""Counts the renderers: to be raised with every change that moves pixels, so that no weather set
+on disk is gone on with by another renderer. A test holds what this one makes."""
+
 
 def render(
     image: Image,

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-import driftseg
 from driftseg.data.datasets.files import Entry, SceneFiles
 from driftseg.data.images import Size
 from driftseg.data.weather.camera import Camera
+from driftseg.data.weather.render import RENDERER
 from driftseg.data.weather_sets.domains import WeatherDomain
 from driftseg.data.weather_sets.labels import name_in_set
 from driftseg.data.weather_sets.painting import Painter, Task
@@ -45,7 +45,7 @@ class WeatherSet:
     def settings(self, out: Path) -> dict[str, Any]:
         """What all images have in common; other settings are another set."""
         return {
-            "driftseg": driftseg.__version__,
+            "renderer": RENDERER,
             "root": Path(os.path.relpath(self.root.resolve(), out.resolve())).as_posix(),
             "layout": self.layout,
             "label_space": self.scenes.label_space.name,

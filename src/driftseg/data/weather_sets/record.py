@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import driftseg
 from driftseg.data.weather_sets.writing import PARTIAL, remove_partial, write_whole
 from driftseg.errors import InputError
 
@@ -92,6 +93,7 @@ class SetRecord:
     def finish(self) -> Path:
         """Writes ``weather.json`` and removes the journal."""
         head = {
+            "driftseg": driftseg.__version__,
             "settings": self.settings,
             "domains": self.domains,
             "unreadable": self.unreadable,
