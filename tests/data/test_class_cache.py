@@ -181,3 +181,17 @@ def test_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder() == tmp_path / ".cache" / "driftseg"
+
+
+def test_depth_is_not_read_to_count_classes(drive: Path) -> None:
+    class Refusing:
+        def read(self, view: object) -> tuple[np.ndarray, str]:
+            raise AssertionError("depth was read")
+
+        def files(self, image: Path, depth: Path | None, camera: Path | None) -> list[Path]:
+            return []
+
+    deep = select(scenes(drive).with_depth(Refusing()), stop=2, where="here")
+    with pytest.raises(AssertionError, match="depth was read"):
+        deep.scene(0)
+    assert class_counts(deep).tolist() == class_counts(scenes(drive))[:2].tolist()

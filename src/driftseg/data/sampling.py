@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from driftseg.data.class_cache import Row, count_files, counted_files
-from driftseg.data.datasets.files import Dataset
+from driftseg.data.datasets.files import Dataset, without_depth
 from driftseg.errors import InputError
 
 Counts = npt.NDArray[np.int64]
@@ -23,6 +23,7 @@ def class_counts(dataset: Dataset) -> Counts:
     Raises:
         InputError: a scene has no label.
     """
+    dataset = without_depth(dataset)  # a network's would take longer than all the rest
     counted = counted_files(dataset)
     if counted is None:
         rows = [_count(dataset, index) for index in range(len(dataset))]

@@ -163,6 +163,13 @@ class Selection:
         return self.dataset.scene(self.indices[index])
 
 
+def without_depth(dataset: Dataset) -> Dataset:
+    """The same scenes without the depth that files or a network would give them."""
+    if isinstance(dataset, Selection):
+        return Selection(without_depth(dataset.dataset), dataset.indices)
+    return dataset.with_depth(None) if isinstance(dataset, SceneFiles) else dataset
+
+
 def select(
     dataset: Dataset,
     *,
