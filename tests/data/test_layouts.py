@@ -258,3 +258,11 @@ class TestOtherSpaces:
         TREES["idd_lite"](tmp_path)
         with pytest.raises(InputError, match="idd_lite7, which cannot be told in cityscapes19"):
             scenes(BY_NAME["idd_lite"], tmp_path, split="val", label_space=CITYSCAPES19)
+
+
+def test_two_files_of_one_scene_are_told_apart(tmp_path: Path) -> None:
+    TREES["camvid"](tmp_path)
+    image = sorted((tmp_path / "val").glob("*.png"))[0]
+    save(image.with_suffix(".jpg"), photo(1))
+    with pytest.raises(InputError, match=rf"{image.name}: is the same scene as .*\.jpg"):
+        scenes(BY_NAME["camvid"], tmp_path, split="val")

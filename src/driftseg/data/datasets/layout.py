@@ -171,14 +171,29 @@ def match(
         domain: of all.
         expected: where a scene's label should lie; None says that this part has no labels.
         prefix: put before the scene to make a name that is unique in the dataset.
+
+    Raises:
+        InputError: two files are of one scene (``a.jpg`` beside ``a.png``), so one would be lost.
     """
-    shown, known = dict(images), dict(labels)
+    shown, known = _by_scene(images), _by_scene(labels)
     pairs = []
     for scene in sorted({*shown, *known}):
         label = known.get(scene)
         missing = expected(scene) if expected is not None and label is None else None
         pairs.append(Pair(split, domain, prefix + scene, shown.get(scene), label, missing=missing))
     return pairs
+
+
+def _by_scene(files: Iterable[tuple[str, Path]]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for scene, path in files:
+        other = found.setdefault(scene, path)
+        if other != path:
+            raise InputError(
+                f"{path}: is the same scene as {other}, and only one of them can be taken; "
+                "remove the other or move it away"
+            )
+    return found
 
 
 def files_below(folder: Path, ending: str = "", *, deep: bool = True) -> list[tuple[str, Path]]:
