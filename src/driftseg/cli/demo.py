@@ -1,4 +1,4 @@
-"""driftseg demo: a storm over Town for three methods, and a report of it."""
+"""driftseg demo: a storm over Town for four methods, and a report of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-METHODS = ("source_only", "tent", "dacs")
+METHODS: dict[str, tuple[str, ...]] = {
+    "source_only": ("method={name: source_only}",),
+    "tent": ("method={name: tent}",),
+    "dacs": (),  # the file's own
+    "restyled_replay": (
+        "method={name: restyled_replay, train: [adapters, head], head_factor: 1, "
+        "restylings: [bands, texture]}",
+        "adapters={kind: adaptformer, ratio: 0.25}",
+    ),
+}
+"""Changes to the config of the demo, by method."""
 
 
 def demo(
@@ -33,22 +43,21 @@ def demo(
     console = Console()
     console.print(
         "A model trained on clear days drives through Town while a storm comes and goes\n"
-        "(clear 25 50 75 100 200 100 75 50 25 clear mm/h). Three methods meet the same storm:\n"
-        "  source_only  never changes\n"
-        "  tent         lowers the entropy of its own predictions\n"
-        "  dacs         learns from its own labels, mixed with labelled source images\n"
+        "(clear 25 50 75 100 200 100 75 50 25 clear mm/h). Four methods meet the same storm:\n"
+        "  source_only      never changes\n"
+        "  tent             lowers the entropy of its own predictions\n"
+        "  dacs             learns from its own labels, mixed with labelled source images\n"
+        "  restyled_replay  learns from source images in the storm's clothes, in small adapters\n"
         "mIoU is of predictions made before learning from a frame.\n",
         highlight=False,
     )
     started = time.perf_counter()
     folders = []
-    for name in METHODS:
-        changes = [f"out={out}", f"schedule.frames={frames}"]
-        if name != "dacs":  # whose settings the file holds
-            changes.append(f"method={{name: {name}}}")
+    for name, own in METHODS.items():
+        changes = [f"out={out}", f"schedule.frames={frames}", *own]
         with as_file(files("driftseg") / "assets" / "town_storm.yaml") as path:
             settings = read_config(path, RunConfig, changes=changes)
-        with LiveWatch(console, f"{name:<11}") as watch:
+        with LiveWatch(console, f"{name:<15}") as watch:
             folders.append(play_run(settings, watch))
     report = write_report(
         [read_run(folder) for folder in folders], out / "report.html", title="A storm over Town"
