@@ -134,12 +134,30 @@ class TestCosts:
         assert costs.deepest(CHOICES, 79) == 4  # 3 was never measured: it is not known to fit
         assert costs.deepest(CHOICES, 19) is None
 
+    def test_choices_become_quicker_and_slower_with_answers(self) -> None:
+        """Timed while answers took 30 ms, on a busy device; then it is quiet, then busier."""
+        costs = Costs(CHOICES)
+        costs.answered(30.0)
+        for choice, ms in ((1, 300.0), (4, 60.0)):
+            costs.trained(choice, ms)
+        assert costs.deepest(CHOICES, 110) == 4
+        for _ in range(RECENT):
+            costs.answered(10.0)
+        assert costs.expected_ms() == {1: pytest.approx(100.0), 4: pytest.approx(20.0)}
+        assert costs.training_ms() == {1: 300.0, 4: 60.0}
+        assert costs.deepest(CHOICES, 110) == 1
+        for _ in range(RECENT):
+            costs.answered(60.0)
+        assert costs.deepest(CHOICES, 110) is None
+
     def test_exact_continuation(self) -> None:
         first, second = Costs(CHOICES), Costs(CHOICES)
+        first.answered(2.0)
         first.trained(2, 5.0)
         first.answered(1.0)
         second.load_state_dict(first.state_dict())
         assert second.state_dict() == first.state_dict()
+        assert second.expected_ms() == first.expected_ms()
 
 
 class TestGuard:

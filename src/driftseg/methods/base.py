@@ -93,7 +93,12 @@ def bring_back(roles: Roles, optimiser: torch.optim.Optimizer, state: dict[str, 
 @torch.no_grad()
 def answer(roles: Roles, image: Image) -> Answer:
     """The student on an image (H, W, 3) uint8, without gradients."""
-    images = to_images(image, roles.device)
+    return answer_images(roles, to_images(image, roles.device))
+
+
+@torch.no_grad()
+def answer_images(roles: Roles, images: Tensor) -> Answer:
+    """The student on images (1, 3, H, W) in [0, 1], without gradients."""
     walk = roles.prefix(images)
     return Answer(images, walk, roles.logits("student", roles.levels("student", walk)))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from driftseg.errors import InputError
 from driftseg.evaluation.confusion import Score
 from driftseg.frame import Adaptation, Frame, Image, Label, Prediction
 from driftseg.methods import answers
+from driftseg.methods.device_clock import device_clock
 from driftseg.methods.diagnostics import diagnose
 from driftseg.runs.builder import Parts
 from driftseg.runs.record import RunWriter
@@ -42,6 +42,7 @@ def play(
     """Runs the whole stream: predict, score, adapt, record; evaluate after every domain."""
     method, stream, evaluator = parts.method, parts.stream, Evaluator(parts, writer)
     visit, seen, seconds = 0, 0, 0.0
+    clock = device_clock(method.roles.device)
     score = Score(len(parts.label_space))
     evaluator.evaluate(-1, watch)
     shown = _shown(stream.frames_of(0), pictures)
@@ -50,11 +51,11 @@ def play(
             evaluator.evaluate(visit, watch)
             visit, seen, score = visit + 1, 0, Score(score.classes)
             shown = _shown(stream.frames_of(visit), pictures)
-        started = time.perf_counter()
+        started = clock()
         prediction = method.predict(frame.image)
-        answered = time.perf_counter()
+        answered = clock()
         adaptation = method.adapt()
-        learnt = time.perf_counter()
+        learnt = clock()
         times = (1000 * (answered - started), 1000 * (learnt - answered))
         scored = parts.scored(prediction.label)
         if frame.label is not None:
