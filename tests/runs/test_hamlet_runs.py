@@ -80,15 +80,22 @@ def test_published_fills_in_what_is_not_set(hamlet_run) -> None:
     assert method.train == ["encoder", "head"]
     assert method.confidence.threshold == 0.968
     assert method.confidence.rule == "threshold"
+    assert method.confidence.weigh == "share"
 
 
-def test_part_of_the_confidence_keeps_the_rest(hamlet_run) -> None:
-    method = {"name": "hamlet", "confidence": {"precision": 0.9}}
-    found = check({**hamlet_run, "method": method}, RunConfig, where="test").method.confidence
-    assert (found.rule, found.precision, found.per_class) == ("source_precision", 0.9, True)
-    method = {"name": "hamlet", "confidence": {"rule": "threshold"}}
-    found = check({**hamlet_run, "method": method}, RunConfig, where="test").method.confidence
-    assert (found.rule, found.per_class, found.weigh) == ("threshold", False, "share")
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({}, ("threshold", 0.968, "pixels")),
+        ({"threshold": 0.9}, ("threshold", 0.9, "pixels")),
+        ({"rule": "relative"}, ("relative", 0.968, "pixels")),
+        ({"weigh": "share"}, ("threshold", 0.968, "share")),
+    ],
+)
+def test_hamlet_weighs_pixels_unless_told_otherwise(hamlet_run, given: dict, found) -> None:
+    method = {"name": "hamlet", **({"confidence": given} if given else {})}
+    told = check({**hamlet_run, "method": method}, RunConfig, where="test").method.confidence
+    assert (told.rule, told.threshold, told.weigh) == found
 
 
 def test_published_runs_without_calibration(hamlet_run) -> None:

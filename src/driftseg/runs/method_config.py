@@ -182,15 +182,6 @@ class Released(Section):
     """A.6: the signal is computed at the image's size."""
 
 
-HAMLET_CONFIDENCE = {
-    "rule": "source_precision",
-    "precision": 0.95,
-    "per_class": True,
-    "weigh": "pixels",
-}
-"""HAMLET's default; keys that are set change these, unless they name another rule."""
-
-
 class Hamlet(SelfTraining):
     """HAMLET: self-training after detected changes, on a chosen part of the network."""
 
@@ -198,7 +189,9 @@ class Hamlet(SelfTraining):
     norm_statistics: Literal["source", "running", "batch", "published"] = "running"
     """Under running, statistics move with every trained frame, which is a large part of what a
     network with batch normalisation gains (docs/results.md)."""
-    confidence: Confidence = Confidence.model_validate(HAMLET_CONFIDENCE)
+    confidence: Confidence = Confidence(weigh="pixels")
+    """The published threshold, pixel by pixel; ``weigh`` is pixels under other rules, too, unless
+    set or ``compat: published``."""
     """Learnt from held-out source frames; the best of thirteen tried on CamVid's rain
     (docs/results.md)."""
     compat: Literal["published"] | None = None
@@ -246,8 +239,8 @@ class Hamlet(SelfTraining):
             return values
         if values.get("compat") != "published":
             given = values.get("confidence")
-            if isinstance(given, dict) and "rule" not in given:
-                return {**values, "confidence": HAMLET_CONFIDENCE | given}
+            if isinstance(given, dict):
+                return {**values, "confidence": {"weigh": "pixels", **given}}
             return values
         filled = {
             "norm_statistics": "published",
