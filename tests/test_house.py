@@ -27,6 +27,7 @@ ROOMS: dict[str, set[str]] = {
     "runs": BASIS | {"models", "data", "methods", "evaluation", "training", "control"},
     "report": BASIS | {"runs", "evaluation"},
     "cli": BASIS | {"models", "data", "methods", "evaluation", "training", "runs", "report"},
+    "__main__": {"cli"},
 }
 """docs/architecture.md, executable."""
 

@@ -16,9 +16,8 @@ def driftseg(*arguments: object, cwd: Path | None = None) -> subprocess.Complete
     # Threads that wait must not spin: beside other work that takes many times as long.
     own = {"COLUMNS": "100", "NO_COLOR": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     environment = {**os.environ, **own}
-    start = "from driftseg.cli.main import entry; entry()"
     return subprocess.run(
-        [sys.executable, "-c", start, *map(str, arguments)],
+        [sys.executable, "-m", "driftseg", *map(str, arguments)],
         capture_output=True, text=True, timeout=300, cwd=cwd, env=environment, check=False,
     )  # fmt: skip
 
@@ -26,6 +25,7 @@ def driftseg(*arguments: object, cwd: Path | None = None) -> subprocess.Complete
 def test_help_is_for_newcomers() -> None:
     done = driftseg("--help")
     assert done.returncode == 0
+    assert "python -m driftseg" in done.stdout
     for word in (
         "demo",
         "train",

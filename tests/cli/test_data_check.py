@@ -14,9 +14,8 @@ from PIL import Image
 
 
 def check(*arguments: object) -> subprocess.CompletedProcess[str]:
-    start = "from driftseg.cli.main import entry; entry()"
     return subprocess.run(
-        [sys.executable, "-c", start, "data", "check", *map(str, arguments)],
+        [sys.executable, "-m", "driftseg", "data", "check", *map(str, arguments)],
         capture_output=True, text=True, timeout=120, check=False,
         env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1"},
     )  # fmt: skip

@@ -23,7 +23,6 @@ from driftseg.data.town import Town
 from driftseg.data.weather.camera import CAMVID
 from driftseg.errors import InputError
 
-START = "from driftseg.cli.main import entry; entry()"
 ENVIRONMENT = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
 
 
@@ -31,7 +30,7 @@ def weather(
     *arguments: object, before: Callable[[], None] | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", START, "weather", *map(str, arguments)],
+        [sys.executable, "-m", "driftseg", "weather", *map(str, arguments)],
         capture_output=True, text=True, timeout=300, env=ENVIRONMENT, check=False,
         preexec_fn=before,
     )  # fmt: skip
@@ -137,7 +136,7 @@ def test_a_killed_run_is_gone_on_with(street: Path, made: Path, tmp_path: Path) 
     arguments = [str(street), "--rain", "25", "100", "--fog", "375", "--out", str(out),
                  "--workers", "2"]  # fmt: skip
     process = psutil.Popen(
-        [sys.executable, "-c", START, "weather", *arguments],
+        [sys.executable, "-m", "driftseg", "weather", *arguments],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT,
     )  # fmt: skip
     while _noted(out) < 2 and process.poll() is None:

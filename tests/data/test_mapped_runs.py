@@ -138,7 +138,7 @@ class TestScoreIn:
         parts = build(check({**values, "method": {"name": "source_only"}}, RunConfig, where="x"))
         rows = score_domains(parts, lambda moment: None)
         done = subprocess.run(
-            [sys.executable, "-c", "from driftseg.cli.main import entry; entry()", "evaluate",
+            [sys.executable, "-m", "driftseg", "evaluate",
              str(write_config(values))],
             capture_output=True, text=True, timeout=300, check=False,
             env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1"},
