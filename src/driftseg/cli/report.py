@@ -21,11 +21,18 @@ def report(
             help="folder of a run with the best scores to be had; shows what was recovered"
         ),
     ] = None,
+    numbers: Annotated[
+        Path | None,
+        typer.Option(
+            help="also write the numbers: a .csv with a row a run, or a .md table over seeds"
+        ),
+    ] = None,
 ) -> None:
     """Make one page of one or several runs.
 
     Runs of one method with different seeds are shown as mean and spread.
     """
+    from driftseg.report.numbers import write_numbers
     from driftseg.report.page import write_report
     from driftseg.runs.record import read_run
 
@@ -33,4 +40,7 @@ def report(
     path = out or runs[-1] / "report.html"
     best = None if oracle is None else read_run(oracle)
     write_report(read, path, title=title, oracle=best)
-    Console().print(f"report: {path}", soft_wrap=True, highlight=False)
+    console = Console()
+    console.print(f"report: {path}", soft_wrap=True, highlight=False)
+    if numbers is not None:
+        console.print(f"numbers: {write_numbers(read, numbers)}", soft_wrap=True, highlight=False)

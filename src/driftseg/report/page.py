@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import jinja2
 import yaml
 from PIL import Image as PillowImage
 
-from driftseg.errors import InputError
 from driftseg.labels import LABEL_SPACES
 from driftseg.report import figures
 from driftseg.report.diagnostics_figure import diagnostics_figure, has_diagnostics
@@ -44,6 +42,7 @@ from driftseg.report.summary import (
     visit_scores,
     worst_visit,
 )
+from driftseg.report.writing import write_whole
 from driftseg.runs.record import Run
 
 WIDEST = 320
@@ -70,13 +69,7 @@ def write_report(
     loader = jinja2.PackageLoader("driftseg.report", "templates")
     page = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     html = page.get_template("page.html").render(_facts(groups, title, oracle))
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(html, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        raise InputError(f"{path}: the report cannot be written there ({error.strerror})") from None
+    write_whole(path, html, what="the report")
     return path
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import jinja2
 from PIL import Image as PillowImage
 
 from driftseg.errors import InputError
+from driftseg.report.writing import write_whole
 
 PAGE = "preview.html"
 SHOWN = 3
@@ -37,14 +36,7 @@ def write_weather_page(folder: Path) -> Path:
     page = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     html = page.get_template("weather.html").render(_facts(folder, record))
     path = folder / PAGE
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(html, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+    write_whole(path, html, what="the preview")
     return path
 
 
