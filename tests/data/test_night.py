@@ -158,7 +158,7 @@ def test_a_measured_depth_tells_what_is_ground(scene) -> None:
 
 
 def test_a_guessed_depth_follows_the_picture() -> None:
-    """Sky between branches is as far as the sky beside it, not as near as the tree's label."""
+    """Near a crown's outline, sky between branches is farther than they are."""
     sky, tree, road = (Town.label_space.classes.index(c) for c in ("sky", "tree", "road"))
     label = np.full((120, 160), road, np.uint8)
     label[:60] = sky
