@@ -33,6 +33,62 @@ def test_another_method_drops_the_settings_of_the_old_one(tiny_run, write_config
     assert same.method.confidence.threshold == 0.8
 
 
+@pytest.mark.parametrize("name", ["dacs", "hamlet", "replay_only"])
+def test_what_is_trained_stays_when_the_method_changes(name: str, tiny_run, write_config) -> None:
+    """Or a frozen encoder would be unfrozen by a comparison of methods."""
+    adapters = {"kind": "adaptformer", "width": 4}
+    train = ["adapters", "head"]
+    tiny_run["method"] = {"name": "restyled_replay", "train": train, "references": 3}
+    frozen = write_config({**tiny_run, "adapters": adapters}, "frozen.yaml")
+    changed = read_config(frozen, RunConfig, changes=[f"method.name={name}"])
+    assert (changed.method.name, changed.method.train) == (name, train)
+    assert changed.adapters == read_config(frozen, RunConfig).adapters
+
+    learner = {"name": "restyled_replay", "train": train, "references": 3}
+    tiny_run["method"] = {"name": "lae", "learner": learner}
+    remembering = write_config({**tiny_run, "adapters": adapters}, "lae.yaml")
+    within = read_config(remembering, RunConfig, changes=[f"method.learner.name={name}"])
+    assert (within.method.learner.name, within.method.learner.train) == (name, train)
+    alone = read_config(remembering, RunConfig, changes=[f"method.name={name}"])
+    assert (alone.method.name, alone.method.train) == (name, train)
+
+
+def test_methods_that_train_nothing_of_choice_are_not_told_to(tiny_run, write_config) -> None:
+    tiny_run["method"] = {"name": "dacs", "train": ["head"]}
+    for name in ("source_only", "norm_statistics", "tent"):
+        changed = read_config(write_config(tiny_run), RunConfig, changes=[f"method.name={name}"])
+        assert changed.method.name == name
+
+
+def test_another_kind_of_adapter_keeps_what_every_kind_has(tiny_run, write_config) -> None:
+    old = {"kind": "adaptformer", "width": 4, "scale": 0.5, "stages": [3, 4], "factor": 3.0}
+    path = write_config({**tiny_run, "adapters": {**old, "dropout": 0.2, "file": "x.safetensors"}})
+    section = read_config(path, RunConfig, changes=["adapters.kind=lora"]).adapters
+    assert (section.kind, section.stages, section.factor, section.dropout) == (
+        "lora", [3, 4], 3.0, 0.2,
+    )  # fmt: skip
+    assert (section.width, section.scale, section.file) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ({"name": "restyled_replay", "references": 0}, "x: method.references: "),
+        ({"name": "norm_statistics", "rate": 1}, "x: unknown key 'method.rate'"),
+        ({"name": "tent", "norm_statistics": "mine"}, "x: method.norm_statistics: "),
+        ({"name": "lae", "learner": {"name": "restyled_replay", "references": 0}},
+         "x: method.learner.references: "),
+        ({"name": "lae", "learner": {"name": "dacs"}, "bank": {"domains": 1}},
+         "x: method.bank.domains: "),
+        ({"name": "bank", "learner": {"name": "dacs"}, "domains": 1}, "x: method.domains: "),
+    ],
+)  # fmt: skip
+def test_keys_in_errors_are_those_of_the_file(method, message: str, tiny_run) -> None:
+    with pytest.raises(InputError) as caught:
+        check({**tiny_run, "method": method}, RunConfig, where="x")
+    assert str(caught.value).startswith(message)
+
+
 def test_data_sets_every_camvid_root(tiny_run, write_config) -> None:
     tiny_run["target"] = {"kind": "camvid", "split": "val"}
     tiny_run["evaluations"] = {"day": {"kind": "camvid"}}

@@ -14,7 +14,11 @@ from driftseg.errors import InputError
 ConfigFile = Annotated[Path, typer.Argument(help="YAML file; see examples/")]
 Changes = Annotated[
     list[str] | None,
-    typer.Option("--set", help="override one value, e.g. --set method.name=tent; repeatable"),
+    typer.Option(
+        "--set",
+        help="override one value, e.g. --set seed=1; repeatable. Another method.name drops the old "
+        "one's settings, but for what it trains",
+    ),
 ]
 DataFolder = Annotated[
     Path | None, typer.Option(help="folder of the dataset, for sections that name none")

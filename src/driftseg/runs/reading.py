@@ -15,12 +15,16 @@ from pydantic import BaseModel, ValidationError
 
 from driftseg.errors import InputError
 from driftseg.runs.data_config import LAYOUT_KINDS
+from driftseg.runs.learner_config import Method
 
 Config = TypeVar("Config", bound=BaseModel)
 
 DATA_KEYS = ("data", "validation", "source", "target", "evaluation", "evaluations")
 """Settings that hold a data section."""
-NAMES_OF_METHODS = ("method.name", "method.learner.name")
+METHODS = ("method", "method.learner")
+"""Sections of which ``name`` says what they are; of others it is ``kind``."""
+KEPT_OF_ADAPTERS = ("stages", "dropout", "factor")
+"""What stays when ``adapters.kind`` changes: every kind has it, and means the same by it."""
 
 
 def read_config(
@@ -73,7 +77,12 @@ def check(values: Mapping[str, Any], kind: type[Config], *, where: str) -> Confi
 
 
 def apply_change(values: dict[str, Any], change: str) -> None:
-    """Sets one dotted key: ``method.learning_rate=3e-5``."""
+    """Sets one dotted key: ``method.learning_rate=3e-5``.
+
+    Another method, kind of adapters or kind of data has other settings, so a change of ``name`` or
+    ``kind`` drops the ones before. What a method trains stays, where the new one can be told;
+    so do the adapters' stages, dropout and factor.
+    """
     key, equals, text = change.partition("=")
     if not equals or not key:
         raise InputError(f"--set wants key=value, came {change!r}")
@@ -93,9 +102,23 @@ def apply_change(values: dict[str, Any], change: str) -> None:
     if isinstance(here, list):
         here[_position(here, last, change)] = value
     else:
-        if (last == "kind" or key in NAMES_OF_METHODS) and here.get(last) not in (None, value):
-            here.clear()  # another kind of thing: the old one's settings do not apply
+        section = ".".join(parents)
+        says = "name" if section in METHODS else "kind"
+        if last == says and here.get(last) not in (None, value):
+            kept = _kept(section, here, value)
+            here.clear()
+            here.update(kept)
         here[last] = value
+
+
+def _kept(section: str, old: Mapping[str, Any], name: Any) -> dict[str, Any]:
+    """What another kind of thing keeps of the old one's settings."""
+    if section == "adapters":
+        return {key: old[key] for key in KEPT_OF_ADAPTERS if key in old}
+    new = _section_of(Method, {"name": name}) if section in METHODS else None
+    learner = old.get("learner")
+    train = old.get("train", learner.get("train") if isinstance(learner, Mapping) else None)
+    return {"train": train} if new and train and "train" in new.model_fields else {}
 
 
 def _step(here: Any, key: str, change: str) -> Any:
@@ -179,13 +202,19 @@ def _is_section(kind: Any) -> bool:
 def _plain_location(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
     """Without the tags that pydantic adds for the members of a union."""
     kinds = {"town", "folder", "weather_set", "images", "video", "camera", *LAYOUT_KINDS}
-    methods = {"source_only", "tent", "dacs", "hamlet"}
+    methods = {name for option in _options(Method) for name in _names_of(option)}
     members = {"Preset", "list[Domain]", "CameraSettings"}
     plain: list[int | str] = []
     for number, part in enumerate(location):
-        # ``camera`` is a kind of data and a setting, so what stands before it decides.
+        # ``camera`` is a kind of data and a setting, ``bank`` a method and one of lae's, so what
+        # stands before it decides.
         after = location[max(0, number - 2) : number]
         tag = part in kinds and any(key in DATA_KEYS for key in after)
-        if not (tag or part in methods | members or "literal[" in str(part)):
+        tag |= part in methods and after[-1:] in (("method",), ("learner",))
+        if not (tag or part in members or "literal[" in str(part)):
             plain.append(part)
     return tuple(plain)
+
+
+def _names_of(section: type[BaseModel]) -> tuple[str, ...]:
+    return typing.get_args(section.model_fields["name"].annotation)
