@@ -320,3 +320,18 @@ def test_state_goes_on_in_another_process() -> None:
     for role, overlay in roles.overlays.items():
         for name, tensor in overlay.items():
             assert torch.equal(tensor, other.overlays[role][name])
+
+
+def test_what_learns_goes_on_learning_after_an_older_state() -> None:
+    """A method may go back to its start, when nothing had learnt and all stages were shared."""
+    model = network()
+    roles = roles_of(model, ["encoder.stage2", "head"], teacher=True, learning=())
+    start = roles.state_dict()
+    assert roles.shared_stages == 4
+    roles.learn_only(roles.trainable)
+    roles.load_state_dict(start)
+    roles.learn_only(roles.trainable)
+    assert roles.shared_stages == 1
+    roles.logits("student", roles.levels("student", roles.prefix(picture()))).sum().backward()
+    parameters = dict(model.named_parameters())
+    assert all(parameters[name].grad is not None for name in roles.trainable)

@@ -248,7 +248,7 @@ class Roles:
         self._touched = set(state["touched"])
         if set(state["overlays"]) != set(self.overlays):  # one may differ where the state does not
             self._touched |= before
-        self.shared_stages = self._count_shared()
+        self._touch(self._learning or ())  # what learns now goes on learning
 
     def _advance(self, overlay: Overlay, index: int, walk: Walk) -> Walk:
         stage = self._stages[index]
