@@ -238,8 +238,32 @@ class TestBadInput:
     def test_options_of_another_kind(self) -> None:
         self.refuse("adaptformer has no rank; it has .*width", kind="adaptformer", rank=4)
         self.refuse("width and ratio both", kind="convpass", width=4, ratio=0.5)
-        self.refuse("rank wants a number above 0, came 0", kind="lora", rank=0)
+        self.refuse("rank wants a whole number from 1 on, came 0", kind="lora", rank=0)
         self.refuse("dropout wants a number from 0 to below 1, came 1", kind="lora", dropout=1)
+
+    @pytest.mark.parametrize(
+        ("kind", "option", "message"),
+        [
+            ("adaptformer", {"width": 2.5}, "width wants a whole number from 1 to 4096, came 2.5"),
+            ("adaptformer", {"width": "8"}, "width wants a whole number .*came '8'"),
+            ("adaptformer", {"width": 10**7}, "width wants a whole number from 1 to 4096"),
+            ("bottleneck", {"ratio": 16}, "reduction by 16 is the ratio 0.0625.*came 16"),
+            ("bottleneck", {"activation": "tanh"}, r"activation wants one of .*came 'tanh'"),
+            ("bottleneck", {"scale": 0}, "at 0 nothing would ever learn.*came 0"),
+            ("convpass", {"scale": float("nan")}, "scale wants a number above 0.*came nan"),
+            ("bottleneck", {"learnable_scale": 2}, "learnable_scale wants true or false, came 2"),
+            ("lora", {"rank": 2.0}, "rank wants a whole number from 1 on, came 2.0"),
+            ("lora", {"rank": 33}, r"rank 33 is above that of a matrix .*\(32\)"),
+            ("lora", {"alpha": 0.0}, "alpha wants a number above 0, came 0.0"),
+            ("lora", {"stages": 3}, r"stages wants a list of some of \[1, 2, 3, 4\], came 3"),
+            ("lora", {"stages": [1.0]}, r"stages wants some of \[1, 2, 3, 4\], came \[1.0\]"),
+        ],
+    )
+    def test_values_that_cannot_be_meant(self, kind, option, message: str) -> None:
+        self.refuse(message, kind=kind, **option)
+
+    def test_rank_as_large_as_the_matrix(self) -> None:
+        attach(network("mit_b0"), adapter_spec("lora", rank=32), torch.Generator())
 
     def test_unknown_words(self) -> None:
         self.refuse(r"kind wants some of \['adaptformer'.*came \['prefix'\]", kind="prefix")

@@ -53,9 +53,9 @@ def test_calibration_is_not_needed(tiny_run) -> None:
 def test_the_switch_of_self_training(name, tiny_run) -> None:
     method = METHOD_SETTINGS.get(name, {"name": name})
     plain = losses(play(tiny_run, method=method))
-    assert losses(play(tiny_run, method={**method, "restylings": LIST})) == plain
+    worn = {**method, "replay_style": "restyled", "restylings": LIST}
     pasted, both = (
-        losses(play(tiny_run, method={**method, "replay_style": "restyled", "source_loss": loss}))
+        losses(play(tiny_run, method={**worn, "source_loss": loss}))
         for loss in ("plain", "restyled")
     )
     assert pasted[0]["source"] == plain[0]["source"] != both[0]["source"]
@@ -79,6 +79,12 @@ def test_fourier_beta_reaches_the_restyling(tiny_run) -> None:
         ({"name": "restyled_replay", "restylings": ["sepia"]}, r"restylings.*histogram"),
         ({"name": "replay_only", "restylings": LIST}, "restylings"),
         ({"name": "dacs", "source_loss": "restyled"}, "needs replay_style: restyled"),
+        ({"name": "dacs", "restylings": LIST}, "nothing is restyled; set replay_style: restyled"),
+        ({"name": "hamlet", "restylings": LIST}, "nothing is restyled; set replay_style"),
+        (
+            {"name": "restyled_replay", "restylings": LIST, "fourier_beta": 0.1},
+            "fourier is not among the restylings",
+        ),
         ({"name": "restyled_replay", "norm_statistics": "published"}, "norm_statistics"),
     ],
 )

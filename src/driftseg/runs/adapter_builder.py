@@ -39,6 +39,16 @@ def check_adapters(config: RunConfig) -> AdapterSpec | None:
             "nothing: add adapters to method.train where it has one, set adapters.file, or leave "
             "the section out"
         )
+    deaf = (
+        []
+        if {"adapters", "encoder"} & {*train}
+        else [number for number in spec.stages if f"encoder.stage{number}" not in train]
+    )
+    if section.file is None and deaf:
+        raise InputError(
+            f"adapters: those of stages {deaf} would never learn, for method.train names other "
+            "stages: add adapters to method.train, or name the same stages in adapters.stages"
+        )
     return spec
 
 

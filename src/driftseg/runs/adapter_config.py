@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, PositiveInt
 
-from driftseg.models.adapters.spec import Activation, Kind, Where
+from driftseg.models.adapters.spec import WIDEST, Activation, Kind, Where
 from driftseg.models.encoders.sites import Target
 from driftseg.runs.sections import Positive, Section
 
@@ -24,9 +24,9 @@ class Adapters(Section):
     where: Where = "block"
     """block: in every block of the stages. stage: on the map that each stage puts out."""
     stages: Annotated[list[Stage], Field(min_length=1)] = [1, 2, 3, 4]
-    width: PositiveInt | None = None
+    width: Annotated[int, Field(ge=1, le=WIDEST)] | None = None
     """Channels of the bottleneck; or set ``ratio``. AdaptFormer: 64. Convpass: 8."""
-    ratio: Positive | None = None
+    ratio: Annotated[float, Field(gt=0, le=1)] | None = None
     """Those channels over the width of the place, which differs from stage to stage. Bottleneck:
     1/16, Pfeiffer's. Convolution: 1/4."""
     rank: PositiveInt | None = None
@@ -41,7 +41,7 @@ class Adapters(Section):
     """Of convolution: whether its 3x3 kernel is one per channel; true."""
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     """AdaptFormer and Convpass: .1. Others: 0."""
-    scale: NonNegativeFloat | None = None
+    scale: Positive | None = None
     """Factor of what is added. AdaptFormer: .1. Others: 1."""
     learnable_scale: bool | None = None
     """Of adaptformer and bottleneck: whether ``scale`` is only where it starts; false."""

@@ -18,7 +18,7 @@ from driftseg.runs.method_config import (
     SourceOnly,
     Tent,
 )
-from driftseg.runs.sections import Positive, Section, TrainableSet
+from driftseg.runs.sections import Positive, Section, TrainableSet, is_changed
 
 
 class ReplayTraining(Section):
@@ -82,6 +82,12 @@ class Remembering(Section):
     """What finds changes; hamlet's own where it is the learner."""
     signal_shrink: PositiveInt = 3
     """Factor by which the image is made smaller for drift signal and domain signature."""
+
+    @model_validator(mode="after")
+    def _one_detector(self) -> Remembering:
+        if isinstance(self.learner, Hamlet) and self.detector and is_changed(self, "detector"):
+            raise ValueError("detector: hamlet has its own; set learner.detector in its place")
+        return self
 
 
 class Lae(Remembering):

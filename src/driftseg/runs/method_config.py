@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from driftseg.runs.sections import Positive, Section, Share, TrainableSet
+from driftseg.runs.sections import Positive, Section, Share, TrainableSet, is_changed
 
 Rows = Annotated[int, Field(ge=0)]
 
@@ -83,6 +83,12 @@ class Restyled(Section):
     """Of fourier: half the window of low frequencies over the shorter side; FDA tries .01, .05
     and .09."""
 
+    @model_validator(mode="after")
+    def _fourier_is_used(self) -> Restyled:
+        if "fourier" not in self.restylings and is_changed(self, "fourier_beta"):
+            raise ValueError("fourier_beta: fourier is not among the restylings; add it there")
+        return self
+
 
 class SelfTraining(Restyled):
     """What DACS and HAMLET share (methods A.3)."""
@@ -117,6 +123,12 @@ class SelfTraining(Restyled):
         if value == "restyled" and info.data.get("replay_style") == "plain":
             raise ValueError("restyled needs replay_style: restyled")
         return value
+
+    @model_validator(mode="after")
+    def _restylings_are_used(self) -> SelfTraining:
+        if self.replay_style == "plain" and is_changed(self, "restylings"):
+            raise ValueError("restylings: nothing is restyled; set replay_style: restyled")
+        return self
 
 
 class Dacs(SelfTraining):
@@ -191,9 +203,7 @@ class Hamlet(SelfTraining):
     network with batch normalisation gains (docs/results.md)."""
     confidence: Confidence = Confidence(weigh="pixels")
     """The published threshold, pixel by pixel; ``weigh`` is pixels under other rules, too, unless
-    set or ``compat: published``."""
-    """Learnt from held-out source frames; the best of thirteen tried on CamVid's rain
-    (docs/results.md)."""
+    set or ``compat: published``. How rules compare: docs/results.md."""
     compat: Literal["published"] | None = None
     """published: the released code's behaviour and its constants wherever they are not set."""
     released: Released = Released()

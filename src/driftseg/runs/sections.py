@@ -33,6 +33,11 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def is_changed(section: Section, name: str) -> bool:
+    """Whether a setting is not its default; a record names every setting, changed or not."""
+    return bool(getattr(section, name) != type(section).model_fields[name].get_default())
+
+
 def in_order(values: tuple[float, float]) -> tuple[float, float]:
     """Validates a `Range`."""
     if values[0] > values[1]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -120,6 +121,7 @@ def _wanted_sites(encoder: Encoder, spec: AdapterSpec) -> list[Site]:
             )
         if spec.kind == "lora":
             fitting = _with_targets(fitting, spec.targets)
+            _check_rank(fitting, spec.rank)
         wanted += fitting
     return wanted
 
@@ -133,6 +135,18 @@ def _with_targets(sites: list[Site], targets: tuple[Target, ...]) -> list[Site]:
             f"targets can be {sorted(found)}"
         )
     return [s for s in sites if isinstance(s, LinearSite) and set(s.targets).intersection(targets)]
+
+
+def _check_rank(sites: Sequence[Site], rank: int) -> None:
+    for site in sites:
+        base = getattr(site.owner, site.name)
+        parts = len(site.targets) if isinstance(site, LinearSite) else 1
+        most = min(base.in_features, base.out_features // parts)
+        if rank > most:
+            raise InputError(
+                f"adapters: rank {rank} is above that of a matrix it would change ({most}): take "
+                "a smaller one, or leave out the first stages"
+            )
 
 
 def _fits(site: Site, kind: Kind, where: Where) -> bool:

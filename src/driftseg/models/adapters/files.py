@@ -60,7 +60,7 @@ def base_digest(model: Segmenter, base: Base = "encoder") -> str:
 
 
 def save_adapters(
-    path: Path,
+    path: str | Path,
     model: Segmenter,
     *,
     encoder: str,
@@ -83,6 +83,7 @@ def save_adapters(
         InputError: the path does not end in .safetensors.
         ValueError: the network has no adapters, or another encoder.
     """
+    path = Path(path)
     if path.suffix != ".safetensors":
         raise InputError(f"adapters are written to a .safetensors file, not to {path}")
     if model.adapters is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal, get_args
 
 from driftseg.errors import InputError
@@ -18,8 +19,11 @@ PLACES: tuple[Where, ...] = get_args(Where)
 TARGETS: tuple[Target, ...] = get_args(Target)
 ALL_STAGES = (1, 2, 3, 4)
 
+ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
+
+WIDEST = 4096
+"""Channels of a bottleneck: far above any that is one, far below what memory cannot hold."""
 _SIZE = ("width", "ratio")
-_POSITIVE = (*_SIZE, "rank", "alpha")
 
 DEFAULTS: dict[Kind, dict[str, Any]] = {
     "adaptformer": {"width": 64, "dropout": 0.1, "scale": 0.1, "learnable_scale": False},
@@ -91,7 +95,8 @@ def adapter_spec(
         options: what the kind has, see ``DEFAULTS``; None is nothing said.
 
     Raises:
-        InputError: an unknown kind, place, stage or target, or what the kind does not have.
+        InputError: an unknown kind, place, stage, target or activation, what the kind does not
+            have, or a value that cannot be meant.
     """
     _check_one_of("kind", [kind], KINDS)
     _check_one_of("where", [where], PLACES)
@@ -100,10 +105,7 @@ def adapter_spec(
     for name, value in options.items():
         if name not in _options(kind):
             raise InputError(f"adapters: {kind} has no {name}; it has {_options(kind)}")
-        if name in _POSITIVE and not value > 0:
-            raise InputError(f"adapters: {name} wants a number above 0, came {value}")
-        if name == "dropout" and not 0 <= value < 1:
-            raise InputError(f"adapters: dropout wants a number from 0 to below 1, came {value}")
+        _check_value(name, value)
     if all(name in options for name in _SIZE):
         raise InputError("adapters: width and ratio both say how wide they are; set one of them")
     if "targets" in options:
@@ -122,12 +124,38 @@ def _options(kind: Kind) -> list[str]:
     return known
 
 
+def _check_value(name: str, value: Any) -> None:
+    """Whether one option can be meant; ``targets`` are looked at where they are put in order."""
+    number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    whole = number and isinstance(value, int)
+    wanted: dict[str, tuple[bool, str]] = {
+        "width": (whole and 1 <= value <= WIDEST, f"a whole number from 1 to {WIDEST}"),
+        "rank": (whole and value >= 1, "a whole number from 1 on"),
+        "ratio": (
+            number and 0 < value <= 1,
+            "the bottleneck's width over the place's, above 0 and up to 1 (a reduction by 16 is "
+            "the ratio 0.0625)",
+        ),
+        "alpha": (number and value > 0, "a number above 0"),
+        "scale": (number and value > 0, "a number above 0 (at 0 nothing would ever learn)"),
+        "dropout": (number and 0 <= value < 1, "a number from 0 to below 1"),
+        "activation": (value in ACTIVATIONS, f"one of {list(ACTIVATIONS)}"),
+        "depthwise": (isinstance(value, bool), "true or false"),
+        "learnable_scale": (isinstance(value, bool), "true or false"),
+    }
+    fine, text = wanted.get(name, (True, ""))
+    if not fine:
+        raise InputError(f"adapters: {name} wants {text}, came {value!r}")
+
+
 def _in_order(targets: Sequence[str]) -> tuple[Target, ...]:
     _check_one_of("targets", targets, TARGETS)
     return tuple(target for target in TARGETS if target in targets)
 
 
 def _check_one_of(name: str, given: Sequence[object], known: Sequence[object]) -> None:
-    wrong = [value for value in given if value not in known]
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise InputError(f"adapters: {name} wants a list of some of {list(known)}, came {given!r}")
+    wrong = [value for value in given if value not in known or isinstance(value, float)]
     if wrong or not given:
         raise InputError(f"adapters: {name} wants some of {list(known)}, came {list(given)}")
