@@ -21,7 +21,7 @@ from driftseg.models.adapters import (
     read_adapter_info,
     save_adapters,
 )
-from driftseg.models.checkpoints import inspect, load_checkpoint, save_checkpoint
+from driftseg.models.checkpoints import inspect, load_checkpoint, load_weights, save_checkpoint
 from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.segmenter import Segmenter, build_segmenter
 
@@ -123,6 +123,16 @@ class TestRefusals:
         self.refuse(path, network(seed=1), f"belongs to another encoder: .*{digest}.*load the")
         self.refuse(path, adapted("mit_b0", "adaptformer", "block", seed=1), "another encoder")
 
+    def test_other_running_statistics(self, path: Path) -> None:
+        """They are part of what a frozen encoder computes."""
+        case = ("efficientnet_lite0", "convolution", "block")
+        written(path, *case)
+        moved = network(case[0])
+        name = next(n for n, _ in moved.named_buffers() if n.endswith("running_mean"))
+        assert name.startswith("encoder.")
+        moved.get_buffer(name)[0] += 0.5
+        self.refuse(path, moved, "belongs to another encoder")
+
     def test_another_architecture(self, path: Path) -> None:
         written(path)
         message = "holds adapters of mit_b0, this network's encoder is efficientnet_lite0"
@@ -177,6 +187,11 @@ class TestRefusals:
         with pytest.raises(InputError, match=r"holds adapters alone: name it as adapters\.file"):
             load_checkpoint(path)
 
+    def test_a_path_may_be_text(self, path: Path) -> None:
+        model = adapted("mit_b0", "lora", "block")
+        save_adapters(str(path), model, encoder="mit_b0")
+        assert load_adapters(str(path), model).encoder == "mit_b0"
+
     def test_what_cannot_be_written(self, path: Path) -> None:
         with pytest.raises(InputError, match=r"\.safetensors file, not to"):
             save_adapters(path.with_suffix(".pt"), adapted("mit_b0", "lora", "block"),
@@ -185,6 +200,23 @@ class TestRefusals:
             save_adapters(path, network(), encoder="mit_b0")
         with pytest.raises(ValueError, match="encoder is mit_b0, not mit_b1"):
             save_adapters(path, adapted("mit_b0", "lora", "block"), encoder="mit_b1")
+
+
+@pytest.mark.parametrize("kind", ["lora", "adaptformer"])
+def test_weights_are_loaded_around_adapters(kind: str, tmp_path: Path) -> None:
+    """A network that has adapters already can be given its base; they stay as they are."""
+    source = build_segmenter("mit_b0", classes=2, head_width=16).eval()
+    save_checkpoint(tmp_path / "m.safetensors", source, encoder="mit_b0", head_width=16,
+                    label_space="two", classes=("a", "b"))  # fmt: skip
+    model = build_segmenter("mit_b0", classes=2, head_width=16).eval()
+    attach(model, spec_of(kind, "block"), torch.Generator().manual_seed(1))
+    wake(model)
+    own = {name: model.get_parameter(name).clone() for name in adapter_names(model)}
+    report = load_weights(model, tmp_path / "m.safetensors")
+    assert set(report.matched).isdisjoint(own)
+    assert report.random == []
+    assert all(torch.equal(model.get_parameter(name), value) for name, value in own.items())
+    assert base_digest(model, "network") == base_digest(source, "network")
 
 
 def test_a_checkpoint_and_its_adapter_file_make_the_network(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from whole_runs import METHOD_SETTINGS, play
 from driftseg.errors import InputError
 from driftseg.models.adapters import base_digest, load_adapters, read_adapter_info
 from driftseg.models.checkpoints import load_checkpoint
-from driftseg.models.encoders.sites import silent_values
+from driftseg.models.encoders.sites import adapter_names, silent_values
 from driftseg.runs.builder import build
 from driftseg.runs.config import RunConfig
 from driftseg.runs.reading import check
@@ -61,6 +61,31 @@ def test_before_the_first_frame_adapters_are_the_source_model(tiny_run) -> None:
     assert first({**tiny_run, "adapters": ADAPTERS, "method": METHODS["dacs"]}) == first(plain)
 
 
+@pytest.mark.parametrize("name", ["dacs", "restyled_replay"])
+def test_adapters_learn_as_fast_as_their_factor_says(name: str, tiny_run) -> None:
+    values = {**tiny_run, "adapters": {**ADAPTERS, "factor": 3.0},
+              "method": {"name": name, "train": TRAIN, "head_factor": 7.0, "learning_rate": 1e-3,
+                         "weight_decay": 0.25}}  # fmt: skip
+    method = build(check(values, RunConfig, where="test")).method
+    optimiser = method.training.optimiser if name == "dacs" else method.optimiser
+    group_of = {id(p): group for group in optimiser.param_groups for p in group["params"]}
+    model = method.roles.model
+    for parameter in map(model.get_parameter, adapter_names(model)):
+        assert group_of[id(parameter)]["factor"] == 3.0
+        assert group_of[id(parameter)]["weight_decay"] == 0.25
+    assert group_of[id(model.head.fuse.weight)]["factor"] == 7.0
+
+
+def test_adapters_begin_as_the_seed_says(tiny_run) -> None:
+    def begin(seed: int) -> torch.Tensor:
+        values = {**tiny_run, "adapters": ADAPTERS, "method": METHODS["dacs"], "seed": seed}
+        model = build(check(values, RunConfig, where="test")).method.roles.model
+        return torch.cat([model.get_parameter(name).flatten() for name in adapter_names(model)])
+
+    assert torch.equal(begin(0), begin(0))
+    assert not torch.equal(begin(0), begin(1))
+
+
 def test_stages_of_the_encoder_hold_their_adapters(tiny_run) -> None:
     values = {**tiny_run, "adapters": {"kind": "lora", "stages": [4]},
               "method": {"name": "dacs", "train": ["encoder.stage4", "head"]}}  # fmt: skip
@@ -92,6 +117,11 @@ class TestBadInput:
     def test_there_but_not_trained(self, method: dict, tiny_run) -> None:
         message = f"adapters: method {method['name']} does not train them.*add adapters to"
         self.refuse(tiny_run, message, method=method, adapters={**ADAPTERS, "stages": [2]})
+
+    def test_there_and_trained_in_part(self, tiny_run) -> None:
+        self.refuse(tiny_run, r"adapters: those of stages \[4\] would never learn",
+                    method={"name": "dacs", "train": ["encoder.stage3", "head"]},
+                    adapters={**ADAPTERS, "stages": [3, 4]})  # fmt: skip
 
     def test_settings_of_another_kind(self, tiny_run) -> None:
         self.refuse(tiny_run, r"adapters: lora has no ratio; it has \['rank', 'alpha'",

@@ -32,6 +32,7 @@ from driftseg.models.checkpoints.translation import (
     roles_of,
     translate,
 )
+from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.segmenter import Segmenter
 
 OUTPUT_NORMS = "output_norms"
@@ -86,6 +87,8 @@ def load_weights(
 ) -> LoadReport:
     """Fills a model with weights of any known layout; a refused file changes nothing.
 
+    Adapters stay as they are: no layout holds them, they have files of their own.
+
     Args:
         model: the network to fill, in place.
         source: a file, a Hugging Face folder or hub id, or "imagenet" (see
@@ -105,7 +108,8 @@ def load_weights(
     """
     _check_parts(may_stay_random, PARTS)
     _check_parts(parts or (), PARTS[:-1])
-    complete = model.state_dict()
+    own = set(adapter_names(model))
+    complete = {name: t for name, t in model.state_dict().items() if name not in own}
     encoder = guess_encoder(complete)
     wanted = {name: tensor for name, tensor in complete.items() if _is_asked_for(name, parts)}
     contents = read_source(source, encoder=encoder)
