@@ -27,12 +27,12 @@ ENVIRONMENT = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
 
 
 def weather(
-    *arguments: object, before: Callable[[], None] | None = None
+    *arguments: object, before: Callable[[], None] | None = None, here: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "driftseg", "weather", *map(str, arguments)],
         capture_output=True, text=True, timeout=300, env=ENVIRONMENT, check=False,
-        preexec_fn=before,
+        preexec_fn=before, cwd=here,
     )  # fmt: skip
 
 
@@ -258,3 +258,19 @@ def test_images_at_the_size_of_a_stream(street: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     shown = [np.asarray(Image.open(path)).shape for path in pictures(tmp_path / "set")]
     assert shown == [(60, 80, 3)] * 2
+
+
+@pytest.mark.parametrize(
+    ("images", "out"), [("street", "street"), ("street", "street/set"), ("street", "link/set"),
+                        ("link", "street/set"), ("street", ".")]
+)  # fmt: skip
+def test_relative_paths_do_not_hide_that_a_set_lies_in_its_source(
+    images: str, out: str, street: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "street").mkdir()
+    (tmp_path / "street" / "frame0.png").write_bytes((street / "frame0.png").read_bytes())
+    (tmp_path / "link").symlink_to("street")
+    done = weather(images, "--fog", 75, "--out", out, "--workers", 1, here=tmp_path)
+    assert done.returncode == 2
+    assert "never touched" in done.stderr
+    assert [path.name for path in (tmp_path / "street").iterdir()] == ["frame0.png"]
