@@ -17,6 +17,7 @@ import psutil
 import pytest
 from PIL import Image
 
+import layout_trees
 from driftseg.cli.several_values import expand
 from driftseg.cli.weather import changed_camera, parse_size
 from driftseg.data.town import Town
@@ -175,7 +176,7 @@ def test_unreadable_images_end_with_1(street: Path, tmp_path: Path) -> None:
     (root / "frame1.png").write_bytes(whole[:500])
     done = weather(root, "--rain", 25, "--out", tmp_path / "set", "--workers", 2)
     assert done.returncode == 1
-    assert "1 images could not be read, the others are made" in done.stdout
+    assert "1 images could not be used, the others are made" in done.stdout
     assert "frame1.png: cannot be decoded" in done.stdout
     assert len(pictures(tmp_path / "set")) == 2
     assert "frame1.png" in (tmp_path / "set" / "preview.html").read_text(encoding="utf-8")
@@ -258,6 +259,51 @@ def test_images_at_the_size_of_a_stream(street: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     shown = [np.asarray(Image.open(path)).shape for path in pictures(tmp_path / "set")]
     assert shown == [(60, 80, 3)] * 2
+
+
+def test_labels_that_do_not_fit_are_told_by_name_and_the_rest_is_made(tmp_path: Path) -> None:
+    """As GTA5 has some, which its authors list."""
+    root, out = tmp_path / "gta5", tmp_path / "set"
+    layout_trees.gta5(root)
+    label = root / "labels" / "00001.png"
+    with Image.open(label) as picture:
+        picture.resize((95, 64)).save(label)
+    for made in (1, 0):
+        done = weather(root, "--rain", 50, "--out", out, "--workers", 2)
+        assert done.returncode == 1
+        assert f"{made} images made" in done.stdout
+        assert "1 images could not be used, the others are made" in done.stdout
+        assert "00001.png: the label is 95x64, its image" in done.stdout
+        assert not done.stderr
+    done = weather(root, "--rain", 50, "--out", out, "--exclude", "00001")
+    assert done.returncode == 0, done.stdout
+    assert "0 images made, 1 were there already" in done.stdout
+
+
+def test_images_by_name(street: Path, tmp_path: Path) -> None:
+    done = weather(
+        street, "--fog", 75, "--size", "40x30", "--out", tmp_path / "set", "--workers", 1,
+        "--include", "frame[1-4]", "--include", "frame9", "--exclude", "*2", "--limit", 3,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.stem for path in pictures(tmp_path / "set")) == [
+        "frame1", "frame3", "frame4"
+    ]  # fmt: skip
+    nothing = weather(street, "--fog", 75, "--out", tmp_path / "other", "--include", "photo*")
+    assert nothing.returncode == 2
+    assert "no scene is left by include=['photo*']" in nothing.stderr
+
+
+def test_many_reasons_are_in_the_record(street: Path, tmp_path: Path) -> None:
+    for i in range(24):
+        (tmp_path / "street").mkdir(exist_ok=True)
+        (tmp_path / "street" / f"frame{i}.png").write_bytes(b"no picture")
+    done = weather(tmp_path / "street", "--fog", 75, "--out", tmp_path / "set", "--workers", 1)
+    assert done.returncode == 1
+    assert done.stdout.count("cannot be decoded") == 20
+    assert "and 4 more, see unreadable in the record" in done.stdout
+    told = json.loads((tmp_path / "set" / "weather.json").read_text())
+    assert len(told["unreadable"]) == 24
 
 
 @pytest.mark.parametrize(

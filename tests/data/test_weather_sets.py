@@ -260,14 +260,6 @@ def test_mixed_sizes_keep_their_own(tmp_path: Path) -> None:
     assert not [name for name in files(tmp_path / "other") if name.endswith(".partial")]
 
 
-def test_a_label_of_another_size_stops(tmp_path: Path) -> None:
-    root = write_camvid(tmp_path / "camvid", 2)
-    save(root / "valannot" / "0016E5_00001.png", np.zeros((10, 10), np.uint8))
-    with pytest.raises(InputError, match="labels must have their image's size"):
-        make(root, tmp_path / "set")
-    assert (tmp_path / "set" / "rain" / "50mm" / "val" / "0016E5_00000.png").is_file()
-
-
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "street", 1)
     (tmp_path / "file").write_text("")

@@ -79,7 +79,7 @@ class Outcome:
     kept: int
     """Files that were there already and right."""
     unreadable: dict[str, str]
-    """Reasons, by source file."""
+    """Reasons why an image, its label or depth could not be used, by source file."""
     depths: dict[str, int]
     """Images, by where their depth came from."""
     labels: dict[str, int]
@@ -101,7 +101,8 @@ def make_set(
 
     A file is kept when it and everything it was made from are as the record says. Where a source
     has changed, its images are made again, and those of weathers that this run does not make are
-    removed; where it is there no more, all of them are.
+    removed; where it is there no more, all of them are. A scene whose image, label or depth cannot
+    be used is left out and told.
 
     Args:
         wanted: the set.
@@ -110,8 +111,8 @@ def make_set(
         watch: told after every image.
 
     Raises:
-        InputError: the folder cannot be used or was made with other settings, a label or depth
-            does not fit its image, or a file cannot be written. What is done stays done.
+        InputError: the folder cannot be used or was made with other settings, depth does not fit
+            its image, or a file cannot be written. What is done stays done.
     """
     scenes = wanted.scenes
     read = {path.parent for index in range(len(scenes)) for path in scenes.files(index)}

@@ -19,7 +19,7 @@ from driftseg.data.weather_sets.domains import WeatherDomain
 from driftseg.data.weather_sets.labels import put_label
 from driftseg.data.weather_sets.places import Format
 from driftseg.data.weather_sets.writing import digest_of, state_of, write_whole
-from driftseg.errors import UnreadableError
+from driftseg.errors import MisfitError, UnreadableError
 from driftseg.frame import Image
 
 PNG_LEVEL = 1
@@ -47,7 +47,7 @@ class Painted:
 
     task: Task
     entry: dict[str, Any] | None
-    """For the record; None where the image could not be read."""
+    """For the record; None where the image, its label or depth could not be used."""
     reason: str = ""
     """Why not."""
 
@@ -72,12 +72,12 @@ class Painter:
         workers nor the order matters, and a run of the same seed renders the same pixels.
 
         Raises:
-            InputError: label or depth do not fit the image, or a file cannot be written.
+            InputError: depth does not fit the image, or a file cannot be written.
         """
         try:
             entry: dict[str, Any] = {"read": self.states(task.index), "made": {}}
             scene = self.scenes.scene(task.index)
-        except UnreadableError as error:
+        except (UnreadableError, MisfitError) as error:
             return Painted(task, None, str(error))
         geometry = geometry_of(scene, self.camera, self.scenes.label_space)
         entry["depth"] = geometry.source
