@@ -306,6 +306,21 @@ def test_many_reasons_are_in_the_record(street: Path, tmp_path: Path) -> None:
     assert len(told["unreadable"]) == 24
 
 
+def test_a_split_that_is_away_is_left_alone(tmp_path: Path) -> None:
+    root, out = tmp_path / "camvid", tmp_path / "set"
+    layout_trees.camvid(root)
+    assert weather(root, "--fog", 75, "--out", out, "--workers", 1).returncode == 0
+    before = pictures(out)
+    (root / "train").rename(tmp_path / "away")
+    done = weather(root, "--fog", 75, "--split", "val", "--out", out, "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    assert "gone" not in done.stdout
+    assert pictures(out) == before
+    done = weather(root, "--fog", 75, "--out", out, "--workers", 1)
+    assert "2 source images are gone, and what was made of them" in done.stdout
+    assert not (out / "fog" / "75m" / "train").exists()
+
+
 @pytest.mark.parametrize(
     ("images", "out"), [("street", "street"), ("street", "street/set"), ("street", "link/set"),
                         ("link", "street/set"), ("street", ".")]

@@ -54,3 +54,12 @@ def test_is_left_out_and_told(spoil, file: str, reason: str, workers: int, tmp_p
     assert (mended.made, mended.kept, mended.unreadable) == (1, 2, {})
     image = f"rain/50mm/val/{NAME}"
     assert files(out)[image] == files(tmp_path / "whole")[image]
+
+
+def test_what_was_made_before_a_label_was_spoilt_is_removed(tmp_path: Path) -> None:
+    root, out = write_camvid(tmp_path / "camvid"), tmp_path / "set"
+    make(root, out)
+    unknown(root / "valannot" / NAME)
+    outcome = make(root, out)
+    assert (outcome.made, outcome.kept, len(outcome.unreadable)) == (0, 2, 1)
+    assert not list(out.rglob(NAME))

@@ -153,7 +153,9 @@ def test_the_record_says_how_every_image_was_made(tmp_path: Path) -> None:
     image = told["images"]["val/0016E5_00000.png"]
     assert image["read"][0]["file"] == "val/0016E5_00000.png"
     assert image["depth"].startswith("road-plane depth")
-    assert image["labels"] == "symbolic link"
+    assert image["label"] == "valannot/0016E5_00000.png"
+    assert image["made"]["rain50"]["label"]["put"] == "symbolic link"
+    assert image["made"]["rain50"]["label"]["file"] == "rain/50mm/valannot/0016E5_00000.png"
     assert image["made"]["rain50"]["conditions"] == "rain 50 mm/h"
     assert image["made"]["rain50"]["seed"][0] == 7
     assert len(image["made"]["rain50"]["digest"]) == 64

@@ -132,6 +132,7 @@ def weather(
     """
     from driftseg.data.datasets.files import select
     from driftseg.data.weather.camera import CAMERAS, CITYSCAPES
+    from driftseg.data.weather_sets.choice import Choice
     from driftseg.data.weather_sets.domains import weather_domains
     from driftseg.data.weather_sets.making import WeatherSet, make_set
     from driftseg.report.weather_page import write_weather_page
@@ -148,13 +149,15 @@ def weather(
     scenes = scenes.with_depth(
         build_depth(how, camera=seen_through, label_space=scenes.label_space)
     )
+    choice = Choice(split, domain, tuple(include or ()), tuple(exclude or ()))
     chosen = select(
-        scenes, include=include or (), exclude=exclude or (), stop=limit, where=str(images)
+        scenes, include=choice.include, exclude=choice.exclude, stop=limit, where=str(images)
     )
     scenes.entries = [scenes.entries[index] for index in chosen.indices]
     wanted = WeatherSet(
         images, layout, scenes, domains, seen_through, seed=seed, severity=severity, size=shrunk,
         kind=format, depth=how if isinstance(how, str) else how.model_dump(mode="json"),
+        choice=choice,
     )  # fmt: skip
     console = Console()
     names = ", ".join(domain.name for domain in domains)

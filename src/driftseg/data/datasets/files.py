@@ -53,6 +53,10 @@ class Entry:
     """Depth or disparity, as the authors store it."""
     camera: Path | None = None
     """What the depth file must be read with: focal length and baseline."""
+    split: str = ""
+    """The layout's; empty outside of layouts."""
+    domain: str = ""
+    """The layout's word for a condition; empty where it knows none."""
 
 
 class SceneFiles:
