@@ -13,7 +13,15 @@ class InputError(ValueError):
     """
 
 
-class UnknownIdsError(InputError):
+class MisfitError(InputError):
+    """A file of one scene that can be decoded and still cannot be used.
+
+    A label of another size, coding or ids, or an image of more than 8 bits a channel. Weather sets
+    leave the scene out and count it; everything else stops.
+    """
+
+
+class UnknownIdsError(MisfitError):
     """A label file holds ids that its label space, or its dataset, does not define."""
 
     def __init__(self, text: str, ids: Mapping[int, int]):
@@ -23,4 +31,4 @@ class UnknownIdsError(InputError):
 
 
 class UnreadableError(InputError):
-    """A file that cannot be decoded. A stream may skip and count it; everything else stops."""
+    """A file that cannot be decoded. Streams and weather sets may skip and count it."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,18 +20,7 @@ from driftseg.cli.weather import changed_camera, parse_size
 from driftseg.data.town import Town
 from driftseg.data.weather.camera import CAMVID
 from driftseg.errors import InputError
-
-ENVIRONMENT = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
-
-
-def weather(
-    *arguments: object, before: Callable[[], None] | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "driftseg", "weather", *map(str, arguments)],
-        capture_output=True, text=True, timeout=300, env=ENVIRONMENT, check=False,
-        preexec_fn=before,
-    )  # fmt: skip
+from weather_command import ENVIRONMENT, pictures, weather
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +40,6 @@ def digests(out: Path) -> dict[str, dict[str, str]]:
         source: {domain: made["digest"] for domain, made in image["made"].items()}
         for source, image in images.items()
     }
-
-
-def pictures(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*.png") if not path.name.startswith(".")]
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +158,7 @@ def test_unreadable_images_end_with_1(street: Path, tmp_path: Path) -> None:
     (root / "frame1.png").write_bytes(whole[:500])
     done = weather(root, "--rain", 25, "--out", tmp_path / "set", "--workers", 2)
     assert done.returncode == 1
-    assert "1 images could not be read, the others are made" in done.stdout
+    assert "1 images could not be used, the others are made" in done.stdout
     assert "frame1.png: cannot be decoded" in done.stdout
     assert len(pictures(tmp_path / "set")) == 2
     assert "frame1.png" in (tmp_path / "set" / "preview.html").read_text(encoding="utf-8")

@@ -90,15 +90,15 @@ def test_labels_shrink_with_their_images_and_keep_their_coding(tmp_path: Path) -
 def test_a_record_goes_on_after_a_kill(tmp_path: Path) -> None:
     """The last line may be torn, and files half-written."""
     with opened(tmp_path) as record:
-        record.add("a.png", {"made": {"rain50": 1}})
-        record.add("b.png", {"made": {"rain50": 2}})
+        record.add("a.png", {"label": None, "made": {"rain50": 1}})
+        record.add("b.png", {"label": None, "made": {"rain50": 2}})
     with (tmp_path / JOURNAL).open("ab") as journal:
         journal.write(b'{"source": "c.png", "ent')
     (tmp_path / "rain").mkdir()
     (tmp_path / "rain" / ".c.png.123.partial").write_bytes(b"half")
     with opened(tmp_path) as record:
         assert set(record.images) == {"a.png", "b.png"}
-        record.add("c.png", {"made": {}})
+        record.add("c.png", {"label": None, "made": {}})
         assert not list((tmp_path / "rain").iterdir())
     with opened(tmp_path) as record:
         assert set(record.images) == {"a.png", "b.png", "c.png"}
@@ -117,7 +117,7 @@ def test_a_kill_before_the_first_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("journal", [b"", b"\0\0\0\0"])
 def test_a_journal_lost_with_the_power(journal: bytes, tmp_path: Path) -> None:
     with opened(tmp_path) as record:
-        record.add("a.png", {"made": {}})
+        record.add("a.png", {"label": None, "made": {}})
         record.finish()
     (tmp_path / JOURNAL).write_bytes(journal)
     with opened(tmp_path) as record:
@@ -144,7 +144,7 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(fcntl, "flock", unknown)
     with opened(tmp_path) as record:
-        record.add("a.png", {"made": {}})
+        record.add("a.png", {"label": None, "made": {}})
         record.finish()
     assert (tmp_path / RECORD).is_file()
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from weather_trees import write_camvid, write_cityscapes, write_folder
 
+import layout_trees
 from driftseg.data.datasets.camvid import camvid
+from driftseg.data.datasets.files import SceneFiles
 from driftseg.data.datasets.folder import folder
 from driftseg.data.datasets.layouts import recognise, scenes
 from driftseg.data.datasets.weather_cityscapes import scene_of
@@ -18,10 +20,11 @@ from driftseg.data.schedule import Visit
 from driftseg.data.stream import Weather
 from driftseg.data.weather.camera import CAMVID as CAMERA
 from driftseg.data.weather.conditions import Conditions
+from driftseg.data.weather_sets.choice import Choice
 from driftseg.data.weather_sets.domains import weather_domains
-from driftseg.data.weather_sets.making import WeatherSet, make_set
+from driftseg.data.weather_sets.making import Progress, WeatherSet, make_set
 from driftseg.errors import InputError
-from driftseg.labels import CAMVID11
+from driftseg.labels import CAMVID11, CITYSCAPES19
 from driftseg.runs.data_config import WeatherSetData
 from driftseg.runs.datasets import build_dataset
 
@@ -120,3 +123,92 @@ def test_what_was_made_of_a_source_that_is_gone_is_removed(tmp_path: Path) -> No
     assert not list(out.rglob(f"{first.stem}*"))
     assert f"val/{first.name}" not in json.loads((out / "weather.json").read_text())["images"]
     assert make_set(wanted, out).gone == ()
+
+
+def chosen(root: Path, out: Path, count: int | None = None, **choice: str) -> Path:
+    layout = recognise(root)
+    assert layout is not None
+    found = scenes(layout, root, **choice)
+    found.entries = found.entries[:count]
+    make_set(WeatherSet(root, layout.name, found, DOMAINS, CAMERA, choice=Choice(**choice)), out)
+    return out
+
+
+def names_of(read: SceneFiles) -> list[str]:
+    return [read.name(i) for i in range(len(read))]
+
+
+def test_clear_is_what_the_set_was_made_from_and_no_more(tmp_path: Path) -> None:
+    root = tmp_path / "camvid"
+    layout_trees.camvid(root)  # train and val, one image of day and one of dusk each
+    few = chosen(root, tmp_path / "few", 1, split="val")
+    assert names_of(weather_set(few)) == [
+        f"{domain}/0001TP_000" for domain in ("clear", "rain/50mm", "fog/150m")
+    ]
+    dusk = weather_set(chosen(root, tmp_path / "dusk", domain="dusk"))
+    assert {name.split("/")[-1] for name in names_of(dusk)} == {"0001TP_000"}
+    assert len(dusk) == 3 * 2
+    with pytest.raises(InputError, match=r"no split 'train' is there, found \['val'\]"):
+        weather_set(few, split="train")
+
+
+def test_what_the_set_was_not_made_from_may_be_broken(tmp_path: Path) -> None:
+    root = tmp_path / "camvid"
+    layout_trees.camvid(root)
+    out = chosen(root, tmp_path / "set", split="val")
+    next((root / "trainannot").iterdir()).unlink()
+    assert len(weather_set(out)) == 3 * 2
+
+
+@pytest.mark.parametrize("labels", ["street/gt", "street/labels", "ids"])
+def test_labels_of_a_folder_wherever_they_lie(labels: str, tmp_path: Path) -> None:
+    root, out = write_folder(tmp_path / "street", labels=True), tmp_path / "set"
+    (root / "labels").rename(tmp_path / labels)
+    found = folder(root, label_space=CITYSCAPES19, labels=tmp_path / labels)
+    make_set(WeatherSet(root, "folder", found, DOMAINS, CAMERA), out)
+    read = weather_set(out)
+    assert read.label_space == CITYSCAPES19
+    assert len(read) == 9
+    for i in range(9):
+        assert np.array_equal(read.scene(i).label, found.scene(i % 3).label)
+    for place in ("rain/50mm", "fog/150m"):
+        assert {path.name for path in (out / place).iterdir() if path.is_dir()} == {"labels"}
+
+
+def test_the_label_space_is_that_of_the_set(tmp_path: Path) -> None:
+    def config(out: Path, **values: str) -> WeatherSetData:
+        return WeatherSetData(kind="weather_set", root=out, **values)
+
+    out = made(write_folder(tmp_path / "street", labels=True), tmp_path / "set")
+    assert build_dataset(config(out)).label_space == CAMVID11
+    assert build_dataset(config(out, label_space="camvid11")).label_space == CAMVID11
+    with pytest.raises(
+        InputError, match=r"labels are in camvid11 .* label_space says cityscapes19"
+    ):
+        build_dataset(config(out, label_space="cityscapes19"))
+    layout = made(write_camvid(tmp_path / "camvid"), tmp_path / "other")
+    with pytest.raises(InputError, match="set label_space to null"):
+        build_dataset(config(layout, label_space="cityscapes19"))
+    bare, plain = write_folder(tmp_path / "bare"), tmp_path / "plain"
+    scenes_there = folder(bare, label_space=CAMVID11)
+    make_set(WeatherSet(bare, "folder", scenes_there, DOMAINS, CAMERA), plain)
+    assert build_dataset(config(plain)).label_space == CAMVID11
+    assert build_dataset(config(plain, label_space="cityscapes19")).label_space == CITYSCAPES19
+
+
+def test_a_set_that_is_being_extended_is_not_finished(tmp_path: Path) -> None:
+    root = write_camvid(tmp_path / "camvid")
+    out = chosen(root, tmp_path / "set", 1)
+
+    def stop(progress: Progress) -> None:
+        raise KeyboardInterrupt
+
+    layout = recognise(root)
+    assert layout is not None
+    wanted = WeatherSet(root, layout.name, scenes(layout, root), DOMAINS, CAMERA)
+    with pytest.raises(KeyboardInterrupt):
+        make_set(wanted, out, watch=stop)
+    with pytest.raises(InputError, match=r"is not finished .*give the command that was stopped"):
+        weather_set(out)
+    make_set(wanted, out)
+    assert len(weather_set(out)) == 9

@@ -1,4 +1,4 @@
-"""Small datasets on disk, made of Town, in the layouts that weather sets are made from."""
+"""Small datasets on disk, made of Town, in the layouts of weather sets' sources; and the sets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from driftseg.data.datasets.files import SceneFiles
+from driftseg.data.datasets.folder import folder
+from driftseg.data.datasets.layouts import recognise, scenes
 from driftseg.data.town import Town
+from driftseg.data.weather.camera import CAMVID
+from driftseg.data.weather_sets.domains import weather_domains
+from driftseg.data.weather_sets.making import Outcome, WeatherSet, make_set
 from driftseg.frame import Scene
 from driftseg.labels import CAMVID11
 
@@ -81,3 +87,22 @@ def files(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def wanted(root: Path, rain=(50.0,), fog=(), **changes) -> WeatherSet:
+    size = changes.get("size")
+    layout = recognise(root)
+    if layout is None:
+        labels = root / "labels" if (root / "labels").is_dir() else None
+        found: SceneFiles = folder(root, label_space=CAMVID11, labels=labels, size=size)
+    else:
+        found = scenes(layout, root, size=size)
+    values = {"scenes": found, "camera": CAMVID, **changes}
+    return WeatherSet(
+        root, layout.name if layout else "folder", domains=weather_domains(rain=rain, fog=fog),
+        **values,
+    )  # fmt: skip
+
+
+def make(root: Path, out: Path, *, workers: int = 1, **changes) -> Outcome:
+    return make_set(wanted(root, **changes), out, workers=workers)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from driftseg.data.weather_sets.making import Outcome, Progress
     from driftseg.runs.depth_config import DepthSettings
 
+TOLD = 20
+"""Reasons on the screen; the record has all."""
+
 
 def weather(
     images: Annotated[
@@ -102,6 +105,14 @@ def weather(
         str | None,
         typer.Option(help="of a dataset that has some, as day of CamVid; default: all"),
     ] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(help="only images whose name matches, e.g. '0016*'", metavar="PATTERN"),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(help="no images whose name matches; both repeatable", metavar="PATTERN"),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="only the first images, to try")] = None,
     size: Annotated[
         str | None, typer.Option(help="WIDTHxHEIGHT to shrink to first", metavar="WxH")
@@ -117,9 +128,11 @@ def weather(
     """Put a dataset into weather, on disk.
 
     Every weather becomes a dataset that is read like the original; labels are linked. The same
-    command goes on where it was stopped. Ends with 1 where images could not be read.
+    command goes on where it was stopped. Ends with 1 where images or labels could not be used.
     """
+    from driftseg.data.datasets.files import select
     from driftseg.data.weather.camera import CAMERAS, CITYSCAPES
+    from driftseg.data.weather_sets.choice import Choice
     from driftseg.data.weather_sets.domains import weather_domains
     from driftseg.data.weather_sets.making import WeatherSet, make_set
     from driftseg.report.weather_page import write_weather_page
@@ -136,11 +149,15 @@ def weather(
     scenes = scenes.with_depth(
         build_depth(how, camera=seen_through, label_space=scenes.label_space)
     )
-    if limit is not None:
-        scenes.entries = scenes.entries[:limit]
+    choice = Choice(split, domain, tuple(include or ()), tuple(exclude or ()))
+    chosen = select(
+        scenes, include=choice.include, exclude=choice.exclude, stop=limit, where=str(images)
+    )
+    scenes.entries = [scenes.entries[index] for index in chosen.indices]
     wanted = WeatherSet(
         images, layout, scenes, domains, seen_through, seed=seed, severity=severity, size=shrunk,
         kind=format, depth=how if isinstance(how, str) else how.model_dump(mode="json"),
+        choice=choice,
     )  # fmt: skip
     console = Console()
     names = ", ".join(domain.name for domain in domains)
@@ -305,6 +322,11 @@ def _tell(console: Console, outcome: Outcome, page: Path) -> None:
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     if outcome.unreadable:
-        told = [f"{len(outcome.unreadable)} images could not be read, the others are made:"]
-        for line in told + [f"  {reason}" for reason in outcome.unreadable.values()]:
+        told = [f"{len(outcome.unreadable)} images could not be used, the others are made:"]
+        told += [f"  {reason}" for reason in [*outcome.unreadable.values()][:TOLD]]
+        if len(outcome.unreadable) > TOLD:
+            told.append(
+                f"  and {len(outcome.unreadable) - TOLD} more, see unreadable in the record"
+            )
+        for line in told:
             console.print(line, soft_wrap=True, highlight=False, markup=False, style="red")

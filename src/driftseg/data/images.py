@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image as PillowImage
 from PIL import ImageOps, UnidentifiedImageError
 
-from driftseg.errors import InputError, UnknownIdsError, UnreadableError
+from driftseg.errors import InputError, MisfitError, UnknownIdsError, UnreadableError
 from driftseg.frame import Image, Label
 from driftseg.labels import IGNORE
 from driftseg.labels.tables import IdTable
@@ -45,13 +45,13 @@ def read_image(path: Path) -> Image:
     """An RGB image, uint8, (H, W, 3), turned as its camera says (EXIF).
 
     Raises:
-        InputError: no such file, or one channel of more than 8 bits, which Pillow would cut off
-            at 255.
+        InputError: no such file.
+        MisfitError: one channel of more than 8 bits, which Pillow would cut off at 255.
         UnreadableError: it cannot be decoded.
     """
     picture = _open(path, None, upright=True)
     if picture.mode.startswith(("I", "F")):
-        raise InputError(
+        raise MisfitError(
             f"{path}: wanted an image of 8 bits a channel, came grey of 16 bits or more (mode "
             f"{picture.mode}); say what is black and what is white by storing it in 8 bits"
         )
@@ -65,7 +65,7 @@ def read_ids(path: Path) -> Label:
         deep = picture.mode.startswith("I")
         came = "16 bits" if deep else f"mode {picture.mode}"
         mend = "store ids in 8 bits" if deep else "convert colours to ids first"
-        raise InputError(
+        raise MisfitError(
             f"{path}: wanted a label map with one id a pixel (8-bit grey or palette PNG), "
             f"came {came}; {mend}"
         )
@@ -91,7 +91,7 @@ def read_first_channel(path: Path) -> Label:
     the first channel is number 2.
 
     Raises:
-        InputError: an id above 255.
+        MisfitError: an id above 255.
     """
     try:
         stored = path.read_bytes()
@@ -108,7 +108,7 @@ def read_first_channel(path: Path) -> Label:
         )
     ids = found if found.ndim == 2 else found[..., 2]
     if ids.size and ids.max() > IGNORE:
-        raise InputError(
+        raise MisfitError(
             f"{path}: the first channel holds {ids.max()}, wanted class ids of 0 to {IGNORE}"
         )
     return np.ascontiguousarray(ids, dtype=np.uint8)
@@ -201,9 +201,9 @@ def resize_label(label: Label, size: Size) -> Label:
 
 
 def check_label(label: Label, image: Image, *, classes: int, name: str) -> None:
-    """Raises unless the label has the image's size and only known ids."""
+    """Raises MisfitError unless the label has the image's size and only known ids."""
     if label.shape != image.shape[:2]:
-        raise InputError(
+        raise MisfitError(
             f"{name}: the label is {label.shape[1]}x{label.shape[0]}, its image "
             f"{image.shape[1]}x{image.shape[0]}; labels must have their image's "
             "size: mend the file, or leave it out with exclude"

@@ -61,8 +61,8 @@ class WeatherSetData(SelectedData):
     """Of the original; null takes all."""
     domain: str | None = None
     """``clear``, ``rain/100mm``, or the part before the slash; null takes all."""
-    label_space: str = "camvid11"
-    """Of the labels of a plain folder of images."""
+    label_space: str | None = None
+    """Null is the one that the set was made with; only a set without labels may have another."""
 
 
 class LayoutData(SelectedData):

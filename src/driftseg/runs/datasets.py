@@ -51,11 +51,12 @@ def build_dataset(data: Data, camera: Camera = CITYSCAPES) -> Dataset:
             size=data.size,
         )
     elif isinstance(data, WeatherSetData):
+        space = data.label_space
         found = weather_set(
             data.root,
             split=data.split,
             domain=data.domain,
-            label_space=label_space(data.label_space, "label_space"),
+            label_space=None if space is None else label_space(space, "label_space"),
             size=data.size,
         )
     else:

@@ -17,7 +17,7 @@ import numpy as np
 from driftseg.data.datasets.files import SceneFiles
 from driftseg.data.datasets.layout import Layout, Pair, files_below, match, scenes
 from driftseg.data.images import Size, read_colours, read_ids
-from driftseg.errors import InputError
+from driftseg.errors import MisfitError
 from driftseg.frame import Label
 from driftseg.labels import CAMVID11, IGNORE
 
@@ -121,7 +121,7 @@ def read_segnet_label(path: Path) -> Label:
 
 
 def read_authors_label(path: Path) -> Label:
-    """Joins the 32 colours to eleven ids; InputError for a colour that is none of them."""
+    """Joins the 32 colours to eleven ids; MisfitError for a colour that is none of them."""
     colours = read_colours(path).astype(np.int64)
     keys = colours[..., 0] << 16 | colours[..., 1] << 8 | colours[..., 2]
     label = np.full(keys.shape, IGNORE, dtype=np.uint8)
@@ -133,7 +133,7 @@ def read_authors_label(path: Path) -> Label:
             label[here] = CAMVID11.classes.index(name)
     if not known.all():
         row, column = (int(i) for i in np.argwhere(~known)[0])
-        raise InputError(
+        raise MisfitError(
             f"{path}: the colour {tuple(int(v) for v in colours[row, column])} at row {row}, "
             f"column {column} is none of CamVid's 32 label colours"
         )

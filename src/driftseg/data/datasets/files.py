@@ -53,6 +53,10 @@ class Entry:
     """Depth or disparity, as the authors store it."""
     camera: Path | None = None
     """What the depth file must be read with: focal length and baseline."""
+    split: str = ""
+    """The layout's; empty outside of layouts."""
+    domain: str = ""
+    """The layout's word for a condition; empty where it knows none."""
 
 
 class SceneFiles:
@@ -170,6 +174,13 @@ def without_depth(dataset: Dataset) -> Dataset:
     return dataset.with_depth(None) if isinstance(dataset, SceneFiles) else dataset
 
 
+def is_named(name: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
+    """Whether a name matches one of the shell patterns to include, if any, and none to exclude."""
+    return (not include or any(fnmatch(name, pattern) for pattern in include)) and not any(
+        fnmatch(name, pattern) for pattern in exclude
+    )
+
+
 def select(
     dataset: Dataset,
     *,
@@ -193,12 +204,7 @@ def select(
         InputError: nothing is left.
     """
     names = [dataset.name(i) for i in range(len(dataset))]
-    kept = [
-        i
-        for i, name in enumerate(names)
-        if (not include or any(fnmatch(name, pattern) for pattern in include))
-        and not any(fnmatch(name, pattern) for pattern in exclude)
-    ]
+    kept = [i for i, name in enumerate(names) if is_named(name, include, exclude)]
     chosen = kept[start:stop]
     if not chosen:
         seen = f"its names look like {names[0]}" if names else "it holds no images"

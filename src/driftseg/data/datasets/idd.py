@@ -19,7 +19,7 @@ from PIL import ImageDraw
 
 from driftseg.data.datasets.layout import Layout, Pair, files_below, folders_in, match
 from driftseg.data.images import read_ids, translate
-from driftseg.errors import InputError, UnreadableError
+from driftseg.errors import InputError, MisfitError, UnreadableError
 from driftseg.frame import Label
 from driftseg.labels import IDD26, IDD_LITE7, IGNORE
 from driftseg.labels.tables import IDD_IDS, IDD_LITE_IDS, IDD_NAMES
@@ -114,7 +114,7 @@ def _id_of(label: str, path: Path) -> int:
     """A label's id; several things drawn as one are a label with ``group`` at the end."""
     known = label if label in IDD_NAMES else label.removesuffix("group")
     if known not in IDD_NAMES:
-        raise InputError(f"{path}: the label {label!r} is none of IDD's ({sorted(IDD_NAMES)})")
+        raise MisfitError(f"{path}: the label {label!r} is none of IDD's ({sorted(IDD_NAMES)})")
     name = IDD_NAMES[known]
     return IGNORE if name is None else IDD26.classes.index(name)
 

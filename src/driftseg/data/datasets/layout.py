@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +77,7 @@ def scenes(
     domain: str | None = None,
     size: Size | None = None,
     label_space: LabelSpace | None = None,
+    only: Collection[Path] | None = None,
 ) -> SceneFiles:
     """The scenes of one split and domain, in name order.
 
@@ -88,6 +89,7 @@ def scenes(
             ``rain/25mm`` and ``rain/50mm``; None takes all.
         size: (width, height) to shrink to.
         label_space: that the labels are to be told in; None leaves them in the layout's.
+        only: image files to stay with, as if the folder held no others; None takes all.
 
     Raises:
         InputError: the folder is in another layout, the split or domain is not there, an image
@@ -96,12 +98,14 @@ def scenes(
     check_layout(layout, root)
     mapping = None if label_space is None else _mapping(layout, label_space)
     pairs: Sequence[Pair] = layout.pairs(root)
+    if only is not None:
+        pairs = [pair for pair in pairs if pair.image in only]
     if not pairs:
         raise InputError(f"{root}: holds no images of {layout.title}; wanted {layout.wanted}")
     pairs = _chosen(pairs, split, "split", lambda pair: pair.split, root)
     pairs = _chosen(pairs, domain, "domain", lambda pair: pair.domain, root)
     entries = [
-        Entry(pair.name, pair.image, pair.label, pair.depth, pair.camera)
+        Entry(pair.name, pair.image, pair.label, pair.depth, pair.camera, pair.split, pair.domain)
         for pair in pairs
         if pair.image is not None
     ]
@@ -129,10 +133,15 @@ def _mapping(layout: Layout, space: LabelSpace) -> LabelMapping:
     return mapping
 
 
+def belongs(value: str, wanted: str | None) -> bool:
+    """Whether a split or domain is the one wanted, or of it: ``rain/25mm`` is of ``rain``."""
+    return wanted is None or f"{value}/".startswith(f"{wanted}/")
+
+
 def _chosen(
     pairs: Sequence[Pair], wanted: str | None, what: str, of: Callable[[Pair], str], root: Path
 ) -> Sequence[Pair]:
-    chosen = [pair for pair in pairs if wanted is None or f"{of(pair)}/".startswith(f"{wanted}/")]
+    chosen = [pair for pair in pairs if belongs(of(pair), wanted)]
     if not chosen:
         found = sorted({of(pair) for pair in pairs})
         hint = f"set {what} to one of them"

@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
-from driftseg.data.datasets.files import Entry, SceneFiles
+from driftseg.data.datasets.files import SceneFiles
 from driftseg.data.images import Size
 from driftseg.data.weather.camera import Camera
 from driftseg.data.weather.render import RENDERER
+from driftseg.data.weather_sets.choice import Choice
 from driftseg.data.weather_sets.domains import WeatherDomain
 from driftseg.data.weather_sets.labels import name_in_set
 from driftseg.data.weather_sets.painting import Painter, Task
 from driftseg.data.weather_sets.places import Format, check_places, image_place, label_place
-from driftseg.data.weather_sets.record import SetRecord
+from driftseg.data.weather_sets.record import SetRecord, files_of
 from driftseg.data.weather_sets.workers import paint_all
-from driftseg.data.weather_sets.writing import unchanged
+from driftseg.data.weather_sets.writing import remove_file, unchanged
 from driftseg.errors import InputError
 
 
@@ -41,6 +42,8 @@ class WeatherSet:
     kind: Format = "png"
     depth: str | Mapping[str, Any] = "none"
     """How depth was asked for, for the record."""
+    choice: Choice = field(default_factory=Choice)
+    """What the scenes were chosen by."""
 
     def settings(self, out: Path) -> dict[str, Any]:
         """What all images have in common; other settings are another set."""
@@ -79,13 +82,13 @@ class Outcome:
     kept: int
     """Files that were there already and right."""
     unreadable: dict[str, str]
-    """Reasons, by source file."""
+    """Reasons why an image, its label or depth could not be used, by source file."""
     depths: dict[str, int]
     """Images, by where their depth came from."""
     labels: dict[str, int]
     """Images, by how their labels were put there."""
     gone: tuple[str, ...]
-    """Source files that are there no more, whose images were removed."""
+    """Source files that are there no more; what was made of them was removed."""
     record: Path
     """``weather.json``."""
 
@@ -100,8 +103,10 @@ def make_set(
     """Renders what is not there yet.
 
     A file is kept when it and everything it was made from are as the record says. Where a source
-    has changed, its images are made again, and those of weathers that this run does not make are
-    removed; where it is there no more, all of them are.
+    has changed, its images and labels are made again, and those of weathers that this run does not
+    make are removed; where it is there no more, all of them are, if it was one of those that this
+    run is about (`WeatherSet.choice`). A scene whose image, label or depth cannot be used is left
+    out and told.
 
     Args:
         wanted: the set.
@@ -110,8 +115,8 @@ def make_set(
         watch: told after every image.
 
     Raises:
-        InputError: the folder cannot be used or was made with other settings, a label or depth
-            does not fit its image, or a file cannot be written. What is done stays done.
+        InputError: the folder cannot be used or was made with other settings, depth does not fit
+            its image, or a file cannot be written. What is done stays done.
     """
     scenes = wanted.scenes
     read = {path.parent for index in range(len(scenes)) for path in scenes.files(index)}
@@ -123,11 +128,11 @@ def make_set(
     )  # fmt: skip
     domains = {domain.name: _told(domain, wanted.severity) for domain in wanted.domains}
     with SetRecord(out, settings=wanted.settings(out), domains=domains) as record:
-        gone = _remove_gone(wanted.root, out, record)
         sources = [
             Path(os.path.relpath(entry.image, wanted.root)).as_posix()
             for entry in wanted.scenes.entries
         ]
+        gone = _remove_old(wanted, painter, record, sources)
         tasks = [
             task
             for index, source in enumerate(sources)
@@ -139,9 +144,7 @@ def make_set(
             if painted.entry is None:
                 record.unreadable[painted.task.source] = painted.reason
             else:
-                before = record.images.get(painted.task.source, {"made": {}})
-                made = {**before["made"], **painted.entry["made"]}
-                record.add(painted.task.source, {**painted.entry, "made": made})
+                record.add(painted.task.source, painted.entry)
             watch(Progress(done, total, painted.task.source))
         entries = [record.images[source] for source in sources if source in record.images]
         lost = sum(len(t.images) for t in tasks if t.source in record.unreadable)
@@ -150,23 +153,40 @@ def make_set(
             kept=len(sources) * len(wanted.domains) - total,
             unreadable=dict(record.unreadable),
             depths=dict(Counter(entry["depth"] for entry in entries)),
-            labels=dict(Counter(entry.get("labels", "none") for entry in entries)),
+            labels=dict(Counter(_how_put(entry) for entry in entries)),
             gone=gone,
             record=record.finish(),
         )
 
 
-def _remove_gone(root: Path, out: Path, record: SetRecord) -> tuple[str, ...]:
-    """Removes images whose source is there no more, and the links that lead nowhere then."""
-    gone = tuple(source for source in record.images if not (root / source).exists())
-    for source in gone:
-        for made in record.images.pop(source)["made"].values():
-            (out / made["file"]).unlink(missing_ok=True)
-    if gone:
-        for path in out.rglob("*"):
-            if path.is_symlink() and not path.exists():
-                path.unlink()
-    return gone
+def _remove_old(
+    wanted: WeatherSet, painter: Painter, record: SetRecord, sources: Sequence[str]
+) -> tuple[str, ...]:
+    """Removes what was made of sources that have changed or are gone; the latter are returned."""
+    gone = [
+        source
+        for source, entry in record.images.items()
+        if wanted.choice.holds(entry) and not (wanted.root / source).exists()
+    ]
+    changed = [
+        source
+        for index, source in enumerate(sources)
+        if source in record.images and not _same_inputs(painter, record.images[source], index)
+    ]
+    old = dict.fromkeys([*gone, *changed])
+    # One label may belong to several images, as to those of Foggy Cityscapes.
+    used = {
+        file
+        for source, entry in record.images.items()
+        if source not in old
+        for file in files_of(entry)
+    }
+    for source in old:
+        for file in files_of(record.images[source]):
+            if file not in used:
+                remove_file(painter.out, file)
+        record.drop(source)
+    return tuple(gone)
 
 
 def _told(domain: WeatherDomain, severity: float) -> dict[str, Any]:
@@ -183,27 +203,42 @@ def _task(
     wanted: WeatherSet, painter: Painter, record: SetRecord, index: int, source: str
 ) -> Task | None:
     """What is left to do for one image; None where all is there."""
-    entry = wanted.scenes.entries[index]
-    known = record.images.get(source)
-    if known is not None and not _same_inputs(painter, known, index):
-        for made in known["made"].values():
-            (painter.out / made["file"]).unlink(missing_ok=True)
-        known = None
-        del record.images[source]
-    files = [
+    out, known, facts = painter.out, record.images.get(source), painter.facts(index)
+    made = {} if known is None else known["made"]
+    images = [
         (domain, image_place(PurePath(source), domain, wanted.layout, wanted.kind).as_posix())
         for domain in wanted.domains
     ]
-    made = {} if known is None else known["made"]
-    images = tuple(
-        (domain, file)
-        for domain, file in files
-        if domain.name not in made or not unchanged(painter.out / file, made[domain.name])
+    labels = [
+        (domain.name, place)
+        for domain in wanted.domains
+        if (place := _label_place(wanted, facts["label"], domain)) is not None
+    ]
+    for name, place in labels:
+        before = made.get(name, {}).get("label")
+        if before is not None and before["file"] != place:  # as sets had it once
+            remove_file(out, before["file"])
+    task = Task(
+        index,
+        source,
+        tuple((d, file) for d, file in images if not _is_there(out, file, made.get(d.name))),
+        tuple(
+            (name, place)
+            for name, place in labels
+            if not _is_there(out, place, made.get(name, {}).get("label"))
+        ),
+        known,
     )
-    labels = _label_places(wanted, entry)
-    if not images and all((painter.out / place).is_file() for place in labels):
-        return None
-    return Task(index, source, images, labels)
+    if task.images or task.labels:
+        return task
+    if known is not None and any(known[key] != fact for key, fact in facts.items()):
+        record.add(source, {**known, **facts})
+    return None
+
+
+def _is_there(out: Path, file: str, state: dict[str, Any] | None) -> bool:
+    """Whether a file is in its place and as the record says."""
+    return state is not None and state["file"] == file and unchanged(out / file, state)
 
 
 def _same_inputs(painter: Painter, known: dict[str, Any], index: int) -> bool:
@@ -215,16 +250,18 @@ def _same_inputs(painter: Painter, known: dict[str, Any], index: int) -> bool:
     )
 
 
-def _label_places(wanted: WeatherSet, entry: Entry) -> tuple[str, ...]:
-    if entry.label is None:
-        return ()
-    try:
-        inside = entry.label.relative_to(wanted.root)
-    except ValueError:  # a folder of labels elsewhere
-        inside = Path("labels", entry.label.name)
+def _label_place(wanted: WeatherSet, label: str | None, domain: WeatherDomain) -> str | None:
+    if label is None:
+        return None
+    inside = PurePath(label)
     inside = inside.with_name(name_in_set(inside.name, wanted.size))
-    places = {label_place(inside, domain, wanted.layout) for domain in wanted.domains}
-    return tuple(sorted(place.as_posix() for place in places))
+    return label_place(inside, domain.folder, wanted.layout).as_posix()
+
+
+def _how_put(entry: dict[str, Any]) -> str:
+    """How an image's labels were put in the set, in words."""
+    ways = {made["label"]["put"] for made in entry["made"].values() if "label" in made}
+    return " and ".join(sorted(ways)) or "none"
 
 
 def _check_names(wanted: WeatherSet) -> None:

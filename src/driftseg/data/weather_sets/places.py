@@ -3,7 +3,7 @@
 Cityscapes keeps one tree, as the published Weather Cityscapes (Halder et al. 2019) has it:
 ``leftImg8bit/val/rain/100mm/rainy_image/<city>/`` and ``leftImg8bit/val/fog/375m/<city>/`` beside
 one ``gtFine/``. In every other layout each weather is a dataset by itself: ``rain/100mm/`` holds
-what the original's folder holds.
+what the original's folder holds. Beside the images of a plain folder are their ``labels/``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ from driftseg.errors import InputError
 Format = Literal["png", "jpg"]
 CITYSCAPES = "cityscapes"
 """The kind of layout that keeps one tree."""
+FOLDER = "folder"
+"""The kind of a plain folder of images."""
+LABELS = "labels"
+"""Where its labels go."""
 
 
 def image_place(image: PurePath, domain: WeatherDomain, layout: str, kind: Format) -> PurePath:
@@ -37,9 +41,18 @@ def image_place(image: PurePath, domain: WeatherDomain, layout: str, kind: Forma
     return PurePath(domain.folder, image.parent, name)
 
 
-def label_place(label: PurePath, domain: WeatherDomain, layout: str) -> PurePath:
-    """Where the link to a label goes, relative to the set."""
-    return label if layout == CITYSCAPES else PurePath(domain.folder, label)
+def label_place(label: PurePath, folder: str, layout: str) -> PurePath:
+    """Where a label goes, relative to the set.
+
+    Args:
+        label: relative to the source's folder, called as in the set.
+        folder: of the weather.
+        layout: the source's kind. Labels of a plain folder of images are in ``labels/``, wherever
+            and under whatever name their own folder lies.
+    """
+    if layout == FOLDER:
+        return PurePath(folder, LABELS, label.name)
+    return label if layout == CITYSCAPES else PurePath(folder, label)
 
 
 def check_places(sources: Iterable[Path], out: Path) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import driftseg
+from driftseg.data.weather_sets.older import completed
 from driftseg.data.weather_sets.writing import PARTIAL, remove_partial, write_whole
 from driftseg.errors import InputError
 
@@ -81,7 +82,14 @@ class SetRecord:
     def add(self, source: str, entry: dict[str, Any]) -> None:
         """Notes what was made of one image."""
         self.images[source] = entry
-        line = _line(source, entry)
+        self._note(_line(source, entry))
+
+    def drop(self, source: str) -> None:
+        """Notes that nothing is left of what was made of one image."""
+        del self.images[source]
+        self._note(_line(source, None))
+
+    def _note(self, line: bytes) -> None:
         try:
             whole = self._file.write(line) == len(line)
             reason = "the disk is full"
@@ -91,11 +99,12 @@ class SetRecord:
             raise InputError(f"{self._out / JOURNAL}: cannot be written ({reason})")
 
     def finish(self) -> Path:
-        """Writes ``weather.json`` and removes the journal."""
+        """Writes ``weather.json``, without weathers that no image is in; removes the journal."""
+        made = {name for entry in self.images.values() for name in entry["made"]}
         head = {
             "driftseg": driftseg.__version__,
             "settings": self.settings,
-            "domains": self.domains,
+            "domains": {name: told for name, told in self.domains.items() if name in made},
             "unreadable": self.unreadable,
         }
         opening = json.dumps(head, indent=1)[:-2]
@@ -126,12 +135,16 @@ class SetRecord:
                 head = json.loads(first)
             except ValueError:  # the power failed: what it told is made again
                 return head
+            self.images.clear()  # the journal began with all of them
             for line in rest:
                 try:
                     row = json.loads(line)
                 except ValueError:  # the last line of a process that was killed while writing it
                     continue
-                self.images[row["source"]] = row["entry"]
+                if row["entry"] is None:
+                    self.images.pop(row["source"], None)
+                else:
+                    self.images[row["source"]] = completed(self._out, row["entry"], head)
         elif not head and any(path.suffix != PARTIAL for path in self._out.iterdir()):
             raise InputError(
                 f"{self._out}: is not empty and holds no {RECORD}, so it was not made by "
@@ -187,10 +200,36 @@ def read_record(out: Path) -> dict[str, Any]:
     ) else []  # fmt: skip
     if not parts or not all(isinstance(part, dict) for part in parts):
         raise InputError(f"{path}: is no record of driftseg weather; choose another folder")
-    return dict(values)
+    images = {source: completed(out, entry, values) for source, entry in values["images"].items()}
+    return {**values, "images": images}
 
 
-def _line(source: str, entry: Mapping[str, Any]) -> bytes:
+def read_finished(out: Path) -> dict[str, Any]:
+    """The record of a set that is whole.
+
+    Raises:
+        InputError: there is none, or a command is at the set or was stopped at it.
+    """
+    if (out / JOURNAL).exists():
+        raise InputError(
+            f"{out}: is not finished ({JOURNAL} is there); let the driftseg weather that is at it "
+            "end, or give the command that was stopped again, it goes on where it stood"
+        )
+    record = read_record(out)
+    if not record:
+        raise InputError(f"{out}: no {RECORD} is there; wanted a finished set of driftseg weather")
+    return record
+
+
+def files_of(entry: Mapping[str, Any]) -> Iterator[str]:
+    """The set's files that were made of one image, its labels among them; some maybe twice."""
+    for made in entry["made"].values():
+        yield made["file"]
+        if "label" in made:
+            yield made["label"]["file"]
+
+
+def _line(source: str, entry: Mapping[str, Any] | None) -> bytes:
     return json.dumps({"source": source, "entry": entry}).encode() + b"\n"
 
 

@@ -33,6 +33,24 @@ def write_whole(path: Path, data: bytes) -> None:
         ) from None
 
 
+def remove_file(folder: Path, name: str) -> None:
+    """Removes a file below a folder, where it is there, and the folders that are empty then.
+
+    Raises:
+        InputError: it cannot be removed.
+    """
+    path = folder / name
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: is old and cannot be removed ({error.strerror})") from None
+    with contextlib.suppress(OSError):  # which says that one is not empty
+        for above in path.parents:
+            if above == folder:
+                break
+            above.rmdir()
+
+
 def remove_partial(folder: Path) -> None:
     """Removes what a killed process has left half-written."""
     for path in folder.rglob(f".*{PARTIAL}"):
