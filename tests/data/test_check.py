@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,23 @@ def test_damaged_files(segnet: Path) -> None:
     assert len(found.classes) == 11
     (segnet / "trainannot" / "0006R0_001.png").write_bytes(b"")
     assert check_dataset(segnet).label_codings == {"palette PNG": 3}
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_damaged_headers(quick: bool, tmp_path: Path) -> None:
+    """Each says 60000x60000, more than Pillow decodes."""
+    root = tmp_path / "cityscapes"
+    image = root / "leftImg8bit" / "train" / "ulm" / "ulm_000000_000019_leftImg8bit.png"
+    save(image, noise())
+    depth = root / "disparity" / "train" / "ulm" / "ulm_000000_000019_disparity.png"
+    save(depth, np.ones((24, 32), np.uint16))
+    for path in (image, depth):
+        data = bytearray(path.read_bytes())
+        data[16:24] = 2 * (60_000).to_bytes(4)
+        data[29:33] = zlib.crc32(data[12:29]).to_bytes(4)
+        path.write_bytes(data)
+    found = check_dataset(root, headers_only=quick)
+    assert kinds(found) == {"unreadable_images": 1, "unreadable_depth": 1}
 
 
 def test_a_label_that_is_a_link_to_nowhere(segnet: Path) -> None:

@@ -9,11 +9,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
-from PIL import UnidentifiedImageError
 
 from driftseg.data.datasets.layout import Pair
 from driftseg.data.findings import Kind
-from driftseg.data.images import IMAGE_SUFFIXES, Size, check_ids, read_image, read_size
+from driftseg.data.images import (
+    IMAGE_SUFFIXES,
+    UNDECODABLE,
+    Size,
+    check_ids,
+    read_image,
+    read_size,
+)
 from driftseg.errors import InputError, UnknownIdsError, UnreadableError
 from driftseg.frame import Label
 from driftseg.labels import IGNORE, LabelMapping
@@ -127,7 +133,7 @@ class Examiner:
                 size = picture.size
                 if not self.headers_only:
                     picture.load()
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        except UNDECODABLE as error:
             found.wrong.append(("unreadable_depth", f"{path}: {error}"))
             return
         if found.image_size is not None and size != found.image_size:

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
-from PIL import ImageOps, UnidentifiedImageError
 
 from driftseg.errors import InputError, UnknownIdsError, UnreadableError
 from driftseg.frame import Image, Label
@@ -21,10 +20,25 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".
 PNG_END = b"IEND"
 """Name of the chunk that ends every whole PNG."""
 
+UNDECODABLE = (OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError)
+"""What Pillow raises for a damaged file, and for one that is larger than it will decode; a damaged
+header often says a size that no picture has."""
+
 ORIENTATION = 0x0112
 """EXIF's tag of how a camera was held."""
-TURNED = frozenset({5, 6, 7, 8})
-"""Its values for a quarter to either side."""
+TURNS = {
+    2: PillowImage.Transpose.FLIP_LEFT_RIGHT,
+    3: PillowImage.Transpose.ROTATE_180,
+    4: PillowImage.Transpose.FLIP_TOP_BOTTOM,
+    5: PillowImage.Transpose.TRANSPOSE,
+    6: PillowImage.Transpose.ROTATE_270,
+    7: PillowImage.Transpose.TRANSVERSE,
+    8: PillowImage.Transpose.ROTATE_90,
+}
+"""What brings a picture upright, by that tag's value. Pillow's own `exif_transpose` also writes the
+camera's notes anew, which fails where they are damaged and the picture is not."""
+QUARTERS = frozenset({5, 6, 7, 8})
+"""Values for a quarter to either side, where width becomes height."""
 
 Size = tuple[int, int]
 """(width, height) in pixels, as on the command line and in config files."""
@@ -119,12 +133,10 @@ def read_size(path: Path) -> Size:
     try:
         with PillowImage.open(path) as picture:
             width, height = picture.size
-            turned = picture.getexif().get(ORIENTATION, 1) in TURNED
+            turned = picture.getexif().get(ORIENTATION, 1) in QUARTERS
             return (height, width) if turned else (width, height)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
-        raise UnreadableError(
-            f"{path}: cannot be decoded as an image; mend or remove the file"
-        ) from None
+    except UNDECODABLE as error:
+        raise _unreadable(path, error) from None
 
 
 def read_colours(path: Path) -> Image:
@@ -160,17 +172,27 @@ def _open(path: Path, mode: str | None, *, upright: bool = False) -> PillowImage
     try:
         with PillowImage.open(path) as picture:
             picture.load()
-            if upright:
-                picture = ImageOps.exif_transpose(picture)
+            turn = TURNS.get(picture.getexif().get(ORIENTATION, 1)) if upright else None
             result: PillowImage.Image = picture.convert(mode) if mode else picture.copy()
+            if turn is not None:
+                result = result.transpose(turn)
             return result
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UnreadableError(
-            f"{path}: cannot be decoded as an image ({reason}); mend or remove the file"
-        ) from None
+    except UNDECODABLE as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> UnreadableError:
+    if isinstance(error, PillowImage.DecompressionBombError):
+        return UnreadableError(
+            f"{path}: cannot be decoded as an image, its header says that it has more pixels than "
+            f"are decoded ({error}); mend or remove the file, or shrink the picture"
+        )
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return UnreadableError(
+        f"{path}: cannot be decoded as an image ({reason}); mend or remove the file"
+    )
 
 
 def resize_image(image: Image, size: Size, *, name: str) -> Image:
