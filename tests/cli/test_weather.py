@@ -182,6 +182,26 @@ def test_unreadable_images_end_with_1(street: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+def test_a_damaged_header_is_an_unreadable_image(
+    street: Path, tmp_path: Path, workers: int
+) -> None:
+    """It says 60000x60000, more than Pillow decodes."""
+    root = tmp_path / "street"
+    root.mkdir()
+    (root / "frame0.png").write_bytes((street / "frame0.png").read_bytes())
+    Image.open(street / "frame1.png").save(root / "frame1.jpg")
+    data = bytearray((root / "frame1.jpg").read_bytes())
+    size = data.index(b"\xff\xc0") + 5
+    data[size : size + 4] = 2 * (60_000).to_bytes(2)
+    (root / "frame1.jpg").write_bytes(data)
+    done = weather(root, "--fog", 75, "--out", tmp_path / "set", "--workers", workers)
+    assert done.returncode == 1, done.stderr
+    assert "frame1.jpg: cannot be decoded as an image" in done.stdout
+    assert [path.name for path in pictures(tmp_path / "set")] == ["frame0.png"]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_full_disk(street: Path, made: Path, tmp_path: Path, workers: int) -> None:
     """No file may become larger than 20 kB, as where a disk is full."""
     out = tmp_path / "set"

@@ -119,6 +119,7 @@ def weather(
     Every weather becomes a dataset that is read like the original; labels are linked. The same
     command goes on where it was stopped. Ends with 1 where images could not be read.
     """
+    from driftseg.data.images import read_image
     from driftseg.data.weather.camera import CAMERAS, CITYSCAPES
     from driftseg.data.weather_sets.domains import weather_domains
     from driftseg.data.weather_sets.making import WeatherSet, make_set
@@ -152,7 +153,7 @@ def weather(
         console.print("disparity is there: --depth disparity would use it", highlight=False)
     with MakingWatch(console) as watch:
         outcome = make_set(wanted, out, workers=workers or os.cpu_count() or 1, watch=watch)
-    page = write_weather_page(out)
+    page = write_weather_page(out, read_image)
     _tell(console, outcome, page)
     if outcome.unreadable:
         raise typer.Exit(1)
