@@ -17,6 +17,7 @@ import psutil
 import pytest
 from PIL import Image
 
+import layout_trees
 from driftseg.cli.several_values import expand
 from driftseg.cli.weather import changed_camera, parse_size
 from driftseg.data.town import Town
@@ -216,6 +217,30 @@ def test_a_full_disk(street: Path, made: Path, tmp_path: Path, workers: int) -> 
     assert not [path for path in out.rglob("*") if path.name.endswith(".partial")]
     for path in pictures(out):
         assert path.read_bytes() == (made / path.relative_to(out)).read_bytes()
+
+
+def test_depth_of_frames_of_one_name(tmp_path: Path) -> None:
+    """In every drive of IDD: depth of one is not another's, and that of all can be given."""
+    root, depths, out = tmp_path / "idd", tmp_path / "depths", tmp_path / "set"
+    layout_trees.idd(root)
+    arguments = [root, "--fog", 75, "--depth-files", depths, "--out", out, "--workers", 1]
+    for metres, drive in ((5, "0"), (10, "12"), (15, "3")):
+        levels = np.full((layout_trees.HEIGHT, layout_trees.WIDTH), 256 * metres, np.uint16)
+        layout_trees.save(depths / drive / "frame0029_leftImg8bit.png", levels)
+        done = weather(*arguments)
+        if drive != "3":
+            assert done.returncode == 2
+            assert "which depth is that of" in done.stderr
+            assert len(done.stderr.strip().splitlines()) == 1
+    assert done.returncode == 0, done.stderr
+    assert "depth of 3: depth pictures" in done.stdout
+    images = json.loads((out / "weather.json").read_text())["images"]
+    read = {source: image["read"][-1]["file"] for source, image in images.items()}
+    assert read == {
+        f"leftImg8bit/{place}/frame0029_leftImg8bit.png":
+            f"../depths/{place.split('/')[1]}/frame0029_leftImg8bit.png"
+        for place in ("train/0", "train/12", "val/3")
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def weather(
         typer.Option(help="none: road plane and labels; disparity: Cityscapes' own"),
     ] = "none",
     depth_files: Annotated[
-        Path | None, typer.Option(help="folder of 16-bit depth PNGs named like the images")
+        Path | None, typer.Option(help="folder of 16-bit depth PNGs, laid and named like images")
     ] = None,
     depth_scale: Annotated[
         float | None, typer.Option(help="levels a metre of --depth-files; default 256")
@@ -135,7 +135,7 @@ def weather(
     seen_through = changed_camera(CAMERAS.get(camera or layout, CITYSCAPES), camera_set or ())
     how = _depth(depth, depth_files, depth_scale, depth_network, depth_output)
     scenes = scenes.with_depth(
-        build_depth(how, camera=seen_through, label_space=scenes.label_space)
+        build_depth(how, scenes, kind=layout, root=images, camera=seen_through)
     )
     if limit is not None:
         scenes.entries = scenes.entries[:limit]

@@ -87,14 +87,30 @@ def read_ids(path: Path) -> Label:
 
 
 def read_levels(path: Path) -> npt.NDArray[np.uint16]:
-    """A 16-bit grey PNG as it is stored, uint16, (H, W)."""
+    """The levels of a 16-bit PNG as they are stored, uint16, (H, W).
+
+    It may be grey, or hold the same in all its colours, as SYNTHIA's depth does.
+
+    Raises:
+        InputError: another number of bits, or colours that differ.
+    """
     picture = _open(path, None)
-    if not picture.mode.startswith("I"):
+    if picture.mode.startswith("I"):
+        return np.asarray(picture).astype(np.uint16)
+    # Pillow gives 8 of 16 bits where there are colours.
+    found = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if found is None or found.dtype != np.uint16:
         raise InputError(
-            f"{path}: wanted a 16-bit grey PNG, came mode {picture.mode}; 8 bits are too few for "
-            "disparity or depth"
+            f"{path}: wanted a 16-bit grey PNG, came mode {picture.mode} of 8 bits; these are too "
+            "few for disparity or depth"
         )
-    return np.asarray(picture).astype(np.uint16)
+    levels = np.asarray(found[..., 0], dtype=np.uint16)
+    if any((found[..., channel] != levels).any() for channel in (1, 2)):
+        raise InputError(
+            f"{path}: wanted a 16-bit PNG of one channel, or of channels that are alike; came "
+            "colours that differ, so which of them is the depth is not known: store it in grey"
+        )
+    return levels
 
 
 def read_first_channel(path: Path) -> Label:
