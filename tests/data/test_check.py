@@ -206,6 +206,14 @@ def test_labels_of_a_folder(drive: Path) -> None:
     assert "19" not in kinds(check_drive(drive, label_space=CITYSCAPES19))
 
 
+def test_labels_with_suffixes_in_capitals(drive: Path) -> None:
+    for path in (drive / "ids").iterdir():
+        path.rename(path.with_suffix(".PNG"))
+    (part,) = check_drive(drive).parts
+    assert (part.images, part.labels) == (3, 3)
+    assert check_drive(drive).labels_counted == 3
+
+
 def test_ids_of_a_folder_are_told_by_its_label_space(drive: Path) -> None:
     save(drive / "ids" / "0.png", np.full((24, 32), 15, np.uint8))
     assert check_drive(drive).unknown_ids == {15: 24 * 32}

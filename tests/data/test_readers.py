@@ -119,6 +119,20 @@ class TestFolder:
         assert (some.scene(0).label == 3).all()
         assert some.scene(1).label is None
 
+    def test_suffixes_in_capitals(self, tmp_path: Path) -> None:
+        save(tmp_path / "in" / "a.JPG", photo())
+        save(tmp_path / "in" / "b.PNG", photo())
+        for i, name in enumerate("ab"):
+            save(tmp_path / "ids" / f"{name}.PNG", np.full((24, 32), i, np.uint8))
+        scenes = folder(tmp_path / "in", label_space=CAMVID11, labels=tmp_path / "ids")
+        assert [int(scenes.scene(i).label.max()) for i in range(2)] == [0, 1]
+        save(tmp_path / "ids" / "b.png", np.zeros((24, 32), np.uint8))
+        if len(list((tmp_path / "ids").iterdir())) == 3:  # the file system tells capitals apart
+            with pytest.raises(
+                InputError, match=r"b\.png: is the label of the same image as .*b\.P"
+            ):
+                folder(tmp_path / "in", label_space=CAMVID11, labels=tmp_path / "ids")
+
     def test_empty(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="holds no images"):
             folder(tmp_path, label_space=CAMVID11)

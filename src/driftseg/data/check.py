@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from driftseg.data.datasets.folder import label_files
 from driftseg.data.datasets.layout import Layout, Pair
 from driftseg.data.datasets.layouts import LAYOUTS, recognise
 from driftseg.data.examine import Examined, Examiner
@@ -120,11 +121,9 @@ def _folder_pairs(root: Path, labels: Path | None) -> list[Pair]:
     images = list_images(root)
     if labels is None:
         return [Pair("all", "", path.stem, path, None) for path in images]
-    if not labels.is_dir():
-        raise InputError(f"{labels}: no such folder of labels")
-    known = {path.stem: path for path in list_images(labels)}
+    read = label_files(labels)
     # `folder` reads PNGs alone; another file of the name is shown for what it is.
-    known |= {path.stem: path for path in labels.glob("*.png") if path.name[0] != "."}
+    known = {**{path.stem: path for path in list_images(labels)}, **read}
     pairs = [Pair("all", "", path.stem, path, known.get(path.stem)) for path in images]
     shown = {path.stem for path in images}
     orphans = [Pair("all", "", stem, None, known[stem]) for stem in sorted(known.keys() - shown)]
