@@ -54,6 +54,23 @@ def test_exit_codes_say_how_bad_it_is(drive: Path) -> None:
     assert wrong.stderr == ""
 
 
+def test_what_driftseg_weather_makes_is_a_dataset(drive: Path, tmp_path: Path) -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "driftseg", "weather", str(drive / "in"), "--fog", "75", "375",
+         "--out", str(tmp_path / "set"), "--workers", "1"],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    done = check(tmp_path / "set")
+    assert done.returncode == 0, done.stdout
+    for told in (
+        "a weather set of a folder of images (weather_set)",
+        "fog/375m",
+        "nothing to mend",
+    ):
+        assert told in done.stdout
+
+
 def test_what_it_writes(drive: Path, tmp_path: Path) -> None:
     out = tmp_path / "a" / "check"
     done = check(drive / "in", "--labels", drive / "ids", "--out", out, "--workers", 2)
