@@ -45,6 +45,10 @@ def test_exit_codes_say_how_bad_it_is(drive: Path) -> None:
     assert warned.returncode == 1
     assert "warning: images have no label" in warned.stdout
     assert "found 1 warning\n" in warned.stdout
+    (drive / "none").mkdir()
+    bare = check(images, "--labels", drive / "none")
+    assert bare.returncode == 2
+    assert "error: no label is a PNG named like an image" in bare.stdout
     (images / "0.png").write_bytes(b"no image")
     wrong = check(images, "--labels", labels, "--quick")
     assert wrong.returncode == 2

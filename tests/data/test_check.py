@@ -185,6 +185,24 @@ def test_how_labels_are_stored(drive: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("quick", [False, True])
+def test_a_folder_of_labels_of_which_none_fits(quick: bool, drive: Path) -> None:
+    """Whatever reads it as kind: folder refuses it."""
+    for path in (drive / "ids").iterdir():
+        path.rename(path.with_name(f"label_{path.name}"))
+    found = check_drive(drive, headers_only=quick)
+    assert found.severity == "error"
+    assert kinds(found)["no_labels"] == 1
+    assert example(found, "no_labels") == f"{drive / 'ids'}: holds no 0.png"
+    for path in (drive / "ids").iterdir():
+        path.unlink()
+    assert kinds(check_drive(drive, headers_only=quick)) == {"no_labels": 1}
+    for i in range(3):  # which `folder` does not read
+        Image.fromarray(np.full((24, 32), i, np.uint8)).save(drive / "ids" / f"{i}.bmp")
+    found = kinds(check_drive(drive, headers_only=quick))
+    assert (found["no_labels"], found["refused_labels"]) == (1, 3)
+
+
 def test_palette_beside_grey_is_read_and_told(drive: Path) -> None:
     save(drive / "ids" / "0.png", np.full((24, 32), 1, np.uint8), "P")
     found = check_drive(drive)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from driftseg.data.check_sources import source_of
+from driftseg.data.check_sources import Source, source_of
 from driftseg.data.datasets.layout import Pair
 from driftseg.data.datasets.layouts import recognise
 from driftseg.data.examine import Examined, Examiner
@@ -59,7 +59,7 @@ def check_dataset(
     examiner = replace(source.examiner, headers_only=headers_only)
     examined = list(_examine(examiner, pairs, workers, watch))
     shares, ignored = _class_shares(examined, space)
-    findings = [*_file_findings(examined), *_common_findings(root, pairs, examined, shares)]
+    findings = [*_file_findings(examined), *_common_findings(root, source, examined, shares)]
     order = {"error": 0, "warning": 1, "note": 2}
     return DatasetCheck(
         root=root,
@@ -131,11 +131,15 @@ def _file_findings(examined: Sequence[Examined]) -> Iterator[Finding]:
 
 
 def _common_findings(
-    root: Path, pairs: Sequence[Pair], examined: Sequence[Examined], shares: Sequence[ClassShare]
+    root: Path, source: Source, examined: Sequence[Examined], shares: Sequence[ClassShare]
 ) -> Iterator[Finding]:
     """What only shows when all scenes are seen together."""
+    pairs = source.pairs
     if not any(pair.image is not None for pair in pairs):
         yield Finding("no_images", 1, tuple(_instead(root)))
+    elif source.labels is not None and not any(_labelled(pair) for pair in pairs):
+        first = next(pair.name for pair in pairs if pair.image is not None)
+        yield Finding("no_labels", 1, (f"{source.labels}: holds no {first}.png",))
     named = Counter((pair.split, pair.name) for pair in pairs)
     if shared := [f"{split}: {name}" for (split, name), count in named.items() if count > 1]:
         yield Finding("duplicate_names", len(shared), tuple(shared[:EXAMPLES]))
@@ -156,6 +160,11 @@ def _instead(root: Path) -> Iterator[str]:
     for path in below:
         if path.is_dir() and (layout := recognise(path)) is not None:
             yield f"{path}: is laid out as {layout.title}"
+
+
+def _labelled(pair: Pair) -> bool:
+    """Whether a scene of a plain folder is read with a label: PNGs alone are."""
+    return bool(pair.image and pair.label and pair.label.suffix.lower() == ".png")
 
 
 def _bare(pair: Pair) -> bool:

@@ -31,6 +31,8 @@ class Source:
     label_space: LabelSpace
     pairs: list[Pair]
     examiner: Examiner
+    labels: Path | None = None
+    """The folder of labels that was named; without one that fits it is refused."""
 
 
 def source_of(
@@ -63,7 +65,7 @@ def source_of(
     if not layout.found(root):
         raise InputError(f"{root}: is not laid out as {layout.title}; wanted {layout.wanted}")
     space, mapping = _told_in(layout, label_space)
-    examiner = Examiner(layout.decode, len(layout.label_space), mapping=mapping)
+    examiner = Examiner(layout.decode, len(layout.label_space), layout.codings, mapping)
     return Source(kind, layout.title, space, layout.pairs(root), examiner)
 
 
@@ -92,7 +94,8 @@ def _told_in(layout: Layout, wanted: LabelSpace | None) -> tuple[LabelSpace, Lab
 def _of_folder(root: Path, labels: Path | None, wanted: LabelSpace | None) -> Source:
     space = wanted or CAMVID11
     examiner = Examiner(read_ids, len(space))
-    return Source(FOLDER, "a folder of images", space, _folder_pairs(root, labels), examiner)
+    pairs = _folder_pairs(root, labels)
+    return Source(FOLDER, "a folder of images", space, pairs, examiner, labels)
 
 
 def _folder_pairs(root: Path, labels: Path | None) -> list[Pair]:
@@ -125,7 +128,7 @@ def _of_set(root: Path, wanted: LabelSpace | None) -> Source:
         title = "a weather set of a folder of images"
     else:
         space, mapping = _told_in(layout, wanted)
-        examiner = Examiner(layout.decode, len(layout.label_space), mapping=mapping)
+        examiner = Examiner(layout.decode, len(layout.label_space), layout.codings, mapping)
         title = f"a weather set of {layout.title}"
     return Source(WEATHER_SET, title, space, list(_set_pairs(root, record, layout)), examiner)
 
