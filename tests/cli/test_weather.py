@@ -97,6 +97,7 @@ def test_a_camera_with_values_of_its_own() -> None:
     for change, message in (
         ("exposure", r"wanted NAME=NUMBER \(exposure=12\); 'exposure' came"),
         ("exposure=0", "exposure: .*greater than 0"),
+        ("exposure=1e9", r"exposure: .*less than or equal to 100 \(came 1000000000.0\)"),
         ("exposures=3", "exposure"),
     ):
         with pytest.raises(InputError, match=message):
@@ -241,6 +242,21 @@ def test_depth_of_frames_of_one_name(tmp_path: Path) -> None:
             f"../depths/{place.split('/')[1]}/frame0029_leftImg8bit.png"
         for place in ("train/0", "train/12", "val/3")
     }  # fmt: skip
+
+
+def test_cityscapes_in_weather_without_its_clear_images(tmp_path: Path) -> None:
+    """Such as a set of driftseg's own: there would be rain on rain."""
+    root = tmp_path / "rainy"
+    layout_trees.weather_cityscapes(root)
+    for split in ("train", "val", "test"):
+        for city in ("aachen", "bremen", "lindau", "berlin"):
+            for image in (root / "leftImg8bit" / split / city).glob("*.png"):
+                image.unlink()
+    done = weather(root, "--rain", 25, "--out", tmp_path / "set")
+    assert done.returncode == 2
+    assert "none of its clear ones, and weather is not put on weather; wanted" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "set").exists()
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,7 @@ def _scenes(
     from driftseg.data.datasets.cityscapes import CITYSCAPES
     from driftseg.data.datasets.folder import folder
     from driftseg.data.datasets.layouts import recognise, scenes
+    from driftseg.data.datasets.weather_cityscapes import WEATHER_CITYSCAPES
     from driftseg.labels import LABEL_SPACES
 
     if not images.is_dir():
@@ -212,6 +213,11 @@ def _scenes(
     layout = None if labels is not None else recognise(images)
     if CITYSCAPES.found(images) and layout is not None:
         layout = CITYSCAPES  # weather is put on its clear images, not on those in weather beside
+    if layout is WEATHER_CITYSCAPES:
+        raise InputError(
+            f"{images}: holds images of Cityscapes in weather and none of its clear ones, and "
+            f"weather is not put on weather; wanted {CITYSCAPES.wanted}"
+        )
     if layout is not None:
         return layout.name, scenes(layout, images, split=split, domain=domain, size=size)
     if split is not None or domain is not None:
