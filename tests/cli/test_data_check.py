@@ -45,6 +45,10 @@ def test_exit_codes_say_how_bad_it_is(drive: Path) -> None:
     assert warned.returncode == 1
     assert "warning: images have no label" in warned.stdout
     assert "found 1 warning\n" in warned.stdout
+    (drive / "none").mkdir()
+    bare = check(images, "--labels", drive / "none")
+    assert bare.returncode == 2
+    assert "error: no label is a PNG named like an image" in bare.stdout
     (images / "0.png").write_bytes(b"no image")
     wrong = check(images, "--labels", labels, "--quick")
     assert wrong.returncode == 2
@@ -52,6 +56,23 @@ def test_exit_codes_say_how_bad_it_is(drive: Path) -> None:
     assert "in/0.png" in wrong.stdout
     assert "found 1 error and 1 warning\n" in wrong.stdout
     assert wrong.stderr == ""
+
+
+def test_what_driftseg_weather_makes_is_a_dataset(drive: Path, tmp_path: Path) -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "driftseg", "weather", str(drive / "in"), "--fog", "75", "375",
+         "--out", str(tmp_path / "set"), "--workers", "1"],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    done = check(tmp_path / "set")
+    assert done.returncode == 0, done.stdout
+    for told in (
+        "a weather set of a folder of images (weather_set)",
+        "fog/375m",
+        "nothing to mend",
+    ):
+        assert told in done.stdout
 
 
 def test_what_it_writes(drive: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from PIL import Image
 
+import layout_trees
 from driftseg.cli.several_values import expand
 from driftseg.cli.weather import changed_camera, parse_size
 from driftseg.data.town import Town
@@ -79,6 +80,7 @@ def test_a_camera_with_values_of_its_own() -> None:
     for change, message in (
         ("exposure", r"wanted NAME=NUMBER \(exposure=12\); 'exposure' came"),
         ("exposure=0", "exposure: .*greater than 0"),
+        ("exposure=1e9", r"exposure: .*less than or equal to 100 \(came 1000000000.0\)"),
         ("exposures=3", "exposure"),
     ):
         with pytest.raises(InputError, match=message):
@@ -165,6 +167,26 @@ def test_unreadable_images_end_with_1(street: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+def test_a_damaged_header_is_an_unreadable_image(
+    street: Path, tmp_path: Path, workers: int
+) -> None:
+    """It says 60000x60000, more than Pillow decodes."""
+    root = tmp_path / "street"
+    root.mkdir()
+    (root / "frame0.png").write_bytes((street / "frame0.png").read_bytes())
+    Image.open(street / "frame1.png").save(root / "frame1.jpg")
+    data = bytearray((root / "frame1.jpg").read_bytes())
+    size = data.index(b"\xff\xc0") + 5
+    data[size : size + 4] = 2 * (60_000).to_bytes(2)
+    (root / "frame1.jpg").write_bytes(data)
+    done = weather(root, "--fog", 75, "--out", tmp_path / "set", "--workers", workers)
+    assert done.returncode == 1, done.stderr
+    assert "frame1.jpg: cannot be decoded as an image" in done.stdout
+    assert [path.name for path in pictures(tmp_path / "set")] == ["frame0.png"]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_full_disk(street: Path, made: Path, tmp_path: Path, workers: int) -> None:
     """No file may become larger than 20 kB, as where a disk is full."""
     out = tmp_path / "set"
@@ -179,6 +201,45 @@ def test_a_full_disk(street: Path, made: Path, tmp_path: Path, workers: int) -> 
     assert not [path for path in out.rglob("*") if path.name.endswith(".partial")]
     for path in pictures(out):
         assert path.read_bytes() == (made / path.relative_to(out)).read_bytes()
+
+
+def test_depth_of_frames_of_one_name(tmp_path: Path) -> None:
+    """In every drive of IDD: depth of one is not another's, and that of all can be given."""
+    root, depths, out = tmp_path / "idd", tmp_path / "depths", tmp_path / "set"
+    layout_trees.idd(root)
+    arguments = [root, "--fog", 75, "--depth-files", depths, "--out", out, "--workers", 1]
+    for metres, drive in ((5, "0"), (10, "12"), (15, "3")):
+        levels = np.full((layout_trees.HEIGHT, layout_trees.WIDTH), 256 * metres, np.uint16)
+        layout_trees.save(depths / drive / "frame0029_leftImg8bit.png", levels)
+        done = weather(*arguments)
+        if drive != "3":
+            assert done.returncode == 2
+            assert "which depth is that of" in done.stderr
+            assert len(done.stderr.strip().splitlines()) == 1
+    assert done.returncode == 0, done.stderr
+    assert "depth of 3: depth pictures" in done.stdout
+    images = json.loads((out / "weather.json").read_text())["images"]
+    read = {source: image["read"][-1]["file"] for source, image in images.items()}
+    assert read == {
+        f"leftImg8bit/{place}/frame0029_leftImg8bit.png":
+            f"../depths/{place.split('/')[1]}/frame0029_leftImg8bit.png"
+        for place in ("train/0", "train/12", "val/3")
+    }  # fmt: skip
+
+
+def test_cityscapes_in_weather_without_its_clear_images(tmp_path: Path) -> None:
+    """Such as a set of driftseg's own: there would be rain on rain."""
+    root = tmp_path / "rainy"
+    layout_trees.weather_cityscapes(root)
+    for split in ("train", "val", "test"):
+        for city in ("aachen", "bremen", "lindau", "berlin"):
+            for image in (root / "leftImg8bit" / split / city).glob("*.png"):
+                image.unlink()
+    done = weather(root, "--rain", 25, "--out", tmp_path / "set")
+    assert done.returncode == 2
+    assert "none of its clear ones, and weather is not put on weather; wanted" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "set").exists()
 
 
 @pytest.mark.parametrize(

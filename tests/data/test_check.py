@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,23 @@ def test_damaged_files(segnet: Path) -> None:
     assert check_dataset(segnet).label_codings == {"palette PNG": 3}
 
 
+@pytest.mark.parametrize("quick", [False, True])
+def test_damaged_headers(quick: bool, tmp_path: Path) -> None:
+    """Each says 60000x60000, more than Pillow decodes."""
+    root = tmp_path / "cityscapes"
+    image = root / "leftImg8bit" / "train" / "ulm" / "ulm_000000_000019_leftImg8bit.png"
+    save(image, noise())
+    depth = root / "disparity" / "train" / "ulm" / "ulm_000000_000019_disparity.png"
+    save(depth, np.ones((24, 32), np.uint16))
+    for path in (image, depth):
+        data = bytearray(path.read_bytes())
+        data[16:24] = 2 * (60_000).to_bytes(4)
+        data[29:33] = zlib.crc32(data[12:29]).to_bytes(4)
+        path.write_bytes(data)
+    found = check_dataset(root, headers_only=quick)
+    assert kinds(found) == {"unreadable_images": 1, "unreadable_depth": 1}
+
+
 def test_a_label_that_is_a_link_to_nowhere(segnet: Path) -> None:
     label = sorted((segnet / "trainannot").iterdir())[0]
     label.unlink()
@@ -167,6 +185,24 @@ def test_how_labels_are_stored(drive: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("quick", [False, True])
+def test_a_folder_of_labels_of_which_none_fits(quick: bool, drive: Path) -> None:
+    """Whatever reads it as kind: folder refuses it."""
+    for path in (drive / "ids").iterdir():
+        path.rename(path.with_name(f"label_{path.name}"))
+    found = check_drive(drive, headers_only=quick)
+    assert found.severity == "error"
+    assert kinds(found)["no_labels"] == 1
+    assert example(found, "no_labels") == f"{drive / 'ids'}: holds no 0.png"
+    for path in (drive / "ids").iterdir():
+        path.unlink()
+    assert kinds(check_drive(drive, headers_only=quick)) == {"no_labels": 1}
+    for i in range(3):  # which `folder` does not read
+        Image.fromarray(np.full((24, 32), i, np.uint8)).save(drive / "ids" / f"{i}.bmp")
+    found = kinds(check_drive(drive, headers_only=quick))
+    assert (found["no_labels"], found["refused_labels"]) == (1, 3)
+
+
 def test_palette_beside_grey_is_read_and_told(drive: Path) -> None:
     save(drive / "ids" / "0.png", np.full((24, 32), 1, np.uint8), "P")
     found = check_drive(drive)
@@ -186,6 +222,14 @@ def test_labels_of_a_folder(drive: Path) -> None:
     ).items()
     assert kinds(found)["unlabelled_images"] == 1
     assert "19" not in kinds(check_drive(drive, label_space=CITYSCAPES19))
+
+
+def test_labels_with_suffixes_in_capitals(drive: Path) -> None:
+    for path in (drive / "ids").iterdir():
+        path.rename(path.with_suffix(".PNG"))
+    (part,) = check_drive(drive).parts
+    assert (part.images, part.labels) == (3, 3)
+    assert check_drive(drive).labels_counted == 3
 
 
 def test_ids_of_a_folder_are_told_by_its_label_space(drive: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -119,8 +121,14 @@ def test_a_picture_without_any_measurement_is_the_road_plane() -> None:
     assert np.array_equal(filled, road_plane_depth(50, 6, camera=CITYSCAPES))
 
 
-def depth_files(folder: Path, scale: float = 256.0) -> DepthFiles:
-    return DepthFiles(folder, scale=scale, camera=CITYSCAPES, label_space=CITYSCAPES19)
+def depth_files(
+    folder: Path, scale: float = 256.0, images: Iterable[str] = ("a.png",)
+) -> DepthFiles:
+    """Of images below the working folder, each a scene of its own."""
+    return DepthFiles(
+        folder, scale=scale, camera=CITYSCAPES, label_space=CITYSCAPES19, root=Path(),
+        images={Path(path): path for path in images},
+    )  # fmt: skip
 
 
 def test_scale(tmp_path: Path) -> None:
@@ -128,7 +136,7 @@ def test_scale(tmp_path: Path) -> None:
     write_levels(tmp_path / "town" / "a.png", np.full((6, 8), 2560))
     view = View(Path("elsewhere/a.jpg"), image(6, 8))
     for scale, metres in ((256, 10.0), (100, 25.6)):
-        depth, told = depth_files(tmp_path, scale).read(view)
+        depth, told = depth_files(tmp_path, scale, [str(view.image_file)]).read(view)
         assert depth.dtype == np.float32
         assert np.allclose(depth, metres)
         assert f"{scale} levels a metre" in told
@@ -160,17 +168,87 @@ def test_folders_of_depth_that_cannot_be_used(tmp_path: Path) -> None:
     for city in ("bern", "ulm"):
         (tmp_path / city).mkdir()
         write_levels(tmp_path / city / "a.png", np.ones((4, 4)))
-    with pytest.raises(InputError, match="two depth pictures have one name"):
-        depth_files(tmp_path)
+    with pytest.raises(InputError, match=r"of a\.png\? .*bern/a\.png and .*ulm/a\.png could both"):
+        depth_files(tmp_path).files(Path("a.png"), None, None)
     with pytest.raises(InputError, match=r"holds no depth for b\.png"):
         depth_files(tmp_path / "ulm").read(View(Path("b.png"), image(4, 4)))
     with pytest.raises(InputError, match="scale must be above 0"):
         depth_files(tmp_path / "ulm", 0)
 
 
+FRAMES = ("train/0/frame", "train/12/frame", "val/3/frame")
+
+
+def write_depths(folder: Path, names: Iterable[str]) -> None:
+    """Each as deep as its number, in metres."""
+    for number, name in enumerate(names, start=1):
+        path = folder / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_levels(path, np.full((4, 4), 256 * number))
+
+
+@pytest.mark.parametrize(
+    ("depths", "metres"),
+    [
+        (FRAMES, (1, 2, 3)),  # as the images lie
+        (("0/frame", "12/frame", "3/frame"), (1, 2, 3)),  # without the folders above
+        (("depth/val/3/frame", "depth/train/0/frame"), (2, None, 1)),
+        (("0/frame",), (1, None, None)),
+        (("frame",), (None, None, None)),
+        (("val/frame",), (None, None, None)),
+        (("left/3/frame", "right/3/frame"), (None, None, None)),
+        (("train/0/frame", "old/train/0/frame"), (1, None, None)),
+    ],
+)
+def test_frames_of_one_name_in_many_folders(depths, metres, tmp_path: Path) -> None:
+    """Whose depth it is, is told by the folders, and never guessed."""
+    write_depths(tmp_path, depths)
+    images = [f"{frame}.jpg" for frame in FRAMES]
+    reader = depth_files(tmp_path, images=images)
+    for name, wanted in zip(images, metres, strict=True):
+        view = View(Path(name), image(4, 4))
+        if wanted is None:
+            with pytest.raises(
+                InputError, match=rf"which depth is that of {name}\? .*as these lie"
+            ):
+                reader.read(view)
+            with pytest.raises(InputError, match=r"which depth is that of"):
+                reader.files(view.image_file, None, None)
+        else:
+            assert (reader.read(view)[0] == wanted).all()
+
+
+def test_one_depth_of_a_scene_in_several_weathers(tmp_path: Path) -> None:
+    write_depths(tmp_path, ["ulm_1"])
+    shown = {Path(f"{weather}/ulm_1.png"): "ulm_1" for weather in ("clear", "rain", "fog")}
+    reader = DepthFiles(
+        tmp_path, scale=256, camera=CITYSCAPES, label_space=CITYSCAPES19, root=Path(), images=shown
+    )
+    for path in shown:
+        assert reader.files(path, None, None) == [tmp_path / "ulm_1.png"]
+
+
+def write_colours(path: Path, *channels: int) -> None:
+    wide = np.dstack([np.full((4, 4), level, np.uint16) for level in channels])
+    assert cv2.imwrite(str(path), wide)
+
+
+def test_depth_in_three_channels_that_are_alike(tmp_path: Path) -> None:
+    """As SYNTHIA's, in centimetres."""
+    write_colours(tmp_path / "a.png", 1234, 1234, 1234)
+    view = View(Path("a.png"), image(4, 4))
+    assert np.allclose(depth_files(tmp_path, 100).read(view)[0], 12.34)
+    write_colours(tmp_path / "a.png", 1234, 1234, 1235)
+    with pytest.raises(InputError, match="came colours that differ"):
+        depth_files(tmp_path).read(view)
+    Image.fromarray(np.full((4, 4, 3), 9, np.uint8)).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="wanted a 16-bit grey PNG, came mode RGB of 8 bits"):
+        depth_files(tmp_path).read(view)
+
+
 def test_files_of_depth_that_cannot_be_used(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 4), 9, np.uint8)).save(tmp_path / "a.png")
-    with pytest.raises(InputError, match="wanted a 16-bit grey PNG, came mode L"):
+    with pytest.raises(InputError, match="wanted a 16-bit grey PNG, came mode L of 8 bits"):
         depth_files(tmp_path).read(View(Path("a.png"), image(4, 4)))
     noise = np.random.default_rng(0).integers(0, 65535, (40, 40))
     whole = write_levels(tmp_path / "a.png", noise).read_bytes()

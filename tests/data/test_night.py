@@ -81,6 +81,22 @@ def test_lamps_stay_as_bright_as_they_are_and_glow() -> None:
     assert dark[31, 45, 0] > dark[31, 80, 0] + 10
 
 
+def test_neither_markings_nor_the_edge_of_the_sky_shine() -> None:
+    """What is small and bright, but lies on the ground or beside the sky, is no lamp."""
+    image = np.full((120, 160, 3), 60, np.uint8)
+    places = {"marking": (80, 40), "headlight": (80, 120), "edge": (19, 40), "lamp": (45, 120)}
+    for row, column in places.values():
+        image[row : row + 3, column : column + 3] = (250, 30, 20)
+    sky = np.zeros((120, 160), np.float32)
+    sky[:19] = 1
+    ground = np.zeros((120, 160), bool)
+    ground[60:, :80] = True
+    geometry = Geometry(np.full((120, 160), 40, np.float32), ground, sky > 0)
+    shining = light_sources(image, geometry, sky, TOWN)
+    seen = {name: shining[row + 1, column + 1] for name, (row, column) in places.items()}
+    assert seen == {"marking": 0, "headlight": 1, "edge": 0, "lamp": 1}
+
+
 def test_the_sky_is_guessed_where_nothing_tells() -> None:
     image = np.full((120, 160, 3), 60, np.uint8)
     image[:40] = 220
@@ -112,12 +128,15 @@ def test_all_at_once_and_nothing_at_all(scene, geometry) -> None:
     assert np.array_equal(calm, scene.image)
 
 
-def test_rain_falls_before_the_fog_it_is_seen_against(scene, geometry) -> None:
+@pytest.mark.parametrize("severity", [0.5, 1.0, 2.0])
+def test_rain_falls_before_the_fog_it_is_seen_against(scene, geometry, severity: float) -> None:
+    """No deeper than the fog lets one see, which is less the severer it is."""
     both = render(scene.image, geometry, Conditions(rain=50, visibility=100),
-                  np.random.default_rng(0), camera=TOWN)  # fmt: skip
-    foggy = fog(scene.image, geometry.depth, 100, camera=TOWN)
-    near = np.minimum(geometry.depth, np.float32(100 / -math.log(0.05)))
-    assert np.array_equal(both, rain(foggy, near, 50, np.random.default_rng(0), camera=TOWN))
+                  np.random.default_rng(0), camera=TOWN, severity=severity)  # fmt: skip
+    foggy = fog(scene.image, geometry.depth, 100, camera=TOWN, severity=severity)
+    near = np.minimum(geometry.depth, np.float32(100 / (severity * -math.log(0.05))))
+    wet = rain(foggy, near, 50, np.random.default_rng(0), camera=TOWN, severity=severity)
+    assert np.array_equal(both, wet)
 
 
 def test_conditions_in_words() -> None:

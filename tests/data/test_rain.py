@@ -214,6 +214,15 @@ def test_contrast_at_a_hundred_metres_is_the_table_s(rate: float, through: float
     assert veiled.max() - veiled.min() == pytest.approx(0.4 * through, rel=2e-4)
 
 
+@pytest.mark.parametrize("severity", [0.5, 2.0])
+def test_severity_is_an_exponent_of_what_comes_through(severity: float) -> None:
+    """It scales the extinction: at twice the severity as through twice as much rain."""
+    checks = np.indices((40, 60)).sum(axis=0)[..., None] // 4 % 2 * np.ones(3) * 0.4 + 0.1
+    wall = np.full((40, 60), 100, np.float32)
+    veiled = _veil(checks.astype(np.float32), wall, 50, CITYSCAPES, severity)
+    assert veiled.max() - veiled.min() == pytest.approx(0.4 * 0.6512**severity, rel=5e-4)
+
+
 def test_contrast_falls_steadily_with_the_rain(scene) -> None:
     """Of the whole veiled picture, as far as it is not sky."""
     light = scene.image.astype(np.float32) / 255

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from driftseg.data.datasets.camvid import COLOURS_TO_CLASS, camvid
 from driftseg.data.datasets.files import select
 from driftseg.data.datasets.folder import folder
-from driftseg.data.images import read_ids, read_image, resize_image, resize_label
-from driftseg.errors import InputError
+from driftseg.data.images import read_ids, read_image, read_size, resize_image, resize_label
+from driftseg.errors import InputError, UnreadableError
 from driftseg.labels import CAMVID11, IGNORE
 
 
@@ -117,6 +119,20 @@ class TestFolder:
         assert (some.scene(0).label == 3).all()
         assert some.scene(1).label is None
 
+    def test_suffixes_in_capitals(self, tmp_path: Path) -> None:
+        save(tmp_path / "in" / "a.JPG", photo())
+        save(tmp_path / "in" / "b.PNG", photo())
+        for i, name in enumerate("ab"):
+            save(tmp_path / "ids" / f"{name}.PNG", np.full((24, 32), i, np.uint8))
+        scenes = folder(tmp_path / "in", label_space=CAMVID11, labels=tmp_path / "ids")
+        assert [int(scenes.scene(i).label.max()) for i in range(2)] == [0, 1]
+        save(tmp_path / "ids" / "b.png", np.zeros((24, 32), np.uint8))
+        if len(list((tmp_path / "ids").iterdir())) == 3:  # the file system tells capitals apart
+            with pytest.raises(
+                InputError, match=r"b\.png: is the label of the same image as .*b\.P"
+            ):
+                folder(tmp_path / "in", label_space=CAMVID11, labels=tmp_path / "ids")
+
     def test_empty(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="holds no images"):
             folder(tmp_path, label_space=CAMVID11)
@@ -141,6 +157,42 @@ class TestFolder:
         (tmp_path / "in" / "a.png").write_bytes(whole[: len(whole) // 2])
         with pytest.raises(InputError, match=r"a\.png: cannot be decoded as an image"):
             folder(tmp_path / "in", label_space=CAMVID11).scene(0)
+
+    @pytest.mark.parametrize("read", [read_image, read_size, read_ids])
+    def test_a_header_of_more_pixels_than_are_decoded(self, read, tmp_path: Path) -> None:
+        """Damage to a header may say any size; Pillow decodes none above 179 megapixels."""
+        save(tmp_path / "a.jpg", photo())
+        data = bytearray((tmp_path / "a.jpg").read_bytes())
+        size = data.index(b"\xff\xc0") + 5
+        data[size : size + 4] = struct.pack(">HH", 60_000, 60_000)
+        (tmp_path / "a.jpg").write_bytes(data)
+        with pytest.raises(UnreadableError, match=r"a\.jpg: .*more pixels than are decoded"):
+            read(tmp_path / "a.jpg")
+
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_every_turn_is_pillow_s(self, orientation: int, tmp_path: Path) -> None:
+        turned = Image.Exif()
+        turned[0x0112] = orientation
+        save(tmp_path / "a.png", photo(), exif=turned)
+        with Image.open(tmp_path / "a.png") as picture:
+            upright = np.asarray(ImageOps.exif_transpose(picture))
+        assert np.array_equal(read_image(tmp_path / "a.png"), upright)
+        assert read_size(tmp_path / "a.png") == upright.shape[1::-1]
+
+    def test_damaged_notes_of_a_camera(self, tmp_path: Path) -> None:
+        """They hold text where a number belongs, and the picture is whole."""
+        turned = Image.Exif()
+        turned[0x0112], turned[0x010E] = 6, "a street"
+        save(tmp_path / "a.png", photo(), exif=turned)
+        data = (tmp_path / "a.png").read_bytes()
+        start = data.index(b"eXIf")
+        size = int.from_bytes(data[start - 4 : start])
+        notes = data[start : start + 4 + size].replace(b"\x01\x0e\x00\x02", b"\x01\x00\x00\x02")
+        check = struct.pack(">I", zlib.crc32(notes))
+        rest = data[start + 8 + size :]
+        (tmp_path / "a.png").write_bytes(data[:start] + notes + check + rest)
+        assert data != (tmp_path / "a.png").read_bytes()
+        assert np.array_equal(read_image(tmp_path / "a.png"), np.rot90(photo(), -1))
 
     def test_an_image_of_sixteen_bits_is_refused(self, tmp_path: Path) -> None:
         """As of infrared cameras: Pillow makes everything above 255 white."""

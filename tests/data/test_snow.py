@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from driftseg.data.town import Town
-from driftseg.data.weather.camera import TOWN
+from driftseg.data.weather.camera import TOWN, Camera
 from driftseg.data.weather.geometry import Geometry, geometry_of, ground_noise
 from driftseg.data.weather.snow import (
     extinction_per_kilometre,
@@ -73,6 +73,36 @@ def test_the_sky_turns_white(scene) -> None:
     seen = falling_snow(scene.image, scene.depth, 2, np.random.default_rng(0), camera=TOWN)
     white = whiteness(scene.image.astype(np.float32) / 255)[0] * 255
     assert np.abs(seen[np.isinf(scene.depth)].astype(float) - white).max() <= 1
+
+
+@pytest.mark.parametrize("severity", [0.5, 1.0, 2.0])
+def test_severity_scales_the_extinction(severity: float) -> None:
+    """Of a wall 100 m away, by a camera too coarse to see a single flake."""
+    coarse = Camera(focal_length=0.05, sensor_width=20)
+    checks = np.indices((40, 60)).sum(axis=0)[..., None] // 8 % 2 * np.full(3, 100) + 50
+    wall = np.full((40, 60), 100, np.float32)
+    seen = falling_snow(
+        checks.astype(np.uint8), wall, 2.5, np.random.default_rng(0), camera=coarse,
+        severity=severity,
+    )[19:21, 24:36]  # fmt: skip
+    through = math.exp(-severity * extinction_per_kilometre(2.5) * 0.1)
+    assert int(seen.max()) - int(seen.min()) == pytest.approx(100 * through, abs=2)
+
+
+def test_severity_scales_what_flakes_hide() -> None:
+    """Before a black wall so near that there is hardly any air before it."""
+    image = np.zeros((120, 160, 3), np.uint8)
+    image[:20] = 240
+    wall = np.full((120, 160), 2, np.float32)
+    hidden = []
+    for severity in (1.0, 2.0):
+        seen = falling_snow(
+            image, wall, 5, np.random.default_rng(0), camera=TOWN, severity=severity
+        )
+        hidden.append(-np.log(1 - seen[20:, :, 0] / 240))
+    flakes = (hidden[0] > 0.1) & (hidden[0] < 1)
+    assert flakes.sum() > 100
+    assert np.median(hidden[1][flakes] / hidden[0][flakes]) == pytest.approx(2, rel=0.03)
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
+import layout_trees
 from driftseg.data.town import Town
 from driftseg.data.weather.camera import CITYSCAPES
 from driftseg.errors import InputError
 from driftseg.runs.builder import build
 from driftseg.runs.config import RunConfig
-from driftseg.runs.data_config import FolderData
+from driftseg.runs.data_config import FolderData, LayoutData
 from driftseg.runs.datasets import build_dataset
-from driftseg.runs.reading import read_config
+from driftseg.runs.reading import check, read_config
 
 
 @pytest.fixture
@@ -73,6 +75,44 @@ def test_a_run_says_which_depth_its_weather_is_rendered_on(
     parts = build(read_config(config, RunConfig))
     assert any(note.startswith("weather is rendered on depth pictures of 512") for note in
                parts.notes)  # fmt: skip
+
+
+def test_depth_of_another_drive_is_not_taken(tmp_path: Path) -> None:
+    """Every drive of IDD may hold a frame of the same name, chosen or not."""
+    layout_trees.idd(tmp_path / "idd")
+    name = "frame0029_leftImg8bit.png"
+    near = np.full((layout_trees.HEIGHT, layout_trees.WIDTH), 5 * 256, np.uint16)
+    layout_trees.save(tmp_path / "depth" / "0" / name, near)
+    pictures = {"files": tmp_path / "depth"}
+    section = {"kind": "idd", "root": tmp_path / "idd", "depth": pictures}
+    train = build_dataset(check(section, LayoutData, where="test"))
+    assert (train.scene(0).depth == 5).any()
+    with pytest.raises(InputError, match=rf"which depth is that of .*train/12/{name}"):
+        train.scene(1)
+    val = build_dataset(check({**section, "split": "val"}, LayoutData, where="test"))
+    with pytest.raises(InputError, match=rf"which depth is that of .*val/3/{name}"):
+        val.scene(0)
+    layout_trees.save(tmp_path / "depth" / "12" / name, 2 * near)
+    layout_trees.save(tmp_path / "depth" / "3" / name, 3 * near)
+    scenes = [train.scene(0), *(
+        build_dataset(check({**section, "split": split}, LayoutData, where="test")).scene(i)
+        for split, i in (("train", 1), ("val", 0))
+    )]  # fmt: skip
+    for scene, metres in zip(scenes, (5, 10, 15), strict=True):
+        assert (scene.depth == metres).any()
+
+
+def test_synthia_s_own_depth(tmp_path: Path) -> None:
+    """Three channels of 16 bits that are alike, in centimetres."""
+    root = tmp_path / "synthia"
+    layout_trees.synthia(root)
+    for path in (root / "Depth" / "Depth").iterdir():
+        levels = np.full((layout_trees.HEIGHT, layout_trees.WIDTH, 3), 1250, np.uint16)
+        assert cv2.imwrite(str(path), levels)
+    section = {"kind": "synthia", "root": root, "split": "all",
+               "depth": {"files": root / "Depth", "scale": 100}}  # fmt: skip
+    scene = build_dataset(check(section, LayoutData, where="test")).scene(0)
+    assert (scene.depth == 12.5).any()
 
 
 @pytest.mark.parametrize(

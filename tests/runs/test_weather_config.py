@@ -7,15 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from driftseg.data.town import Town
 from driftseg.data.weather.camera import CAMERAS
 from driftseg.data.weather.conditions import Conditions
+from driftseg.data.weather.geometry import geometry_of
+from driftseg.data.weather.render import render
 from driftseg.errors import InputError
 from driftseg.runs.builder import build_schedule
 from driftseg.runs.config import AugmentationSettings, RunConfig, SamplingSettings
 from driftseg.runs.data_config import TownData
 from driftseg.runs.datasets import build_dataset, build_replay
 from driftseg.runs.reading import check, read_config
-from driftseg.runs.weather_config import camera_of
+from driftseg.runs.weather_config import CameraSettings, camera_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -37,6 +40,8 @@ def test_a_preset_and_what_is_different_about_yours() -> None:
         ("camera=kitti", "camera"),
         ("camera={preset: camvid, exposure: 0}", r"camera.*greater than 0 \(came 0\)"),
         ("camera={exposures: 3}", "exposure"),
+        ("camera={exposure: 5000000}", r"exposure.*less than or equal to 100 \(came 5000000\)"),
+        ("camera={focus: 0.006}", r"focus.*greater than or equal to 0.2 \(came 0.006\)"),
         ("schedule=[{name: a, lens_drops: 0.7}]", r"lens_drops.*less than or equal to 0.5"),
         ("schedule=[{name: a, night: 2}]", r"night.*less than or equal to 1"),
     ],
@@ -44,6 +49,33 @@ def test_a_preset_and_what_is_different_about_yours() -> None:
 def test_what_cannot_be(change: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         storm(change)
+
+
+BOUNDS = {
+    "focal_length": [100], "pixel_pitch": [0.5, 50], "sensor_width": [10_000],
+    "f_number": [0.5, 100], "exposure": [100], "gain": [1000], "focus": [0.2, 10_000],
+    "height": [100], "speed": [60], "horizon": [0, 1],
+}  # fmt: skip
+"""Of the camera's settings, as far as they say where they end."""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in BOUNDS.items() for value in values]
+)
+def test_what_a_camera_may_be_can_be_rendered(name: str, value: float) -> None:
+    camera = camera_of(check({name: value}, CameraSettings, where="test"))
+    scene = Town(seed=1, size=(96, 72)).render(130)
+    geometry = geometry_of(scene, camera, Town.label_space)
+    weather = Conditions(rain=200, snow=5, visibility=100, snow_cover=0.5, wet_road=1, night=1)
+    seen = render(scene.image, geometry, weather, np.random.default_rng(0), camera=camera)
+    assert seen.shape == scene.image.shape
+
+
+def test_every_setting_of_a_camera_is_bounded() -> None:
+    assert {*BOUNDS} == {*CameraSettings.model_fields} - {"preset"}
+    for name, values in BOUNDS.items():
+        with pytest.raises(InputError, match=rf"{name}: .*less than or equal to {max(values)} "):
+            check({name: max(values) + 1}, CameraSettings, where="test")
 
 
 def test_a_visit_states_its_conditions() -> None:

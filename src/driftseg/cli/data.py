@@ -44,7 +44,9 @@ def check(
     path: Annotated[Path, typer.Argument(help="folder of a dataset, or of images")],
     layout: Annotated[
         str | None,
-        typer.Option(help="read it in this layout (cityscapes, ..., folder); else recognised"),
+        typer.Option(
+            help="read it in this layout (cityscapes, ..., weather_set, folder); else recognised"
+        ),
     ] = None,
     labels: Annotated[
         Path | None, typer.Option(help="folder of label PNGs that belong to a folder of images")

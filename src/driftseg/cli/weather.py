@@ -82,7 +82,7 @@ def weather(
         typer.Option(help="none: road plane and labels; disparity: Cityscapes' own"),
     ] = "none",
     depth_files: Annotated[
-        Path | None, typer.Option(help="folder of 16-bit depth PNGs named like the images")
+        Path | None, typer.Option(help="folder of 16-bit depth PNGs, laid and named like images")
     ] = None,
     depth_scale: Annotated[
         float | None, typer.Option(help="levels a metre of --depth-files; default 256")
@@ -131,6 +131,7 @@ def weather(
     command goes on where it was stopped. Ends with 1 where images or labels could not be used.
     """
     from driftseg.data.datasets.files import select
+    from driftseg.data.images import read_image
     from driftseg.data.weather.camera import CAMERAS, CITYSCAPES
     from driftseg.data.weather_sets.choice import Choice
     from driftseg.data.weather_sets.domains import weather_domains
@@ -147,7 +148,7 @@ def weather(
     seen_through = changed_camera(CAMERAS.get(camera or layout, CITYSCAPES), camera_set or ())
     how = _depth(depth, depth_files, depth_scale, depth_network, depth_output)
     scenes = scenes.with_depth(
-        build_depth(how, camera=seen_through, label_space=scenes.label_space)
+        build_depth(how, scenes, kind=layout, root=images, camera=seen_through)
     )
     choice = Choice(split, domain, tuple(include or ()), tuple(exclude or ()))
     chosen = select(
@@ -169,7 +170,7 @@ def weather(
         console.print("disparity is there: --depth disparity would use it", highlight=False)
     with MakingWatch(console) as watch:
         outcome = make_set(wanted, out, workers=workers or os.cpu_count() or 1, watch=watch)
-    page = write_weather_page(out)
+    page = write_weather_page(out, read_image)
     _tell(console, outcome, page)
     if outcome.unreadable:
         raise typer.Exit(1)
@@ -218,6 +219,7 @@ def _scenes(
     from driftseg.data.datasets.cityscapes import CITYSCAPES
     from driftseg.data.datasets.folder import folder
     from driftseg.data.datasets.layouts import recognise, scenes
+    from driftseg.data.datasets.weather_cityscapes import WEATHER_CITYSCAPES
     from driftseg.labels import LABEL_SPACES
 
     if not images.is_dir():
@@ -228,6 +230,11 @@ def _scenes(
     layout = None if labels is not None else recognise(images)
     if CITYSCAPES.found(images) and layout is not None:
         layout = CITYSCAPES  # weather is put on its clear images, not on those in weather beside
+    if layout is WEATHER_CITYSCAPES:
+        raise InputError(
+            f"{images}: holds images of Cityscapes in weather and none of its clear ones, and "
+            f"weather is not put on weather; wanted {CITYSCAPES.wanted}"
+        )
     if layout is not None:
         return layout.name, scenes(layout, images, split=split, domain=domain, size=size)
     if split is not None or domain is not None:

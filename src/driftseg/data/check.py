@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from driftseg.data.datasets.layout import Layout, Pair
-from driftseg.data.datasets.layouts import LAYOUTS, recognise
+from driftseg.data.check_sources import Source, source_of
+from driftseg.data.datasets.layout import Pair
+from driftseg.data.datasets.layouts import recognise
 from driftseg.data.examine import Examined, Examiner
 from driftseg.data.findings import ClassShare, DatasetCheck, Finding, Kind, Part
-from driftseg.data.images import list_images, read_ids
 from driftseg.errors import InputError
-from driftseg.labels import CAMVID11, IGNORE, LabelMapping, LabelSpace, find_mapping
+from driftseg.labels import IGNORE, LabelSpace
 
 EXAMPLES = 3
 """Kept of every finding."""
@@ -40,7 +40,8 @@ def check_dataset(
 
     Args:
         root: its folder.
-        layout: name of one of `LAYOUTS`, or ``folder``; None recognises it.
+        layout: name of one of `LAYOUTS`, ``folder``, or ``weather_set`` for what `driftseg
+            weather` has made; None recognises it.
         labels: folder with label PNGs of a plain folder of images.
         label_space: to tell the labels of a layout in, or of a plain folder's ids (CamVid's if
             None).
@@ -53,22 +54,17 @@ def check_dataset(
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; pass the folder of a dataset")
-    known = _layout(root, layout, labels)
-    space, mapping = _space(known, label_space)
-    if known is None:
-        pairs, examiner = _folder_pairs(root, labels), Examiner(read_ids, len(space))
-    else:
-        pairs = known.pairs(root)
-        examiner = Examiner(known.decode, len(known.label_space), mapping)
-    examiner = replace(examiner, headers_only=headers_only)
+    source = source_of(root, kind=layout, labels=labels, label_space=label_space)
+    pairs, space = source.pairs, source.label_space
+    examiner = replace(source.examiner, headers_only=headers_only)
     examined = list(_examine(examiner, pairs, workers, watch))
     shares, ignored = _class_shares(examined, space)
-    findings = [*_file_findings(examined), *_common_findings(root, pairs, examined, shares)]
+    findings = [*_file_findings(examined), *_common_findings(root, source, examined, shares)]
     order = {"error": 0, "warning": 1, "note": 2}
     return DatasetCheck(
         root=root,
-        layout="folder" if known is None else known.name,
-        title="a folder of images" if known is None else known.title,
+        layout=source.kind,
+        title=source.title,
         label_space=space,
         headers_only=headers_only,
         parts=_parts(pairs),
@@ -80,55 +76,6 @@ def check_dataset(
         unknown_ids=_unknown(examined),
         findings=tuple(sorted(findings, key=lambda found: order[found.severity])),
     )
-
-
-def _layout(root: Path, name: str | None, labels: Path | None) -> Layout | None:
-    """The layout to read with; None is a plain folder."""
-    if name is None:
-        return None if labels is not None else recognise(root)
-    names = {layout.name: layout for layout in LAYOUTS}
-    if name != "folder" and name not in names:
-        raise InputError(f"no layout is called {name!r}; known: {[*names, 'folder']}")
-    if name != "folder" and labels is not None:
-        raise InputError("a folder of labels belongs to layout folder; leave one of them out")
-    if name != "folder" and not names[name].found(root):
-        raise InputError(
-            f"{root}: is not laid out as {names[name].title}; wanted {names[name].wanted}"
-        )
-    return names.get(name)
-
-
-def _space(
-    layout: Layout | None, wanted: LabelSpace | None
-) -> tuple[LabelSpace, LabelMapping | None]:
-    """What the labels are told in, and how they come to be."""
-    if layout is None:
-        return wanted or CAMVID11, None
-    if wanted is None or wanted == layout.label_space:
-        return layout.label_space, None
-    mapping = find_mapping(layout.label_space, wanted)
-    if mapping is None:
-        raise InputError(
-            f"{layout.title} is labelled in {layout.label_space.name}, which cannot be told in "
-            f"{wanted.name}; leave the label space out"
-        )
-    return wanted, mapping
-
-
-def _folder_pairs(root: Path, labels: Path | None) -> list[Pair]:
-    """Images and labels of the same stem; labels without an image come last."""
-    images = list_images(root)
-    if labels is None:
-        return [Pair("all", "", path.stem, path, None) for path in images]
-    if not labels.is_dir():
-        raise InputError(f"{labels}: no such folder of labels")
-    known = {path.stem: path for path in list_images(labels)}
-    # `folder` reads PNGs alone; another file of the name is shown for what it is.
-    known |= {path.stem: path for path in labels.glob("*.png") if path.name[0] != "."}
-    pairs = [Pair("all", "", path.stem, path, known.get(path.stem)) for path in images]
-    shown = {path.stem for path in images}
-    orphans = [Pair("all", "", stem, None, known[stem]) for stem in sorted(known.keys() - shown)]
-    return pairs + orphans
 
 
 def _examine(
@@ -184,11 +131,15 @@ def _file_findings(examined: Sequence[Examined]) -> Iterator[Finding]:
 
 
 def _common_findings(
-    root: Path, pairs: Sequence[Pair], examined: Sequence[Examined], shares: Sequence[ClassShare]
+    root: Path, source: Source, examined: Sequence[Examined], shares: Sequence[ClassShare]
 ) -> Iterator[Finding]:
     """What only shows when all scenes are seen together."""
+    pairs = source.pairs
     if not any(pair.image is not None for pair in pairs):
         yield Finding("no_images", 1, tuple(_instead(root)))
+    elif source.labels is not None and not any(_labelled(pair) for pair in pairs):
+        first = next(pair.name for pair in pairs if pair.image is not None)
+        yield Finding("no_labels", 1, (f"{source.labels}: holds no {first}.png",))
     named = Counter((pair.split, pair.name) for pair in pairs)
     if shared := [f"{split}: {name}" for (split, name), count in named.items() if count > 1]:
         yield Finding("duplicate_names", len(shared), tuple(shared[:EXAMPLES]))
@@ -209,6 +160,11 @@ def _instead(root: Path) -> Iterator[str]:
     for path in below:
         if path.is_dir() and (layout := recognise(path)) is not None:
             yield f"{path}: is laid out as {layout.title}"
+
+
+def _labelled(pair: Pair) -> bool:
+    """Whether a scene of a plain folder is read with a label: PNGs alone are."""
+    return bool(pair.image and pair.label and pair.label.suffix.lower() == ".png")
 
 
 def _bare(pair: Pair) -> bool:

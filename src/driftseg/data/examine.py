@@ -9,17 +9,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
-from PIL import UnidentifiedImageError
 
 from driftseg.data.datasets.layout import Pair
 from driftseg.data.findings import Kind
-from driftseg.data.images import IMAGE_SUFFIXES, Size, check_ids, read_image, read_size
+from driftseg.data.images import (
+    IMAGE_SUFFIXES,
+    UNDECODABLE,
+    Size,
+    check_ids,
+    read_image,
+    read_size,
+)
+from driftseg.data.label_coding import ID_CODINGS, label_coding
 from driftseg.errors import InputError, UnknownIdsError, UnreadableError
 from driftseg.frame import Label
 from driftseg.labels import IGNORE, LabelMapping
-
-PNG_CODING = {0: "grey", 2: "colour", 3: "palette", 4: "grey and alpha", 6: "colour and alpha"}
-"""PNG specification, section 11.2.2: colour types."""
 
 
 @dataclass
@@ -44,12 +48,14 @@ class Examiner:
     Args:
         decode: reads a label file into ids.
         classes: of the label space of these ids.
+        codings: that ``decode`` takes of a label file.
         mapping: into another label space.
         headers_only: nothing is decoded: sizes and codings alone.
     """
 
     decode: Callable[[Path], Label]
     classes: int
+    codings: Callable[[Path], frozenset[str]] = lambda path: ID_CODINGS
     mapping: LabelMapping | None = None
     headers_only: bool = False
 
@@ -80,11 +86,10 @@ class Examiner:
 
     def _label(self, path: Path, found: Examined) -> None:
         found.label_coding = label_coding(path)
-        if path.suffix.lower() in (".jpg", ".jpeg"):
+        if _lossy(path):
             found.wrong.append(("lossy_labels", f"{path}: JPEG blends neighbouring ids"))
         if self.headers_only:
-            if path.suffix.lower() in IMAGE_SUFFIXES:
-                self._label_header(path, found)
+            self._label_header(path, found)
             return
         try:
             label = self.decode(path)
@@ -102,6 +107,7 @@ class Examiner:
             kind = _refusal(found.label_coding) if there else "unreadable_labels"
             found.wrong.append((kind, str(error)))
             return
+        self._coding(path, found)
         if self.mapping is not None:
             label = self.mapping.apply(label)
         found.pixels = np.bincount(label.ravel(), minlength=256).astype(np.int64)
@@ -109,10 +115,20 @@ class Examiner:
             found.wrong.append(("empty_labels", f"{path}: not one pixel has a class"))
 
     def _label_header(self, path: Path, found: Examined) -> None:
+        self._coding(path, found)
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            return
         try:
             self._same_size(read_size(path), path, found)
         except UnreadableError as error:
             found.wrong.append(("unreadable_labels", str(error)))
+
+    def _coding(self, path: Path, found: Examined) -> None:
+        """What a header alone tells of a label that is not taken."""
+        coding, taken = found.label_coding, self.codings(path)
+        if coding is not None and coding not in taken and not _lossy(path):
+            told = f"{path}: is stored as {coding}, wanted {' or '.join(sorted(taken))}"
+            found.wrong.append((_refusal(coding), told))
 
     def _same_size(self, size: Size, path: Path, found: Examined) -> None:
         if found.image_size is not None and size != found.image_size:
@@ -127,29 +143,15 @@ class Examiner:
                 size = picture.size
                 if not self.headers_only:
                     picture.load()
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        except UNDECODABLE as error:
             found.wrong.append(("unreadable_depth", f"{path}: {error}"))
             return
         if found.image_size is not None and size != found.image_size:
             found.wrong.append(("depth_of_another_size", _sizes(path, size, found.image_size)))
 
 
-def label_coding(path: Path) -> str | None:
-    """How a label file is stored, from its header; its suffix where it should be no PNG.
-
-    None for what is called a PNG and is none.
-    """
-    try:
-        with path.open("rb") as file:
-            header = file.read(26)
-    except OSError:
-        return None
-    if header[:8] == b"\x89PNG\r\n\x1a\n" and len(header) == 26:
-        coding = PNG_CODING.get(header[25], "unknown")
-        # How many bits a palette's ids take says nothing: encoders take as few as will do.
-        return f"{coding} PNG" if coding == "palette" else f"{header[24]}-bit {coding} PNG"
-    suffix = path.suffix.lower().removeprefix(".")
-    return None if suffix == "png" else suffix.upper() or "without suffix"
+def _lossy(path: Path) -> bool:
+    return path.suffix.lower() in (".jpg", ".jpeg")
 
 
 def _refusal(coding: str | None) -> Kind:

@@ -11,7 +11,7 @@ from driftseg.data.images import Size
 from driftseg.labels import LabelSpace
 
 Kind = Literal[
-    "no_images", "unreadable_images", "unreadable_labels", "missing_labels",
+    "no_images", "unreadable_images", "unreadable_labels", "missing_labels", "no_labels",
     "labels_of_another_size", "unknown_ids", "sixteen_bit_labels", "colour_labels",
     "refused_labels", "lossy_labels", "orphaned_labels", "unlabelled_images", "duplicate_names",
     "mixed_image_sizes", "mixed_label_coding", "empty_labels", "unreadable_depth",
@@ -25,6 +25,8 @@ MEANING: Mapping[Kind, tuple[Severity, str]] = {
     "unreadable_labels": ("error", "labels cannot be decoded; mend or remove them"),
     "missing_labels": ("error", "images have no label where others have one; complete the labels, "
                                 "or leave the images out"),
+    "no_labels": ("error", "no label is a PNG named like an image, so all are without; check the "
+                           "folder of labels and the names"),
     "labels_of_another_size": ("error", "labels have another size than their image"),
     "unknown_ids": ("error", "labels hold ids that mean nothing here; check the label space, or "
                              "convert the labels"),

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
-from PIL import ImageOps, UnidentifiedImageError
 
 from driftseg.errors import InputError, MisfitError, UnknownIdsError, UnreadableError
 from driftseg.frame import Image, Label
@@ -21,10 +20,25 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".
 PNG_END = b"IEND"
 """Name of the chunk that ends every whole PNG."""
 
+UNDECODABLE = (OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError)
+"""What Pillow raises for a damaged file, and for one that is larger than it will decode; a damaged
+header often says a size that no picture has."""
+
 ORIENTATION = 0x0112
 """EXIF's tag of how a camera was held."""
-TURNED = frozenset({5, 6, 7, 8})
-"""Its values for a quarter to either side."""
+TURNS = {
+    2: PillowImage.Transpose.FLIP_LEFT_RIGHT,
+    3: PillowImage.Transpose.ROTATE_180,
+    4: PillowImage.Transpose.FLIP_TOP_BOTTOM,
+    5: PillowImage.Transpose.TRANSPOSE,
+    6: PillowImage.Transpose.ROTATE_270,
+    7: PillowImage.Transpose.TRANSVERSE,
+    8: PillowImage.Transpose.ROTATE_90,
+}
+"""What brings a picture upright, by that tag's value. Pillow's own `exif_transpose` also writes the
+camera's notes anew, which fails where they are damaged and the picture is not."""
+QUARTERS = frozenset({5, 6, 7, 8})
+"""Values for a quarter to either side, where width becomes height."""
 
 Size = tuple[int, int]
 """(width, height) in pixels, as on the command line and in config files."""
@@ -73,14 +87,30 @@ def read_ids(path: Path) -> Label:
 
 
 def read_levels(path: Path) -> npt.NDArray[np.uint16]:
-    """A 16-bit grey PNG as it is stored, uint16, (H, W)."""
+    """The levels of a 16-bit PNG as they are stored, uint16, (H, W).
+
+    It may be grey, or hold the same in all its colours, as SYNTHIA's depth does.
+
+    Raises:
+        InputError: another number of bits, or colours that differ.
+    """
     picture = _open(path, None)
-    if not picture.mode.startswith("I"):
+    if picture.mode.startswith("I"):
+        return np.asarray(picture).astype(np.uint16)
+    # Pillow gives 8 of 16 bits where there are colours.
+    found = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if found is None or found.dtype != np.uint16:
         raise InputError(
-            f"{path}: wanted a 16-bit grey PNG, came mode {picture.mode}; 8 bits are too few for "
-            "disparity or depth"
+            f"{path}: wanted a 16-bit grey PNG, came mode {picture.mode} of 8 bits; these are too "
+            "few for disparity or depth"
         )
-    return np.asarray(picture).astype(np.uint16)
+    levels = np.asarray(found[..., 0], dtype=np.uint16)
+    if any((found[..., channel] != levels).any() for channel in (1, 2)):
+        raise InputError(
+            f"{path}: wanted a 16-bit PNG of one channel, or of channels that are alike; came "
+            "colours that differ, so which of them is the depth is not known: store it in grey"
+        )
+    return levels
 
 
 def read_first_channel(path: Path) -> Label:
@@ -119,12 +149,10 @@ def read_size(path: Path) -> Size:
     try:
         with PillowImage.open(path) as picture:
             width, height = picture.size
-            turned = picture.getexif().get(ORIENTATION, 1) in TURNED
+            turned = picture.getexif().get(ORIENTATION, 1) in QUARTERS
             return (height, width) if turned else (width, height)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
-        raise UnreadableError(
-            f"{path}: cannot be decoded as an image; mend or remove the file"
-        ) from None
+    except UNDECODABLE as error:
+        raise _unreadable(path, error) from None
 
 
 def read_colours(path: Path) -> Image:
@@ -160,17 +188,27 @@ def _open(path: Path, mode: str | None, *, upright: bool = False) -> PillowImage
     try:
         with PillowImage.open(path) as picture:
             picture.load()
-            if upright:
-                picture = ImageOps.exif_transpose(picture)
+            turn = TURNS.get(picture.getexif().get(ORIENTATION, 1)) if upright else None
             result: PillowImage.Image = picture.convert(mode) if mode else picture.copy()
+            if turn is not None:
+                result = result.transpose(turn)
             return result
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UnreadableError(
-            f"{path}: cannot be decoded as an image ({reason}); mend or remove the file"
-        ) from None
+    except UNDECODABLE as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> UnreadableError:
+    if isinstance(error, PillowImage.DecompressionBombError):
+        return UnreadableError(
+            f"{path}: cannot be decoded as an image, its header says that it has more pixels than "
+            f"are decoded ({error}); mend or remove the file, or shrink the picture"
+        )
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return UnreadableError(
+        f"{path}: cannot be decoded as an image ({reason}); mend or remove the file"
+    )
 
 
 def resize_image(image: Image, size: Size, *, name: str) -> Image:

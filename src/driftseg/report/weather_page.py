@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import jinja2
 from PIL import Image as PillowImage
 
 from driftseg.errors import InputError
+from driftseg.frame import Image
 from driftseg.report.writing import write_whole
 
 PAGE = "preview.html"
@@ -22,11 +23,13 @@ WIDTH = 380
 """Pixels of a thumbnail."""
 
 
-def write_weather_page(folder: Path) -> Path:
+def write_weather_page(folder: Path, read: Callable[[Path], Image]) -> Path:
     """Writes ``preview.html`` into a weather set; returns its path.
 
     Args:
         folder: of the set, with its ``weather.json``.
+        read: gives an image file as the set was made from it, upright, (H, W, 3); InputError
+            leaves its place on the sheet empty.
 
     Raises:
         InputError: there is no record, or the page cannot be written.
@@ -34,7 +37,7 @@ def write_weather_page(folder: Path) -> Path:
     record = _read(folder / "weather.json")
     loader = jinja2.PackageLoader("driftseg.report", "templates")
     page = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    html = page.get_template("weather.html").render(_facts(folder, record))
+    html = page.get_template("weather.html").render(_facts(folder, record, read))
     path = folder / PAGE
     write_whole(path, html, what="the preview")
     return path
@@ -48,21 +51,23 @@ def _read(path: Path) -> dict[str, Any]:
     return dict(values)
 
 
-def _facts(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+def _facts(
+    folder: Path, record: Mapping[str, Any], read: Callable[[Path], Image]
+) -> dict[str, Any]:
     settings, images = record["settings"], record["images"]
     shown = _spread([s for s in images if len(images[s]["made"]) == len(record["domains"])]
                     or list(images))  # fmt: skip
     rows: list[dict[str, Any]] = [{
         "name": "as it is",
         "numbers": [],
-        "cells": [_thumbnail(folder / settings["root"] / source) for source in shown],
+        "cells": [_thumbnail(folder / settings["root"] / source, read) for source in shown],
     }]  # fmt: skip
     for name, domain in record["domains"].items():
         made = [images[source]["made"].get(name) for source in shown]
         rows.append({
             "name": domain["words"],
             "numbers": _numbers(domain),
-            "cells": [None if m is None else _thumbnail(folder / m["file"]) for m in made],
+            "cells": [None if m is None else _thumbnail(folder / m["file"], read) for m in made],
         })  # fmt: skip
     depths = [images[source]["depth"] for source in images]
     return {
@@ -98,12 +103,11 @@ def _spread(sources: Sequence[str]) -> list[str]:
     return [sources[round(i * (len(sources) - 1) / (SHOWN - 1))] for i in range(SHOWN)]
 
 
-def _thumbnail(path: Path) -> str | None:
+def _thumbnail(path: Path, read: Callable[[Path], Image]) -> str | None:
     """A small JPEG as a data address; None where the file cannot be read."""
     try:
-        with PillowImage.open(path) as picture:
-            shown = picture.convert("RGB")
-    except (OSError, SyntaxError, ValueError):
+        shown = PillowImage.fromarray(read(path))
+    except InputError:
         return None
     if shown.width > WIDTH:
         size = (WIDTH, max(1, round(shown.height * WIDTH / shown.width)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 
@@ -61,7 +62,9 @@ def build_dataset(data: Data, camera: Camera = CITYSCAPES) -> Dataset:
         )
     else:
         found = _laid_out(data)
-    found = found.with_depth(build_depth(data.depth, camera=camera, label_space=found.label_space))
+    found = found.with_depth(
+        build_depth(data.depth, found, kind=data.kind, root=_root(data), camera=camera)
+    )
     chosen = select(
         found,
         include=data.include,
@@ -107,13 +110,18 @@ def _unlabelled(data: ImagesData | VideoData | CameraData) -> Dataset:
 
 def _laid_out(data: LayoutData) -> SceneFiles:
     """Scenes in an authors' layout."""
-    layout = _LAYOUTS[data.kind]
-    if data.root is None:
-        raise InputError(f"{layout.title}'s folder is not known: pass --data FOLDER, or set root")
     told = None if data.label_space is None else label_space(data.label_space, "label_space")
     return scenes(
-        layout, data.root, split=data.split, domain=data.domain, size=data.size, label_space=told
-    )
+        _LAYOUTS[data.kind], _root(data), split=data.split, domain=data.domain, size=data.size,
+        label_space=told,
+    )  # fmt: skip
+
+
+def _root(data: FolderData | WeatherSetData | LayoutData) -> Path:
+    if data.root is None:
+        title = _LAYOUTS[data.kind].title
+        raise InputError(f"{title}'s folder is not known: pass --data FOLDER, or set root")
+    return data.root
 
 
 def told_in(data: Data) -> LabelMapping | None:

@@ -11,7 +11,7 @@ from driftseg.runs.sections import Section
 
 
 class DepthPictures(Section):
-    """16-bit PNGs named like their images: metres are levels / scale, 0 is unknown."""
+    """16-bit PNGs, laid and named like their images: metres are levels / scale, 0 is unknown."""
 
     files: Path
     """Folder that holds them, searched with all folders in it."""

@@ -5,36 +5,40 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, field_validator
 
 from driftseg.data.weather.camera import CAMERAS, Camera
-from driftseg.runs.sections import Positive, Range, Section, Share, in_order
+from driftseg.runs.sections import Range, Section, Share, in_order
 
 WeatherKind = Literal["rain", "visibility", "snow", "snow_cover", "night", "wet_road", "lens_drops"]
 CameraName = Literal["town", "camvid", "cityscapes"]
 
 
 class CameraSettings(Section):
-    """A camera: a preset, and what is different about yours."""
+    """A camera: a preset, and what is different about yours.
+
+    The bounds are those of cameras on cars and beyond; without them a slip of the keyboard draws
+    streaks of kilometres, until memory runs out.
+    """
 
     preset: CameraName = "cityscapes"
     """Which camera gives all that is left out."""
-    focal_length: Positive | None = None
+    focal_length: Annotated[float, Field(gt=0, le=100)] | None = None
     """Millimetres."""
-    pixel_pitch: Positive | None = None
+    pixel_pitch: Annotated[float, Field(ge=0.5, le=50)] | None = None
     """Micrometres, of the full sensor."""
-    sensor_width: PositiveInt | None = None
+    sensor_width: Annotated[int, Field(gt=0, le=10_000)] | None = None
     """Pixels across the full sensor."""
-    f_number: Positive | None = None
-    exposure: Positive | None = None
+    f_number: Annotated[float, Field(ge=0.5, le=100)] | None = None
+    exposure: Annotated[float, Field(gt=0, le=100)] | None = None
     """Milliseconds; streaks are as long as drops fall in it."""
-    gain: Positive | None = None
+    gain: Annotated[float, Field(gt=0, le=1000)] | None = None
     """Of the sensor's amplifier; with f-number and exposure it sets the rain's airlight."""
-    focus: Positive | None = None
+    focus: Annotated[float, Field(ge=0.2, le=10_000)] | None = None
     """Metres to the plane in focus."""
-    height: Positive | None = None
+    height: Annotated[float, Field(gt=0, le=100)] | None = None
     """Metres above the road."""
-    speed: Annotated[float, Field(ge=0)] | None = None
+    speed: Annotated[float, Field(ge=0, le=60)] | None = None
     """Metres per second along the optical axis."""
     horizon: Share | None = None
     """Row of the horizon as a share of the image height."""

@@ -17,6 +17,7 @@ import numpy as np
 from driftseg.data.datasets.files import SceneFiles
 from driftseg.data.datasets.layout import Layout, Pair, files_below, match, scenes
 from driftseg.data.images import Size, read_colours, read_ids
+from driftseg.data.label_coding import COLOUR_CODINGS, ID_CODINGS
 from driftseg.errors import MisfitError
 from driftseg.frame import Label
 from driftseg.labels import CAMVID11, IGNORE
@@ -110,7 +111,15 @@ def _told_apart(pairs: list[Pair]) -> list[Pair]:
 
 def read_label(path: Path) -> Label:
     """Either layout's label file, told apart by the authors' ending."""
-    return read_authors_label(path) if path.name.endswith("_L.png") else read_segnet_label(path)
+    return read_authors_label(path) if _is_authors(path) else read_segnet_label(path)
+
+
+def _codings(path: Path) -> frozenset[str]:
+    return COLOUR_CODINGS if _is_authors(path) else ID_CODINGS
+
+
+def _is_authors(path: Path) -> bool:
+    return path.name.endswith("_L.png")
 
 
 def read_segnet_label(path: Path) -> Label:
@@ -150,4 +159,5 @@ CAMVID = Layout(
     found=_found,
     pairs=_pairs,
     decode=read_label,
+    codings=_codings,
 )

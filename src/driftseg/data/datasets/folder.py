@@ -20,18 +20,32 @@ def folder(
         label_space: what the label ids (or, without labels, the predictions) mean.
         labels: folder with one PNG of ids per image, of the same stem; None for unlabelled.
         size: (width, height) to shrink to.
+
+    Raises:
+        InputError: a folder is missing, there are no images, or no label is named like one.
     """
     images = list_images(root)
     if not images:
         raise InputError(f"{root}: holds no images")
-    if labels is not None and not labels.is_dir():
-        raise InputError(f"{labels}: no such folder of labels")
-    entries = [Entry(path.stem, path, _label(labels, path)) for path in images]
+    known = {} if labels is None else label_files(labels)
+    entries = [Entry(path.stem, path, known.get(path.stem)) for path in images]
     if labels is not None and all(entry.label is None for entry in entries):
         raise InputError(f"{labels}: no label is named like an image of {root} ({images[0].stem})")
     return SceneFiles(entries, label_space=label_space, decode=read_ids, size=size)
 
 
-def _label(labels: Path | None, image: Path) -> Path | None:
-    path = None if labels is None else labels / f"{image.stem}.png"
-    return path if path is not None and path.is_file() else None
+def label_files(labels: Path) -> dict[str, Path]:
+    """The PNGs of a folder of labels, by stem, however their suffix is written.
+
+    Raises:
+        InputError: no such folder, or two PNGs of one stem.
+    """
+    if not labels.is_dir():
+        raise InputError(f"{labels}: no such folder of labels")
+    known: dict[str, Path] = {}
+    for path in list_images(labels):
+        if path.suffix.lower() == ".png" and known.setdefault(path.stem, path) != path:
+            raise InputError(
+                f"{path}: is the label of the same image as {known[path.stem]}; remove one of them"
+            )
+    return known

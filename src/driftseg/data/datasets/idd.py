@@ -19,6 +19,7 @@ from PIL import ImageDraw
 
 from driftseg.data.datasets.layout import Layout, Pair, files_below, folders_in, match
 from driftseg.data.images import read_ids, translate
+from driftseg.data.label_coding import ID_CODINGS
 from driftseg.errors import InputError, MisfitError, UnreadableError
 from driftseg.frame import Label
 from driftseg.labels import IDD26, IDD_LITE7, IGNORE
@@ -130,6 +131,7 @@ IDD = Layout(
     found=_found,
     pairs=_pairs,
     decode=read_label,
+    codings=lambda path: ID_CODINGS | {"JSON"},
 )
 
 

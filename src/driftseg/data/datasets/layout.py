@@ -11,6 +11,7 @@ from pathlib import Path
 
 from driftseg.data.datasets.files import Entry, SceneFiles
 from driftseg.data.images import IMAGE_SUFFIXES, Size
+from driftseg.data.label_coding import ID_CODINGS
 from driftseg.errors import InputError
 from driftseg.frame import Label
 from driftseg.labels import MAPPINGS, LabelMapping, LabelSpace, find_mapping
@@ -57,6 +58,8 @@ class Layout:
     its image or label is listed, not refused."""
     decode: Callable[[Path], Label]
     """Reads a label file into ids of ``label_space``, or 255."""
+    codings: Callable[[Path], frozenset[str]] = lambda path: ID_CODINGS
+    """How ``decode`` takes a label file to be stored, told as by `label_coding`."""
 
 
 def check_layout(layout: Layout, root: Path) -> None:

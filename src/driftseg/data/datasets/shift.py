@@ -17,6 +17,7 @@ from pathlib import Path
 
 from driftseg.data.datasets.layout import Layout, Pair, files_below, folders_in, match
 from driftseg.data.images import read_first_channel, translate
+from driftseg.data.label_coding import FIRST_CHANNEL_CODINGS
 from driftseg.frame import Label
 from driftseg.labels import SHIFT14
 from driftseg.labels.tables import SHIFT_IDS
@@ -116,4 +117,5 @@ SHIFT = Layout(
     found=_found,
     pairs=_pairs,
     decode=read_label,
+    codings=lambda path: FIRST_CHANNEL_CODINGS,
 )

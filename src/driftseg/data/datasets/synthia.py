@@ -12,6 +12,7 @@ from pathlib import Path
 
 from driftseg.data.datasets.layout import Layout, Pair, files_below, match
 from driftseg.data.images import read_first_channel, translate
+from driftseg.data.label_coding import FIRST_CHANNEL_CODINGS
 from driftseg.frame import Label
 from driftseg.labels import SYNTHIA16
 from driftseg.labels.tables import SYNTHIA_IDS
@@ -42,4 +43,5 @@ SYNTHIA = Layout(
     found=lambda root: (root / "RGB").is_dir() and (root / "GT").is_dir(),
     pairs=_pairs,
     decode=read_label,
+    codings=lambda path: FIRST_CHANNEL_CODINGS,
 )

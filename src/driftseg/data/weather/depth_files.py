@@ -7,6 +7,7 @@ What reads depth is a `DepthReader`. Weather needs metres at every pixel, so hol
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from driftseg.data.images import read_levels
 from driftseg.data.weather.camera import Camera
 from driftseg.data.weather.depth import GROUND, SKY, label_ids, measured_plane
+from driftseg.data.weather.depth_names import match_depths
 from driftseg.errors import InputError
 from driftseg.frame import Depth, Image, Label
 from driftseg.labels import LabelSpace
@@ -171,34 +173,47 @@ class DisparityFiles:
 
 
 class DepthFiles:
-    """16-bit PNGs of metres, named like their images.
+    """16-bit PNGs of metres, in folders and of names like their images'.
 
     Args:
         folder: searched with all its folders, once.
         scale: levels a metre; 0 means unknown.
         camera: its road plane fills holes.
         label_space: what labels mean.
+        root: folder that the images' paths are taken from.
+        images: all of the dataset, also those that are not read, with the scene that each shows:
+            `match_depths` says why.
 
     Raises:
-        InputError: no such folder, nothing in it, or two files of one name.
+        InputError: no such folder, or nothing in it.
     """
 
-    def __init__(self, folder: Path, *, scale: float, camera: Camera, label_space: LabelSpace):
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        scale: float,
+        camera: Camera,
+        label_space: LabelSpace,
+        root: Path,
+        images: Mapping[Path, str],
+    ):
         if not scale > 0:
             raise InputError(f"the depth scale must be above 0 levels a metre, not {scale}")
         self.scale = scale
         self.folder = folder
+        self.root = root
         self.camera = camera
         self.label_space = label_space
-        self._known = _by_stem(folder)
+        self._matched = match_depths(images, root, _pictures(folder), folder)
 
     def read(self, view: View) -> tuple[Depth, str]:
         """Depth of the image's size, or of exactly half of it, which is enlarged."""
-        path = self._known.get(view.image_file.stem)
+        path = self._picture(view.image_file)
         if path is None:
             raise InputError(
-                f"{self.folder}: holds no depth for {view.image_file.name}; wanted a 16-bit PNG "
-                "of the same name"
+                f"{self.folder}: holds no depth for {view.image_file}; wanted a 16-bit PNG of the "
+                "same name"
             )
         levels = read_levels(path)
         depth = levels.astype(np.float32) / np.float32(self.scale)
@@ -211,9 +226,17 @@ class DepthFiles:
         return filled, f"{told}{', at half the size' if halved else ''}; {FILLED}"
 
     def files(self, image: Path, depth: Path | None, camera: Path | None) -> list[Path]:
-        """The depth picture."""
-        path = self._known.get(image.stem)
+        """The depth picture; InputError where it is not certain which it is."""
+        path = self._picture(image)
         return [] if path is None else [path]
+
+    def _picture(self, image: Path) -> Path | None:
+        if (doubt := self._matched.doubtful.get(image)) is not None:
+            raise InputError(
+                f"{self.folder}: which depth is that of {image}? {doubt}; name depth pictures "
+                f"like their images, and lay them in folders as these lie in {self.root}"
+            )
+        return self._matched.pictures.get(image)
 
 
 def fit(depth: Depth, image: Image, path: Path) -> tuple[Depth, bool]:
@@ -238,20 +261,17 @@ def resize_depth(depth: Depth, size: tuple[int, int]) -> Depth:
     return np.asarray(fitted, dtype=np.float32)
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
+def _pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder of depth pictures")
-    known: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*.png")):
-        other = known.setdefault(path.stem, path)
-        if other != path:
-            raise InputError(
-                f"{folder}: two depth pictures have one name, {other} and {path}; name the "
-                "folder of one of them"
-            )
-    if not known:
+    found = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() == ".png" and not path.name.startswith(".")
+    ]
+    if not found:
         raise InputError(f"{folder}: holds no depth pictures (wanted 16-bit PNGs)")
-    return known
+    return found
 
 
 def _sizes(path: Path, what: str, depth: Depth, image: Image) -> str:
