@@ -210,6 +210,32 @@ class TestFolder:
         with pytest.raises(InputError, match="8-bit grey or palette PNG"):
             read_ids(tmp_path / "a.png")
 
+    @pytest.mark.parametrize("bits", [2, 4])
+    def test_labels_of_few_greys_are_refused(self, bits: int, tmp_path: Path) -> None:
+        """Pillow spreads their levels over 0 to 255, which would be other ids."""
+        path = tmp_path / "few.png"
+        path.write_bytes(grey_png([[0, 1, 2, 3]] * 4, bits))
+        assert np.asarray(Image.open(path)).max() == 3 * 255 // (2**bits - 1)
+        with pytest.raises(InputError, match=f"came {bits}-bit grey PNG.*store ids in 8 bits"):
+            read_ids(path)
+
+
+def grey_png(rows: list[list[int]], bits: int) -> bytes:
+    """A grey PNG of few bits, which Pillow does not write."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + check
+
+    header = struct.pack(">IIBBBBB", len(rows[0]), len(rows), bits, 0, 0, 0, 0)
+    lines = b""
+    for row in rows:
+        text = "".join(f"{level:0{bits}b}" for level in row)
+        size = -(-len(text) // 8)
+        lines += b"\0" + int(text.ljust(8 * size, "0"), 2).to_bytes(size, "big")
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
 
 class TestResize:
     def test_shrinking_is_antialiased(self) -> None:

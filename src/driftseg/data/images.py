@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
 
+from driftseg.data.label_coding import FEW_GREYS, label_coding
 from driftseg.errors import InputError, MisfitError, UnknownIdsError, UnreadableError
 from driftseg.frame import Image, Label
 from driftseg.labels import IGNORE
@@ -82,6 +83,11 @@ def read_ids(path: Path) -> Label:
         raise MisfitError(
             f"{path}: wanted a label map with one id a pixel (8-bit grey or palette PNG), "
             f"came {came}; {mend}"
+        )
+    if label_coding(path) in FEW_GREYS:  # Pillow spreads them over 0 to 255, as PNG means greys
+        raise MisfitError(
+            f"{path}: wanted a label map with one id a pixel (8-bit grey or palette PNG), came "
+            f"{label_coding(path)}, whose levels are shades and no ids; store ids in 8 bits"
         )
     return np.asarray(picture, dtype=np.uint8)
 
