@@ -65,3 +65,11 @@ def test_what_is_no_set(tmp_path: Path) -> None:
         check_dataset(root, layout="weather_set")
     (root / "weather.json").write_text("{}")  # of somebody else, beside images
     assert check_dataset(root).layout == "folder"
+
+
+def test_a_set_that_is_being_made(tmp_path: Path) -> None:
+    """Half of it would be judged as if it were all."""
+    out = weather_set(write_camvid(tmp_path / "camvid"), tmp_path / "set")
+    (out / "weather.journal.jsonl").touch()
+    with pytest.raises(InputError, match="is not finished.*give the command that was stopped"):
+        check_dataset(out)

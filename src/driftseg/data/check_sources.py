@@ -12,7 +12,7 @@ from driftseg.data.datasets.layout import Layout, Pair
 from driftseg.data.datasets.layouts import LAYOUTS, recognise
 from driftseg.data.examine import Examiner
 from driftseg.data.images import list_images, read_ids
-from driftseg.data.weather_sets.record import RECORD, read_record
+from driftseg.data.weather_sets.record import RECORD, read_finished
 from driftseg.errors import InputError
 from driftseg.labels import CAMVID11, LABEL_SPACES, LabelMapping, LabelSpace, find_mapping
 
@@ -117,9 +117,7 @@ def _of_set(root: Path, wanted: LabelSpace | None) -> Source:
 
     Sets of Cityscapes are one tree, and recognised as Weather Cityscapes.
     """
-    record = read_record(root)
-    if not record:
-        raise InputError(f"{root}: no {RECORD} is there; wanted a finished set of driftseg weather")
+    record = read_finished(root)
     settings = record["settings"]
     layout = next((layout for layout in LAYOUTS if layout.name == settings["layout"]), None)
     if layout is None:
