@@ -71,5 +71,5 @@ def test_a_set_that_is_being_made(tmp_path: Path) -> None:
     """Half of it would be judged as if it were all."""
     out = weather_set(write_camvid(tmp_path / "camvid"), tmp_path / "set")
     (out / "weather.journal.jsonl").touch()
-    with pytest.raises(InputError, match="is not finished.*give the command that was stopped"):
+    with pytest.raises(InputError, match=r"is not finished.*give the command that was stopped"):
         check_dataset(out)
