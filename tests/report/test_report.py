@@ -56,6 +56,28 @@ def test_equal_methods_are_told_apart_by_what_differs() -> None:
     ]  # fmt: skip
 
 
+def test_labels_say_what_was_trained_before_how(tmp_path: Path) -> None:
+    """As much as tells every one from all others; of a section that one lacks, that it lacks it."""
+    adapters = {"kind": "convolution", "ratio": 0.25, "where": "block"}
+    runs = [make_run() for _ in range(3)]
+    runs[0].config["adapters"] = adapters
+    runs[1].config["adapters"] = {**adapters, "where": "stage"}
+    runs[2].config["adapters"] = None
+    for run, train in zip(
+        runs, (["adapters", "head"], ["adapters", "head"], ["head"]), strict=True
+    ):
+        run.config["method"]["train"] = train
+    assert [group.label for group in group_runs(runs)] == [
+        "dacs (train adapters, head, adapters.where block)",
+        "dacs (train adapters, head, adapters.where stage)",
+        "dacs (train head)",
+    ]
+    runs[0].config["method"]["train"] = ["head"]
+    assert [group.label for group in group_runs([runs[0], runs[2]])] == [
+        "dacs (adapters.kind convolution)", "dacs (no adapters)",
+    ]  # fmt: skip
+
+
 def test_different_worlds_do_not_share_a_page() -> None:
     other = make_run()
     other.visits[1]["domain"] = "snow"

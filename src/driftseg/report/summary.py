@@ -143,14 +143,35 @@ def _name(run: Run) -> str:
 
 
 def _label(index: int, methods: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> str:
-    same = [i for i, method in enumerate(methods) if method == methods[index]]
-    if len(same) == 1:
-        return methods[index]
+    """The method, and as many settings as tell it from every other group of that method."""
     mine = settings[index]
-    keys = sorted({k for i in same for k in settings[i]} | set(mine))
-    differing = [k for k in keys if len({str(settings[i].get(k)) for i in same}) > 1]
-    told = ", ".join(f"{k.removeprefix('method.')} {mine.get(k)}" for k in differing[:3])
-    return f"{methods[index]} ({told})"
+    rivals = [i for i, name in enumerate(methods) if name == methods[index] and i != index]
+    keys = sorted({key for i in (index, *rivals) for key in settings[i]})
+    keys.sort(key=lambda key: key != "method.train")  # says most, where it differs
+    keys.sort(key=lambda key: not key.startswith("method."))
+    told: list[str] = []
+    for key in keys:
+        text = _told(key, mine)
+        other = {i for i in rivals if str(settings[i].get(key)) != str(mine.get(key))}
+        if text is not None and other:
+            told.append(text)
+            rivals = [i for i in rivals if i not in other]
+    return f"{methods[index]} ({', '.join(told)})" if told else methods[index]
+
+
+def _told(key: str, settings: Mapping[str, Any]) -> str | None:
+    """A setting as a label tells it; of a section that is not there, that it is not."""
+    if key in settings:
+        value = settings[key]
+        name = key.removeprefix("method.")
+        if isinstance(value, list):
+            return f"{name} {', '.join(map(str, value))}"
+        return f"no {name}" if value is None else f"{name} {value}"
+    parents = key.split(".")
+    for length in range(len(parents) - 1, 0, -1):
+        if ".".join(parents[:length]) in settings:
+            return f"no {'.'.join(parents[:length]).removeprefix('method.')}"
+    return None  # of a section that is there and has no such setting
 
 
 def flat(values: Any, prefix: str = "") -> dict[str, Any]:
