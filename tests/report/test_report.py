@@ -155,3 +155,13 @@ def test_groups_of_a_compat_are_named_by_it() -> None:
     method = {**released.config["method"], "compat": "published"}
     other = dataclasses.replace(released, config={**released.config, "method": method})
     assert [group.label for group in group_runs([own, other])] == ["hamlet", "hamlet, published"]
+
+
+def test_notes_above_are_those_of_all_runs(tmp_path: Path) -> None:
+    one, other = make_run(), make_run("tent")
+    one.environment["notes"].append("of adapters")
+    html = write_report([one, other], tmp_path / "report.html").read_text(encoding="utf-8")
+    shared, own = html.split("How well each domain is known")[0], html
+    assert "a note &amp; more" in shared
+    assert "of adapters" not in shared
+    assert "of adapters" in own

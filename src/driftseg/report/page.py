@@ -109,7 +109,7 @@ def _facts(groups: Sequence[Group], title: str | None, oracle: Run | None) -> di
             for name, colour in zip(space.classes, space.colours, strict=True)
         ],
         "pictures": _pictures(groups),
-        "notes": list(first.environment["notes"]),
+        "notes": _common_notes(groups),
         "runs": [
             {
                 "name": run.path.name,
@@ -121,6 +121,12 @@ def _facts(groups: Sequence[Group], title: str | None, oracle: Run | None) -> di
             for run in group.runs
         ],
     }
+
+
+def _common_notes(groups: Sequence[Group]) -> list[str]:
+    """What every run says of itself; what one alone says stands with that run."""
+    first, *others = (run.environment["notes"] for group in groups for run in group.runs)
+    return [note for note in first if all(note in notes for notes in others)]
 
 
 def _subtitle(groups: Sequence[Group]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
 SOFT = "#5b6672"
 """Of what explains and does not measure."""
 RAIN = "#3d5a80"
+ROOM_FOR_NAMES = 70
+"""Letters of all names that a legend within a plot may have."""
 WIDTH = 9.0
 """Inches of every picture; the page scales them."""
 
@@ -48,8 +51,20 @@ def finish(axes: Axes, *, legend: bool = True) -> None:
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    if legend and axes.get_legend_handles_labels()[0]:
+    names = axes.get_legend_handles_labels()[1] if legend else []
+    if sum(map(len, names)) > ROOM_FOR_NAMES:
+        _legend_below(axes, names)
+    elif names:
         axes.legend(frameon=False, fontsize=9)
+
+
+def _legend_below(axes: Axes, names: Sequence[str]) -> None:
+    """Below the plot, which stays as high as it was: inside, long names would lie on the lines."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    columns = max(1, int(WIDTH / (0.075 * max(map(len, names)) + 0.6)))
+    figure.set_figheight(figure.get_figheight() + 0.2 * math.ceil(len(names) / columns))
+    figure.legend(loc="outside lower left", ncols=columns, frameon=False, fontsize=9)
 
 
 def visit_ticks(axes: Axes, names: Sequence[str]) -> None:
