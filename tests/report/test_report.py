@@ -13,6 +13,7 @@ from records import make_run
 
 from driftseg.errors import InputError
 from driftseg.report.page import write_report
+from driftseg.report.plots import finish, new_figure
 from driftseg.report.summary import (
     Spread,
     group_runs,
@@ -165,3 +166,20 @@ def test_notes_above_are_those_of_all_runs(tmp_path: Path) -> None:
     assert "a note &amp; more" in shared
     assert "of adapters" not in shared
     assert "of adapters" in own
+
+
+def test_long_names_do_not_lie_on_the_lines() -> None:
+    """They stand below the plot, which does not lose height to them."""
+
+    def drawn(name: str) -> tuple[bool, int, float]:
+        figure, axes = new_figure(3.0)
+        for number in range(4):
+            axes.plot([0, 1], [number, number], label=f"{name}{number}")
+        finish(axes)
+        return axes.get_legend() is not None, len(figure.legends), figure.get_figheight()
+
+    inside, below, height = drawn("tent")
+    assert (inside, below, height) == (True, 0, 3.0)
+    inside, below, height = drawn("restyled_replay (adapters.kind convolution) ")
+    assert (inside, below) == (False, 1)
+    assert height > 3.3
