@@ -32,18 +32,17 @@ def check_adapters(config: RunConfig) -> AdapterSpec | None:
             )
         return None
     spec = adapter_spec(**section.model_dump(exclude=NOT_OPTIONS))
-    holding = {"adapters", "encoder", *(f"encoder.stage{number}" for number in spec.stages)}
-    if section.file is None and not holding.intersection(train):
-        raise InputError(
-            f"adapters: method {config.method.name} does not train them, and untrained ones do "
-            "nothing: add adapters to method.train where it has one, set adapters.file, or leave "
-            "the section out"
-        )
     deaf = (
         []
         if {"adapters", "encoder"} & {*train}
         else [number for number in spec.stages if f"encoder.stage{number}" not in train]
     )
+    if section.file is None and len(deaf) == len(spec.stages):
+        raise InputError(
+            f"adapters: method {config.method.name} does not train them, and untrained ones do "
+            "nothing: add adapters to method.train where it has one, set adapters.file, or leave "
+            "the section out"
+        )
     if section.file is None and deaf:
         raise InputError(
             f"adapters: those of stages {deaf} would never learn, for method.train names other "
