@@ -10,7 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from weather_trees import files, make, pixels, save, write_camvid, write_cityscapes, write_folder
+from weather_trees import (
+    files,
+    make,
+    pixels,
+    save,
+    wanted,
+    write_camvid,
+    write_cityscapes,
+    write_folder,
+)
 
 import layout_trees
 from driftseg.data.datasets.camvid import camvid
@@ -71,6 +80,10 @@ def test_a_label_of_several_images_stays_until_the_last(tmp_path: Path) -> None:
     scene = images[0].name.split("_leftImg8bit")[0]
     assert len([path for path in images if path.name.startswith(scene)]) > 1
     images[0].unlink()
+    others = wanted(root, size=(24, 16)).scenes  # which do not put the label again
+    others.entries = [e for e in others.entries if not e.image.name.startswith(scene)]
+    assert make(root, out, size=(24, 16), scenes=others).gone
+    assert len(list(out.rglob(f"{scene}_gtFine*"))) == 1
     make(root, out, size=(24, 16))
     assert len(list(out.rglob(f"{scene}_gtFine*"))) == 1
     for path in images[1:]:
