@@ -23,20 +23,20 @@ import torch
 
 from driftseg.control.budget import Budget, Levels
 from driftseg.control.drift import WindowDetector
-from driftseg.control.selection import FixedSelector
-from driftseg.data.datasets.town import TownScenes
-from driftseg.data.replay import Replay
-from driftseg.data.transforms import Augmentation
+from driftseg.control.which import FixedSelector
 from driftseg.frame import Image
+from driftseg.learners.parts.confidence import Thresholds
 from driftseg.methods import Dacs, Hamlet
 from driftseg.methods.base import to_images, to_label
-from driftseg.methods.confidence import Thresholds
 from driftseg.methods.self_training import SelfTraining
 from driftseg.models.encoders import ENCODERS
 from driftseg.models.roles import Roles, StaticDepth
 from driftseg.models.segmenter import Segmenter, build_segmenter
 from driftseg.models.trainable import trainable_names
+from driftseg.replay.replay import Replay
+from driftseg.replay.transforms import Augmentation
 from driftseg.runs.method_builder import build_modules
+from driftseg.town.scenes import TownScenes
 
 EVERYTHING = ("encoder", "head")
 

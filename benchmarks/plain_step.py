@@ -19,9 +19,9 @@ from torch.nn import functional as F
 from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
 from driftseg.labels import IGNORE
-from driftseg.methods.classmix import Mixed, choose_classes, paste
-from driftseg.methods.ema import momentum
-from driftseg.methods.jitter import jitter_and_blur
+from driftseg.learners.parts.classmix import Mixed, choose_classes, paste
+from driftseg.learners.parts.ema import momentum
+from driftseg.learners.parts.jitter import jitter_and_blur
 from driftseg.models.encoders.mit import MIT_SIZES
 
 CLASSES = 19

@@ -18,16 +18,15 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from driftseg.data.datasets.camvid import camvid
-from driftseg.data.datasets.files import select
-from driftseg.data.schedule import Visit
-from driftseg.data.stream import Weather
-from driftseg.data.town import Town
-from driftseg.data.weather.camera import CAMERAS
-from driftseg.data.weather.conditions import Conditions
 from driftseg.frame import Scene
 from driftseg.labels import CAMVID11
-from driftseg.methods.restyle import RESTYLINGS, combined
+from driftseg.learners.parts.restyle import RESTYLINGS, combined
+from driftseg.scenes.camvid import camvid
+from driftseg.scenes.dataset import select
+from driftseg.town.town import Town
+from driftseg.weather.camera import CAMERAS
+from driftseg.weather.conditions import Conditions
+from driftseg.weather.weather import Weather
 
 SIZE = (320, 240)
 COLUMNS = 4
@@ -53,7 +52,7 @@ def real(root: Path, reference: str, rate: float) -> tuple[np.ndarray, np.ndarra
 
 def rained_on(scene: Scene, rate: float, camera: str) -> np.ndarray:
     weather = Weather(CAMERAS[camera], CAMVID11, seed=0)
-    return weather.on(scene, Visit("wet", Conditions(rain=rate)))
+    return weather.on(scene, Conditions(rain=rate), "wet")
 
 
 def told(image: np.ndarray, reference: np.ndarray) -> str:

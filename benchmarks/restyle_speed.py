@@ -14,8 +14,8 @@ import time
 import cv2
 import numpy as np
 
-from driftseg.data.town import Town
-from driftseg.methods.restyle import RESTYLINGS, combined
+from driftseg.learners.parts.restyle import RESTYLINGS, combined
+from driftseg.town.town import Town
 from restyle_contact_sheet import rained_on
 
 LISTS = {**{name: [name] for name in RESTYLINGS}, "all three": ["histogram", "blur", "texture"]}

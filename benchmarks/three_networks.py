@@ -31,10 +31,10 @@ from torch import Tensor
 
 from driftseg.control.budget import Budget, Levels
 from driftseg.control.drift import WindowDetector
-from driftseg.control.selection import FixedSelector
+from driftseg.control.which import FixedSelector
 from driftseg.frame import SourceBatch
+from driftseg.learners.parts.confidence import Thresholds
 from driftseg.methods import Hamlet
-from driftseg.methods.confidence import Thresholds
 from driftseg.methods.self_training import SelfTraining
 from driftseg.models.adapters import adapter_spec, attach
 from driftseg.models.encoders.mit import MIT_SIZES

@@ -14,9 +14,9 @@ import time
 import cv2
 import numpy as np
 
-from driftseg.data.town import Town
-from driftseg.data.weather.camera import TOWN
-from driftseg.data.weather.rain import rain
+from driftseg.town.town import Town
+from driftseg.weather.camera import TOWN
+from driftseg.weather.rain import rain
 
 
 def main() -> None:

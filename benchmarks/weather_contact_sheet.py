@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from driftseg.data.schedule import domains, foggy, storm
-from driftseg.data.town import Town
-from driftseg.data.weather import fog, rain
-from driftseg.data.weather.camera import TOWN
-from driftseg.data.weather.conditions import Conditions
-from driftseg.data.weather.geometry import geometry_of
-from driftseg.data.weather.render import render
+from driftseg.stream.schedule import domains, foggy, storm
+from driftseg.town.town import Town
+from driftseg.weather import fog, rain
+from driftseg.weather.camera import TOWN
+from driftseg.weather.conditions import Conditions
+from driftseg.weather.geometry import geometry_of
+from driftseg.weather.render import render
 
 PLACES = ((1, 130), (7, 40), (2, 500))
 """Seeds of Town and steps of the camera."""

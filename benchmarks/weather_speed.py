@@ -23,15 +23,15 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from driftseg.data.datasets.camvid import camvid
-from driftseg.data.town import Town
-from driftseg.data.weather.camera import TOWN
-from driftseg.data.weather.draws import drops_of
-from driftseg.data.weather.geometry import geometry_of
-from driftseg.data.weather.render import render
-from driftseg.data.weather_sets.domains import weather_domains
-from driftseg.data.weather_sets.painting import Painter, Task, encode
-from driftseg.data.weather_sets.writing import write_whole
+from driftseg.scenes.camvid import camvid
+from driftseg.town.town import Town
+from driftseg.weather.camera import TOWN
+from driftseg.weather.draws import drops_of
+from driftseg.weather.geometry import geometry_of
+from driftseg.weather.render import render
+from driftseg.weather_sets.domains import weather_domains
+from driftseg.weather_sets.painting import Painter, Task, encode
+from driftseg.weather_sets.writing import write_whole
 
 SIZES = ((480, 360), (2048, 1024))
 SCENES = 3

@@ -11,22 +11,35 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "driftseg"
-BASIS = {"errors", "frame", "labels"}
+GROUND = {"errors", "frame", "labels", "settings", "parts", "images"}
+WORLD = {"weather", "scenes", "town", "stream", "replay", "weather_sets", "checking"}
+MIND = {"control", "learners", "methods"}
+DESK = {"config", "training", "evaluation", "runs", "report", "cli"}
 
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "frame": set(),
-    "labels": set(),
+    "settings": set(),
+    "parts": {"errors"},
+    "labels": {"errors"},
+    "images": {"errors", "frame", "labels"},
     "assets": set(),
-    "models": BASIS,
-    "data": BASIS,
-    "control": BASIS,
-    "methods": BASIS | {"models", "control"},
-    "evaluation": BASIS,
-    "training": BASIS | {"models", "data", "evaluation"},
-    "runs": BASIS | {"models", "data", "methods", "evaluation", "training", "control"},
-    "report": BASIS | {"runs", "evaluation"},
-    "cli": BASIS | {"models", "data", "methods", "evaluation", "training", "runs", "report"},
+    "models": GROUND,
+    "weather": GROUND,
+    "scenes": GROUND | {"weather"},
+    "town": GROUND | {"scenes"},
+    "stream": GROUND | {"weather", "scenes"},
+    "replay": GROUND | {"weather", "scenes"},
+    "weather_sets": GROUND | {"weather", "scenes", "stream"},
+    "checking": GROUND | {"scenes", "weather_sets"},
+    "control": GROUND,
+    "learners": GROUND | {"models", "control"},
+    "methods": GROUND | {"models", "control", "learners"},
+    "evaluation": GROUND,
+    "training": GROUND | {"models", "replay", "scenes", "evaluation"},
+    "runs": GROUND | WORLD | MIND | {"models", "training", "evaluation"},
+    "report": GROUND | {"runs", "evaluation", "weather_sets"},
+    "cli": GROUND | WORLD | MIND | {"models", "evaluation", "training", "runs", "report"},
     "__main__": {"cli"},
 }
 """docs/architecture.md, executable."""

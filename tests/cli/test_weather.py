@@ -18,9 +18,9 @@ from PIL import Image
 import layout_trees
 from driftseg.cli.several_values import expand
 from driftseg.cli.weather import changed_camera, parse_size
-from driftseg.data.town import Town
-from driftseg.data.weather.camera import CAMVID
 from driftseg.errors import InputError
+from driftseg.town.town import Town
+from driftseg.weather.camera import CAMVID
 from weather_command import ENVIRONMENT, pictures, weather
 
 
@@ -103,7 +103,7 @@ def test_same_seed_same_pixels_whatever_the_number_of_workers(
 def test_workers_do_without_torch(street: Path, tmp_path: Path) -> None:
     """Its memory would be most of a worker's."""
     code = (
-        "import sys, driftseg.data.weather_sets.workers, driftseg.data.datasets.layouts;"
+        "import sys, driftseg.weather_sets.workers, driftseg.scenes.layouts;"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import layout_trees
-from driftseg.data.town import Town
+from driftseg.town.town import Town
 from weather_command import pictures, weather
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from driftseg.data.datasets.town import TownScenes
-from driftseg.data.replay import Replay
-from driftseg.data.transforms import Augmentation
 from driftseg.models.segmenter import Segmenter
+from driftseg.replay.replay import Replay
+from driftseg.replay.transforms import Augmentation
+from driftseg.town.scenes import TownScenes
 from tiny_networks import build
 
 SIZE = (96, 64)

@@ -7,8 +7,8 @@ import torch
 
 from driftseg.control.budget import Budget, Levels
 from driftseg.control.drift import WindowDetector
-from driftseg.control.selection import RewardSelector
-from driftseg.methods.confidence import Thresholds
+from driftseg.control.which import RewardSelector
+from driftseg.learners.parts.confidence import Thresholds
 from driftseg.methods.hamlet import Hamlet
 from driftseg.methods.self_training import SelfTraining
 from driftseg.models.roles import Roles

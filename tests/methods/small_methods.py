@@ -11,7 +11,9 @@ import torch
 from driftseg.control.bank import Bank
 from driftseg.control.budget import Budget, Levels
 from driftseg.control.drift import WindowDetector
-from driftseg.control.selection import PUBLISHED_SPEEDS, RewardSelector
+from driftseg.control.which import PUBLISHED_SPEEDS, RewardSelector
+from driftseg.learners.parts.confidence import Thresholds
+from driftseg.learners.parts.restyle import RESTYLINGS
 from driftseg.methods import (
     Dacs,
     DomainMemory,
@@ -21,8 +23,6 @@ from driftseg.methods import (
     SourceOnly,
     Tent,
 )
-from driftseg.methods.confidence import Thresholds
-from driftseg.methods.restyle import RESTYLINGS
 from driftseg.methods.self_training import SelfTraining
 from driftseg.models.adapters import adapter_spec, attach
 from driftseg.models.adapters.attach import fitting_kinds

@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 
-from driftseg.methods.confidence import RelativeThreshold, SelfAdaptingThresholds, Thresholds
+from driftseg.learners.parts.confidence import RelativeThreshold, SelfAdaptingThresholds, Thresholds
 
 
 def probabilities(seed: int = 0, classes: int = 3) -> torch.Tensor:

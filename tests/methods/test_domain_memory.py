@@ -10,7 +10,7 @@ from small_methods import make_dacs, make_memory
 
 from driftseg.control.bank import Bank
 from driftseg.control.drift import Event
-from driftseg.control.selection import FixedSelector, RoundRobinSelector
+from driftseg.control.which import FixedSelector, RoundRobinSelector
 from driftseg.methods import DomainMemory
 from driftseg.methods.base import answer, answers, to_label, with_offline
 from driftseg.methods.domain_memory import signature

@@ -12,7 +12,7 @@ from hamlets import Alternating, Clock, make, moved, play, snapshot
 from torch.nn import functional as F
 
 from driftseg.control.drift import WindowDetector
-from driftseg.control.selection import FixedSelector
+from driftseg.control.which import FixedSelector
 from driftseg.errors import InputError
 from driftseg.methods.base import to_images
 from driftseg.methods.hamlet import Hamlet, Released

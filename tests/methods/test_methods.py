@@ -15,12 +15,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from driftseg.errors import InputError
+from driftseg.learners.parts.confidence import Thresholds
 from driftseg.methods import (
     METHODS,
     answers,
 )
 from driftseg.methods.base import to_images
-from driftseg.methods.confidence import Thresholds
 from driftseg.models.segmenter import upsample
 
 GOLDEN = Path(__file__).parent / "golden.json"

@@ -6,10 +6,10 @@ import pytest
 import torch
 from hamlets import Alternating, make, moved, play, snapshot
 
-from driftseg.control.selection import FixedSelector
-from driftseg.methods.confidence import SelfAdaptingThresholds
+from driftseg.control.which import FixedSelector
+from driftseg.learners.parts.confidence import SelfAdaptingThresholds
+from driftseg.learners.parts.losses import weighted_cross_entropy
 from driftseg.methods.hamlet import Hamlet
-from driftseg.methods.losses import weighted_cross_entropy
 
 
 def spoil_mixed_losses(method: Hamlet, monkeypatch: pytest.MonkeyPatch) -> list[bool]:

@@ -10,10 +10,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftseg.methods.classmix import choose_classes, number_of_classes, paste
-from driftseg.methods.ema import momentum
-from driftseg.methods.jitter import jitter_and_blur, kernel_size
-from driftseg.methods.losses import (
+from driftseg.learners.parts.classmix import choose_classes, number_of_classes, paste
+from driftseg.learners.parts.ema import momentum
+from driftseg.learners.parts.jitter import jitter_and_blur, kernel_size
+from driftseg.learners.parts.losses import (
     downsample_labels,
     entropy,
     feature_distance,

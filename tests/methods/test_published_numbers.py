@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from driftseg.data.sampling import rare_class_probabilities
-from driftseg.methods.classmix import number_of_classes, paste
-from driftseg.methods.ema import momentum
-from driftseg.methods.losses import downsample_labels, feature_distance
+from driftseg.learners.parts.classmix import number_of_classes, paste
+from driftseg.learners.parts.ema import momentum
+from driftseg.learners.parts.losses import downsample_labels, feature_distance
+from driftseg.replay.sampling import rare_class_probabilities
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "hamlet.npz")
 

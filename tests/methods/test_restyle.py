@@ -11,11 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftseg.data.datasets.town import TownScenes
-from driftseg.data.weather.camera import TOWN
-from driftseg.data.weather.rain import rain
-from driftseg.methods.references import References
-from driftseg.methods.restyle import (
+from driftseg.learners.parts.references import References
+from driftseg.learners.parts.restyle import (
     RESTYLINGS,
     _sharpness,
     combined,
@@ -24,6 +21,9 @@ from driftseg.methods.restyle import (
     to_image,
 )
 from driftseg.runs import method_config as settings
+from driftseg.town.scenes import TownScenes
+from driftseg.weather.camera import TOWN
+from driftseg.weather.rain import rain
 
 SIZE = (320, 240)
 LISTS = [[name] for name in RESTYLINGS] + [["histogram", "blur", "texture"], ["bands", "streaks"]]

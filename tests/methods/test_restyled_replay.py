@@ -11,9 +11,9 @@ import torch
 from small_methods import make_dacs, make_hamlet, make_restyled_replay, play
 
 from driftseg.errors import InputError
+from driftseg.learners.parts.restyle import combined, to_image
 from driftseg.methods.base import to_images
 from driftseg.methods.diagnostics import diagnose
-from driftseg.methods.restyle import combined, to_image
 from driftseg.models.adapters import adapter_spec, attach, detach_adapters
 from driftseg.models.encoders.stages import Dropout, DropPath
 

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from driftseg.labels import IGNORE
-from driftseg.methods.losses import weighted_cross_entropy
+from driftseg.learners.parts.losses import weighted_cross_entropy
 
 SIZES = [
     ((6, 8), (24, 32)), ((5, 7), (20, 28)), ((4, 6), (12, 6)), ((3, 3), (6, 15)),

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from driftseg.data.datasets.folder import folder
-from driftseg.data.images import read_image
-from driftseg.data.weather.camera import TOWN
-from driftseg.data.weather_sets.domains import weather_domains
-from driftseg.data.weather_sets.making import WeatherSet, make_set
+from driftseg.images.reading import read_image
 from driftseg.labels import CAMVID11
 from driftseg.report.weather_page import write_weather_page
+from driftseg.scenes.folder import folder
+from driftseg.weather.camera import TOWN
+from driftseg.weather_sets.domains import weather_domains
+from driftseg.weather_sets.making import WeatherSet, make_set
 
 
 def shown(page: Path) -> list[np.ndarray]:

@@ -10,14 +10,14 @@ import pytest
 from PIL import Image
 
 import layout_trees
-from driftseg.data.town import Town
-from driftseg.data.weather.camera import CITYSCAPES
 from driftseg.errors import InputError
 from driftseg.runs.builder import build
 from driftseg.runs.config import RunConfig
 from driftseg.runs.data_config import FolderData, LayoutData
 from driftseg.runs.datasets import build_dataset
 from driftseg.runs.reading import check, read_config
+from driftseg.town.town import Town
+from driftseg.weather.camera import CITYSCAPES
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from driftseg.errors import InputError
-from driftseg.methods.confidence import Thresholds
+from driftseg.learners.parts.confidence import Thresholds
 from driftseg.runs.builder import build
 from driftseg.runs.config import RunConfig
 from driftseg.runs.method_config import PUBLISHED_DETECTOR, Released

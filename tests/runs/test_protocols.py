@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from driftseg.data.schedule import fast_storm, foggy, random_storm, storm
 from driftseg.errors import InputError
 from driftseg.runs.builder import build, build_schedule
 from driftseg.runs.config import RunConfig
 from driftseg.runs.reading import check
 from driftseg.runs.record import read_run
 from driftseg.runs.run import run
+from driftseg.stream.schedule import fast_storm, foggy, random_storm, storm
 
 
 def read(values: dict, **changes) -> RunConfig:

@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 from whole_runs import ADAPTERS, METHOD_SETTINGS, play
 
-from driftseg.data.datasets.town import TownScenes
 from driftseg.errors import InputError
 from driftseg.evaluation.confusion import Score
 from driftseg.methods import METHODS
@@ -25,6 +24,7 @@ from driftseg.runs.loop import HeldOut, Moment, score_domains
 from driftseg.runs.reading import check
 from driftseg.runs.record import RunWriter, plain, read_run
 from driftseg.runs.run import run
+from driftseg.town.scenes import TownScenes
 
 FRAME_COLUMNS = {
     "index", "visit", "domain", "name", "labelled", "intersection", "union", "confidence",

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from driftseg.data.datasets.live import LiveScenes
 from driftseg.errors import InputError
 from driftseg.runs.config import RunConfig
 from driftseg.runs.datasets import build_dataset
 from driftseg.runs.reading import check
 from driftseg.runs.record import read_run
 from driftseg.runs.run import run
+from driftseg.scenes.live import LiveScenes
 
 SIZE = (96, 64)
 

@@ -7,11 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from driftseg.data.town import Town
-from driftseg.data.weather.camera import CAMERAS
-from driftseg.data.weather.conditions import Conditions
-from driftseg.data.weather.geometry import geometry_of
-from driftseg.data.weather.render import render
 from driftseg.errors import InputError
 from driftseg.runs.builder import build_schedule
 from driftseg.runs.config import AugmentationSettings, RunConfig, SamplingSettings
@@ -19,6 +14,11 @@ from driftseg.runs.data_config import TownData
 from driftseg.runs.datasets import build_dataset, build_replay
 from driftseg.runs.reading import check, read_config
 from driftseg.runs.weather_config import CameraSettings, camera_of
+from driftseg.town.town import Town
+from driftseg.weather.camera import CAMERAS
+from driftseg.weather.conditions import Conditions
+from driftseg.weather.geometry import geometry_of
+from driftseg.weather.render import render
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

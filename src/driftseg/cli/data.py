@@ -19,7 +19,7 @@ from driftseg.errors import InputError
 from driftseg.labels import LABEL_SPACES, LabelSpace
 
 if TYPE_CHECKING:
-    from driftseg.data.findings import DatasetCheck, Severity
+    from driftseg.checking.findings import DatasetCheck, Severity
 
 CODES = {"note": 0, "warning": 1, "error": 2}
 """Exit codes of `check`."""
@@ -72,7 +72,7 @@ def check(
     the dataset is changed. Ends with exit code 0 where all is well, 1 with warnings, 2 with
     errors: what driftseg would refuse.
     """
-    from driftseg.data.check import check_dataset
+    from driftseg.checking.check import check_dataset
 
     if out is not None and path.is_dir():
         _prepare(out, path)

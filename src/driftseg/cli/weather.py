@@ -20,10 +20,10 @@ from driftseg.cli.several_values import is_number
 from driftseg.errors import InputError
 
 if TYPE_CHECKING:
-    from driftseg.data.datasets.files import SceneFiles
-    from driftseg.data.weather.camera import Camera
-    from driftseg.data.weather_sets.making import Outcome, Progress
     from driftseg.runs.depth_config import DepthSettings
+    from driftseg.scenes.dataset import SceneFiles
+    from driftseg.weather.camera import Camera
+    from driftseg.weather_sets.making import Outcome, Progress
 
 TOLD = 20
 """Reasons on the screen; the record has all."""
@@ -130,14 +130,14 @@ def weather(
     Every weather becomes a dataset that is read like the original; labels are linked. The same
     command goes on where it was stopped. Ends with 1 where images or labels could not be used.
     """
-    from driftseg.data.datasets.files import select
-    from driftseg.data.images import read_image
-    from driftseg.data.weather.camera import CAMERAS, CITYSCAPES
-    from driftseg.data.weather_sets.choice import Choice
-    from driftseg.data.weather_sets.domains import weather_domains
-    from driftseg.data.weather_sets.making import WeatherSet, make_set
+    from driftseg.images.reading import read_image
     from driftseg.report.weather_page import write_weather_page
     from driftseg.runs.depth_builder import build_depth
+    from driftseg.scenes.dataset import select
+    from driftseg.weather.camera import CAMERAS, CITYSCAPES
+    from driftseg.weather_sets.choice import Choice
+    from driftseg.weather_sets.domains import weather_domains
+    from driftseg.weather_sets.making import WeatherSet, make_set
 
     domains = weather_domains(
         rain=rain or (), fog=fog or (), night=night or (), snow=snow or (),
@@ -216,11 +216,11 @@ def _scenes(
     size: tuple[int, int] | None,
 ) -> tuple[str, SceneFiles]:
     """The kind of a folder's layout, and its scenes."""
-    from driftseg.data.datasets.cityscapes import CITYSCAPES
-    from driftseg.data.datasets.folder import folder
-    from driftseg.data.datasets.layouts import recognise, scenes
-    from driftseg.data.datasets.weather_cityscapes import WEATHER_CITYSCAPES
     from driftseg.labels import LABEL_SPACES
+    from driftseg.scenes.cityscapes import CITYSCAPES
+    from driftseg.scenes.folder import folder
+    from driftseg.scenes.layouts import recognise, scenes
+    from driftseg.scenes.weather_cityscapes import WEATHER_CITYSCAPES
 
     if not images.is_dir():
         raise InputError(f"{images}: no such folder of images")

@@ -18,7 +18,7 @@ from driftseg.control.budget import Budget, Plan
 from driftseg.control.costs import Costs
 from driftseg.control.drift import Detector, Event
 from driftseg.control.guard import Guard
-from driftseg.control.selection import Selector
+from driftseg.control.which import Selector
 from driftseg.errors import InputError
 from driftseg.frame import Adaptation, Image, Prediction
 from driftseg.methods.base import Answer, answer, answer_images, to_prediction

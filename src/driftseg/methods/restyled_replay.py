@@ -17,12 +17,12 @@ from torch import Tensor
 
 from driftseg.errors import InputError
 from driftseg.frame import Adaptation, Image, Prediction, SourceBatch
+from driftseg.learners.parts.ema import momentum
+from driftseg.learners.parts.jitter import jitter_and_blur
+from driftseg.learners.parts.losses import finite, weighted_cross_entropy
+from driftseg.learners.parts.references import References
+from driftseg.learners.parts.restyle import Restyling, restyled
 from driftseg.methods.base import Answer, answer, bring_back, learnt, to_prediction
-from driftseg.methods.ema import momentum
-from driftseg.methods.jitter import jitter_and_blur
-from driftseg.methods.losses import finite, weighted_cross_entropy
-from driftseg.methods.references import References
-from driftseg.methods.restyle import Restyling, restyled
 from driftseg.methods.self_training import SourceBatches
 from driftseg.models.roles import Roles
 from driftseg.models.trainable import (

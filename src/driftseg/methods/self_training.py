@@ -19,13 +19,13 @@ from torch import Tensor
 from driftseg.errors import InputError
 from driftseg.frame import SourceBatch
 from driftseg.labels import IGNORE
+from driftseg.learners.parts.classmix import Mixed, choose_classes, paste
+from driftseg.learners.parts.confidence import Confidence
+from driftseg.learners.parts.ema import momentum
+from driftseg.learners.parts.jitter import jitter_and_blur
+from driftseg.learners.parts.losses import feature_distance, weighted_cross_entropy
+from driftseg.learners.parts.restyle import Restyling, restyled, to_image
 from driftseg.methods.base import bring_back, learnt, most_probable
-from driftseg.methods.classmix import Mixed, choose_classes, paste
-from driftseg.methods.confidence import Confidence
-from driftseg.methods.ema import momentum
-from driftseg.methods.jitter import jitter_and_blur
-from driftseg.methods.losses import feature_distance, weighted_cross_entropy
-from driftseg.methods.restyle import Restyling, restyled, to_image
 from driftseg.models.roles import Roles
 from driftseg.models.segmenter import Walk, upsample
 from driftseg.models.trainable import (
@@ -39,7 +39,7 @@ from driftseg.models.trainable import (
 
 
 class SourceBatches(Protocol):
-    """Where labelled source images come from: `driftseg.data.replay.Replay`."""
+    """Where labelled source images come from: `driftseg.replay.replay.Replay`."""
 
     def sample(self) -> SourceBatch:
         """The next batch."""

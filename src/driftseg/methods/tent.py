@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from driftseg.frame import Adaptation, Image, Prediction
+from driftseg.learners.parts.losses import entropy, finite
 from driftseg.methods.base import to_images, to_prediction
-from driftseg.methods.losses import entropy, finite
 from driftseg.models.roles import Roles
 from driftseg.models.trainable import load_optimiser_state, optimiser_state
 

@@ -9,12 +9,12 @@ from pydantic import Field, PositiveInt
 
 from driftseg.models.adapters.spec import WIDEST, Activation, Kind, Where
 from driftseg.models.encoders.sites import Target
-from driftseg.runs.sections import Positive, Section
+from driftseg.settings import Positive, Settings
 
 Stage = Literal[1, 2, 3, 4]
 
 
-class Adapters(Section):
+class Adapters(Settings):
     """Small trainable parts in the encoder (docs/adapters.md).
 
     Null takes the kind's default; what a kind does not have cannot be set.

@@ -9,19 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from driftseg.data.datasets.files import Dataset, select
-from driftseg.data.datasets.live import LiveScenes
-from driftseg.data.schedule import (
-    Visit,
-    domains,
-    fast_storm,
-    foggy,
-    random_storm,
-    storm,
-    with_directions,
-)
-from driftseg.data.stream import Stream, Weather
-from driftseg.data.weather.conditions import Conditions
 from driftseg.errors import InputError
 from driftseg.frame import Label
 from driftseg.labels import MAPPINGS, LabelMapping, LabelSpace, find_mapping
@@ -42,6 +29,20 @@ from driftseg.runs.method_builder import (
 from driftseg.runs.notes import make_notes, mapping_notes
 from driftseg.runs.train import use_device, use_threads
 from driftseg.runs.weather_config import camera_of
+from driftseg.scenes.dataset import Dataset, select
+from driftseg.scenes.live import LiveScenes
+from driftseg.stream.schedule import (
+    Visit,
+    domains,
+    fast_storm,
+    foggy,
+    random_storm,
+    storm,
+    with_directions,
+)
+from driftseg.stream.stream import Stream
+from driftseg.weather.conditions import Conditions
+from driftseg.weather.weather import Weather
 
 BUNDLED = "town_mit_b0.safetensors"
 

@@ -14,15 +14,15 @@ from driftseg.control.calibration import (
     DetectorCalibration,
     calibrate_detector,
 )
-from driftseg.data.datasets.files import Dataset
-from driftseg.data.schedule import Visit, rain_name
-from driftseg.data.stream import Weather
-from driftseg.data.weather.conditions import Conditions
 from driftseg.errors import InputError
 from driftseg.methods.base import answer
 from driftseg.methods.signal import drift_signal
 from driftseg.models.roles import Roles
 from driftseg.models.segmenter import Segmenter, upsample
+from driftseg.scenes.dataset import Dataset
+from driftseg.stream.schedule import Visit, rain_name
+from driftseg.weather.conditions import Conditions
+from driftseg.weather.weather import Weather
 
 SHARES = (0.5, 0.7, 0.8, 0.9)
 PRECISIONS = (0.9, 0.95, 0.98)
@@ -107,7 +107,7 @@ def calibrate(
         visit = Visit(rain_name(rate), Conditions(rain=rate))
         for index in range(len(dataset)):
             scene = dataset.scene(index)
-            image = weather.on(scene, visit)
+            image = weather.on(scene, visit.conditions, visit.domain)
             answered = answer(roles, image)
             if model.early_head is not None:
                 signal = drift_signal(

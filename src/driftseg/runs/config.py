@@ -14,17 +14,17 @@ from pydantic import Field, NonNegativeFloat, PositiveInt, ValidationInfo, field
 from driftseg.runs.adapter_config import Adapters
 from driftseg.runs.data_config import Data
 from driftseg.runs.learner_config import Method
-from driftseg.runs.sections import (
+from driftseg.runs.weather_config import CameraName, CameraSettings, WeatherAugmentation
+from driftseg.settings import (
     Name,
     Pixels,
     Range,
-    Section,
     Seed,
+    Settings,
     Share,
     TrainableSet,
     in_order,
 )
-from driftseg.runs.weather_config import CameraName, CameraSettings, WeatherAugmentation
 
 Part = Literal[
     "encoder", "encoder.stage1", "encoder.stage2", "encoder.stage3", "encoder.stage4",
@@ -32,7 +32,7 @@ Part = Literal[
 ]  # fmt: skip
 
 
-class ModelSettings(Section):
+class ModelSettings(Settings):
     """The network before source training."""
 
     encoder: str = "mit_b0"
@@ -49,7 +49,7 @@ class ModelSettings(Section):
     """Parts that the weights need not hold; ``output_norms`` for Swin's ImageNet weights."""
 
 
-class AugmentationSettings(Section):
+class AugmentationSettings(Settings):
     """Random changes of source images."""
 
     scale: Range = (1.0, 1.0)
@@ -64,7 +64,7 @@ class AugmentationSettings(Section):
     _ordered = field_validator("scale")(in_order)
 
 
-class SamplingSettings(Section):
+class SamplingSettings(Settings):
     """Which source scenes are drawn."""
 
     rare_classes: bool = True
@@ -76,7 +76,7 @@ class SamplingSettings(Section):
     batch_size: PositiveInt = 1
 
 
-class TrainConfig(Section):
+class TrainConfig(Settings):
     """``driftseg train``: a source model from labelled scenes."""
 
     out: Path
@@ -118,7 +118,7 @@ class TrainConfig(Section):
     device: str = "cpu"
 
 
-class Domain(Section):
+class Domain(Settings):
     """One stay of the schedule."""
 
     name: Name
@@ -144,7 +144,7 @@ class Domain(Section):
     """Times the frames are gone through."""
 
 
-class Preset(Section):
+class Preset(Settings):
     """A schedule by name."""
 
     preset: Literal["storm", "fast_storm", "fog", "random_storm"]
@@ -176,7 +176,7 @@ class ReplaySettings(SamplingSettings):
     augmentation: AugmentationSettings = AugmentationSettings()
 
 
-class CalibrationSettings(Section):
+class CalibrationSettings(Settings):
     """Learns what fits the model, once before the run.
 
     The detector's window and thresholds, and confidence; `driftseg calibrate` shows what comes
@@ -189,14 +189,14 @@ class CalibrationSettings(Section):
     """Rates in mm/h rendered on them, to learn how far the signal goes; empty renders none."""
 
 
-class RunModel(Section):
+class RunModel(Settings):
     """The network a run expects."""
 
     encoder: str
     """The checkpoint must have this encoder; it also replaces {encoder} in ``checkpoint``."""
 
 
-class RunConfig(Section):
+class RunConfig(Settings):
     """``driftseg run``: one method through one schedule."""
 
     name: str

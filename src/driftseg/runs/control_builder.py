@@ -8,7 +8,7 @@ import numpy as np
 
 from driftseg.control.budget import Levels
 from driftseg.control.drift import Detector, WindowDetector, adwin, page_hinkley
-from driftseg.control.selection import (
+from driftseg.control.which import (
     PUBLISHED_SPEEDS,
     FixedSelector,
     RandomSelector,

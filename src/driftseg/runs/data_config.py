@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt
 
 from driftseg.runs.depth_config import DepthSettings
-from driftseg.runs.sections import Pixels, Section, Seed
 from driftseg.runs.video_config import CameraData, ImagesData, VideoData
+from driftseg.settings import Pixels, Seed, Settings
 
 
-class TownData(Section):
+class TownData(Settings):
     """Procedural streets; needs no files."""
 
     kind: Literal["town"]
@@ -27,7 +27,7 @@ class TownData(Section):
     """(width, height)."""
 
 
-class SelectedData(Section):
+class SelectedData(Settings):
     """Which files of a folder, and how large."""
 
     include: list[str] = []

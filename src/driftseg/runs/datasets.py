@@ -7,26 +7,26 @@ from pathlib import Path
 
 import numpy as np
 
-from driftseg.data.datasets.capture import open_live, without_password
-from driftseg.data.datasets.files import Dataset, SceneFiles, check_one_size, select
-from driftseg.data.datasets.folder import folder
-from driftseg.data.datasets.layouts import LAYOUTS, scenes
-from driftseg.data.datasets.live import LiveScenes
-from driftseg.data.datasets.sequence import sequence
-from driftseg.data.datasets.town import TownScenes
-from driftseg.data.datasets.video import VideoScenes
-from driftseg.data.datasets.weather_set import weather_set
-from driftseg.data.replay import Replay
-from driftseg.data.transforms import Augmentation
-from driftseg.data.weather.camera import CITYSCAPES, Camera
-from driftseg.data.weather.random_weather import RandomWeather
 from driftseg.errors import InputError
 from driftseg.labels import LABEL_SPACES, LabelMapping, LabelSpace, find_mapping
+from driftseg.replay.replay import Replay
+from driftseg.replay.transforms import Augmentation
 from driftseg.runs.config import AugmentationSettings, SamplingSettings
 from driftseg.runs.data_config import Data, FolderData, LayoutData, TownData, WeatherSetData
 from driftseg.runs.depth_builder import build_depth
 from driftseg.runs.video_config import CameraData, ImagesData, VideoData
 from driftseg.runs.weather_config import WeatherAugmentation, camera_of
+from driftseg.scenes.capture import open_live, without_password
+from driftseg.scenes.dataset import Dataset, SceneFiles, check_one_size, select
+from driftseg.scenes.folder import folder
+from driftseg.scenes.layouts import LAYOUTS, scenes
+from driftseg.scenes.live import LiveScenes
+from driftseg.scenes.sequence import sequence
+from driftseg.scenes.video import VideoScenes
+from driftseg.town.scenes import TownScenes
+from driftseg.weather.camera import CITYSCAPES, Camera
+from driftseg.weather.random_weather import RandomWeather
+from driftseg.weather_sets.reading import weather_set
 
 _LAYOUTS = {layout.name: layout for layout in LAYOUTS}
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from driftseg.data.datasets.files import SceneFiles
-from driftseg.data.datasets.layouts import LAYOUTS
-from driftseg.data.datasets.weather_cityscapes import scene_of
-from driftseg.data.weather.camera import Camera
-from driftseg.data.weather.depth_files import DepthFiles, DepthReader, DisparityFiles
-from driftseg.data.weather.depth_network import DepthNetwork
 from driftseg.runs.depth_config import DepthPictures, DepthSettings, NetworkDepth
+from driftseg.scenes.dataset import SceneFiles
+from driftseg.scenes.depth_files import DepthFiles, DepthReader, DisparityFiles
+from driftseg.scenes.depth_network import DepthNetwork
+from driftseg.scenes.layouts import LAYOUTS
+from driftseg.scenes.weather_cityscapes import scene_of
+from driftseg.weather.camera import Camera
 
 
 def build_depth(

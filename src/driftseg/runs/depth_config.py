@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from driftseg.runs.sections import Section
+from driftseg.settings import Settings
 
 
-class DepthPictures(Section):
+class DepthPictures(Settings):
     """16-bit PNGs, laid and named like their images: metres are levels / scale, 0 is unknown."""
 
     files: Path
@@ -19,7 +19,7 @@ class DepthPictures(Section):
     """Levels a metre; 256 is that of the depth published with Weather Cityscapes."""
 
 
-class NetworkDepth(Section):
+class NetworkDepth(Settings):
     """A monocular depth network of transformers; needs the extra ``depth``."""
 
     network: str

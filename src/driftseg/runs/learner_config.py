@@ -18,10 +18,10 @@ from driftseg.runs.method_config import (
     SourceOnly,
     Tent,
 )
-from driftseg.runs.sections import Positive, Section, TrainableSet, is_changed
+from driftseg.settings import Positive, Settings, TrainableSet, is_changed
 
 
-class ReplayTraining(Section):
+class ReplayTraining(Settings):
     """What replay_only and restyled_replay share."""
 
     train: TrainableSet = ["encoder", "head"]
@@ -60,7 +60,7 @@ Learner = Annotated[Dacs | Hamlet | ReplayOnly | RestyledReplay, Field(discrimin
 """Methods that another can learn by."""
 
 
-class BankSettings(Section):
+class BankSettings(Settings):
     """States of domains, stored at changes and brought back when the domain returns."""
 
     domains: Annotated[int, Field(ge=2)] = 8
@@ -73,7 +73,7 @@ class BankSettings(Section):
     frames of a new domain would be taken for the old one's."""
 
 
-class Remembering(Section):
+class Remembering(Settings):
     """What lae and bank share."""
 
     learner: Learner

@@ -102,7 +102,7 @@ class HeldOut:
                 f"held-out frame {scene.name} of {domain} has no label: choose labelled "
                 "frames, or set evaluation to null"
             )
-        frame = (self._parts.weather.on(scene, visit), scene.label)
+        frame = (self._parts.weather.on(scene, visit.conditions, visit.domain), scene.label)
         size = frame[0].nbytes + frame[1].nbytes
         if size <= self._left:
             self._left -= size

@@ -9,16 +9,15 @@ import torch
 
 from driftseg.control.bank import Bank
 from driftseg.control.budget import Budget
-from driftseg.data.datasets.files import Dataset
 from driftseg.errors import InputError
-from driftseg.methods import Dacs, DomainMemory, Hamlet, Method, NormStatistics, SourceOnly, Tent
-from driftseg.methods.base import Learner
-from driftseg.methods.confidence import (
+from driftseg.learners.parts.confidence import (
     Confidence,
     RelativeThreshold,
     SelfAdaptingThresholds,
     Thresholds,
 )
+from driftseg.methods import Dacs, DomainMemory, Hamlet, Method, NormStatistics, SourceOnly, Tent
+from driftseg.methods.base import Learner
 from driftseg.methods.hamlet import Released
 from driftseg.methods.self_training import SelfTraining
 from driftseg.models.roles import Roles, StaticDepth
@@ -43,6 +42,7 @@ from driftseg.runs.replay_builder import (
     replay_beside,
     restyling_of,
 )
+from driftseg.scenes.dataset import Dataset
 
 
 def build_method(

@@ -13,24 +13,24 @@ from pydantic import (
     model_validator,
 )
 
-from driftseg.runs.sections import Positive, Section, Share, TrainableSet, is_changed
+from driftseg.settings import Positive, Settings, Share, TrainableSet, is_changed
 
 Rows = Annotated[int, Field(ge=0)]
 
 
-class SourceOnly(Section):
+class SourceOnly(Settings):
     """The source model, never changed."""
 
     name: Literal["source_only"]
 
 
-class NormStatistics(Section):
+class NormStatistics(Settings):
     """Batch normalisation's running statistics follow the target; no weight learns."""
 
     name: Literal["norm_statistics"]
 
 
-class Tent(Section):
+class Tent(Settings):
     """TENT: least entropy over the norms' weights and biases."""
 
     name: Literal["tent"]
@@ -40,8 +40,8 @@ class Tent(Section):
     """What batch normalisation uses; TENT's paper says batch."""
 
 
-class Confidence(Section):
-    """Which pseudo-labels to believe (`driftseg.methods.confidence`)."""
+class Confidence(Settings):
+    """Which pseudo-labels to believe (`driftseg.learners.parts.confidence`)."""
 
     rule: Literal["threshold", "source_share", "source_precision", "relative", "self_adapting"] = (
         "threshold"
@@ -69,11 +69,11 @@ class Confidence(Section):
 Restyling = Literal[
     "histogram", "reinhard", "bands", "fourier", "spectrum", "blur", "streaks", "texture"
 ]
-"""`driftseg.methods.restyle.RESTYLINGS`."""
+"""`driftseg.learners.parts.restyle.RESTYLINGS`."""
 
 
-class Restyled(Section):
-    """How source images are given the target's appearance (`driftseg.methods.restyle`)."""
+class Restyled(Settings):
+    """How source images are given the target's appearance (`driftseg.learners.parts.restyle`)."""
 
     restylings: Annotated[list[Restyling], Field(min_length=1)] = ["histogram"]
     """One after another. histogram: per channel. reinhard: mean and spread in Lab. bands: a
@@ -141,7 +141,7 @@ class Dacs(SelfTraining):
     """Share of a source label's classes that ClassMix pastes."""
 
 
-class Detector(Section):
+class Detector(Settings):
     """What finds changes in the drift signal."""
 
     name: Literal["window", "adwin", "page_hinkley"] = "window"
@@ -170,7 +170,7 @@ class Detector(Section):
     """Page-Hinkley's: summed deviation that is a change."""
 
 
-class Released(Section):
+class Released(Settings):
     """What HAMLET's released code does in place of what is meant (methods A.13).
 
     Each is off unless ``compat: published`` turns all on.

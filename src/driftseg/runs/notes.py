@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from driftseg.data.datasets.files import Dataset
-from driftseg.data.datasets.weather_cityscapes import scene_of
-from driftseg.data.schedule import Visit, domains
-from driftseg.data.stream import Stream
 from driftseg.errors import UnreadableError
 from driftseg.labels import LabelMapping
 from driftseg.runs.config import RunConfig
 from driftseg.runs.datasets import told_in
+from driftseg.scenes.dataset import Dataset
+from driftseg.scenes.weather_cityscapes import scene_of
+from driftseg.stream.schedule import Visit, domains
+from driftseg.stream.stream import Stream
 
 
 def make_notes(

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from driftseg.data.datasets.files import Dataset
-from driftseg.data.replay import Replay
 from driftseg.errors import InputError
+from driftseg.learners.parts.restyle import Restyling, combined
 from driftseg.methods import RestyledReplay
-from driftseg.methods.restyle import Restyling, combined
 from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.roles import Roles, StaticDepth
 from driftseg.models.segmenter import Segmenter
 from driftseg.models.trainable import trainable_names
+from driftseg.replay.replay import Replay
 from driftseg.runs.config import RunConfig
 from driftseg.runs.datasets import build_replay, frame_size
 from driftseg.runs.learner_config import ReplayOnly
 from driftseg.runs.learner_config import RestyledReplay as RestyledSettings
 from driftseg.runs.method_config import Restyled
+from driftseg.scenes.dataset import Dataset
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
-from driftseg.runs.sections import Pixels, Section
+from driftseg.settings import Pixels, Settings
 
 
-class FrameRange(Section):
+class FrameRange(Settings):
     """Which frames of a sequence, and how large."""
 
     label_space: str = "camvid11"
@@ -40,7 +40,7 @@ class VideoData(FrameRange):
     path: Path
 
 
-class CameraData(Section):
+class CameraData(Settings):
     """A camera, or a stream from an address: frames that exist once."""
 
     kind: Literal["camera"]

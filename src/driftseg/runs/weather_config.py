@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from driftseg.data.weather.camera import CAMERAS, Camera
-from driftseg.runs.sections import Range, Section, Share, in_order
+from driftseg.settings import Range, Settings, Share, in_order
+from driftseg.weather.camera import CAMERAS, Camera
 
 WeatherKind = Literal["rain", "visibility", "snow", "snow_cover", "night", "wet_road", "lens_drops"]
 CameraName = Literal["town", "camvid", "cityscapes"]
 
 
-class CameraSettings(Section):
+class CameraSettings(Settings):
     """A camera: a preset, and what is different about yours.
 
     The bounds are those of cameras on cars and beyond; without them a slip of the keyboard draws
@@ -52,7 +52,7 @@ def camera_of(settings: CameraName | CameraSettings) -> Camera:
     return replace(CAMERAS[settings.preset], **changes)
 
 
-class WeatherAugmentation(Section):
+class WeatherAugmentation(Settings):
     """Weather rendered on source images, each in one kind of random strength."""
 
     kinds: Annotated[list[WeatherKind], Field(min_length=1)]

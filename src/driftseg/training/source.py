@@ -16,10 +16,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from driftseg.data.datasets.files import Dataset
-from driftseg.data.replay import Replay
-from driftseg.data.sampling import Counts
-from driftseg.data.transforms import to_tensor
 from driftseg.errors import InputError
 from driftseg.evaluation.confusion import Score
 from driftseg.labels import IGNORE
@@ -34,6 +30,10 @@ from driftseg.models.trainable import (
     set_statistics,
     trainable_names,
 )
+from driftseg.replay.replay import Replay
+from driftseg.replay.sampling import Counts
+from driftseg.replay.transforms import to_tensor
+from driftseg.scenes.dataset import Dataset
 
 
 @dataclass(frozen=True)

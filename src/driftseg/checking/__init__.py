@@ -1,0 +1,1 @@
+"""A dataset looked through before it is used."""

@@ -1,0 +1,190 @@
+"""A dataset looked through before it is used: what it holds, and what is wrong with it.
+
+Nothing in the dataset is written to. What comes of it is plain data: `DatasetCheck`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from driftseg.checking.examine import Examined, Examiner
+from driftseg.checking.findings import ClassShare, DatasetCheck, Finding, Kind, Part
+from driftseg.checking.sources import Source, source_of
+from driftseg.errors import InputError
+from driftseg.labels import IGNORE, LabelSpace
+from driftseg.scenes.layout import Pair
+from driftseg.scenes.layouts import recognise
+
+EXAMPLES = 3
+"""Kept of every finding."""
+
+
+def check_dataset(
+    root: Path,
+    *,
+    layout: str | None = None,
+    labels: Path | None = None,
+    label_space: LabelSpace | None = None,
+    headers_only: bool = False,
+    workers: int = 1,
+    watch: Callable[[int, int], None] = lambda done, total: None,
+) -> DatasetCheck:
+    """Looks through a dataset.
+
+    Args:
+        root: its folder.
+        layout: name of one of `LAYOUTS`, ``folder``, or ``weather_set`` for what `driftseg
+            weather` has made; None recognises it.
+        labels: folder with label PNGs of a plain folder of images.
+        label_space: to tell the labels of a layout in, or of a plain folder's ids (CamVid's if
+            None).
+        headers_only: whether to look at sizes and codings alone, which is quick.
+        workers: threads that read.
+        watch: is told scenes done and scenes in all.
+
+    Raises:
+        InputError: no such folder or layout, or a label space that the labels cannot be told in.
+    """
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; pass the folder of a dataset")
+    source = source_of(root, kind=layout, labels=labels, label_space=label_space)
+    pairs, space = source.pairs, source.label_space
+    examiner = replace(source.examiner, headers_only=headers_only)
+    examined = list(_examine(examiner, pairs, workers, watch))
+    shares, ignored = _class_shares(examined, space)
+    findings = [*_file_findings(examined), *_common_findings(root, source, examined, shares)]
+    order = {"error": 0, "warning": 1, "note": 2}
+    return DatasetCheck(
+        root=root,
+        layout=source.kind,
+        title=source.title,
+        label_space=space,
+        headers_only=headers_only,
+        parts=_parts(pairs),
+        image_sizes=_counted(found.image_size for found in examined),
+        label_codings=_counted(found.label_coding for found in examined),
+        labels_counted=sum(found.pixels is not None for found in examined),
+        classes=shares,
+        ignored=ignored,
+        unknown_ids=_unknown(examined),
+        findings=tuple(sorted(findings, key=lambda found: order[found.severity])),
+    )
+
+
+def _examine(
+    examiner: Examiner, pairs: Sequence[Pair], workers: int, watch: Callable[[int, int], None]
+) -> Iterator[Examined]:
+    # Threads are enough: decoders of images give Python's lock back while they work.
+    executor = ThreadPoolExecutor(workers)
+    try:
+        for done, found in enumerate(executor.map(examiner, pairs)):
+            watch(done + 1, len(pairs))
+            yield found
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _parts(pairs: Sequence[Pair]) -> tuple[Part, ...]:
+    images: Counter[tuple[str, str]] = Counter()
+    labels: Counter[tuple[str, str]] = Counter()
+    depth: Counter[tuple[str, str]] = Counter()
+    for pair in pairs:
+        place = (pair.split, pair.domain)
+        images[place] += pair.image is not None
+        labels[place] += pair.label is not None
+        depth[place] += pair.depth is not None
+    return tuple(Part(*at, images[at], labels[at], depth[at]) for at in sorted(images))
+
+
+def _class_shares(
+    examined: Sequence[Examined], space: LabelSpace
+) -> tuple[tuple[ClassShare, ...], float]:
+    """How much there is of every class, and of pixels without one."""
+    counts = [found.pixels for found in examined if found.pixels is not None]
+    if not counts:
+        return (), 0.0
+    total = np.sum(counts, axis=0)
+    holding = np.sum([row > 0 for row in counts], axis=0)
+    classed = max(int(total[: len(space)].sum()), 1)
+    shares = tuple(
+        ClassShare(name, int(total[i]), int(total[i]) / classed, int(holding[i]))
+        for i, name in enumerate(space.classes)
+    )
+    return shares, int(total[IGNORE]) / max(int(total.sum()), 1)
+
+
+def _file_findings(examined: Sequence[Examined]) -> Iterator[Finding]:
+    """What is wrong with single files, counted by kind."""
+    places: dict[Kind, list[str]] = {}
+    for found in examined:
+        for kind, where in found.wrong:
+            places.setdefault(kind, []).append(where)
+    for kind, wrong in places.items():
+        yield Finding(kind, len(wrong), tuple(wrong[:EXAMPLES]))
+
+
+def _common_findings(
+    root: Path, source: Source, examined: Sequence[Examined], shares: Sequence[ClassShare]
+) -> Iterator[Finding]:
+    """What only shows when all scenes are seen together."""
+    pairs = source.pairs
+    if not any(pair.image is not None for pair in pairs):
+        yield Finding("no_images", 1, tuple(_instead(root)))
+    elif source.labels is not None and not any(_labelled(pair) for pair in pairs):
+        first = next(pair.name for pair in pairs if pair.image is not None)
+        yield Finding("no_labels", 1, (f"{source.labels}: holds no {first}.png",))
+    named = Counter((pair.split, pair.name) for pair in pairs)
+    if shared := [f"{split}: {name}" for (split, name), count in named.items() if count > 1]:
+        yield Finding("duplicate_names", len(shared), tuple(shared[:EXAMPLES]))
+    labelled = {pair.split for pair in pairs if pair.label is not None}
+    if bare := [str(pair.image) for pair in pairs if pair.split in labelled and _bare(pair)]:
+        yield Finding("unlabelled_images", len(bare), tuple(bare[:EXAMPLES]))
+    sizes = {f"{w}x{h}": n for (w, h), n in _counted(e.image_size for e in examined).items()}
+    yield from _mixed("mixed_image_sizes", sizes)
+    yield from _mixed("mixed_label_coding", _counted(e.label_coding for e in examined))
+    if absent := [share.name for share in shares if share.pixels == 0]:
+        yield Finding("absent_classes", len(absent), tuple(absent))
+
+
+def _instead(root: Path) -> Iterator[str]:
+    """What a folder without images holds, and datasets right below it."""
+    below = sorted(root.iterdir())[:8]
+    yield f"{root}: holds {', '.join(path.name for path in below) or 'nothing'}"
+    for path in below:
+        if path.is_dir() and (layout := recognise(path)) is not None:
+            yield f"{path}: is laid out as {layout.title}"
+
+
+def _labelled(pair: Pair) -> bool:
+    """Whether a scene of a plain folder is read with a label: PNGs alone are."""
+    return bool(pair.image and pair.label and pair.label.suffix.lower() == ".png")
+
+
+def _bare(pair: Pair) -> bool:
+    return pair.image is not None and pair.label is None and pair.missing is None
+
+
+def _mixed(kind: Kind, counts: Mapping[str, int]) -> Iterator[Finding]:
+    """A finding where there is more than one of what should be the same."""
+    if len(counts) > 1:
+        told = tuple(f"{count} of {what}" for what, count in counts.items())
+        yield Finding(kind, len(counts), told[:EXAMPLES])
+
+
+def _unknown(examined: Sequence[Examined]) -> dict[int, int]:
+    total: Counter[int] = Counter()
+    for found in examined:
+        total.update(found.unknown)
+    return dict(sorted(total.items()))
+
+
+def _counted(values: Iterable[Any]) -> dict[Any, int]:
+    """How often each comes, the most common first; None is left out."""
+    return dict(Counter(value for value in values if value is not None).most_common())

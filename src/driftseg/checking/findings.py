@@ -1,0 +1,150 @@
+"""What is found when a dataset is looked through: plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from driftseg.images.reading import Size
+from driftseg.labels import LabelSpace
+
+Kind = Literal[
+    "no_images", "unreadable_images", "unreadable_labels", "missing_labels", "no_labels",
+    "labels_of_another_size", "unknown_ids", "sixteen_bit_labels", "colour_labels",
+    "refused_labels", "lossy_labels", "orphaned_labels", "unlabelled_images", "duplicate_names",
+    "mixed_image_sizes", "mixed_label_coding", "empty_labels", "unreadable_depth",
+    "depth_of_another_size", "absent_classes",
+]  # fmt: skip
+Severity = Literal["note", "warning", "error"]
+
+MEANING: Mapping[Kind, tuple[Severity, str]] = {
+    "no_images": ("error", "there is no image"),
+    "unreadable_images": ("error", "images cannot be decoded; mend or remove them"),
+    "unreadable_labels": ("error", "labels cannot be decoded; mend or remove them"),
+    "missing_labels": ("error", "images have no label where others have one; complete the labels, "
+                                "or leave the images out"),
+    "no_labels": ("error", "no label is a PNG named like an image, so all are without; check the "
+                           "folder of labels and the names"),
+    "labels_of_another_size": ("error", "labels have another size than their image"),
+    "unknown_ids": ("error", "labels hold ids that mean nothing here; check the label space, or "
+                             "convert the labels"),
+    "sixteen_bit_labels": ("error", "16-bit labels are not taken here; store ids in 8 bits"),
+    "colour_labels": ("error", "labels are colours, and not such as this layout defines; store ids "
+                               "in a grey or palette PNG"),
+    "refused_labels": ("error", "labels are not stored as this layout stores them"),
+    "lossy_labels": ("error", "labels are JPEGs, which blend ids; store them as PNG"),
+    "unlabelled_images": ("warning", "images have no label; they can be adapted on, but not learnt "
+                                     "from as a source, nor scored"),
+    "orphaned_labels": ("warning", "labels have no image"),
+    "duplicate_names": ("warning", "scenes share a name; records and patterns cannot tell them "
+                                   "apart"),
+    "mixed_image_sizes": ("warning", "images differ in size; set size to bring them to one"),
+    "mixed_label_coding": ("warning", "labels are stored in several ways; was one part made by "
+                                      "another tool?"),
+    "empty_labels": ("warning", "labels hold no pixel with a class"),
+    "unreadable_depth": ("warning", "depth cannot be decoded"),
+    "depth_of_another_size": ("warning", "depth has another size than its image"),
+    "absent_classes": ("note", "classes of the label space have no pixel"),
+}  # fmt: skip
+"""How bad each kind of finding is, and what to do."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of thing that somebody should know."""
+
+    kind: Kind
+    count: int
+    examples: tuple[str, ...]
+
+    @property
+    def severity(self) -> Severity:
+        """``error``: driftseg refuses it; ``warning``: look at it; ``note``: so it is."""
+        return MEANING[self.kind][0]
+
+    @property
+    def meaning(self) -> str:
+        """What it is, and what to do."""
+        return MEANING[self.kind][1]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Scenes of one split and domain."""
+
+    split: str
+    domain: str
+    images: int
+    labels: int
+    depth: int
+
+
+@dataclass(frozen=True)
+class ClassShare:
+    """How much of a class there is."""
+
+    name: str
+    pixels: int
+    share: float
+    """Of all pixels with a class, 0 to 1."""
+    scenes: int
+    """That hold at least one pixel of it."""
+
+
+@dataclass(frozen=True)
+class DatasetCheck:
+    """What a dataset holds, and what was found."""
+
+    root: Path
+    layout: str
+    """``folder`` for images in no layout."""
+    title: str
+    label_space: LabelSpace
+    headers_only: bool
+    parts: tuple[Part, ...]
+    image_sizes: Mapping[Size, int]
+    label_codings: Mapping[str, int]
+    labels_counted: int
+    """Labels that could be read and whose pixels are counted in ``classes``."""
+    classes: tuple[ClassShare, ...]
+    """In the label space's order; empty without a label that could be read."""
+    ignored: float
+    """Share of pixels without a class, of all labels, 0 to 1."""
+    unknown_ids: Mapping[int, int]
+    """Pixels of every id that means nothing."""
+    findings: tuple[Finding, ...]
+    """The worst first."""
+
+    @property
+    def severity(self) -> Severity:
+        """Of the worst finding."""
+        return self.findings[0].severity if self.findings else "note"
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return {
+            "root": str(self.root),
+            "layout": self.layout,
+            "label_space": self.label_space.name,
+            "headers_only": self.headers_only,
+            "severity": self.severity,
+            "parts": [vars(part) for part in self.parts],
+            "image_sizes": {f"{w}x{h}": count for (w, h), count in self.image_sizes.items()},
+            "label_codings": dict(self.label_codings),
+            "labels_counted": self.labels_counted,
+            "classes": [vars(share) for share in self.classes],
+            "ignored_share": self.ignored,
+            "unknown_ids": {str(key): pixels for key, pixels in self.unknown_ids.items()},
+            "findings": [
+                {
+                    "kind": found.kind,
+                    "severity": found.severity,
+                    "meaning": found.meaning,
+                    "count": found.count,
+                    "examples": list(found.examples),
+                }
+                for found in self.findings
+            ],
+        }

@@ -1,0 +1,144 @@
+"""What a folder is looked through as: a dataset in a layout, a folder of images, a weather set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from driftseg.checking.examine import Examiner
+from driftseg.errors import InputError
+from driftseg.images.reading import list_images, read_ids
+from driftseg.labels import CAMVID11, LABEL_SPACES, LabelMapping, LabelSpace, find_mapping
+from driftseg.scenes.folder import label_files
+from driftseg.scenes.layout import Layout, Pair
+from driftseg.scenes.layouts import LAYOUTS, recognise
+from driftseg.weather_sets.record import RECORD, read_finished
+
+FOLDER, WEATHER_SET = "folder", "weather_set"
+"""What is no `Layout`, by the names that configs use."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is looked through, and how."""
+
+    kind: str
+    """As configs call it."""
+    title: str
+    """As people do."""
+    label_space: LabelSpace
+    pairs: list[Pair]
+    examiner: Examiner
+    labels: Path | None = None
+    """The folder of labels that was named; without one that fits it is refused."""
+
+
+def source_of(
+    root: Path, *, kind: str | None, labels: Path | None, label_space: LabelSpace | None
+) -> Source:
+    """What to read a folder as.
+
+    Args:
+        root: the folder.
+        kind: name of one of `LAYOUTS`, ``folder`` or ``weather_set``; None recognises it.
+        labels: folder with label PNGs of a plain folder of images.
+        label_space: to tell labels in.
+
+    Raises:
+        InputError: an unknown kind, one that the folder is not, or a label space that the labels
+            cannot be told in.
+    """
+    layouts = {layout.name: layout for layout in LAYOUTS}
+    known = [*layouts, WEATHER_SET, FOLDER]
+    if kind is not None and kind not in known:
+        raise InputError(f"no layout is called {kind!r}; known: {known}")
+    if kind not in (None, FOLDER) and labels is not None:
+        raise InputError("a folder of labels belongs to layout folder; leave one of them out")
+    kind = kind or _recognised(root, labels)
+    if kind == FOLDER:
+        return _of_folder(root, labels, label_space)
+    if kind == WEATHER_SET:
+        return _of_set(root, label_space)
+    layout = layouts[kind]
+    if not layout.found(root):
+        raise InputError(f"{root}: is not laid out as {layout.title}; wanted {layout.wanted}")
+    space, mapping = _told_in(layout, label_space)
+    examiner = Examiner(layout.decode, len(layout.label_space), layout.codings, mapping)
+    return Source(kind, layout.title, space, layout.pairs(root), examiner)
+
+
+def _recognised(root: Path, labels: Path | None) -> str:
+    if labels is not None:
+        return FOLDER
+    if (layout := recognise(root)) is not None:
+        return layout.name
+    # Images beside it would be a folder that happens to hold a file of that name.
+    return WEATHER_SET if (root / RECORD).is_file() and not list_images(root) else FOLDER
+
+
+def _told_in(layout: Layout, wanted: LabelSpace | None) -> tuple[LabelSpace, LabelMapping | None]:
+    """What the labels are told in, and how they come to be."""
+    if wanted is None or wanted == layout.label_space:
+        return layout.label_space, None
+    mapping = find_mapping(layout.label_space, wanted)
+    if mapping is None:
+        raise InputError(
+            f"{layout.title} is labelled in {layout.label_space.name}, which cannot be told in "
+            f"{wanted.name}; leave the label space out"
+        )
+    return wanted, mapping
+
+
+def _of_folder(root: Path, labels: Path | None, wanted: LabelSpace | None) -> Source:
+    space = wanted or CAMVID11
+    examiner = Examiner(read_ids, len(space))
+    pairs = _folder_pairs(root, labels)
+    return Source(FOLDER, "a folder of images", space, pairs, examiner, labels)
+
+
+def _folder_pairs(root: Path, labels: Path | None) -> list[Pair]:
+    """Images and labels of the same stem; labels without an image come last."""
+    images = list_images(root)
+    if labels is None:
+        return [Pair("all", "", path.stem, path, None) for path in images]
+    read = label_files(labels)
+    # `folder` reads PNGs alone; another file of the name is shown for what it is.
+    known = {**{path.stem: path for path in list_images(labels)}, **read}
+    pairs = [Pair("all", "", path.stem, path, known.get(path.stem)) for path in images]
+    shown = {path.stem for path in images}
+    orphans = [Pair("all", "", stem, None, known[stem]) for stem in sorted(known.keys() - shown)]
+    return pairs + orphans
+
+
+def _of_set(root: Path, wanted: LabelSpace | None) -> Source:
+    """All weathers that `driftseg weather` has made, each a domain; their source is not looked at.
+
+    Sets of Cityscapes are one tree, and recognised as Weather Cityscapes.
+    """
+    record = read_finished(root)
+    settings = record["settings"]
+    layout = next((layout for layout in LAYOUTS if layout.name == settings["layout"]), None)
+    if layout is None:
+        space = wanted or LABEL_SPACES.get(settings["label_space"], CAMVID11)
+        examiner = Examiner(read_ids, len(space))
+        title = "a weather set of a folder of images"
+    else:
+        space, mapping = _told_in(layout, wanted)
+        examiner = Examiner(layout.decode, len(layout.label_space), layout.codings, mapping)
+        title = f"a weather set of {layout.title}"
+    return Source(WEATHER_SET, title, space, list(_set_pairs(root, record, layout)), examiner)
+
+
+def _set_pairs(root: Path, record: Mapping[str, Any], layout: Layout | None) -> Iterator[Pair]:
+    for domain in record["domains"].values():
+        weather, place = domain["folder"], root / domain["folder"]
+        if layout is None:
+            labels = place / "labels"
+            pairs = _folder_pairs(place, labels if labels.is_dir() else None)
+        else:
+            pairs = layout.pairs(place)
+        for pair in pairs:
+            own = f"{weather}/{pair.domain}" if pair.domain else weather
+            yield replace(pair, domain=own, name=f"{weather}/{pair.name}")

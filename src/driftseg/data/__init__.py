@@ -1,1 +1,0 @@
-"""Datasets, weather, the stream of frames, and source replay."""

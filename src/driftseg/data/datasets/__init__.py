@@ -1,1 +1,0 @@
-"""Datasets: one file a layout, each yielding `driftseg.frame.Scene`."""

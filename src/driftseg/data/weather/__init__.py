@@ -1,1 +1,0 @@
-"""Weather on images: pure functions of (image, depth, strength, generator)."""

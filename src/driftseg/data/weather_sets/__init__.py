@@ -1,1 +1,0 @@
-"""Datasets put into weather on disk: plan, one image's task, record, resuming."""

@@ -1,0 +1,1 @@
+"""Reading images and labels: sizes, orientation, bit depths, codings of ids."""

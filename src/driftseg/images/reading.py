@@ -1,0 +1,268 @@
+"""Reading and resizing images and label maps, with errors that name the file."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as PillowImage
+
+from driftseg.errors import InputError, MisfitError, UnknownIdsError, UnreadableError
+from driftseg.frame import Image, Label
+from driftseg.images.label_coding import FEW_GREYS, label_coding
+from driftseg.labels import IGNORE
+from driftseg.labels.tables import IdTable
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
+
+PNG_END = b"IEND"
+"""Name of the chunk that ends every whole PNG."""
+
+UNDECODABLE = (OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError)
+"""What Pillow raises for a damaged file, and for one that is larger than it will decode; a damaged
+header often says a size that no picture has."""
+
+ORIENTATION = 0x0112
+"""EXIF's tag of how a camera was held."""
+TURNS = {
+    2: PillowImage.Transpose.FLIP_LEFT_RIGHT,
+    3: PillowImage.Transpose.ROTATE_180,
+    4: PillowImage.Transpose.FLIP_TOP_BOTTOM,
+    5: PillowImage.Transpose.TRANSPOSE,
+    6: PillowImage.Transpose.ROTATE_270,
+    7: PillowImage.Transpose.TRANSVERSE,
+    8: PillowImage.Transpose.ROTATE_90,
+}
+"""What brings a picture upright, by that tag's value. Pillow's own `exif_transpose` also writes the
+camera's notes anew, which fails where they are damaged and the picture is not."""
+QUARTERS = frozenset({5, 6, 7, 8})
+"""Values for a quarter to either side, where width becomes height."""
+
+Size = tuple[int, int]
+"""(width, height) in pixels, as on the command line and in config files."""
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The image files of a folder, sorted by name; hidden files are left out."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; check the path of the data")
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    )
+
+
+def read_image(path: Path) -> Image:
+    """An RGB image, uint8, (H, W, 3), turned as its camera says (EXIF).
+
+    Raises:
+        InputError: no such file.
+        MisfitError: one channel of more than 8 bits, which Pillow would cut off at 255.
+        UnreadableError: it cannot be decoded.
+    """
+    picture = _open(path, None, upright=True)
+    if picture.mode.startswith(("I", "F")):
+        raise MisfitError(
+            f"{path}: wanted an image of 8 bits a channel, came grey of 16 bits or more (mode "
+            f"{picture.mode}); say what is black and what is white by storing it in 8 bits"
+        )
+    return np.array(picture.convert("RGB"), dtype=np.uint8)
+
+
+def read_ids(path: Path) -> Label:
+    """A label map of class ids, uint8, (H, W), from a grey or palette PNG."""
+    picture = _open(path, None)
+    if picture.mode not in ("L", "P"):
+        deep = picture.mode.startswith("I")
+        came = "16 bits" if deep else f"mode {picture.mode}"
+        mend = "store ids in 8 bits" if deep else "convert colours to ids first"
+        raise MisfitError(
+            f"{path}: wanted a label map with one id a pixel (8-bit grey or palette PNG), "
+            f"came {came}; {mend}"
+        )
+    if label_coding(path) in FEW_GREYS:  # Pillow spreads them over 0 to 255, as PNG means greys
+        raise MisfitError(
+            f"{path}: wanted a label map with one id a pixel (8-bit grey or palette PNG), came "
+            f"{label_coding(path)}, whose levels are shades and no ids; store ids in 8 bits"
+        )
+    return np.asarray(picture, dtype=np.uint8)
+
+
+def read_levels(path: Path) -> npt.NDArray[np.uint16]:
+    """The levels of a 16-bit PNG as they are stored, uint16, (H, W).
+
+    It may be grey, or hold the same in all its colours, as SYNTHIA's depth does.
+
+    Raises:
+        InputError: another number of bits, or colours that differ.
+    """
+    picture = _open(path, None)
+    if picture.mode.startswith("I"):
+        return np.asarray(picture).astype(np.uint16)
+    # Pillow gives 8 of 16 bits where there are colours.
+    found = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if found is None or found.dtype != np.uint16:
+        raise InputError(
+            f"{path}: wanted a 16-bit grey PNG, came mode {picture.mode} of 8 bits; these are too "
+            "few for disparity or depth"
+        )
+    levels = np.asarray(found[..., 0], dtype=np.uint16)
+    if any((found[..., channel] != levels).any() for channel in (1, 2)):
+        raise InputError(
+            f"{path}: wanted a 16-bit PNG of one channel, or of channels that are alike; came "
+            "colours that differ, so which of them is the depth is not known: store it in grey"
+        )
+    return levels
+
+
+def read_first_channel(path: Path) -> Label:
+    """Class ids from the first channel of an 8-bit or 16-bit PNG, uint8, (H, W).
+
+    Pillow keeps 8 of 16 bits where there are more channels than one; OpenCV keeps all. It gives
+    colours as blue, green, red, and grey with a second channel as grey three times and that; so
+    the first channel is number 2.
+
+    Raises:
+        MisfitError: an id above 255.
+    """
+    try:
+        stored = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    whole = stored[-8:-4] == PNG_END  # OpenCV gives what it has of a file that was cut off
+    found = None
+    if whole:
+        with contextlib.suppress(cv2.error):
+            found = cv2.imdecode(np.frombuffer(stored, np.uint8), cv2.IMREAD_UNCHANGED)
+    if found is None:
+        raise UnreadableError(
+            f"{path}: cannot be decoded as a PNG of labels; mend or remove the file"
+        )
+    ids = found if found.ndim == 2 else found[..., 2]
+    if ids.size and ids.max() > IGNORE:
+        raise MisfitError(
+            f"{path}: the first channel holds {ids.max()}, wanted class ids of 0 to {IGNORE}"
+        )
+    return np.ascontiguousarray(ids, dtype=np.uint8)
+
+
+def read_size(path: Path) -> Size:
+    """An image's (width, height) as shown (EXIF), from its header alone."""
+    try:
+        with PillowImage.open(path) as picture:
+            width, height = picture.size
+            turned = picture.getexif().get(ORIENTATION, 1) in QUARTERS
+            return (height, width) if turned else (width, height)
+    except UNDECODABLE as error:
+        raise _unreadable(path, error) from None
+
+
+def read_colours(path: Path) -> Image:
+    """A colour-coded label map, uint8, (H, W, 3)."""
+    return np.asarray(_open(path, "RGB"), dtype=np.uint8)
+
+
+def translate(label: Label, table: IdTable, *, name: str) -> Label:
+    """Ids of a file told in a label space.
+
+    Args:
+        label: (H, W), uint8, as stored.
+        table: of the dataset.
+        name: what to call the file in an error.
+
+    Raises:
+        UnknownIdsError: an id that the table does not know.
+    """
+    lookup = np.full(256, IGNORE, dtype=np.uint8)
+    lookup[list(table)] = list(table.values())
+    pixels = np.bincount(label.ravel(), minlength=256)
+    unknown = {int(i): int(pixels[i]) for i in np.flatnonzero(pixels) if int(i) not in table}
+    if unknown:
+        raise UnknownIdsError(
+            f"{name}: ids {[*unknown]} are none of this dataset's ({sorted(table)}); the file is "
+            "in another coding or damaged",
+            unknown,
+        )
+    return lookup[label]
+
+
+def _open(path: Path, mode: str | None, *, upright: bool = False) -> PillowImage.Image:
+    try:
+        with PillowImage.open(path) as picture:
+            picture.load()
+            turn = TURNS.get(picture.getexif().get(ORIENTATION, 1)) if upright else None
+            result: PillowImage.Image = picture.convert(mode) if mode else picture.copy()
+            if turn is not None:
+                result = result.transpose(turn)
+            return result
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except UNDECODABLE as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> UnreadableError:
+    if isinstance(error, PillowImage.DecompressionBombError):
+        return UnreadableError(
+            f"{path}: cannot be decoded as an image, its header says that it has more pixels than "
+            f"are decoded ({error}); mend or remove the file, or shrink the picture"
+        )
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return UnreadableError(
+        f"{path}: cannot be decoded as an image ({reason}); mend or remove the file"
+    )
+
+
+def resize_image(image: Image, size: Size, *, name: str) -> Image:
+    """Shrinks with antialiasing (area averaging); refuses to enlarge.
+
+    Args:
+        image: (H, W, 3), uint8.
+        size: (width, height) wanted.
+        name: what to call the image in an error.
+    """
+    height, width = image.shape[:2]
+    if (width, height) == size:
+        return image
+    if size[0] > width or size[1] > height:
+        raise InputError(
+            f"{name}: the image is {width}x{height}, the run asks for {size[0]}x{size[1]}; "
+            "images are never enlarged silently: set a size no larger than the images"
+        )
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def resize_label(label: Label, size: Size) -> Label:
+    """Nearest neighbour: ids are never blended."""
+    if (label.shape[1], label.shape[0]) == size:
+        return label
+    small = cv2.resize(label, size, interpolation=cv2.INTER_NEAREST_EXACT)
+    return np.asarray(small, dtype=np.uint8)
+
+
+def check_label(label: Label, image: Image, *, classes: int, name: str) -> None:
+    """Raises MisfitError unless the label has the image's size and only known ids."""
+    if label.shape != image.shape[:2]:
+        raise MisfitError(
+            f"{name}: the label is {label.shape[1]}x{label.shape[0]}, its image "
+            f"{image.shape[1]}x{image.shape[0]}; labels must have their image's "
+            "size: mend the file, or leave it out with exclude"
+        )
+    check_ids(label, classes=classes, name=name)
+
+
+def check_ids(label: Label, *, classes: int, name: str) -> None:
+    """Raises UnknownIdsError unless a label has only known ids."""
+    pixels = np.bincount(label.ravel(), minlength=256)
+    found = (int(i) for i in np.flatnonzero(pixels))
+    unknown = {i: int(pixels[i]) for i in found if i >= classes and i != IGNORE}
+    if unknown:
+        raise UnknownIdsError(
+            f"{name}: label ids {[*unknown]} are neither 0..{classes - 1} nor {IGNORE} (ignore); "
+            "check the label space or convert the labels",
+            unknown,
+        )

@@ -1,0 +1,1 @@
+"""How weights change: one file an update rule."""

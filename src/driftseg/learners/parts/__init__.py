@@ -1,0 +1,1 @@
+"""What update rules share, as functions and small classes."""

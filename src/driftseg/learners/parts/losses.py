@@ -1,0 +1,97 @@
+"""Losses that several methods share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from driftseg.errors import InputError
+from driftseg.labels import IGNORE
+from driftseg.learners.parts.upsampled_loss import upsampled_cross_entropy, whole_factors
+from driftseg.models.segmenter import upsample
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """Mean over pixels of the entropy over classes, in nats; logits (B, C, h, w).
+
+    Wang et al. 2021 (TENT), section 3.1. The published HAMLET code takes the softmax over image
+    rows instead of classes (methods A.13, B12); this is the paper's.
+    """
+    per_pixel: Tensor = -(logits.softmax(dim=1) * logits.log_softmax(dim=1)).sum(dim=1)
+    return per_pixel.mean()
+
+
+def finite(loss: Tensor, updates: int) -> Tensor:
+    """The loss itself; InputError before it can spoil the weights if it is not finite."""
+    if not torch.isfinite(loss):
+        raise InputError(
+            f"the loss is {float(loss.detach())} after {updates} updates: lower "
+            "method.learning_rate, or train less of the network"
+        )
+    return loss
+
+
+def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Cross-entropy, upsampled to the labels, averaged over all pixels.
+
+    Ignored pixels count as 0 and stay in the denominator, as in mmsegmentation and so in HAMLET
+    (methods A.3, steps 3 and 9).
+
+    Args:
+        logits: (B, C, h, w).
+        labels: (B, H, W), 255 ignored.
+        weights: (B, H, W), or None for 1 everywhere.
+    """
+    factors = whole_factors(logits, labels)
+    if factors is not None:
+        each = logits.new_ones(()).expand(labels.shape) if weights is None else weights
+        summed = upsampled_cross_entropy(logits, labels, each.to(logits.dtype), factors)
+        return summed / labels.numel()
+    size = (labels.shape[1], labels.shape[2])
+    loss = F.cross_entropy(upsample(logits, size), labels, ignore_index=IGNORE, reduction="none")
+    return (loss if weights is None else loss * weights).mean()
+
+
+def feature_distance(
+    features: Tensor,
+    reference: Tensor,
+    labels: Tensor,
+    *,
+    classes: Tensor,
+    least_share: float = 0.75,
+    ignored_class: int,
+) -> Tensor:
+    """Mean L2 distance over channels where the ground truth is clearly one of ``classes``.
+
+    DAFormer (Hoyer et al. 2022) section 3.3, with HAMLET's reference, the static source model.
+    An empty mask gives 0 (the published code gives NaN).
+
+    Args:
+        features: the student's deepest level, (B, D, h, w).
+        reference: the static role's, (B, D, h, w).
+        labels: (B, H, W), 255 ignored.
+        classes: ids looked at, (N,).
+        least_share: of a cell's pixels that must agree on its class.
+        ignored_class: number of classes C; stands for 255 in the vote.
+    """
+    small = downsample_labels(
+        labels, (features.shape[2], features.shape[3]),
+        least_share=least_share, ignored_class=ignored_class,
+    )  # fmt: skip
+    mask = torch.isin(small, classes)
+    if not mask.any():
+        return features.sum() * 0.0
+    distance: Tensor = torch.linalg.vector_norm(features - reference, dim=1)
+    return distance[mask].mean()
+
+
+def downsample_labels(
+    labels: Tensor, size: tuple[int, int], *, least_share: float, ignored_class: int
+) -> Tensor:
+    """The majority class of each cell, (B, h, w); 255 where it has too small a share."""
+    known = torch.where(labels == IGNORE, ignored_class, labels)
+    votes = F.one_hot(known, ignored_class + 1).permute(0, 3, 1, 2).float()
+    share, winner = F.adaptive_avg_pool2d(votes, size).max(dim=1)
+    unclear = (share < least_share) | (winner == ignored_class)
+    return torch.where(unclear, IGNORE, winner)

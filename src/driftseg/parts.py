@@ -1,0 +1,186 @@
+"""Parts by name: the package's own, those of installed packages, and anything importable.
+
+A part that a config can name (a method, a dataset, a drift detector) is a settings class with a
+method ``make``. Each room keeps one literal table of its own parts. A user's part is named by its
+import path, ``my_package.module:MyMethod``, or by the name that its package gives it in an entry
+point. All three are found here, in the same way.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from driftseg.errors import InputError
+
+Part = TypeVar("Part")
+
+
+class PartTable(Generic[Part]):
+    """All parts of one kind.
+
+    Args:
+        what: what a part is called in messages, ``method``.
+        modules: name of each of the package's own parts -> ``module:attribute``.
+        group: entry points of this group add names.
+        kind: every part must be a subclass of it; None takes any callable.
+        key: the key of a section that holds the part's name, ``name`` or ``kind``.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        modules: Mapping[str, str],
+        *,
+        group: str,
+        kind: type | None = None,
+        key: str = "name",
+    ):
+        self.what = what
+        self.key = key
+        self._modules = dict(modules)
+        self._group = group
+        self._kind = kind
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the package's own parts."""
+        return iter(self._modules)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._modules
+
+    def names(self) -> list[str]:
+        """The package's own names, then those of entry points."""
+        return [*self._modules, *(n for n in self._entry_points() if n not in self._modules)]
+
+    def find(self, name: str, *, where: str | None = None) -> Any:
+        """The part of that name.
+
+        Args:
+            name: of the table, of an entry point, or ``package.module:Name``.
+            where: the setting that names it, for messages.
+
+        Raises:
+            InputError: there is none, it cannot be imported, or it is of another kind.
+        """
+        where = where or self.what
+        path = self._modules.get(name) or self._entry_points().get(name)
+        if path is None and ":" in name:
+            path = name
+        if path is None:
+            raise InputError(f"{where}: no {self.what} is called {name!r}; {self._hint(name)}")
+        found = load(path, where=where)
+        self._check(found, path, where)
+        return found
+
+    def _check(self, found: Any, path: str, where: str) -> None:
+        if self._kind is None:
+            if not callable(found):
+                raise InputError(
+                    f"{where}: {path} is a {type(found).__name__}, wanted a function that makes "
+                    f"the {self.what}"
+                )
+        elif not (isinstance(found, type) and issubclass(found, self._kind)):
+            raise InputError(
+                f"{where}: {path} is {_described(found)}, wanted a subclass of "
+                f"{self._kind.__module__}.{self._kind.__qualname__}"
+            )
+
+    def _hint(self, name: str) -> str:
+        near = difflib.get_close_matches(name, self.names(), n=1, cutoff=0.6)
+        told = f"did you mean {near[0]!r}? " if near else ""
+        return f"{told}known: {self.names()}, or package.module:Name for one of your own"
+
+    def _entry_points(self) -> dict[str, str]:
+        return {point.name: point.value for point in entry_points(group=self._group)}
+
+
+class Pick:
+    """Validates a section of a config by the settings class that its name asks for.
+
+    Stands in an annotation: ``Annotated[SerializeAsAny[MethodSettings], Pick(METHODS)]``.
+    """
+
+    def __init__(self, table: PartTable[Any]):
+        self.table = table
+
+    def __call__(self, value: Any) -> Any:
+        """A settings object from plain values; an object made already is left as it is."""
+        if not isinstance(value, Mapping):
+            return value
+        return self.section(value).model_validate(value)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self, handler(source))
+
+    def section(self, values: Mapping[str, Any]) -> Any:
+        """The settings class for these values.
+
+        Raises:
+            ValueError: they name none.
+        """
+        name = values.get(self.table.key)
+        if not isinstance(name, str):
+            came = "nothing" if name is None else repr(name)
+            raise ValueError(
+                f"wanted {self.table.key}: one of {self.table.names()}, or package.module:Name; "
+                f"came {came}"
+            )
+        return self.table.find(name, where=self.table.key)
+
+
+def load(path: str, *, where: str) -> Any:
+    """What ``package.module:Name`` names.
+
+    Modules are also looked for in the working directory, as ``python -m`` does.
+
+    Raises:
+        InputError: it cannot be imported, or the module has no such name. Where the module's own
+            code fails, its traceback follows the message.
+    """
+    module_name, colon, attribute = path.partition(":")
+    if not (colon and module_name and attribute):
+        raise InputError(f"{where}: wanted package.module:Name, came {path!r}")
+    here = str(Path.cwd())
+    added = here not in sys.path
+    if added:
+        sys.path.append(here)
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise InputError(f"{where}: {module_name} cannot be imported ({error})") from error
+        raise InputError(
+            f"{where}: no module is called {error.name}; install its package, or run in the "
+            "folder that holds it"
+        ) from None
+    except Exception as error:
+        raise InputError(
+            f"{where}: {module_name} cannot be imported ({type(error).__name__}: {error})"
+        ) from error
+    finally:
+        if added:
+            sys.path.remove(here)
+    for name in attribute.split("."):
+        if not hasattr(found, name):
+            raise InputError(f"{where}: {module_name} has no {attribute}")
+        found = getattr(found, name)
+    return found
+
+
+def _described(found: Any) -> str:
+    return (
+        f"the class {found.__qualname__}"
+        if isinstance(found, type)
+        else f"a {type(found).__name__}"
+    )

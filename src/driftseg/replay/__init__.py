@@ -1,0 +1,1 @@
+"""The labelled source that adaptation draws from."""

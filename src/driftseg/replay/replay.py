@@ -1,0 +1,99 @@
+"""Source replay: the labelled source images that adaptation learns from beside every frame.
+
+A method that trains on the target alone forgets the source. So it is handed a `Replay` when it
+is made and draws one `SourceBatch` from it for each frame it trains on. The buffer really is
+the buffer: only its scenes are ever drawn (the published code draws from the whole source).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from driftseg.frame import Image, Label, SourceBatch
+from driftseg.replay.sampling import Sampler, class_counts
+from driftseg.replay.transforms import Augmentation, to_batch
+from driftseg.scenes.dataset import Dataset
+
+REDRAWS = 10
+"""Times a crop is drawn anew while it holds too little of its class (HAMLET, part A.2)."""
+
+
+class Replay:
+    """A bounded buffer of labelled source scenes, sampled rare classes first.
+
+    Args:
+        dataset: labelled source scenes.
+        augmentation: applied to every draw.
+        capacity: scenes kept; they are read once and held in memory (uint8).
+        batch_size: images in a batch.
+        rare_classes: rare-class sampling (DAFormer), otherwise uniform.
+        temperature: of rare-class sampling.
+        minimum_share: of a scene's pixels that make it a candidate for a class; a crop is
+            drawn anew, up to ten times, while it holds less than half of that.
+        generator: draws the buffer, the batches and the augmentation.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        augmentation: Augmentation,
+        capacity: int = 1000,
+        batch_size: int = 1,
+        rare_classes: bool = True,
+        temperature: float = 0.01,
+        minimum_share: float = 0.0014,
+        generator: np.random.Generator,
+    ):
+        self._augmentation = augmentation
+        self._batch_size = batch_size
+        self._minimum_share = minimum_share
+        self._generator = generator
+        counts = class_counts(dataset)
+        law = {
+            "rare_classes": rare_classes,
+            "temperature": temperature,
+            "minimum_share": minimum_share,
+        }
+        everything = Sampler(counts, **law, generator=generator)  # type: ignore[arg-type]
+        kept = everything.distinct(capacity)
+        self.names = [dataset.name(i) for i in kept]
+        """Of the scenes in the buffer."""
+        self.frequencies = counts[kept].sum(axis=0)
+        """Labelled pixels per class in the buffer, (C,)."""
+        self._scenes = [_labelled(dataset, i) for i in kept]
+        self._sampler = Sampler(counts[kept], **law, generator=generator)  # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        return len(self._scenes)
+
+    def sample(self, *, uniform: bool = False) -> SourceBatch:
+        """A batch of augmented source images with their labels; ``uniform`` as they come."""
+        return to_batch([self._draw(uniform) for _ in range(self._batch_size)])
+
+    def _draw(self, uniform: bool) -> tuple[Image, Label]:
+        index, wanted = self._sampler.draw(uniform=uniform)
+        image, label = self._scenes[index]
+        for _ in range(REDRAWS):
+            cropped = self._augmentation(image, label, self._generator)
+            if wanted is None:
+                break
+            if (cropped[1] == wanted).mean() >= self._minimum_share / 2:
+                break
+        return cropped
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the constructor does not restore: the generator."""
+        return self._sampler.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues a replay made with the same arguments."""
+        self._sampler.load_state_dict(state)
+
+
+def _labelled(dataset: Dataset, index: int) -> tuple[Image, Label]:
+    scene = dataset.scene(index)
+    assert scene.label is not None  # class_counts has read it
+    return scene.image, scene.label

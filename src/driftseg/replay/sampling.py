@@ -1,0 +1,122 @@
+"""Which source images to learn from: uniformly, or rare classes first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from driftseg.errors import InputError
+from driftseg.replay.class_cache import Row, count_files, counted_files
+from driftseg.scenes.dataset import Dataset, without_depth
+
+Counts = npt.NDArray[np.int64]
+
+
+def class_counts(dataset: Dataset) -> Counts:
+    """Labelled pixels of every class in every scene, (scenes, classes).
+
+    Label files are decoded once: their counts are remembered in the user's cache folder by their
+    content (`driftseg.replay.class_cache`), so that they are the same with and without it.
+
+    Raises:
+        InputError: a scene has no label.
+    """
+    dataset = without_depth(dataset)  # a network's would take longer than all the rest
+    counted = counted_files(dataset)
+    if counted is None:
+        rows = [_count(dataset, index) for index in range(len(dataset))]
+    else:
+        rows = count_files(counted, lambda index: _count(dataset, index))
+    counts = np.array(rows, dtype=np.int64).reshape(len(dataset), len(dataset.label_space))
+    if counts.sum() == 0:
+        raise InputError("no source scene has a single labelled pixel")
+    return counts
+
+
+def _count(dataset: Dataset, index: int) -> Row:
+    label = dataset.scene(index).label
+    if label is None:
+        raise InputError(f"{dataset.name(index)} has no label; source scenes must all be labelled")
+    return np.bincount(label.ravel(), minlength=256)[: len(dataset.label_space)]
+
+
+def rare_class_probabilities(counts: Counts, *, temperature: float) -> npt.NDArray[np.float64]:
+    """P(c) = softmax over classes of (1 - f_c) / T, f_c the class's share of labelled pixels.
+
+    DAFormer (Hoyer et al. 2022), section 3.2. Differs: a class without a pixel has
+    probability 0 instead of the largest one.
+    """
+    total = counts.sum(axis=0).astype(np.float64)
+    share = total / total.sum()
+    logits = (1 - share) / temperature
+    logits[total == 0] = -np.inf
+    weights = np.exp(logits - logits.max())
+    return np.asarray(weights / weights.sum())
+
+
+class Sampler:
+    """Draws scene numbers.
+
+    Args:
+        counts: from `class_counts`.
+        rare_classes: draw a class by `rare_class_probabilities`, then one of the scenes that
+            hold enough of it; otherwise every scene is as likely.
+        temperature: T; smaller prefers rare classes more.
+        minimum_share: of a scene's labelled pixels that must be of the class. Published: 3000
+            pixels at full resolution of Cityscapes, a share of 0.0014.
+        generator: draws.
+    """
+
+    def __init__(
+        self,
+        counts: Counts,
+        *,
+        rare_classes: bool,
+        temperature: float,
+        minimum_share: float,
+        generator: np.random.Generator,
+    ):
+        self._scenes = len(counts)
+        self._rare = rare_classes
+        self._generator = generator
+        labelled = np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        enough = counts / labelled >= max(minimum_share, 1e-12)
+        self._having = [np.flatnonzero(enough[:, c]) for c in range(counts.shape[1])]
+        usable = np.where(enough.any(axis=0), counts.sum(axis=0), 0)[None]
+        if rare_classes and usable.sum() == 0:
+            raise InputError(
+                f"no scene holds a class with a share of {minimum_share} of its pixels; "
+                "lower minimum_share"
+            )
+        share = usable if rare_classes else np.maximum(counts, 1)
+        self.probabilities = rare_class_probabilities(share, temperature=temperature)
+
+    def draw(self, *, uniform: bool = False) -> tuple[int, int | None]:
+        """A scene number and the class it was drawn for (None when drawn uniformly)."""
+        if uniform or not self._rare:
+            return int(self._generator.integers(self._scenes)), None
+        wanted = int(self._generator.choice(len(self.probabilities), p=self.probabilities))
+        return int(self._generator.choice(self._having[wanted])), wanted
+
+    def distinct(self, number: int) -> list[int]:
+        """Up to ``number`` different scenes, by the same law, in ascending order."""
+        if number >= self._scenes:
+            return list(range(self._scenes))
+        chosen: set[int] = set()
+        for _ in range(50 * number):
+            chosen.add(self.draw()[0])
+            if len(chosen) == number:
+                return sorted(chosen)
+        rest = [i for i in range(self._scenes) if i not in chosen]
+        more = self._generator.permutation(rest)[: number - len(chosen)]
+        return sorted(chosen | {int(i) for i in more})
+
+    def state_dict(self) -> dict[str, Any]:
+        """The generator's state; counts and settings come with the constructor."""
+        return {"generator": self._generator.bit_generator.state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues where another sampler over the same scenes stood."""
+        self._generator.bit_generator.state = state["generator"]

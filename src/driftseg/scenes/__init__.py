@@ -1,0 +1,1 @@
+"""Datasets: one file a layout, and what they share."""

@@ -1,0 +1,116 @@
+"""Opening video files, cameras and streams with OpenCV, quietly."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from driftseg.errors import InputError
+from driftseg.frame import Image
+from driftseg.images.reading import IMAGE_SUFFIXES
+
+
+class Capture(Protocol):
+    """What is asked of `cv2.VideoCapture`."""
+
+    def read(self) -> tuple[bool, Any]:
+        """Whether there was a frame, and the frame: BGR, (H, W, 3), uint8."""
+        ...
+
+    def release(self) -> None:
+        """Ends it."""
+        ...
+
+
+def open_file(path: Path) -> cv2.VideoCapture:
+    """A video file, at its first frame.
+
+    Raises:
+        InputError: there is no such file, or it is no video that OpenCV can decode.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such video file")
+    if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
+        raise InputError(
+            f"{path}: wanted a video file, came {'a folder' if path.is_dir() else 'an image'}; "
+            "take kind: folder, or kind: images with a pattern"
+        )
+    with _quiet():
+        capture = cv2.VideoCapture(str(path))
+    if not capture.isOpened():
+        raise InputError(
+            f"{path}: cannot be opened as a video; it is none, was cut off, or is in a coding "
+            "that OpenCV does not know (most know H.264 in .mp4 and MJPG in .avi)"
+        )
+    return capture
+
+
+def open_live(source: int | str, *, patience: float) -> cv2.VideoCapture:
+    """A camera by number, or a stream by address.
+
+    Args:
+        source: 0 is the first camera; ``rtsp://...`` or ``http://...``.
+        patience: seconds to wait for a connection or a frame of a stream.
+
+    Raises:
+        InputError: it cannot be opened.
+    """
+    if isinstance(source, int):
+        with _quiet():
+            capture = cv2.VideoCapture(source)
+        if not capture.isOpened():
+            raise InputError(
+                f"camera {source}: cannot be opened; check that it is plugged in, that no other "
+                "program has it and that you may use it (Linux: group video), or try another device"
+            )
+        return capture
+    wait = int(1000 * patience)
+    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, wait, cv2.CAP_PROP_READ_TIMEOUT_MSEC, wait]
+    with _quiet():
+        capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, limits)
+    if not capture.isOpened():
+        raise InputError(
+            f"{without_password(source)}: cannot be opened as a stream; check the address, "
+            f"user and password, and that the source sends (waited up to {patience:g} s)"
+        )
+    return capture
+
+
+def read(capture: Capture) -> Image | None:
+    """The next frame, RGB; None where there is none."""
+    try:
+        there, image = capture.read()
+    except cv2.error:
+        return None
+    return to_rgb(image) if there and image is not None else None
+
+
+def to_rgb(image: Any) -> Image:
+    """RGB, (H, W, 3), from OpenCV's BGR, or grey of an infrared camera."""
+    code = cv2.COLOR_GRAY2RGB if image.ndim == 2 else cv2.COLOR_BGR2RGB
+    return np.asarray(cv2.cvtColor(image, code), dtype=np.uint8)
+
+
+def without_password(address: str) -> str:
+    """An address as it may be shown: ``rtsp://***@host/path``."""
+    scheme, mark, rest = address.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{mark}***@{host.rpartition('@')[2]}{slash}{path}" if "@" in host else address
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without OpenCV's own lines on stderr: what is wrong is told by our errors."""
+    # Read by OpenCV when FFmpeg is first used; whoever has set it keeps what it says.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(before)

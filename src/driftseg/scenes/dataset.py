@@ -1,0 +1,215 @@
+"""Scenes that lie in image files: what all folder layouts share."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Protocol
+
+from driftseg.errors import InputError, UnreadableError
+from driftseg.frame import Label, Scene
+from driftseg.images.reading import (
+    Size,
+    check_label,
+    read_image,
+    read_size,
+    resize_image,
+    resize_label,
+)
+from driftseg.labels import LabelMapping, LabelSpace
+from driftseg.scenes.depth_files import DepthReader, View, resize_depth
+
+
+class Dataset(Protocol):
+    """Scenes in a fixed order."""
+
+    @property
+    def label_space(self) -> LabelSpace:
+        """What the label ids mean."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str:
+        """The scene's name, without reading it."""
+        ...
+
+    def scene(self, index: int) -> Scene:
+        """Reads the scene; InputError naming the file when it cannot be read."""
+        ...
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image file and, where there is one, its label file."""
+
+    name: str
+    image: Path
+    label: Path | None
+    depth: Path | None = None
+    """Depth or disparity, as the authors store it."""
+    camera: Path | None = None
+    """What the depth file must be read with: focal length and baseline."""
+    split: str = ""
+    """The layout's; empty outside of layouts."""
+    domain: str = ""
+    """The layout's word for a condition; empty where it knows none."""
+
+
+class SceneFiles:
+    """Image files with optional labels.
+
+    Args:
+        entries: in order.
+        label_space: of the ids that ``decode`` gives.
+        decode: reads a label file into ids (0..C-1 or 255).
+        size: (width, height) to shrink to; None keeps each file's own.
+        mapping: from the labels' space to the one that the scenes are to be told in.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        *,
+        label_space: LabelSpace,
+        decode: Callable[[Path], Label],
+        size: Size | None = None,
+        mapping: LabelMapping | None = None,
+    ):
+        self.entries = list(entries)
+        self.label_space = label_space if mapping is None else mapping.target
+        self._ids = len(label_space)
+        self.decode = decode
+        self.size = size
+        self.mapping = mapping
+        self._depth: DepthReader | None = None
+
+    def with_depth(self, depth: DepthReader | None) -> SceneFiles:
+        """The same scenes, with depth; None leaves them without."""
+        scenes = copy.copy(self)
+        scenes._depth = depth
+        return scenes
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def name(self, index: int) -> str:
+        """The file's stem."""
+        return self.entries[index].name
+
+    def scene(self, index: int) -> Scene:
+        """Reads and shrinks one image, its label and its depth."""
+        entry = self.entries[index]
+        image = read_image(entry.image)
+        label = None
+        if entry.label is not None:
+            label = self.decode(entry.label)
+            check_label(label, image, classes=self._ids, name=str(entry.label))
+            if self.mapping is not None:
+                label = self.mapping.apply(label)
+        depth = source = None
+        if self._depth is not None:
+            view = View(entry.image, image, label, entry.depth, entry.camera)
+            depth, source = self._depth.read(view)
+        if self.size is not None:
+            image = resize_image(image, self.size, name=str(entry.image))
+            label = None if label is None else resize_label(label, self.size)
+            depth = None if depth is None else resize_depth(depth, self.size)
+        return Scene(entry.name, image, label, depth, source)
+
+    def files(self, index: int) -> list[Path]:
+        """All files that a scene is read from, its image first."""
+        entry = self.entries[index]
+        found = [entry.image] if entry.label is None else [entry.image, entry.label]
+        if self._depth is not None:
+            found += self._depth.files(entry.image, entry.depth, entry.camera)
+        return found
+
+
+def check_one_size(entries: Sequence[Entry]) -> None:
+    """Raises where images differ in size; reads headers alone, and leaves damaged files be."""
+    first: tuple[Path, Size] | None = None
+    for entry in entries:
+        try:
+            size = read_size(entry.image)
+        except UnreadableError:
+            continue  # a stream may skip it; whoever reads it is told
+        if first is None:
+            first = (entry.image, size)
+        if size != first[1]:
+            raise InputError(
+                f"{entry.image}: is {size[0]}x{size[1]}, but {first[0].name} is "
+                f"{first[1][0]}x{first[1][1]}; set size to bring all images to one"
+            )
+
+
+class Selection:
+    """Some scenes of a dataset, in its order."""
+
+    def __init__(self, dataset: Dataset, indices: Sequence[int]):
+        self.dataset = dataset
+        self.indices = list(indices)
+        """Positions of the scenes in the dataset."""
+        self.label_space = dataset.label_space
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def name(self, index: int) -> str:
+        """The scene's name."""
+        return self.dataset.name(self.indices[index])
+
+    def scene(self, index: int) -> Scene:
+        """Reads the scene."""
+        return self.dataset.scene(self.indices[index])
+
+
+def without_depth(dataset: Dataset) -> Dataset:
+    """The same scenes without the depth that files or a network would give them."""
+    if isinstance(dataset, Selection):
+        return Selection(without_depth(dataset.dataset), dataset.indices)
+    return dataset.with_depth(None) if isinstance(dataset, SceneFiles) else dataset
+
+
+def is_named(name: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
+    """Whether a name matches one of the shell patterns to include, if any, and none to exclude."""
+    return (not include or any(fnmatch(name, pattern) for pattern in include)) and not any(
+        fnmatch(name, pattern) for pattern in exclude
+    )
+
+
+def select(
+    dataset: Dataset,
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    start: int = 0,
+    stop: int | None = None,
+    where: str,
+) -> Selection:
+    """Scenes by name pattern, then by position among those.
+
+    Args:
+        dataset: to choose from.
+        include: shell patterns (``0001TP_*``); a name must match one, if any are given.
+        exclude: names that match one of these are left out.
+        start: first position kept, counted after the patterns.
+        stop: position after the last one kept; None keeps the rest.
+        where: the folder or dataset, for the error.
+
+    Raises:
+        InputError: nothing is left.
+    """
+    names = [dataset.name(i) for i in range(len(dataset))]
+    kept = [i for i, name in enumerate(names) if is_named(name, include, exclude)]
+    chosen = kept[start:stop]
+    if not chosen:
+        seen = f"its names look like {names[0]}" if names else "it holds no images"
+        raise InputError(
+            f"{where}: no scene is left by include={list(include)} exclude={list(exclude)} "
+            f"start={start} stop={stop} ({len(kept)} match the patterns; {seen})"
+        )
+    return Selection(dataset, chosen)

@@ -1,0 +1,49 @@
+"""GTA5, Playing for Data (Richter et al. 2016), as published, its ten parts in one folder.
+
+``images/00001.png`` with ``labels/00001.png``: palette PNGs of Cityscapes' label ids, of which
+some are not as large as their image. Such a scene is refused by name when it is read; it is left
+out with ``exclude``. Nothing is said about splits here: all are ``all``.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from driftseg.frame import Label
+from driftseg.images.reading import read_ids, translate
+from driftseg.labels import CITYSCAPES19
+from driftseg.labels.tables import GTA5_IDS
+from driftseg.scenes.layout import Layout, Pair, files_below, match
+
+SCENE = re.compile(r"\d{5}")
+
+
+def _files(folder: Path, ending: str = "") -> list[tuple[str, Path]]:
+    return [
+        (scene, path)
+        for scene, path in files_below(folder, ending, deep=False)
+        if SCENE.fullmatch(scene)
+    ]
+
+
+def _pairs(root: Path) -> list[Pair]:
+    labels = root / "labels"
+    expected = (lambda scene: labels / f"{scene}.png") if labels.is_dir() else None
+    return match(_files(root / "images"), _files(labels, ".png"), split="all", expected=expected)
+
+
+def read_label(path: Path) -> Label:
+    """Label ids from the palette's indices; InputError for another id."""
+    return translate(read_ids(path), GTA5_IDS, name=str(path))
+
+
+GTA5 = Layout(
+    name="gta5",
+    title="GTA5",
+    wanted="images/<5 digits>.png and labels/<5 digits>.png",
+    label_space=CITYSCAPES19,
+    found=lambda root: bool(_files(root / "images")),
+    pairs=_pairs,
+    decode=read_label,
+)

@@ -1,0 +1,234 @@
+"""What one authors' layout looks like on disk, and how scenes are chosen from it.
+
+`driftseg.scenes.layouts` holds the table of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from driftseg.errors import InputError
+from driftseg.frame import Label
+from driftseg.images.label_coding import ID_CODINGS
+from driftseg.images.reading import IMAGE_SUFFIXES, Size
+from driftseg.labels import MAPPINGS, LabelMapping, LabelSpace, find_mapping
+from driftseg.scenes.dataset import Entry, SceneFiles
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One scene's files as found on disk, whole or not."""
+
+    split: str
+    """``train``, ``val``, ...; ``all`` where the layout has none."""
+    domain: str
+    """The layout's word for its condition: ``clear``, ``rain/100mm``, ``fog``, ``night``; empty
+    where it knows none."""
+    name: str
+    """Unique in its dataset; begins with ``<domain>/`` where a scene is shown in several."""
+    image: Path | None
+    """None: a label without its image."""
+    label: Path | None
+    """None: there is none, see ``missing``."""
+    depth: Path | None = None
+    camera: Path | None = None
+    missing: Path | None = None
+    """The label file that should be there and is not; None with no label means that this part of
+    the dataset is unlabelled."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What one authors' layout looks like on disk."""
+
+    name: str
+    """The ``kind`` of configs."""
+    title: str
+    """What people call the dataset."""
+    wanted: str
+    """What should be in the folder, for errors."""
+    label_space: LabelSpace
+    """Of the ids that ``decode`` gives."""
+    found: Callable[[Path], bool]
+    """Whether a folder is in this layout; never raises."""
+    pairs: Callable[[Path], list[Pair]]
+    """Everything in a folder of this layout, sorted by split and name; a scene without
+    its image or label is listed, not refused."""
+    decode: Callable[[Path], Label]
+    """Reads a label file into ids of ``label_space``, or 255."""
+    codings: Callable[[Path], frozenset[str]] = lambda path: ID_CODINGS
+    """How ``decode`` takes a label file to be stored, told as by `label_coding`."""
+
+
+def check_layout(layout: Layout, root: Path) -> None:
+    """Raises unless the folder is there and in this layout."""
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; pass {layout.title}'s with --data FOLDER")
+    if not layout.found(root):
+        raise InputError(
+            f"{root}: wanted {layout.wanted}, found {sorted(p.name for p in root.iterdir())[:8]}"
+        )
+
+
+def scenes(
+    layout: Layout,
+    root: Path,
+    *,
+    split: str | None = None,
+    domain: str | None = None,
+    size: Size | None = None,
+    label_space: LabelSpace | None = None,
+    only: Collection[Path] | None = None,
+) -> SceneFiles:
+    """The scenes of one split and domain, in name order.
+
+    Args:
+        layout: of the folder.
+        root: the folder.
+        split: one of the layout's; None takes all.
+        domain: one of the layout's, or the part of several before a slash: ``rain`` takes
+            ``rain/25mm`` and ``rain/50mm``; None takes all.
+        size: (width, height) to shrink to.
+        label_space: that the labels are to be told in; None leaves them in the layout's.
+        only: image files to stay with, as if the folder held no others; None takes all.
+
+    Raises:
+        InputError: the folder is in another layout, the split or domain is not there, an image
+            has no label where labels are, or the labels cannot be told in ``label_space``.
+    """
+    check_layout(layout, root)
+    mapping = None if label_space is None else _mapping(layout, label_space)
+    pairs: Sequence[Pair] = layout.pairs(root)
+    if only is not None:
+        pairs = [pair for pair in pairs if pair.image in only]
+    if not pairs:
+        raise InputError(f"{root}: holds no images of {layout.title}; wanted {layout.wanted}")
+    pairs = _chosen(pairs, split, "split", lambda pair: pair.split, root)
+    pairs = _chosen(pairs, domain, "domain", lambda pair: pair.domain, root)
+    entries = [
+        Entry(pair.name, pair.image, pair.label, pair.depth, pair.camera, pair.split, pair.domain)
+        for pair in pairs
+        if pair.image is not None
+    ]
+    if not entries:
+        raise InputError(f"{root}: holds labels, but no images of {layout.title}")
+    _check_labels(pairs)
+    return SceneFiles(
+        entries,
+        label_space=layout.label_space,
+        decode=layout.decode,
+        size=size,
+        mapping=mapping,
+    )
+
+
+def _mapping(layout: Layout, space: LabelSpace) -> LabelMapping:
+    """How the layout's labels are told in another space."""
+    mapping = find_mapping(layout.label_space, space)
+    if mapping is None:
+        known = [target for source, target in MAPPINGS if source == layout.label_space.name]
+        raise InputError(
+            f"{layout.title} is labelled in {layout.label_space.name}, which cannot be told in "
+            f"{space.name}; it can be in {known or 'no other'}"
+        )
+    return mapping
+
+
+def belongs(value: str, wanted: str | None) -> bool:
+    """Whether a split or domain is the one wanted, or of it: ``rain/25mm`` is of ``rain``."""
+    return wanted is None or f"{value}/".startswith(f"{wanted}/")
+
+
+def _chosen(
+    pairs: Sequence[Pair], wanted: str | None, what: str, of: Callable[[Pair], str], root: Path
+) -> Sequence[Pair]:
+    chosen = [pair for pair in pairs if belongs(of(pair), wanted)]
+    if not chosen:
+        found = sorted({of(pair) for pair in pairs})
+        hint = f"set {what} to one of them"
+        if len(found) == 1:
+            hint = f"there is no other: set {what} to {found[0]!r}"
+        if found == [""]:
+            hint = f"this layout knows no {what}s: set {what} to null"
+        raise InputError(f"{root}: no {what} {wanted!r} is there, found {found}; {hint}")
+    return chosen
+
+
+def _check_labels(pairs: Sequence[Pair]) -> None:
+    missing = [pair.missing for pair in pairs if pair.missing is not None]
+    if missing:
+        raise InputError(
+            f"{missing[0]}: no such label file, but its image is there ({len(missing)} of "
+            f"{len(pairs)} labels are missing); complete the labels, or leave the images out"
+        )
+
+
+def match(
+    images: Iterable[tuple[str, Path]],
+    labels: Iterable[tuple[str, Path]],
+    *,
+    split: str,
+    domain: str = "",
+    expected: Callable[[str], Path] | None = None,
+    prefix: str = "",
+) -> list[Pair]:
+    """Images and labels of one split and domain, joined by the scene they show.
+
+    Args:
+        images: scene and file each.
+        labels: scene and file each; a label whose image is missing becomes a pair without image.
+        split: of all.
+        domain: of all.
+        expected: where a scene's label should lie; None says that this part has no labels.
+        prefix: put before the scene to make a name that is unique in the dataset.
+
+    Raises:
+        InputError: two files are of one scene (``a.jpg`` beside ``a.png``), so one would be lost.
+    """
+    shown, known = _by_scene(images), _by_scene(labels)
+    pairs = []
+    for scene in sorted({*shown, *known}):
+        label = known.get(scene)
+        missing = expected(scene) if expected is not None and label is None else None
+        pairs.append(Pair(split, domain, prefix + scene, shown.get(scene), label, missing=missing))
+    return pairs
+
+
+def _by_scene(files: Iterable[tuple[str, Path]]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for scene, path in files:
+        other = found.setdefault(scene, path)
+        if other != path:
+            raise InputError(
+                f"{path}: is the same scene as {other}, and only one of them can be taken; "
+                "remove the other or move it away"
+            )
+    return found
+
+
+def files_below(folder: Path, ending: str = "", *, deep: bool = True) -> list[tuple[str, Path]]:
+    """The image files below a folder, with the scene each shows: its name without the ending.
+
+    Args:
+        folder: may be missing.
+        ending: what the authors add to the scene, with or without a suffix: ``_image.jpg``
+            takes only such files, ``_image`` any kind of image.
+        deep: whether folders in it count.
+    """
+    if not folder.is_dir():
+        return []
+    found = []
+    for path in sorted(folder.rglob("*") if deep else folder.iterdir()):
+        name = path.name if "." in ending else path.stem
+        if path.suffix.lower() in IMAGE_SUFFIXES and name.endswith(ending) and name[0] != ".":
+            found.append((name[: len(name) - len(ending)], path))
+    return found
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """The folders in a folder, sorted; none where it is missing; hidden ones are left out."""
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))

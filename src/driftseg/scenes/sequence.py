@@ -1,0 +1,85 @@
+"""Images chosen by a pattern, as frames of a sequence without labels."""
+
+from __future__ import annotations
+
+import glob
+import re
+from pathlib import Path
+
+from driftseg.errors import InputError
+from driftseg.images.reading import IMAGE_SUFFIXES, Size, read_ids
+from driftseg.labels import LabelSpace
+from driftseg.scenes.dataset import Entry, SceneFiles
+
+NUMBER = re.compile(r"%(?:0(\d+))?d")
+
+
+def sequence(
+    pattern: str,
+    *,
+    label_space: LabelSpace,
+    start: int = 0,
+    stop: int | None = None,
+    every: int = 1,
+    size: Size | None = None,
+) -> SceneFiles:
+    """Image files that a pattern names.
+
+    Args:
+        pattern: shell wildcards (``drive/*/left_*.png``; ``**`` for folders of any depth), taken
+            in order of their paths; or one number as in C (``drive/frame_%05d.png``), taken in
+            order of the numbers, of which some may be missing.
+        label_space: what predictions mean.
+        start: position of the first image kept, in that order.
+        stop: position after the last one kept; None keeps the rest.
+        every: keep one image in so many.
+        size: (width, height) to shrink to.
+
+    Raises:
+        InputError: no image is named, or none is left.
+    """
+    paths = _numbered(pattern) if NUMBER.search(pattern) else _globbed(pattern)
+    if not paths:
+        raise InputError(
+            f"{pattern}: no image file is named like that; wanted wildcards (drive/*.png) or a "
+            "number (drive/frame_%05d.png), and one of " + " ".join(sorted(IMAGE_SUFFIXES))
+        )
+    chosen = paths[start:stop:every]
+    if not chosen:
+        raise InputError(
+            f"{pattern}: no image is left by start={start} stop={stop}; it names {len(paths)}"
+        )
+    above = _fixed(pattern)
+    entries = [
+        Entry(str(path.relative_to(above).with_suffix("").as_posix()), path, None)
+        for path in chosen
+    ]
+    return SceneFiles(entries, label_space=label_space, decode=read_ids, size=size)
+
+
+def _globbed(pattern: str) -> list[Path]:
+    found = (Path(name) for name in glob.glob(pattern, recursive=True))
+    return sorted(path for path in found if path.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def _numbered(pattern: str) -> list[Path]:
+    """Files whose name has a number in the place of ``%05d``, by that number."""
+    folder, name = Path(pattern).parent, Path(pattern).name
+    mark = NUMBER.search(name)
+    if mark is None or len(NUMBER.findall(pattern)) > 1:
+        raise InputError(f"{pattern}: wanted one number, in the name of the file")
+    digits = rf"(\d{{{mark[1]},}})" if mark[1] else r"(\d+)"
+    wanted = re.compile(re.escape(name[: mark.start()]) + digits + re.escape(name[mark.end() :]))
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; check the pattern {pattern}")
+    found = [
+        (int(hit[1]), path) for path in folder.iterdir() if (hit := wanted.fullmatch(path.name))
+    ]
+    return [path for _, path in sorted(found) if path.suffix.lower() in IMAGE_SUFFIXES]
+
+
+def _fixed(pattern: str) -> Path:
+    """The folder above the first wildcard: names are told from there."""
+    parts = Path(pattern).parent.parts
+    plain = [part for part in parts if not glob.has_magic(part)]
+    return Path(*plain[: next((i for i, p in enumerate(parts) if glob.has_magic(p)), len(parts))])

@@ -1,0 +1,124 @@
+"""A video file as scenes without labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from driftseg.errors import InputError, UnreadableError
+from driftseg.frame import Image, Scene
+from driftseg.images.reading import Size, resize_image
+from driftseg.labels import LabelSpace
+from driftseg.scenes.capture import open_file, to_rgb
+
+NEAR = 64
+"""Frames that are gone through rather than jumped over: a jump decodes from a key frame anyway."""
+
+
+class VideoScenes:
+    """Frames of a video, each named by its number in the file, from 0.
+
+    The file is gone through once when this is made, as far as ``stop``: the number of frames
+    that its header tells is often missing or wrong. Frames asked for in order are decoded in
+    order. A jump is made by the container and believed only if the frame found has the time that
+    was seen on the way through; otherwise the file is gone through again from its start.
+
+    Args:
+        path: the file.
+        label_space: what predictions mean.
+        start: first frame kept.
+        stop: frame after the last one kept; None keeps the rest.
+        every: keep one frame in so many.
+        size: (width, height) to shrink to.
+
+    Raises:
+        InputError: no file, no video, or no frame is left.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        label_space: LabelSpace,
+        start: int = 0,
+        stop: int | None = None,
+        every: int = 1,
+        size: Size | None = None,
+    ):
+        self._path = path
+        self.label_space = label_space
+        self._size = size
+        self._capture = open_file(path)
+        self._times = _times(self._capture, stop)
+        if not self._times:
+            raise InputError(f"{path}: not one frame can be decoded; is it a video, and whole?")
+        self._distinct = bool(np.all(np.diff(self._times) > 0))
+        self._frames = range(start, len(self._times), every)
+        if not self._frames:
+            raise InputError(
+                f"{path}: no frame is left by start={start} stop={stop}; "
+                f"the video has {len(self._times)} frames up to there"
+            )
+        self._next = len(self._times)
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def name(self, index: int) -> str:
+        """The frame's number in the file."""
+        return f"{self._frames[index]:06d}"
+
+    def scene(self, index: int) -> Scene:
+        """Decodes one frame.
+
+        Raises:
+            UnreadableError: it cannot be decoded.
+            InputError: it is smaller than ``size``.
+        """
+        where = f"{self._path}, frame {self._frames[index]}"
+        image = self._decode(self._frames[index])
+        if image is None:
+            raise UnreadableError(f"{where}: cannot be decoded")
+        if self._size is not None:
+            image = resize_image(image, self._size, name=where)
+        return Scene(self.name(index), image)
+
+    def _decode(self, frame: int) -> Image | None:
+        if not self._next <= frame <= self._next + NEAR and self._jump(frame):
+            return self._taken()
+        if frame < self._next:
+            self._capture.release()
+            self._capture, self._next = open_file(self._path), 0
+        while self._next <= frame:
+            if not self._capture.grab():
+                return None
+            self._next += 1
+        return self._taken()
+
+    def _jump(self, frame: int) -> bool:
+        """Whether the container brought us to this very frame, which is then grabbed."""
+        self._next = len(self._times)  # wherever a failed jump ends, it is not in order
+        if not self._distinct or not self._capture.set(cv2.CAP_PROP_POS_FRAMES, frame):
+            return False
+        if not self._capture.grab() or _time(self._capture) != self._times[frame]:
+            return False
+        self._next = frame + 1
+        return True
+
+    def _taken(self) -> Image | None:
+        there, image = self._capture.retrieve()
+        return to_rgb(image) if there else None
+
+
+def _times(capture: cv2.VideoCapture, stop: int | None) -> list[float]:
+    """When each frame is shown, in ms, of as many as can be decoded before ``stop``."""
+    times: list[float] = []
+    while (stop is None or len(times) < stop) and capture.grab():
+        times.append(_time(capture))
+    return times
+
+
+def _time(capture: cv2.VideoCapture) -> float:
+    return float(capture.get(cv2.CAP_PROP_POS_MSEC))

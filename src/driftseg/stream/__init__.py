@@ -1,0 +1,1 @@
+"""What comes when: schedule, stream, crop."""

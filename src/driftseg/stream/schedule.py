@@ -1,0 +1,146 @@
+"""Which domains the world goes through, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from driftseg.errors import InputError
+from driftseg.weather.conditions import CLEAR, Conditions
+
+Direction = Literal["forward", "backward"]
+
+STORM_RATES = (0, 25, 50, 75, 100, 200, 100, 75, 50, 25, 0)
+"""mm/h of the increasing storm (OnDA, Panagiotakopoulos et al. 2022; HAMLET's default)."""
+FAST_STORM_RATES = (0, 50, 100, 200, 100, 50, 0)
+"""mm/h of a storm that comes and goes in fewer steps. Ours: none was found in published
+code."""
+FOG_VISIBILITIES = (None, 750, 375, 150, 75, 150, 375, 750, None)
+"""Metres of the fog (OnDA's configs/hybrid_switch_fog.yml, begun in the clear; HAMLET's fog
+datasets have the same four levels)."""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One stay in a domain."""
+
+    domain: str
+    conditions: Conditions = CLEAR
+    """The weather that is rendered on the target's frames."""
+    include: tuple[str, ...] = ()
+    """Shell patterns of frame names; empty takes all."""
+    frames: int | None = None
+    """Number of frames; None takes all that match. With a number, a visit goes on in the
+    sequence where the visit before it stopped, and begins anew at its end."""
+    passes: int = 1
+    direction: Direction = "forward"
+    """forward until the worst weather, backward on the way home."""
+
+
+def rain_name(rate: float) -> str:
+    """The name of a rain domain: clear, rain25, ..."""
+    return "clear" if rate == 0 else f"rain{rate:g}"
+
+
+def fog_name(visibility: float | None) -> str:
+    """The name of a fog domain: clear, fog750, ..."""
+    return "clear" if visibility is None else f"fog{visibility:g}"
+
+
+def storm(*, frames: int | None = None, passes: int = 1) -> list[Visit]:
+    """The increasing storm: clear 25 50 75 100 200 100 75 50 25 clear."""
+    return _rainy(STORM_RATES, frames, passes)
+
+
+def fast_storm(*, frames: int | None = None, passes: int = 1) -> list[Visit]:
+    """The same heaviest rain in half the steps: clear 50 100 200 100 50 clear."""
+    return _rainy(FAST_STORM_RATES, frames, passes)
+
+
+def foggy(*, frames: int | None = None, passes: int = 1) -> list[Visit]:
+    """Fog comes and goes: clear, 750 375 150 75 150 375 750 m, clear."""
+    return with_directions(
+        [
+            Visit(fog_name(metres), Conditions(visibility=metres), frames=frames, passes=passes)
+            for metres in FOG_VISIBILITIES
+        ]
+    )
+
+
+def random_storm(
+    generator: np.random.Generator,
+    *,
+    visits: int,
+    frames: int | None = None,
+    passes: int = 1,
+) -> list[Visit]:
+    """A walk over the storm's levels that starts and ends in the clear.
+
+    From visit to visit the rain goes one level up or down, as likely as not, except where only
+    one of them is a level, or only down leads back to clear in time.
+
+    Args:
+        generator: draws the walk.
+        visits: number of visits, odd because every step up has its step down.
+        frames: of each visit; None takes all.
+        passes: of each visit.
+
+    Raises:
+        InputError: the number of visits is even or less than 3.
+    """
+    if visits < 3 or visits % 2 == 0:
+        raise InputError(
+            "random_storm starts and ends clear and goes one level a visit, so it wants an odd "
+            f"number of 3 visits or more; {visits} came"
+        )
+    levels = sorted(set(STORM_RATES))
+    walk = [0]
+    for left in range(visits - 2, -1, -1):
+        steps = [walk[-1] + step for step in (-1, 1)]
+        possible = [level for level in steps if 0 <= level < len(levels) and level <= left]
+        walk.append(possible[int(generator.integers(len(possible)))])
+    return _rainy([levels[level] for level in walk], frames, passes)
+
+
+def _rainy(rates: Sequence[float], frames: int | None, passes: int) -> list[Visit]:
+    return with_directions(
+        [
+            Visit(rain_name(rate), Conditions(rain=float(rate)), frames=frames, passes=passes)
+            for rate in rates
+        ]
+    )
+
+
+def with_directions(visits: Sequence[Visit]) -> list[Visit]:
+    """Marks what comes after the first visit to the strongest weather as backward.
+
+    Raises:
+        InputError: there is no visit, or one domain has two kinds of weather.
+    """
+    if not visits:
+        raise InputError("the schedule is empty: name at least one domain, or use preset: storm")
+    known: dict[str, Conditions] = {}
+    for visit in visits:
+        if known.setdefault(visit.domain, visit.conditions) != visit.conditions:
+            raise InputError(
+                f"schedule: {visit.domain} is {known[visit.domain]} and {visit.conditions}; "
+                "one domain has one weather, so give them two names"
+            )
+    worst = max(range(len(visits)), key=lambda i: (visits[i].conditions.strength, -i))
+    if all(visit.conditions.strength == visits[0].conditions.strength for visit in visits):
+        worst = len(visits) - 1
+    return [
+        replace(visit, direction="forward" if i <= worst else "backward")
+        for i, visit in enumerate(visits)
+    ]
+
+
+def domains(visits: Sequence[Visit]) -> dict[str, Visit]:
+    """Every domain once, with its first visit, in order of appearance."""
+    found: dict[str, Visit] = {}
+    for visit in visits:
+        found.setdefault(visit.domain, visit)
+    return found

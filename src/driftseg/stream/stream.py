@@ -1,0 +1,176 @@
+"""The stream: a schedule and a dataset make frames, in their domain's weather."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from driftseg.errors import InputError, UnreadableError
+from driftseg.frame import Frame, Image, Label
+from driftseg.images.reading import Size
+from driftseg.scenes.dataset import Dataset
+from driftseg.stream.schedule import Visit
+from driftseg.weather.weather import Weather
+
+Shares = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A frame that could not be read."""
+
+    visit: int
+    name: str
+    reason: str
+
+
+class Stream:
+    """Frames in the schedule's order.
+
+    The generator is drawn from at construction only: the plan and the corners of all crops
+    follow from it, whatever is skipped and wherever the stream goes on.
+
+    Args:
+        dataset: scenes; those of a visit are taken in the dataset's order.
+        visits: the schedule.
+        weather: puts scenes into weather.
+        corrupt_share: unreadable frames are skipped; more than this share of all frames stops.
+        generator: draws the order and the crops.
+        shuffled: whether the frames of a visit come in an order drawn anew for each pass.
+        crop: (width, height) of a window that is cut out of every frame in its weather, anywhere
+            in it with the same chance. Labels have no say in where: the published code of HAMLET
+            redraws crops that show too much of one class (``cat_max_ratio``), which tells the
+            method something about the target's labels.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        visits: Sequence[Visit],
+        *,
+        weather: Weather,
+        corrupt_share: float,
+        generator: np.random.Generator,
+        shuffled: bool = False,
+        crop: Size | None = None,
+    ):
+        self._dataset = dataset
+        self.visits = list(visits)
+        self.weather = weather
+        self._allowed = corrupt_share
+        self.shuffled = shuffled
+        self.crop = crop
+        self.plan = _plan(dataset, self.visits, generator if shuffled else None)
+        """(visit, scene number) of every frame, in order."""
+        self._corners = generator.random((len(self.plan), 2))
+        self._position = 0
+        self.skipped: list[Skipped] = []
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    def frames_of(self, visit: int) -> int:
+        """Number of frames planned for a visit."""
+        return sum(1 for v, _ in self.plan if v == visit)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Goes on from where the stream stands.
+
+        Raises:
+            InputError: too many frames were unreadable, or a label does not fit its image or
+                label space, which no skipping mends.
+        """
+        while self._position < len(self.plan):
+            index = self._position
+            self._position += 1
+            visit, number = self.plan[index]
+            try:
+                scene = self._dataset.scene(number)
+            except UnreadableError as error:
+                self._skip(visit, self._dataset.name(number), str(error))
+                continue
+            here = self.visits[visit]
+            image = self.weather.on(scene, here.conditions, here.domain)
+            label = scene.label
+            if self.crop is not None:
+                image, label = cut(image, label, self.crop, self._corners[index], name=scene.name)
+            yield Frame(index, visit, here.domain, scene.name, image, label)
+
+    def _skip(self, visit: int, name: str, reason: str) -> None:
+        self.skipped.append(Skipped(visit, name, reason))
+        if len(self.skipped) > self._allowed * len(self.plan):
+            raise InputError(
+                f"{len(self.skipped)} of {len(self.plan)} frames of the stream could not be read, "
+                f"more than corrupt_share {self._allowed:g} allows; the last: {reason}"
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the stream stands."""
+        return {
+            "position": self._position,
+            "skipped": [[s.visit, s.name, s.reason] for s in self.skipped],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from there."""
+        self._position = state["position"]
+        self.skipped = [Skipped(*entry) for entry in state["skipped"]]
+
+
+def cut(
+    image: Image, label: Label | None, size: Size, corner: Shares, *, name: str
+) -> tuple[Image, Label | None]:
+    """A window of an image and of its label.
+
+    Args:
+        image: RGB, (H, W, 3).
+        label: class ids, (H, W).
+        size: (width, height) of the window.
+        corner: where it lies between left and right, and between top and bottom, in [0, 1).
+        name: what to call the image in an error.
+
+    Raises:
+        InputError: the image is smaller than the window.
+    """
+    (width, height), (high, wide) = size, image.shape[:2]
+    if width > wide or height > high:
+        raise InputError(
+            f"{name}: the frame is {wide}x{high}, crop asks for {width}x{height}; "
+            "set a crop no larger than the frames, or null for whole ones"
+        )
+    left, top = int(corner[0] * (wide - width + 1)), int(corner[1] * (high - height + 1))
+    window = np.s_[top : top + height, left : left + width]
+    return image[window].copy(), None if label is None else label[window].copy()
+
+
+def _plan(
+    dataset: Dataset, visits: Sequence[Visit], generator: np.random.Generator | None
+) -> list[tuple[int, int]]:
+    """Visits and scene numbers; with a generator, every pass of a visit in a drawn order."""
+    names = [dataset.name(i) for i in range(len(dataset))]
+    plan: list[tuple[int, int]] = []
+    cursors: dict[tuple[str, ...], int] = {}
+    for number, visit in enumerate(visits):
+        matching = [
+            i for i, name in enumerate(names)
+            if not visit.include or any(fnmatch(name, pattern) for pattern in visit.include)
+        ]  # fmt: skip
+        if not matching:
+            example = names[0] if names else "nothing"
+            raise InputError(
+                f"schedule: no frame of the target matches {list(visit.include)} of domain "
+                f"{visit.domain}; its names look like {example}"
+            )
+        count = len(matching) if visit.frames is None else visit.frames
+        start = cursors.get(visit.include, 0) if visit.frames is not None else 0
+        cursors[visit.include] = start + count
+        chosen = [matching[(start + i) % len(matching)] for i in range(count)]
+        for _ in range(visit.passes):
+            order = range(count) if generator is None else generator.permutation(count)
+            plan += [(number, chosen[i]) for i in order]
+    return plan

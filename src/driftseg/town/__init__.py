@@ -1,0 +1,1 @@
+"""Town: procedural street scenes, the default world that needs no files."""

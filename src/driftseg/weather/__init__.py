@@ -1,0 +1,1 @@
+"""Physics of weather, and the camera it is seen through."""

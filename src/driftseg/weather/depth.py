@@ -1,0 +1,139 @@
+"""Depth: what weather needs of it, and a road plane for datasets that have none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from driftseg.errors import InputError
+from driftseg.frame import Depth, Image, Label
+from driftseg.labels import LabelSpace
+from driftseg.weather.camera import Camera
+
+Floats = npt.NDArray[np.float32]
+
+FARTHEST = 200.0
+"""Metres: where the road plane meets the horizon, this is used."""
+FEWEST = 50
+"""Measured pixels that a road plane is fitted to."""
+
+SKY = ("sky",)
+"""Names of classes that are infinitely far."""
+GROUND = (
+    "road", "pavement", "sidewalk", "terrain", "road line", "curb", "drivable", "non-drivable",
+    "drivable fallback", "non-drivable fallback",
+)  # fmt: skip
+"""Names of classes that lie in the road plane."""
+
+
+def road_plane_depth(
+    height: int,
+    width: int,
+    *,
+    camera: Camera,
+    label: Label | None = None,
+    label_space: LabelSpace | None = None,
+) -> Depth:
+    """Approximate metric depth (H, W), infinite where there is sky.
+
+    The road is a plane ``camera.height`` below the camera, its horizon at ``camera.horizon``.
+    Without labels everything above the horizon is as far as ``FARTHEST``, so weather veils it like
+    the far end of the road. With labels, a column's upright things stand where their lowest
+    pixel meets the ground, and sky is infinitely far. Records name which of both was used.
+
+    Args:
+        height: rows.
+        width: columns.
+        camera: its height above the road, focal length and horizon.
+        label: class ids, (H, W).
+        label_space: what they mean; needed with a label.
+    """
+    rows = np.arange(height, dtype=np.float64) + 0.5
+    below = np.maximum(rows - camera.horizon * height, 0.0)
+    focal = camera.focal_pixels(width)
+    scale = camera.height * focal
+    plane = np.minimum(scale / np.maximum(below, scale / FARTHEST), FARTHEST)
+    depth = np.repeat(plane[:, None], width, axis=1).astype(np.float32)
+    if label is None:
+        return depth
+    if label_space is None:
+        raise ValueError("a label needs the label space that says what its ids mean")
+    sky = np.isin(label, label_ids(label_space, SKY))
+    upright = ~sky & ~np.isin(label, label_ids(label_space, GROUND))
+    # From the bottom up: an upright pixel is as far as the pixel it stands on.
+    for row in range(height - 2, -1, -1):
+        same = upright[row] & ((label[row] == label[row + 1]) | (depth[row] > depth[row + 1]))
+        depth[row] = np.where(same & ~sky[row + 1], depth[row + 1], depth[row])
+    depth[sky] = np.inf
+    return depth
+
+
+def measured_plane(depth: Depth, *, camera: Camera) -> Depth:
+    """The road plane that a measured depth shows, (H, W), whatever the camera's height and tilt.
+
+    The inverse depth of a plane is affine in the row. A line is fitted to the medians of the rows
+    in a wedge in the lower middle of the image, where the road is, so that a car beside it does not
+    count; by the median of the slopes between all rows (Theil 1950, Sen 1968), so that a car right
+    ahead does not. Where that gives no road (too little was measured, or no horizon in the upper
+    four fifths), it is the camera's own plane.
+
+    Args:
+        depth: metres, (H, W); NaN or infinite where nothing was measured.
+        camera: where the road plane is taken to be otherwise.
+    """
+    height, width = depth.shape
+    share = (np.arange(height) + 0.5) / height
+    low = (share > 0.5 + camera.horizon / 2) & (share < 0.9)
+    wedge = depth[low][:, np.abs((np.arange(width) + 0.5) / width - 0.5) < 0.2]
+    known = np.isfinite(wedge) & (wedge > 0)
+    if known.sum() < FEWEST:
+        return road_plane_depth(height, width, camera=camera)
+    measured = known.any(axis=1)
+    inverse = np.nanmedian(1 / np.where(known, wedge, np.nan)[measured].astype(np.float64), axis=1)
+    rows = np.flatnonzero(low)[measured] + 0.5
+    apart = np.subtract.outer(rows, rows)
+    later = apart > 0
+    if not later.any():
+        return road_plane_depth(height, width, camera=camera)
+    slope = float(np.median(np.subtract.outer(inverse, inverse)[later] / apart[later]))
+    offset = float(np.median(inverse - slope * rows))
+    horizon = -offset / slope if slope > 0 else math.inf
+    if not 0 <= horizon < 0.8 * height:
+        return road_plane_depth(height, width, camera=camera)
+    line = np.maximum(slope * (np.arange(height) + 0.5) + offset, 1 / FARTHEST)
+    return np.repeat((1 / line)[:, None], width, axis=1).astype(np.float32)
+
+
+def check_depth(depth: Depth, image: Image) -> None:
+    """Raises unless the depth has the image's size and nothing but distances in it."""
+    if depth.shape != image.shape[:2]:
+        raise InputError(
+            f"the depth is {depth.shape[1]}x{depth.shape[0]}, its image "
+            f"{image.shape[1]}x{image.shape[0]}; both must have one size"
+        )
+    if np.isnan(depth).any():
+        raise InputError("the depth holds NaN; mark what is unknown or sky as infinite")
+    if (depth < 0).any():
+        raise InputError("the depth holds negative metres; wanted 0 or more, infinite for sky")
+
+
+def distance_along_rays(depth: Depth, camera: Camera) -> Depth:
+    """Metres from the lens to what each pixel shows, (H, W), from depth along the optical axis.
+
+    The optical axis goes through the middle of the image: a pixel u right and v down of it, at
+    a focal length of f pixels, is sqrt(1 + (u / f)^2 + (v / f)^2) times as far as it is deep.
+    """
+    height, width = depth.shape
+    focal = camera.focal_pixels(width)
+    across = (np.arange(width) - (width - 1) / 2) / focal
+    down = (np.arange(height) - (height - 1) / 2) / focal
+    slant = np.sqrt(1 + across[None, :] ** 2 + down[:, None] ** 2)
+    return np.asarray(depth * slant, dtype=np.float32)
+
+
+def label_ids(space: LabelSpace, names: Sequence[str]) -> list[int]:
+    """The ids of the classes that have one of these names."""
+    return [i for i, name in enumerate(space.classes) if name in names]

@@ -1,0 +1,172 @@
+"""Snow: flakes that scatter, and what has settled on the ground.
+
+Falling snow after Gunn and Marshall (1958): N(D) = N0 exp(-L D) flakes per m3 and mm, D being the
+diameter in mm of the drop that the flake would melt to, N0 = 3800 R^-.87, L = 2.55 R^-.48, R in
+mm/h of water. Flakes are ten times as light as water, so D (1 / .1)^(1/3) across; they fall as
+Langleben (1954) measured, .98 D^.31 m/s, and drift with the wind. Far flakes take away light like
+any cloud of opaque grains, beta = 2 x their cross section per m3 (geometric optics), which is fog;
+near ones are drawn one by one, white. Ours: how white, the drift, and all of the ground cover.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from driftseg.frame import Depth, Image
+from driftseg.weather.amounts import check_amount, check_share
+from driftseg.weather.camera import CITYSCAPES, Camera
+from driftseg.weather.depth import Floats, check_depth, distance_along_rays
+from driftseg.weather.geometry import Geometry, Mask, ground_noise, known_ground
+from driftseg.weather.streaks import Particles, coverage, draw_particles
+
+Doubles = npt.NDArray[np.float64]
+
+DENSITY = 0.1
+"""Of flakes, relative to water."""
+SMALLEST, LARGEST = 1.0, 15.0
+"""Diameters of flakes in mm that are drawn."""
+DRIFT = 0.7
+"""Deviation of the flakes' sideways speed, m/s."""
+LEDGE = 0.12
+"""Metres that snow reaches down from the upper edges of things."""
+
+
+def extinction_per_kilometre(rate: float) -> float:
+    """Extinction coefficient of snow falling at ``rate`` mm/h of water.
+
+    2 x pi/4 x the integral of N(D) d^2 over all sizes, d being the flake's diameter; without the
+    truncation of `SMALLEST` and `LARGEST`, in closed form.
+    """
+    if rate == 0:
+        return 0.0
+    number, slope = _law(rate)
+    widen = (1 / DENSITY) ** (1 / 3)
+    square_millimetres = number * 2 / slope**3 * widen**2
+    return float(2 * math.pi / 4 * square_millimetres * 1e-6 * 1000)
+
+
+def _law(rate: float) -> tuple[float, float]:
+    """N0 in 1/(m3 mm) and the slope in 1/mm of the melted diameters."""
+    return 3800.0 * rate**-0.87, 2.55 * rate**-0.48
+
+
+def flake_density(diameter: Doubles, rate: float) -> Doubles:
+    """Flakes per m3 and mm of their own diameter in mm."""
+    number, slope = _law(rate)
+    widen = (1 / DENSITY) ** (1 / 3)
+    return np.asarray(number * np.exp(-slope * diameter / widen) / widen)
+
+
+def fall_speed(diameter: Doubles) -> Doubles:
+    """m/s of flakes of ``diameter`` mm (Langleben 1954, by the melted diameter)."""
+    return np.asarray(0.98 * (diameter * DENSITY ** (1 / 3)) ** 0.31)
+
+
+def falling_snow(
+    image: Image,
+    depth: Depth,
+    rate: float,
+    generator: np.random.Generator,
+    *,
+    camera: Camera = CITYSCAPES,
+    severity: float = 1.0,
+) -> Image:
+    """The image behind falling snow; a rate of 0 returns an equal copy.
+
+    Args:
+        image: RGB, (H, W, 3).
+        depth: metres along the optical axis, (H, W), infinite for sky.
+        rate: mm/h of water.
+        generator: draws the flakes.
+        camera: through which they are seen.
+        severity: scales extinction and flakes; 1 is the physics.
+
+    Raises:
+        InputError: a rate or severity that is negative or not finite, or a depth that does not fit
+            the image.
+    """
+    check_amount("snow", rate)
+    check_amount("severity", severity)
+    check_depth(depth, image)
+    if rate == 0 or severity == 0:
+        return image.copy()
+    light = np.asarray(image / np.float32(255), np.float32)
+    white = whiteness(light)
+    beta = severity * extinction_per_kilometre(rate) / 1000
+    through = np.exp(-beta * distance_along_rays(depth, camera))[..., None]
+    light = light * through + white * (1 - through)
+    height, width = depth.shape
+    diameter, centre = draw_particles(
+        lambda d: flake_density(d, rate), (SMALLEST, LARGEST), generator, camera, height / width
+    )
+    velocity = generator.normal(0, DRIFT, (len(diameter), 3))
+    velocity[:, 1] = 0.3 * velocity[:, 1] + fall_speed(diameter)
+    velocity[:, 2] -= camera.speed
+    covered = coverage(Particles(diameter, centre, velocity), depth, camera) * np.float32(severity)
+    behind = np.exp(-covered)[..., None]
+    light = light * behind + white * (1 - behind)
+    return np.asarray(np.rint(np.clip(light, 0, 1) * 255), np.uint8)
+
+
+def snow_cover(
+    image: Image,
+    geometry: Geometry,
+    share: float,
+    generator: np.random.Generator,
+    *,
+    camera: Camera = CITYSCAPES,
+) -> Image:
+    """The image with snow on the ground and on the upper edges of things.
+
+    Args:
+        image: RGB, (H, W, 3).
+        geometry: must know what is ground.
+        share: of the ground that is covered, in patches that lie on the road's plane.
+        generator: draws the patches.
+        camera: whose focal length says how large a patch looks.
+
+    Raises:
+        InputError: a share outside 0 to 1, a depth that does not fit the image, or nothing tells
+            what is ground.
+    """
+    check_share("snow_cover", share)
+    check_depth(geometry.depth, image)
+    if share == 0:
+        return image.copy()
+    ground = known_ground(geometry, "snow_cover")
+    light = np.asarray(image / np.float32(255), np.float32)
+    patches = ground_noise(geometry.depth, camera, generator, metres=0.8)
+    lying = np.clip((share - patches) / 0.35 + 0.5, 0, 1) * ground
+    lying = np.maximum(lying, min(1.0, 2 * share) * _ledges(geometry, ground, camera))
+    lying = np.asarray(cv2.GaussianBlur(lying.astype(np.float32), (0, 0), 0.7), np.float32)
+    # Snow keeps the shadows of what it covers, faintly.
+    grey = light.mean(axis=2, keepdims=True)
+    even = np.asarray(cv2.blur(grey, (2 * (image.shape[1] // 16) + 1,) * 2), np.float32)[..., None]
+    shade = np.clip(0.88 + 0.3 * (grey - even), 0, 1)
+    white = whiteness(light) * shade
+    light = light * (1 - lying[..., None]) + white * lying[..., None]
+    return np.asarray(np.rint(np.clip(light, 0, 1) * 255), np.uint8)
+
+
+def whiteness(light: Floats) -> Floats:
+    """What white looks like in this light, (3,): grey, as bright as the brightest twentieth."""
+    bright = float(np.quantile(light.mean(axis=2)[::4, ::4], 0.95))
+    return np.full(3, min(max(bright, 0.05), 0.95), np.float32)
+
+
+def _ledges(geometry: Geometry, ground: Mask, camera: Camera) -> Floats:
+    """How much of each upright pixel lies within `LEDGE` metres under its thing's upper edge."""
+    depth = np.minimum(geometry.depth, np.float32(1e6))
+    upright = ~ground & (np.ones_like(ground) if geometry.sky is None else ~geometry.sky)
+    reach = LEDGE * camera.focal_pixels(depth.shape[1]) / np.maximum(depth, 1.0)
+    found = np.zeros(depth.shape, np.float32)
+    for rows in range(1, int(min(np.ceil(reach[upright].max(initial=0)), 12)) + 1):
+        above = np.zeros_like(depth)  # what lies above the picture is no edge
+        above[rows:] = depth[:-rows]
+        edge = upright & (above > 1.3 * depth)
+        found = np.maximum(found, edge * np.clip(reach - rows + 1, 0, 1))
+    return found

@@ -1,0 +1,1 @@
+"""Datasets in weather, on disk: making and reading them."""

@@ -1,0 +1,109 @@
+"""Which weather a set of images is put into, and what its folders are called."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from driftseg.errors import InputError
+from driftseg.stream.schedule import fog_name, rain_name
+from driftseg.weather.conditions import Conditions
+
+SNOW_COVER = 0.6
+"""Share of the ground under snow where it snows and labels tell what is ground. Ours."""
+
+
+@dataclass(frozen=True)
+class WeatherDomain:
+    """One weather that all images are put into."""
+
+    name: str
+    """As schedules call it, since the drops follow from it: rain100, fog375, night1, snow1."""
+    folder: str
+    """rain/100mm, fog/375m, night/1, snow/1mm."""
+    conditions: Conditions
+
+    def on(self, *, labelled: bool) -> Conditions:
+        """The conditions of one image: unlabelled ones stay without snow on the ground."""
+        return self.conditions if labelled else replace(self.conditions, snow_cover=0.0)
+
+    def extinction(self, severity: float) -> float:
+        """Of rain, fog and falling snow together, 1/km."""
+        return severity * self.conditions.extinction
+
+    def transmission(self, severity: float, metres: float = 100.0) -> float:
+        """Share of the light that comes through the air over a distance."""
+        return math.exp(-self.extinction(severity) * metres / 1000)
+
+
+def weather_domains(
+    *,
+    rain: Sequence[float] = (),
+    fog: Sequence[float] = (),
+    night: Sequence[float] = (),
+    snow: Sequence[float] = (),
+    snow_cover: float | None = None,
+    wet_road: float = 0.0,
+    lens_drops: float = 0.0,
+) -> list[WeatherDomain]:
+    """One domain for each value.
+
+    Args:
+        rain: rates in mm/h.
+        fog: visibilities in metres.
+        night: 0 is day, 1 is night.
+        snow: rates in mm/h of water.
+        snow_cover: share of the ground under snow in the domains of snow; None is `SNOW_COVER`.
+        wet_road: how wet the ground is in the domains of rain.
+        lens_drops: share of the picture behind drops in the domains of rain.
+
+    Raises:
+        InputError: no domain, one twice, a value that is no weather, wetness without rain, or snow
+            on the ground without falling snow.
+    """
+    for name, value in (("wet_road", wet_road), ("lens_drops", lens_drops)):
+        if value and not rain:
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option} goes together with rain; name its rates, as in --rain 50")
+    if snow_cover is not None and not snow:
+        raise InputError("--snow-cover goes together with snow; name its rates, as in --snow 1")
+    lying = SNOW_COVER if snow_cover is None else snow_cover
+    found = [
+        WeatherDomain(
+            rain_name(rate),
+            f"rain/{rate:g}mm",
+            Conditions(rain=rate, wet_road=wet_road, lens_drops=lens_drops),
+        )
+        for rate in rain
+    ]
+    found += [
+        WeatherDomain(fog_name(metres), f"fog/{metres:g}m", Conditions(visibility=metres))
+        for metres in fog
+    ]
+    found += [
+        WeatherDomain(f"night{depth:g}", f"night/{depth:g}", Conditions(night=depth))
+        for depth in night
+    ]
+    found += [
+        WeatherDomain(f"snow{rate:g}", f"snow/{rate:g}mm", Conditions(snow=rate, snow_cover=lying))
+        for rate in snow
+    ]
+    _check(found, {"rain": rain, "night": night, "snow": snow})
+    return found
+
+
+def _check(found: Sequence[WeatherDomain], values: dict[str, Sequence[float]]) -> None:
+    if not found:
+        raise InputError(
+            "no weather was asked for; name some, as in --rain 25 100 --fog 375 --night --snow"
+        )
+    for name, given in values.items():
+        if 0 in given:
+            raise InputError(f"{name} 0 is the images as they are; leave it out")
+    if any(domain.conditions.visibility == math.inf for domain in found):
+        raise InputError("fog inf is the images as they are; leave it out")
+    names = [domain.name for domain in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"{', '.join(twice)}: asked for twice; name every weather once")

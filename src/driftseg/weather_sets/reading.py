@@ -1,0 +1,127 @@
+"""A set that ``driftseg weather`` has made: all its weathers as one dataset.
+
+Every weather is a domain by the name of its folder (``rain/100mm``), and the images that the set
+was made from are the domain ``clear`` where they are still there. Names begin with the domain, so
+a schedule goes through them by ``include``. Which images and labels there are is taken from the
+set's record, not from the folders. Sets of Cityscapes are one tree like the published Weather
+Cityscapes, and read as that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from driftseg.errors import InputError
+from driftseg.images.reading import Size, read_ids
+from driftseg.labels import LABEL_SPACES, LabelSpace
+from driftseg.scenes.cityscapes import CITYSCAPES
+from driftseg.scenes.dataset import Entry, SceneFiles
+from driftseg.scenes.layout import belongs
+from driftseg.scenes.layouts import LAYOUTS, scenes
+from driftseg.weather_sets.places import FOLDER
+from driftseg.weather_sets.record import RECORD, read_finished
+
+CLEAR = "clear"
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One weather, or the originals."""
+
+    root: Path
+    files: dict[Path, Path | None]
+    """Images, each with its label."""
+
+
+def weather_set(
+    root: Path,
+    *,
+    split: str | None = None,
+    domain: str | None = None,
+    label_space: LabelSpace | None = None,
+    size: Size | None = None,
+) -> SceneFiles:
+    """The scenes of a set, by domain and then by name.
+
+    Args:
+        root: the set's folder, with its ``weather.json``.
+        split: one of the original's; None takes all.
+        domain: ``clear``, ``rain/100mm``, or what comes before the slash; None takes all.
+        label_space: None is the one that the set was made with, which is the only one that its
+            labels are in; a set without labels may have another.
+        size: (width, height) to shrink to.
+
+    Raises:
+        InputError: the folder is no finished set, is one of Cityscapes, holds no such split or
+            domain, or its labels are in another label space.
+    """
+    record = read_finished(root)
+    kind = record["settings"]["layout"]
+    if kind == CITYSCAPES.name:
+        raise InputError(f"{root}: a set of Cityscapes is read as kind: weather_cityscapes")
+    space = _label_space(root, record, label_space)
+    found = _parts(root, record)
+    chosen = {name: part for name, part in found.items() if belongs(name, domain)}
+    if not chosen:
+        raise InputError(
+            f"{root}: no domain {domain!r} is there, found {list(found)}; set domain to one of them"
+        )
+    read = {name: _read(part, kind, split, space, size) for name, part in chosen.items()}
+    entries = [
+        replace(entry, name=f"{name}/{entry.name}")
+        for name, scenes_there in read.items()
+        for entry in scenes_there.entries
+    ]
+    first = next(iter(read.values()))
+    return SceneFiles(entries, label_space=first.label_space, decode=first.decode, size=size)
+
+
+def _label_space(root: Path, record: Mapping[str, Any], asked: LabelSpace | None) -> LabelSpace:
+    name = record["settings"]["label_space"]
+    labelled = any(entry["label"] is not None for entry in record["images"].values())
+    if asked is not None and not labelled:
+        return asked
+    if asked is not None and asked.name != name:
+        raise InputError(
+            f"{root}: its labels are in {name} ({RECORD}), label_space says {asked.name}; set "
+            "label_space to null"
+        )
+    if name not in LABEL_SPACES:
+        raise InputError(
+            f"{root / RECORD}: no label space is called {name!r}; known: {list(LABEL_SPACES)}"
+        )
+    return LABEL_SPACES[name]
+
+
+def _parts(root: Path, record: Mapping[str, Any]) -> dict[str, _Part]:
+    """The originals that are still there, and all weathers, as far as they hold images."""
+    source = root / record["settings"]["root"]
+    images = record["images"]
+    clear = {
+        source / file: None if entry["label"] is None else source / entry["label"]
+        for file, entry in images.items()
+        if (source / file).is_file()
+    }
+    parts = {CLEAR: _Part(source, clear)}
+    for name, told in record["domains"].items():
+        made = [entry["made"][name] for entry in images.values() if name in entry["made"]]
+        parts[told["folder"]] = _Part(
+            root / told["folder"],
+            {root / m["file"]: root / m["label"]["file"] if "label" in m else None for m in made},
+        )
+    return {name: part for name, part in parts.items() if part.files}
+
+
+def _read(
+    part: _Part, kind: str, split: str | None, label_space: LabelSpace, size: Size | None
+) -> SceneFiles:
+    if kind != FOLDER:
+        layout = next(layout for layout in LAYOUTS if layout.name == kind)
+        return scenes(layout, part.root, split=split, size=size, only=part.files)
+    if split is not None:
+        raise InputError(f"{part.root}: a plain folder of images has no splits: set split to null")
+    entries = [Entry(image.stem, image, label) for image, label in sorted(part.files.items())]
+    return SceneFiles(entries, label_space=label_space, decode=read_ids, size=size)

@@ -1,0 +1,254 @@
+"""What a weather set says of itself: ``weather.json``.
+
+While a set is being made, one line an image goes to a journal beside it, so that a run that is
+killed loses nothing; when the run ends, both become one ``weather.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import driftseg
+from driftseg.errors import InputError
+from driftseg.weather_sets.older import completed
+from driftseg.weather_sets.writing import PARTIAL, remove_partial, write_whole
+
+RECORD = "weather.json"
+JOURNAL = "weather.journal.jsonl"
+
+
+class SetRecord:
+    """The record of a set, open for writing by one process at a time.
+
+    Args:
+        out: the set's folder; made where it is missing.
+        settings: what all images of a set have in common; the same whenever it is opened.
+        domains: the weathers of this run, by name; those of runs before stay.
+
+    Raises:
+        InputError: the folder holds other things, was made with other settings, is being
+            written by another process, or cannot be written.
+    """
+
+    def __init__(
+        self, out: Path, *, settings: Mapping[str, Any], domains: Mapping[str, Mapping[str, Any]]
+    ):
+        self._out = out
+        self.images: dict[str, dict[str, Any]] = {}
+        """What was made of each source image, by its file relative to the source's folder."""
+        self.unreadable: dict[str, str] = {}
+        """Reasons, by source file; only of this run."""
+        self.settings = json.loads(json.dumps(settings))
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(out)
+        except OSError as error:
+            raise InputError(f"{out}: cannot be written to ({error.strerror})") from None
+        try:
+            head = self._read()
+            before = head.get("domains", {}) if self.images else {}
+            self.domains = {**before, **json.loads(json.dumps(domains))}
+            self._check(head)
+            remove_partial(out)
+            # The settings are there before any image, so no image is ever without them.
+            write_whole(out / JOURNAL, self._journal())
+            self._file = (out / JOURNAL).open("ab", buffering=0)
+        except OSError as error:
+            self._unlock()
+            raise InputError(f"{out}: cannot be written to ({error.strerror})") from None
+        except InputError:
+            self._unlock()
+            raise
+
+    def __enter__(self) -> SetRecord:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self._file.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+
+    def add(self, source: str, entry: dict[str, Any]) -> None:
+        """Notes what was made of one image."""
+        self.images[source] = entry
+        self._note(_line(source, entry))
+
+    def drop(self, source: str) -> None:
+        """Notes that nothing is left of what was made of one image."""
+        del self.images[source]
+        self._note(_line(source, None))
+
+    def _note(self, line: bytes) -> None:
+        try:
+            whole = self._file.write(line) == len(line)
+            reason = "the disk is full"
+        except OSError as error:
+            whole, reason = False, str(error.strerror)
+        if not whole:
+            raise InputError(f"{self._out / JOURNAL}: cannot be written ({reason})")
+
+    def finish(self) -> Path:
+        """Writes ``weather.json``, without weathers that no image is in; removes the journal."""
+        made = {name for entry in self.images.values() for name in entry["made"]}
+        head = {
+            "driftseg": driftseg.__version__,
+            "settings": self.settings,
+            "domains": {name: told for name, told in self.domains.items() if name in made},
+            "unreadable": self.unreadable,
+        }
+        opening = json.dumps(head, indent=1)[:-2]
+        rows = ",\n".join(
+            f"  {json.dumps(source)}: {json.dumps(self.images[source])}"
+            for source in sorted(self.images)
+        )
+        path = self._out / RECORD
+        write_whole(path, f'{opening},\n "images": {{\n{rows}\n }}\n}}\n'.encode())
+        self._file.close()
+        (self._out / JOURNAL).unlink(missing_ok=True)
+        return path
+
+    def _journal(self) -> bytes:
+        head = {"settings": self.settings, "domains": self.domains}
+        lines = [json.dumps(head).encode() + b"\n"]
+        return b"".join([*lines, *(_line(name, entry) for name, entry in self.images.items())])
+
+    def _read(self) -> dict[str, Any]:
+        """Settings and domains of the runs before; fills in their images."""
+        head = read_record(self._out)
+        if head:
+            self.images.update(head["images"])
+        journal = self._out / JOURNAL
+        if journal.is_file():
+            first, *rest = journal.read_bytes().split(b"\n")
+            try:
+                head = json.loads(first)
+            except ValueError:  # the power failed: what it told is made again
+                return head
+            self.images.clear()  # the journal began with all of them
+            for line in rest:
+                try:
+                    row = json.loads(line)
+                except ValueError:  # the last line of a process that was killed while writing it
+                    continue
+                if row["entry"] is None:
+                    self.images.pop(row["source"], None)
+                else:
+                    self.images[row["source"]] = completed(self._out, row["entry"], head)
+        elif not head and any(path.suffix != PARTIAL for path in self._out.iterdir()):
+            raise InputError(
+                f"{self._out}: is not empty and holds no {RECORD}, so it was not made by "
+                "driftseg weather; choose a new or an empty folder"
+            )
+        return head
+
+    def _check(self, head: dict[str, Any]) -> None:
+        if not self.images:
+            return  # a first command that failed before its first image binds nobody
+        before = head.get("settings")
+        if before is not None and before != self.settings:
+            keys = sorted(
+                key
+                for key in {*before, *self.settings}
+                if before.get(key) != self.settings.get(key)
+            )
+            told = "; ".join(
+                f"{key} {json.dumps(before.get(key))} before, now "
+                f"{json.dumps(self.settings.get(key))}"
+                for key in keys
+            )
+            raise InputError(
+                f"{self._out}: was made with other settings ({told}); one folder holds one kind "
+                "of images, so choose another --out or the settings of before"
+            )
+        made = {name for entry in self.images.values() for name in entry["made"]}
+        for name in sorted(made & head["domains"].keys()):
+            then, now = head["domains"][name], self.domains[name]
+            if then.get("conditions") != now.get("conditions"):
+                raise InputError(
+                    f"{self._out}: {name} was made with {then['words']}, now {now['words']}; one "
+                    "folder holds one kind of images, so choose another --out or the weather of "
+                    "before"
+                )
+
+
+def read_record(out: Path) -> dict[str, Any]:
+    """What ``weather.json`` of a set holds; empty where there is none.
+
+    Raises:
+        InputError: there is one, but not of driftseg.
+    """
+    path = out / RECORD
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        values = None
+    parts = [values.get(key) for key in ("settings", "domains", "images")] if isinstance(
+        values, dict
+    ) else []  # fmt: skip
+    if not parts or not all(isinstance(part, dict) for part in parts):
+        raise InputError(f"{path}: is no record of driftseg weather; choose another folder")
+    images = {source: completed(out, entry, values) for source, entry in values["images"].items()}
+    return {**values, "images": images}
+
+
+def read_finished(out: Path) -> dict[str, Any]:
+    """The record of a set that is whole.
+
+    Raises:
+        InputError: there is none, or a command is at the set or was stopped at it.
+    """
+    if (out / JOURNAL).exists():
+        raise InputError(
+            f"{out}: is not finished ({JOURNAL} is there); let the driftseg weather that is at it "
+            "end, or give the command that was stopped again, it goes on where it stood"
+        )
+    record = read_record(out)
+    if not record:
+        raise InputError(f"{out}: no {RECORD} is there; wanted a finished set of driftseg weather")
+    return record
+
+
+def files_of(entry: Mapping[str, Any]) -> Iterator[str]:
+    """The set's files that were made of one image, its labels among them; some maybe twice."""
+    for made in entry["made"].values():
+        yield made["file"]
+        if "label" in made:
+            yield made["label"]["file"]
+
+
+def _line(source: str, entry: Mapping[str, Any] | None) -> bytes:
+    return json.dumps({"source": source, "entry": entry}).encode() + b"\n"
+
+
+def _locked(out: Path) -> int | None:
+    """Keeps a second process out until this one ends, however it ends; None if nothing can."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    handle = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise InputError(
+            f"{out}: another driftseg weather is writing to it; wait for it, or choose another "
+            "folder"
+        ) from None
+    except OSError:  # file systems that lock no folders, as NFS
+        os.close(handle)
+        return None
+    return handle
