@@ -31,7 +31,8 @@ class PartTable(Generic[Part]):
         what: what a part is called in messages, ``method``.
         modules: name of each of the package's own parts -> ``module:attribute``.
         group: entry points of this group add names.
-        kind: every part must be a subclass of it; None takes any callable.
+        kind: the class, or its ``module:Class``, that every part must be a subclass of; None
+            takes any callable.
         key: the key of a section that holds the part's name, ``name`` or ``kind``.
     """
 
@@ -41,7 +42,7 @@ class PartTable(Generic[Part]):
         modules: Mapping[str, str],
         *,
         group: str,
-        kind: type | None = None,
+        kind: str | type | None = None,
         key: str = "name",
     ):
         self.what = what
@@ -88,10 +89,12 @@ class PartTable(Generic[Part]):
                     f"{where}: {path} is a {type(found).__name__}, wanted a function that makes "
                     f"the {self.what}"
                 )
-        elif not (isinstance(found, type) and issubclass(found, self._kind)):
+            return
+        kind = load(self._kind, where=where) if isinstance(self._kind, str) else self._kind
+        if not (isinstance(found, type) and issubclass(found, kind)):
             raise InputError(
                 f"{where}: {path} is {_described(found)}, wanted a subclass of "
-                f"{self._kind.__module__}.{self._kind.__qualname__}"
+                f"{kind.__module__}.{kind.__qualname__}"
             )
 
     def _hint(self, name: str) -> str:

@@ -61,7 +61,7 @@ def test_adapters_learn_in_the_stages_that_hamlet_chooses(
     model = adapted(make_model, *case)
     base = copy.deepcopy(model)
     method = make_hamlet(model, make_replay(), RoundRobinSelector, train=TRAIN)
-    groups = model.groups()
+    groups = model.parts
     own = set(adapter_names(model))
     chosen = set()
     for image in [*frames, *frames]:

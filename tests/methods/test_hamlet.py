@@ -108,7 +108,7 @@ class TestWhere:
         method = make(make_model(encoder), make_replay(), selector=FixedSelector((first,)))
         before = snapshot(method)
         play(method, frames[:3])
-        groups = method.roles.model.groups()
+        groups = method.roles.model.parts
         parts = [f"encoder.stage{n}" for n in range(first, 5)] + ["head"]
         assert moved(method, before) == {name for part in parts for name in groups[part]}
         assert method.roles.shared_stages == first - 1
@@ -122,7 +122,7 @@ class TestWhere:
         play(method, frames[:2])
         before = snapshot(method)
         play(method, frames[2:4])
-        groups = method.roles.model.groups()
+        groups = method.roles.model.parts
         assert moved(method, before) == {*groups["encoder.stage4"], *groups["head"]}
         before = snapshot(method)
         play(method, frames[4:5])
@@ -134,7 +134,7 @@ class TestWhere:
         play(method, frames[:1])
         before = snapshot(method)
         play(method, frames[1:2])
-        assert moved(method, before).intersection(method.roles.model.groups()["encoder.stage1"])
+        assert moved(method, before).intersection(method.roles.model.parts["encoder.stage1"])
 
     @pytest.mark.parametrize("first", [1, 2, 3, 4])
     def test_released_trainable_sets(self, first: int) -> None:
@@ -245,7 +245,7 @@ def test_measuring_leaves_nothing_to_drift(make_model, make_replay, frames) -> N
                   measure=True)  # fmt: skip
     before = snapshot(method)
     play(method, frames[:3])
-    groups = method.roles.model.groups()
+    groups = method.roles.model.parts
     assert moved(method, before) == {*groups["encoder.stage4"], *groups["head"]}
 
 

@@ -65,7 +65,7 @@ class TestAMixedLossThatIsNotFinite:
         monkeypatch.undo()
         before = snapshot(method)
         play(method, frames[2:3])
-        assert moved(method, before).intersection(method.roles.model.groups()["encoder.stage1"])
+        assert moved(method, before).intersection(method.roles.model.parts["encoder.stage1"])
 
 
 def test_no_gradient_is_held_between_steps(make_model, make_replay, frames) -> None:

@@ -169,7 +169,7 @@ def test_frozen_stages_do_not_move_by_a_bit_across_learn_only(case) -> None:
         model, roles.trainable, learning_rate=1e-2, head_factor=1, weight_decay=0.1
     )
     optimiser = torch.optim.AdamW(groups)
-    parts = model.groups()
+    parts = model.parts
     for chosen in (4, 2, 4, 3):
         names = {n for i in range(chosen, 5) for n in parts[f"encoder.stage{i}"]}
         learning = [n for n in roles.trainable if n in names | {*parts["head"]}]

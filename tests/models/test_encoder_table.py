@@ -47,7 +47,7 @@ def test_adapters_are_all_that_is_added_to_the_stages_asked_for(encoder: str) ->
             for name, _ in module.named_parameters()
         }
         assert set(trainable_names(model, ["adapters"])) == added == by_type
-        groups = model.groups()
+        groups = model.parts
         for stage in (1, 2, 3, 4):
             held = added.intersection(groups[f"encoder.stage{stage}"])
             assert bool(held) == (stage in (1, 3)), (fitting, stage)

@@ -186,7 +186,7 @@ def test_optimiser_holds_exactly_the_trainable_set_once(encoder: str, train: lis
 def test_groups_partition_the_parameters(encoder: str) -> None:
     with torch.device("meta"):
         model = build_segmenter(encoder, classes=5)
-    listed = [name for names in model.groups().values() for name in names]
+    listed = [name for names in model.parts.values() for name in names]
     assert sorted(listed) == sorted(name for name, _ in model.named_parameters())
     assert len(listed) == len(set(listed))
 
@@ -197,7 +197,7 @@ def test_parts_that_do_not_learn_rest(encoder: str) -> None:
     model = network(encoder).train()
     learning = {"encoder.stage3", "early_head"}
     freeze_except(model, trainable_names(model, sorted(learning)))
-    for part in model.groups():
+    for part in model.parts:
         modes = {module.training for module in part_of(model, part).modules()}
         assert modes == {part in learning}, part
 

@@ -95,7 +95,7 @@ def test_modules_to_choose_from(swin_t: Segmenter) -> None:
     """HAMLET's module n: stages n to 4, each with the merging before it, and the head."""
     trainable = trainable_names(swin_t, ["encoder", "head"])
     modules = build_modules(swin_t, trainable, fusion=True)
-    groups = swin_t.groups()
+    groups = swin_t.parts
     assert list(modules) == [1, 2, 3, 4]
     for first, names in modules.items():
         stages = [n for i in range(first, 5) for n in groups[f"encoder.stage{i}"]]

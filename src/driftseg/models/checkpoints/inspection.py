@@ -32,7 +32,7 @@ class Inspection:
     class_names: tuple[str, ...]
     """In id order, where the file says them."""
     parameters: Mapping[str, int]
-    """Number of parameters of each part, as in ``Segmenter.groups()``."""
+    """Number of parameters of each part, as in ``Segmenter.parts``."""
     types: Mapping[str, int]
     """Number of tensors of each type."""
     size: int

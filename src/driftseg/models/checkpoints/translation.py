@@ -138,7 +138,7 @@ def guess_encoder(tensors: Mapping[str, Tensor]) -> str | None:
 
 
 def part_of(name: str) -> str | None:
-    """The part of a segmenter that one of our names belongs to, as in ``Segmenter.groups()``."""
+    """The part of a segmenter that one of our names belongs to, as in ``Segmenter.parts``."""
     if match := re.match(r"encoder\.stages\.(\d)\.", name):
         return f"encoder.stage{int(match[1]) + 1}"
     first = name.partition(".")[0]

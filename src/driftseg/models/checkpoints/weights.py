@@ -1,7 +1,7 @@
 """Other projects' weights, and our own, into a model that stands already.
 
 A tensor is loaded or reported, never silently skipped: every part of the model (as in
-``Segmenter.groups()``) is either read whole from the file or left random whole, and it is left
+``Segmenter.parts``) is either read whole from the file or left random whole, and it is left
 random only where the caller said that it may be.
 
 Swin's output norms are the one exception to whole stages: no ImageNet file holds them, since a
