@@ -123,11 +123,16 @@ class Pick:
     ) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self, handler(source))
 
-    def section(self, values: Mapping[str, Any]) -> Any:
+    def section(self, values: Mapping[str, Any], *, where: str | None = None) -> Any:
         """The settings class for these values.
+
+        Args:
+            values: of the section.
+            where: the setting that names the part, for messages; None is the key alone.
 
         Raises:
             ValueError: they name none.
+            InputError: there is no such part, or it cannot be imported.
         """
         name = values.get(self.table.key)
         if not isinstance(name, str):
@@ -136,7 +141,7 @@ class Pick:
                 f"wanted {self.table.key}: one of {self.table.names()}, or package.module:Name; "
                 f"came {came}"
             )
-        return self.table.find(name, where=self.table.key)
+        return self.table.find(name, where=where or self.table.key)
 
 
 def load(path: str, *, where: str) -> Any:
