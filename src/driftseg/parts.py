@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
@@ -19,7 +20,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, OwnCodeError
 
 Part = TypeVar("Part")
 
@@ -93,6 +94,9 @@ class PartTable(Generic[Part]):
                 f"{where}: {path} is {_described(found)}, wanted a subclass of "
                 f"{self._kind.__module__}.{self._kind.__qualname__}"
             )
+        elif inspect.isabstract(found):
+            missing = ", ".join(sorted(getattr(found, "__abstractmethods__")))  # noqa: B009
+            raise InputError(f"{where}: {path} has no method {missing}; add it to the class")
 
     def _hint(self, name: str) -> str:
         near = difflib.get_close_matches(name, self.names(), n=1, cutoff=0.6)
@@ -150,8 +154,8 @@ def load(path: str, *, where: str) -> Any:
     Modules are also looked for in the working directory, as ``python -m`` does.
 
     Raises:
-        InputError: it cannot be imported, or the module has no such name. Where the module's own
-            code fails, its traceback follows the message.
+        InputError: no such module, or it has no such name.
+        OwnCodeError: the module's own code fails.
     """
     module_name, colon, attribute = path.partition(":")
     if not (colon and module_name and attribute):
@@ -164,13 +168,13 @@ def load(path: str, *, where: str) -> Any:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise InputError(f"{where}: {module_name} cannot be imported ({error})") from error
+            raise OwnCodeError(f"{where}: {module_name} cannot be imported ({error})") from error
         raise InputError(
             f"{where}: no module is called {error.name}; install its package, or run in the "
             "folder that holds it"
         ) from None
     except Exception as error:
-        raise InputError(
+        raise OwnCodeError(
             f"{where}: {module_name} cannot be imported ({type(error).__name__}: {error})"
         ) from error
     finally:

@@ -65,8 +65,8 @@ def check(values: Mapping[str, Any], kind: type[Config], *, where: str) -> Confi
     """A checked config from plain values.
 
     Raises:
-        InputError: a key or a value is wrong. Where a part of the user's own cannot be imported,
-            its error is the cause of this one.
+        InputError: a key or a value is wrong, or there is no such part.
+        OwnCodeError: a part of the user's own cannot be imported.
     """
     _check_keys(values, kind, where)
     try:
@@ -80,7 +80,7 @@ def check(values: Mapping[str, Any], kind: type[Config], *, where: str) -> Confi
         if first["type"] == "value_error":  # of a validator of ours, whose text is whole
             own = first["ctx"]["error"]
             given = "" if isinstance(own, InputError) else given
-            raise InputError(f"{where}: {key}: {own}{given}") from own.__cause__
+            raise InputError(f"{where}: {key}: {own}{given}") from None
         raise InputError(f"{where}: {key}: {first['msg']}{given}") from None
 
 
@@ -197,11 +197,9 @@ def _section_of(
     options = list(_options(kind))
     picks = [option for option in options if isinstance(option, Pick)]
     if picks and isinstance(values, Mapping):
-        at = ".".join(path)
+        at, key = ".".join(path), ".".join((*path, picks[0].table.key))
         try:
-            return _as_section(
-                picks[0].section(values, where=f"{where}: {at}.{picks[0].table.key}")
-            )
+            return _as_section(picks[0].section(values, where=f"{where}: {key}"))
         except InputError:
             raise
         except ValueError as error:
