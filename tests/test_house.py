@@ -27,7 +27,7 @@ ROOMS: dict[str, set[str]] = {
     "models": GROUND,
     "weather": GROUND,
     "scenes": GROUND | {"weather"},
-    "town": GROUND | {"scenes"},
+    "town": GROUND | {"weather", "scenes"},
     "stream": GROUND | {"weather", "scenes"},
     "replay": GROUND | {"weather", "scenes"},
     "weather_sets": GROUND | {"weather", "scenes", "stream"},

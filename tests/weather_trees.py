@@ -11,8 +11,9 @@ from PIL import Image
 from driftseg.frame import Scene
 from driftseg.labels import CAMVID11
 from driftseg.scenes.dataset import SceneFiles
+from driftseg.scenes.datasets import recognise
 from driftseg.scenes.folder import folder
-from driftseg.scenes.layouts import recognise, scenes
+from driftseg.scenes.layout import scenes
 from driftseg.town.town import Town
 from driftseg.weather.camera import CAMVID
 from driftseg.weather_sets.domains import weather_domains

@@ -32,3 +32,10 @@ class UnknownIdsError(MisfitError):
 
 class UnreadableError(InputError):
     """A file that cannot be decoded. Streams and weather sets may skip and count it."""
+
+
+class OwnCodeError(InputError):
+    """A user's own code cannot be imported. What it raised is the cause of this error.
+
+    The command line prints its traceback below the one line.
+    """

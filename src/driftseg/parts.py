@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
@@ -19,7 +20,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, OwnCodeError
 
 Part = TypeVar("Part")
 
@@ -96,6 +97,9 @@ class PartTable(Generic[Part]):
                 f"{where}: {path} is {_described(found)}, wanted a subclass of "
                 f"{kind.__module__}.{kind.__qualname__}"
             )
+        elif inspect.isabstract(found):
+            missing = ", ".join(sorted(getattr(found, "__abstractmethods__")))  # noqa: B009
+            raise InputError(f"{where}: {path} has no method {missing}; add it to the class")
 
     def _hint(self, name: str) -> str:
         near = difflib.get_close_matches(name, self.names(), n=1, cutoff=0.6)
@@ -126,11 +130,16 @@ class Pick:
     ) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self, handler(source))
 
-    def section(self, values: Mapping[str, Any]) -> Any:
+    def section(self, values: Mapping[str, Any], *, where: str | None = None) -> Any:
         """The settings class for these values.
+
+        Args:
+            values: of the section.
+            where: the setting that names the part, for messages; None is the key alone.
 
         Raises:
             ValueError: they name none.
+            InputError: there is no such part, or it cannot be imported.
         """
         name = values.get(self.table.key)
         if not isinstance(name, str):
@@ -139,7 +148,7 @@ class Pick:
                 f"wanted {self.table.key}: one of {self.table.names()}, or package.module:Name; "
                 f"came {came}"
             )
-        return self.table.find(name, where=self.table.key)
+        return self.table.find(name, where=where or self.table.key)
 
 
 def load(path: str, *, where: str) -> Any:
@@ -148,8 +157,8 @@ def load(path: str, *, where: str) -> Any:
     Modules are also looked for in the working directory, as ``python -m`` does.
 
     Raises:
-        InputError: it cannot be imported, or the module has no such name. Where the module's own
-            code fails, its traceback follows the message.
+        InputError: no such module, or it has no such name.
+        OwnCodeError: the module's own code fails.
     """
     module_name, colon, attribute = path.partition(":")
     if not (colon and module_name and attribute):
@@ -162,13 +171,13 @@ def load(path: str, *, where: str) -> Any:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise InputError(f"{where}: {module_name} cannot be imported ({error})") from error
+            raise OwnCodeError(f"{where}: {module_name} cannot be imported ({error})") from error
         raise InputError(
             f"{where}: no module is called {error.name}; install its package, or run in the "
             "folder that holds it"
         ) from None
     except Exception as error:
-        raise InputError(
+        raise OwnCodeError(
             f"{where}: {module_name} cannot be imported ({type(error).__name__}: {error})"
         ) from error
     finally:

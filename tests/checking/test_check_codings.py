@@ -10,7 +10,8 @@ from PIL import Image
 
 from driftseg.checking.check import check_dataset
 from driftseg.checking.findings import DatasetCheck
-from driftseg.scenes.layouts import LAYOUTS, Layout
+from driftseg.scenes.datasets import layouts
+from driftseg.scenes.layout import Layout
 from layout_trees import TREES, photo, save
 
 
@@ -34,7 +35,7 @@ def test_labels_that_are_not_taken(quick: bool, tmp_path: Path) -> None:
     assert kinds(found) == {**wrong, "mixed_label_coding": 3}
 
 
-@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+@pytest.mark.parametrize("layout", layouts(), ids=lambda layout: layout.name)
 def test_labels_as_their_authors_store_them(layout: Layout, tmp_path: Path) -> None:
     """No layout's own coding is complained of, by headers or by all of the file."""
     TREES[layout.name](tmp_path)

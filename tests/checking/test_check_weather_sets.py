@@ -9,8 +9,9 @@ import pytest
 from driftseg.checking.check import check_dataset
 from driftseg.errors import InputError
 from driftseg.labels import CITYSCAPES19
+from driftseg.scenes.datasets import recognise
 from driftseg.scenes.folder import folder
-from driftseg.scenes.layouts import recognise, scenes
+from driftseg.scenes.layout import scenes
 from driftseg.weather.camera import CAMVID as CAMERA
 from driftseg.weather_sets.domains import weather_domains
 from driftseg.weather_sets.making import WeatherSet, make_set

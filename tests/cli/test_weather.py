@@ -103,7 +103,7 @@ def test_same_seed_same_pixels_whatever_the_number_of_workers(
 def test_workers_do_without_torch(street: Path, tmp_path: Path) -> None:
     """Its memory would be most of a worker's."""
     code = (
-        "import sys, driftseg.weather_sets.workers, driftseg.scenes.layouts;"
+        "import sys, driftseg.weather_sets.workers, driftseg.scenes.datasets;"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

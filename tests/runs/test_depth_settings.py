@@ -13,9 +13,10 @@ import layout_trees
 from driftseg.errors import InputError
 from driftseg.runs.builder import build
 from driftseg.runs.config import RunConfig
-from driftseg.runs.data_config import FolderData, LayoutData
-from driftseg.runs.datasets import build_dataset
 from driftseg.runs.reading import check, read_config
+from driftseg.scenes.folder import FolderSettings
+from driftseg.scenes.idd import IddSettings
+from driftseg.scenes.synthia import SynthiaSettings
 from driftseg.town.town import Town
 from driftseg.weather.camera import CITYSCAPES
 
@@ -35,14 +36,14 @@ def street(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def data(street: Path, **changes) -> FolderData:
-    return FolderData(kind="folder", root=street / "images", **changes)
+def data(street: Path, **changes) -> FolderSettings:
+    return FolderSettings(kind="folder", root=street / "images", **changes)
 
 
 def test_scenes_have_the_depth_that_is_asked_for(street: Path) -> None:
-    assert build_dataset(data(street)).scene(0).depth is None
+    assert data(street).make().scene(0).depth is None
     pictures = {"files": street / "depth", "scale": 512}
-    scene = build_dataset(data(street, depth=pictures), CITYSCAPES).scene(0)
+    scene = data(street, depth=pictures).make(CITYSCAPES).scene(0)
     exact = Town(seed=3, size=(64, 48)).render(0).depth
     assert exact is not None
     near = exact < 100
@@ -55,13 +56,13 @@ def test_scenes_have_the_depth_that_is_asked_for(street: Path) -> None:
 
 def test_depth_shrinks_with_its_image(street: Path) -> None:
     pictures = {"files": street / "depth", "scale": 512}
-    scene = build_dataset(data(street, depth=pictures, size=(32, 32))).scene(0)
+    scene = data(street, depth=pictures, size=(32, 32)).make().scene(0)
     assert scene.depth.shape == scene.image.shape[:2] == (32, 32)
 
 
 def test_disparity_where_there_is_none(street: Path) -> None:
     with pytest.raises(InputError, match="has no disparity"):
-        build_dataset(data(street, depth="disparity")).scene(0)
+        data(street, depth="disparity").make().scene(0)
 
 
 def test_a_run_says_which_depth_its_weather_is_rendered_on(
@@ -85,17 +86,17 @@ def test_depth_of_another_drive_is_not_taken(tmp_path: Path) -> None:
     layout_trees.save(tmp_path / "depth" / "0" / name, near)
     pictures = {"files": tmp_path / "depth"}
     section = {"kind": "idd", "root": tmp_path / "idd", "depth": pictures}
-    train = build_dataset(check(section, LayoutData, where="test"))
+    train = check(section, IddSettings, where="test").make()
     assert (train.scene(0).depth == 5).any()
     with pytest.raises(InputError, match=rf"which depth is that of .*train/12/{name}"):
         train.scene(1)
-    val = build_dataset(check({**section, "split": "val"}, LayoutData, where="test"))
+    val = check({**section, "split": "val"}, IddSettings, where="test").make()
     with pytest.raises(InputError, match=rf"which depth is that of .*val/3/{name}"):
         val.scene(0)
     layout_trees.save(tmp_path / "depth" / "12" / name, 2 * near)
     layout_trees.save(tmp_path / "depth" / "3" / name, 3 * near)
     scenes = [train.scene(0), *(
-        build_dataset(check({**section, "split": split}, LayoutData, where="test")).scene(i)
+        check({**section, "split": split}, IddSettings, where="test").make().scene(i)
         for split, i in (("train", 1), ("val", 0))
     )]  # fmt: skip
     for scene, metres in zip(scenes, (5, 10, 15), strict=True):
@@ -111,7 +112,7 @@ def test_synthia_s_own_depth(tmp_path: Path) -> None:
         assert cv2.imwrite(str(path), levels)
     section = {"kind": "synthia", "root": root, "split": "all",
                "depth": {"files": root / "Depth", "scale": 100}}  # fmt: skip
-    scene = build_dataset(check(section, LayoutData, where="test")).scene(0)
+    scene = check(section, SynthiaSettings, where="test").make().scene(0)
     assert (scene.depth == 12.5).any()
 
 

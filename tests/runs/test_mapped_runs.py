@@ -21,13 +21,16 @@ from driftseg.models.checkpoints import load_checkpoint, save_checkpoint
 from driftseg.models.segmenter import build_segmenter
 from driftseg.runs.builder import build
 from driftseg.runs.config import RunConfig
-from driftseg.runs.data_config import LAYOUT_KINDS, CamvidData, CityscapesData
-from driftseg.runs.datasets import build_dataset
 from driftseg.runs.loop import score_domains
 from driftseg.runs.reading import check, read_config
 from driftseg.runs.record import read_run
 from driftseg.runs.run import run
+from driftseg.scenes.camvid import CamvidSettings
+from driftseg.scenes.cityscapes import CityscapesSettings
+from driftseg.scenes.datasets import layouts
 from layout_trees import TREES, photo, save, stripes
+
+LAYOUT_KINDS = tuple(layout.name for layout in layouts())
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +86,7 @@ class TestScoreIn:
         assert done.config["score_in"] == "camvid11"
 
         model, _ = load_checkpoint(nineteen)
-        scene = build_dataset(CamvidData(kind="camvid", root=camvid, size=None)).scene(0)
+        scene = CamvidSettings(kind="camvid", root=camvid, size=None).make().scene(0)
         x = torch.from_numpy(scene.image).permute(2, 0, 1)[None].float() / 255
         with torch.no_grad():
             logits = torch.nn.functional.interpolate(model(x), (64, 96), mode="bilinear")
@@ -181,7 +184,7 @@ class TestLabelSpace:
 
     def test_an_unknown_space(self, cityscapes: Path) -> None:
         with pytest.raises(InputError, match="label_space: no label space is called 'citys'"):
-            build_dataset(CityscapesData(kind="cityscapes", root=cityscapes, label_space="citys"))
+            CityscapesSettings(root=cityscapes, label_space="citys").make()
 
 
 class TestSections:
@@ -193,10 +196,10 @@ class TestSections:
         tree = TREES[kind](tmp_path / "tree")
         data = {"kind": kind, "root": str(tmp_path / "tree"), "split": tree.split, "size": [48, 32]}
         config = check({**tiny_run, "target": data}, RunConfig, where="test")
-        assert build_dataset(config.target).scene(0).label is not None
+        assert config.target.make().scene(0).label is not None
         unplaced = check({**tiny_run, "target": {"kind": kind}}, RunConfig, where="test")
         with pytest.raises(InputError, match="folder is not known: pass --data FOLDER, or set"):
-            build_dataset(unplaced.target)
+            unplaced.target.make()
         with pytest.raises(InputError, match=r"target\.domian'; did you mean 'domain'"):
             check({**tiny_run, "target": {**data, "domian": "x"}}, RunConfig, where="test")
         with pytest.raises(InputError, match=r"test: target\.stop: Input should be a valid int"):
@@ -216,11 +219,11 @@ class TestSections:
         save(cityscapes / image, photo(1, 72, 96))
         save(cityscapes / "gtFine/train/bremen/bremen_000000_000019_gtFine_labelIds.png",
              stripes((7, 8), 72, 96))  # fmt: skip
-        data = CityscapesData(kind="cityscapes", root=cityscapes)
+        data = CityscapesSettings(kind="cityscapes", root=cityscapes)
         with pytest.raises(InputError, match=r"bremen.*is 96x72, but aachen.* is 96x64; set size"):
-            build_dataset(data)
-        assert len(build_dataset(data.model_copy(update={"exclude": ["bremen_*"]}))) == 1
-        shrunk = build_dataset(data.model_copy(update={"size": (48, 32)}))
+            data.make()
+        assert len(data.model_copy(update={"exclude": ["bremen_*"]}).make()) == 1
+        shrunk = data.model_copy(update={"size": (48, 32)}).make()
         assert {shrunk.scene(i).image.shape for i in range(2)} == {(32, 48, 3)}
 
     def test_a_storm_of_files(self, tiny_run, tmp_path: Path, nineteen: Path) -> None:

@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from driftseg.errors import InputError
-from driftseg.runs.builder import build, build_schedule
+from driftseg.runs.builder import build
 from driftseg.runs.config import RunConfig
 from driftseg.runs.reading import check
 from driftseg.runs.record import read_run
 from driftseg.runs.run import run
-from driftseg.stream.schedule import fast_storm, foggy, random_storm, storm
+from driftseg.stream.schedule import fast_storm, foggy, make_schedule, random_storm, storm
 
 
 def read(values: dict, **changes) -> RunConfig:
@@ -21,7 +21,7 @@ def read(values: dict, **changes) -> RunConfig:
 
 def test_presets(tiny_run) -> None:
     def visits(**schedule):
-        return build_schedule(read(tiny_run, schedule=schedule))
+        return make_schedule(read(tiny_run, schedule=schedule).schedule)
 
     assert visits(preset="storm", passes=3) == storm(passes=3)
     assert visits(preset="fast_storm", frames=4) == fast_storm(frames=4)
@@ -48,7 +48,7 @@ def test_presets(tiny_run) -> None:
 )
 def test_schedules_that_cannot_be(tiny_run, schedule, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        build_schedule(read(tiny_run, schedule=schedule))
+        make_schedule(read(tiny_run, schedule=schedule).schedule)
     assert "\n" not in str(caught.value)
 
 

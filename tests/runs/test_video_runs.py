@@ -12,7 +12,6 @@ from PIL import Image
 
 from driftseg.errors import InputError
 from driftseg.runs.config import RunConfig
-from driftseg.runs.datasets import build_dataset
 from driftseg.runs.reading import check
 from driftseg.runs.record import read_run
 from driftseg.runs.run import run
@@ -80,7 +79,7 @@ def test_images_of_several_sizes(drive: Path) -> None:
     values = {"kind": "images", "pattern": str(drive / "frame_*.png")}
     mixed = check({"target": values, "name": "x", "method": {"name": "tent"}}, RunConfig, where="")
     with pytest.raises(InputError, match=r"is 48x32, but frame_00000.png is 96x64; set size"):
-        build_dataset(mixed.target)
+        mixed.target.make()
 
 
 @pytest.fixture
@@ -92,7 +91,7 @@ def camera(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         opened.append(source)
         return Camera()
 
-    monkeypatch.setattr("driftseg.runs.datasets.open_live", open_live)
+    monkeypatch.setattr("driftseg.scenes.live.open_live", open_live)
     return opened
 
 
@@ -109,7 +108,7 @@ def test_passwords_come_from_the_environment(
     monkeypatch.setenv("CAMERA_PASSWORD", "secret")
     target = {"kind": "camera", "url": "rtsp://me:$CAMERA_PASSWORD@host/x", "frames": 4}
     config = unlabelled(tiny_run, target)
-    dataset = build_dataset(config.target)
+    dataset = config.target.make()
     assert camera == ["rtsp://me:secret@host/x"]
     assert "secret" not in config.model_dump_json()
     assert isinstance(dataset, LiveScenes)
@@ -142,4 +141,4 @@ def test_a_schedule_that_goes_back(tiny_run: dict, camera: list[object]) -> None
 )
 def test_mistakes(target: dict, message: str, tiny_run: dict) -> None:
     with pytest.raises(InputError, match=message):
-        build_dataset(unlabelled(tiny_run, target).target)
+        unlabelled(tiny_run, target).target.make()

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from driftseg.errors import InputError
-from driftseg.runs.builder import build_schedule
-from driftseg.runs.config import AugmentationSettings, RunConfig, SamplingSettings
-from driftseg.runs.data_config import TownData
-from driftseg.runs.datasets import build_dataset, build_replay
+from driftseg.replay.replay import build_replay
+from driftseg.replay.sampling import SamplingSettings
+from driftseg.replay.transforms import AugmentationSettings
+from driftseg.runs.config import RunConfig
 from driftseg.runs.reading import check, read_config
-from driftseg.runs.weather_config import CameraSettings, camera_of
+from driftseg.stream.schedule import make_schedule
+from driftseg.town.scenes import TownSettings
 from driftseg.town.town import Town
-from driftseg.weather.camera import CAMERAS
+from driftseg.weather.camera import CAMERAS, CameraSettings, camera_of
 from driftseg.weather.conditions import Conditions
 from driftseg.weather.geometry import geometry_of
 from driftseg.weather.render import render
@@ -80,7 +81,7 @@ def test_every_setting_of_a_camera_is_bounded() -> None:
 
 def test_a_visit_states_its_conditions() -> None:
     told = storm("schedule=[{name: day}, {name: wet_night, rain: 50, wet_road: 1, night: 1}]")
-    visits = build_schedule(told)
+    visits = make_schedule(told.schedule)
     assert visits[0].conditions.clear
     assert visits[1].conditions == Conditions(rain=50, wet_road=1, night=1)
     assert str(visits[1].conditions) == "rain 50 mm/h and night 1 and wet road 1"
@@ -92,7 +93,7 @@ def augmentation(**weather: object) -> AugmentationSettings:
 
 
 def test_training_images_are_put_into_weather_and_labels_are_not() -> None:
-    dataset = build_dataset(TownData(kind="town", frames=4, size=(64, 48)))
+    dataset = TownSettings(kind="town", frames=4, size=(64, 48)).make()
     batches = {}
     for name, section in (
         ("clear", augmentation()),

@@ -10,10 +10,11 @@ import pytest
 
 from driftseg.errors import InputError, UnreadableError
 from driftseg.labels import CAMVID11, CITYSCAPES19
-from driftseg.scenes.layouts import LAYOUTS, Layout, recognise, scenes
+from driftseg.scenes.datasets import layouts, recognise
+from driftseg.scenes.layout import Layout, scenes
 from layout_trees import TREES, Tree, photo, save, save_palette, stripes
 
-BY_NAME = {layout.name: layout for layout in LAYOUTS}
+BY_NAME = {layout.name: layout for layout in layouts()}
 
 
 @pytest.fixture(params=TREES, ids=str)
@@ -29,11 +30,11 @@ def layout(tree: Tree) -> Layout:
 class TestEveryLayout:
     def test_has_a_tree(self) -> None:
         assert set(TREES) == set(BY_NAME)
-        assert len(BY_NAME) == len(LAYOUTS)
+        assert len(BY_NAME) == len(layouts())
 
     def test_is_recognised(self, tree: Tree, layout: Layout, tmp_path: Path) -> None:
         assert recognise(tmp_path) is layout
-        assert {one.name for one in LAYOUTS if one.found(tmp_path)} == {tree.kind} | tree.also
+        assert {one.name for one in layouts() if one.found(tmp_path)} == {tree.kind} | tree.also
 
     def test_lists_splits_and_domains(self, tree: Tree, layout: Layout, tmp_path: Path) -> None:
         pairs = layout.pairs(tmp_path)

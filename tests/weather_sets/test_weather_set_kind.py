@@ -11,20 +11,18 @@ import pytest
 import layout_trees
 from driftseg.errors import InputError
 from driftseg.labels import CAMVID11, CITYSCAPES19
-from driftseg.runs.data_config import WeatherSetData
-from driftseg.runs.datasets import build_dataset
 from driftseg.scenes.camvid import camvid
-from driftseg.scenes.dataset import SceneFiles
+from driftseg.scenes.dataset import SceneFiles, scene_of
+from driftseg.scenes.datasets import recognise
 from driftseg.scenes.folder import folder
-from driftseg.scenes.layouts import recognise, scenes
-from driftseg.scenes.weather_cityscapes import scene_of
+from driftseg.scenes.layout import scenes
 from driftseg.weather.camera import CAMVID as CAMERA
 from driftseg.weather.conditions import Conditions
 from driftseg.weather.weather import Weather
 from driftseg.weather_sets.choice import Choice
 from driftseg.weather_sets.domains import weather_domains
 from driftseg.weather_sets.making import Progress, WeatherSet, make_set
-from driftseg.weather_sets.reading import weather_set
+from driftseg.weather_sets.reading import WeatherSetSettings, weather_set
 from weather_trees import write_camvid, write_cityscapes, write_folder
 
 DOMAINS = weather_domains(rain=(50.0,), fog=(150.0,))
@@ -61,7 +59,7 @@ def test_every_weather_is_a_domain_and_the_originals_are_clear(tmp_path: Path) -
 
 def test_by_a_config(tmp_path: Path) -> None:
     out = made(write_camvid(tmp_path / "camvid"), tmp_path / "set")
-    rainy = build_dataset(WeatherSetData(kind="weather_set", root=out, domain="rain"))
+    rainy = WeatherSetSettings(kind="weather_set", root=out, domain="rain").make()
     assert len(rainy) > 0
     assert all(rainy.name(i).startswith("rain/50mm/") for i in range(len(rainy)))
 
@@ -175,24 +173,24 @@ def test_labels_of_a_folder_wherever_they_lie(labels: str, tmp_path: Path) -> No
 
 
 def test_the_label_space_is_that_of_the_set(tmp_path: Path) -> None:
-    def config(out: Path, **values: str) -> WeatherSetData:
-        return WeatherSetData(kind="weather_set", root=out, **values)
+    def config(out: Path, **values: str) -> WeatherSetSettings:
+        return WeatherSetSettings(kind="weather_set", root=out, **values)
 
     out = made(write_folder(tmp_path / "street", labels=True), tmp_path / "set")
-    assert build_dataset(config(out)).label_space == CAMVID11
-    assert build_dataset(config(out, label_space="camvid11")).label_space == CAMVID11
+    assert config(out).make().label_space == CAMVID11
+    assert config(out, label_space="camvid11").make().label_space == CAMVID11
     with pytest.raises(
         InputError, match=r"labels are in camvid11 .* label_space says cityscapes19"
     ):
-        build_dataset(config(out, label_space="cityscapes19"))
+        config(out, label_space="cityscapes19").make()
     layout = made(write_camvid(tmp_path / "camvid"), tmp_path / "other")
     with pytest.raises(InputError, match="set label_space to null"):
-        build_dataset(config(layout, label_space="cityscapes19"))
+        config(layout, label_space="cityscapes19").make()
     bare, plain = write_folder(tmp_path / "bare"), tmp_path / "plain"
     scenes_there = folder(bare, label_space=CAMVID11)
     make_set(WeatherSet(bare, "folder", scenes_there, DOMAINS, CAMERA), plain)
-    assert build_dataset(config(plain)).label_space == CAMVID11
-    assert build_dataset(config(plain, label_space="cityscapes19")).label_space == CITYSCAPES19
+    assert config(plain).make().label_space == CAMVID11
+    assert config(plain, label_space="cityscapes19").make().label_space == CITYSCAPES19
 
 
 def test_a_set_that_is_being_extended_is_not_finished(tmp_path: Path) -> None:

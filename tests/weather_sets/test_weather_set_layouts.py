@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import layout_trees
-from driftseg.scenes.layout import Layout
-from driftseg.scenes.layouts import LAYOUTS, scenes
+from driftseg.scenes.datasets import layouts
+from driftseg.scenes.layout import Layout, scenes
 from driftseg.scenes.weather_cityscapes import WEATHER_CITYSCAPES
 from driftseg.weather.camera import CITYSCAPES
 from driftseg.weather_sets.domains import weather_domains
@@ -19,7 +19,7 @@ from driftseg.weather_sets.places import Format
 
 @pytest.mark.parametrize(("kind", "size"), [("png", None), ("jpg", (48, 32))])
 @pytest.mark.parametrize(
-    "layout", [x for x in LAYOUTS if x is not WEATHER_CITYSCAPES], ids=lambda x: x.name
+    "layout", [x for x in layouts() if x is not WEATHER_CITYSCAPES], ids=lambda x: x.name
 )
 def test_is_read_back(
     layout: Layout, kind: Format, size: tuple[int, int] | None, tmp_path: Path

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from weather_trees import files, make, pixels, save, write_camvid
 
 NAME = "0016E5_00001.png"

@@ -15,10 +15,11 @@ from PIL import Image
 from driftseg.errors import InputError
 from driftseg.labels import CAMVID11
 from driftseg.scenes.camvid import camvid
+from driftseg.scenes.dataset import scene_of
+from driftseg.scenes.datasets import recognise
 from driftseg.scenes.depth_files import DisparityFiles
 from driftseg.scenes.folder import folder
-from driftseg.scenes.layouts import recognise, scenes
-from driftseg.scenes.weather_cityscapes import scene_of
+from driftseg.scenes.layout import scenes
 from driftseg.weather.camera import CAMVID, CITYSCAPES
 from driftseg.weather.conditions import Conditions
 from driftseg.weather.weather import Weather

@@ -19,8 +19,8 @@ from driftseg.checking.findings import ClassShare, DatasetCheck, Finding, Kind, 
 from driftseg.checking.sources import Source, source_of
 from driftseg.errors import InputError
 from driftseg.labels import IGNORE, LabelSpace
+from driftseg.scenes.datasets import recognise
 from driftseg.scenes.layout import Pair
-from driftseg.scenes.layouts import recognise
 
 EXAMPLES = 3
 """Kept of every finding."""
@@ -40,8 +40,8 @@ def check_dataset(
 
     Args:
         root: its folder.
-        layout: name of one of `LAYOUTS`, ``folder``, or ``weather_set`` for what `driftseg
-            weather` has made; None recognises it.
+        layout: a layout's name (`driftseg.scenes.datasets`), ``folder``, or ``weather_set`` for
+            what `driftseg weather` has made; None recognises it.
         labels: folder with label PNGs of a plain folder of images.
         label_space: to tell the labels of a layout in, or of a plain folder's ids (CamVid's if
             None).

@@ -11,9 +11,9 @@ from driftseg.checking.examine import Examiner
 from driftseg.errors import InputError
 from driftseg.images.reading import list_images, read_ids
 from driftseg.labels import CAMVID11, LABEL_SPACES, LabelMapping, LabelSpace, find_mapping
+from driftseg.scenes.datasets import layouts, recognise
 from driftseg.scenes.folder import label_files
 from driftseg.scenes.layout import Layout, Pair
-from driftseg.scenes.layouts import LAYOUTS, recognise
 from driftseg.weather_sets.record import RECORD, read_finished
 
 FOLDER, WEATHER_SET = "folder", "weather_set"
@@ -42,7 +42,8 @@ def source_of(
 
     Args:
         root: the folder.
-        kind: name of one of `LAYOUTS`, ``folder`` or ``weather_set``; None recognises it.
+        kind: a layout's name (`driftseg.scenes.datasets`), ``folder`` or ``weather_set``; None
+            recognises it.
         labels: folder with label PNGs of a plain folder of images.
         label_space: to tell labels in.
 
@@ -50,8 +51,8 @@ def source_of(
         InputError: an unknown kind, one that the folder is not, or a label space that the labels
             cannot be told in.
     """
-    layouts = {layout.name: layout for layout in LAYOUTS}
-    known = [*layouts, WEATHER_SET, FOLDER]
+    by_name = {layout.name: layout for layout in layouts()}
+    known = [*by_name, WEATHER_SET, FOLDER]
     if kind is not None and kind not in known:
         raise InputError(f"no layout is called {kind!r}; known: {known}")
     if kind not in (None, FOLDER) and labels is not None:
@@ -61,7 +62,7 @@ def source_of(
         return _of_folder(root, labels, label_space)
     if kind == WEATHER_SET:
         return _of_set(root, label_space)
-    layout = layouts[kind]
+    layout = by_name[kind]
     if not layout.found(root):
         raise InputError(f"{root}: is not laid out as {layout.title}; wanted {layout.wanted}")
     space, mapping = _told_in(layout, label_space)
@@ -119,7 +120,7 @@ def _of_set(root: Path, wanted: LabelSpace | None) -> Source:
     """
     record = read_finished(root)
     settings = record["settings"]
-    layout = next((layout for layout in LAYOUTS if layout.name == settings["layout"]), None)
+    layout = next((layout for layout in layouts() if layout.name == settings["layout"]), None)
     if layout is None:
         space = wanted or LABEL_SPACES.get(settings["label_space"], CAMVID11)
         examiner = Examiner(read_ids, len(space))

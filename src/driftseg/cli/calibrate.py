@@ -33,7 +33,6 @@ def calibrate(
         load_model,
     )
     from driftseg.runs.config import RunConfig
-    from driftseg.runs.datasets import build_dataset, frame_size
     from driftseg.runs.learner_config import detector_of
     from driftseg.runs.method_config import Detector
     from driftseg.runs.reading import read_config
@@ -48,11 +47,11 @@ def calibrate(
         model, info = load_model(settings)
         if adapters is not None:
             build_adapters(settings, model, adapters)
-        target = build_dataset(settings.target)
+        target = settings.target.make()
         scoring = build_scoring(settings, info, target.label_space)
         space = target.label_space if scoring is None else scoring.source
         weather = build_weather(settings, space)
-        size = frame_size(settings.target, target)
+        size = settings.target.frame_size(target)
         found = build_calibration(settings.calibration, model, weather, settings.method, size)
     detector = detector_of(settings.method) or Detector()
     values = found.to_json(detector.longest_window)

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from driftseg.errors import InputError
-from driftseg.labels import LABEL_SPACES, LabelSpace
+from driftseg.labels import named_space
 
 if TYPE_CHECKING:
     from driftseg.checking.findings import DatasetCheck, Severity
@@ -82,7 +82,7 @@ def check(
             path,
             layout=layout,
             labels=labels,
-            label_space=None if label_space is None else _space(label_space),
+            label_space=None if label_space is None else named_space(label_space, "--label-space"),
             headers_only=quick,
             workers=workers or min(8, os.cpu_count() or 1),
             watch=watch,
@@ -92,14 +92,6 @@ def check(
         for written in _write(found, out):
             console.print(f"written: {written}", soft_wrap=True, highlight=False)
     raise typer.Exit(CODES[found.severity])
-
-
-def _space(name: str) -> LabelSpace:
-    if name not in LABEL_SPACES:
-        raise InputError(
-            f"--label-space: no label space is called {name!r}; known: {[*LABEL_SPACES]}"
-        )
-    return LABEL_SPACES[name]
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import traceback
+from types import TracebackType
 
 import typer
 from rich.console import Console
@@ -16,7 +18,7 @@ from driftseg.cli.run import evaluate, run
 from driftseg.cli.several_values import SeveralValues
 from driftseg.cli.train import train
 from driftseg.cli.weather import weather
-from driftseg.errors import InputError
+from driftseg.errors import InputError, OwnCodeError
 
 app = typer.Typer(
     name="driftseg",
@@ -43,11 +45,31 @@ def main() -> None:
 
 
 def entry() -> None:
-    """Runs the command; a user's mistake is one line on stderr and exit code 2."""
+    """Runs the command; a user's mistake is one line on stderr and exit code 2.
+
+    Where the mistake is in code of the user's own, its traceback follows the line.
+    """
     try:
         app()
     except InputError as error:
         Console(stderr=True).print(
             f"error: {error}", style="red", highlight=False, soft_wrap=True, markup=False
         )
+        if isinstance(error, OwnCodeError) and (cause := error.__cause__) is not None:
+            frames = _own_frames(cause.__traceback__)
+            sys.stderr.writelines(traceback.format_exception(type(cause), cause, frames))
         sys.exit(2)
+
+
+def _own_frames(frames: TracebackType | None) -> TracebackType | None:
+    """A traceback from where the user's own code begins: after what imports it.
+
+    Code that cannot be parsed has no frame of its own; its error names the file and the line.
+    """
+    here = frames
+    while here is not None:
+        name = here.tb_frame.f_globals.get("__name__", "")
+        if not name.startswith(("driftseg.", "importlib")):
+            return here
+        here = here.tb_next
+    return None

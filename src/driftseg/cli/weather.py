@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,8 +20,9 @@ from driftseg.cli.several_values import is_number
 from driftseg.errors import InputError
 
 if TYPE_CHECKING:
-    from driftseg.runs.depth_config import DepthSettings
     from driftseg.scenes.dataset import SceneFiles
+    from driftseg.scenes.depth import DepthSettings
+    from driftseg.scenes.layout import Layout
     from driftseg.weather.camera import Camera
     from driftseg.weather_sets.making import Outcome, Progress
 
@@ -132,8 +133,9 @@ def weather(
     """
     from driftseg.images.reading import read_image
     from driftseg.report.weather_page import write_weather_page
-    from driftseg.runs.depth_builder import build_depth
-    from driftseg.scenes.dataset import select
+    from driftseg.scenes.dataset import scene_of, select
+    from driftseg.scenes.depth import make_depth
+    from driftseg.scenes.layout import shown_scenes
     from driftseg.weather.camera import CAMERAS, CITYSCAPES
     from driftseg.weather_sets.choice import Choice
     from driftseg.weather_sets.domains import weather_domains
@@ -144,11 +146,18 @@ def weather(
         snow_cover=snow_cover, wet_road=wet_road, lens_drops=lens_drops,
     )  # fmt: skip
     shrunk = None if size is None else parse_size(size)
-    layout, scenes = _scenes(images, split, domain, labels, label_space, shrunk)
+    found, scenes = _scenes(images, split, domain, labels, label_space, shrunk)
+    layout = "folder" if found is None else found.name
     seen_through = changed_camera(CAMERAS.get(camera or layout, CITYSCAPES), camera_set or ())
     how = _depth(depth, depth_files, depth_scale, depth_network, depth_output)
+    entries = scenes.entries
+    shown = (
+        (lambda: {entry.image: scene_of(entry.name) for entry in entries})
+        if found is None
+        else partial(shown_scenes, found, images)
+    )
     scenes = scenes.with_depth(
-        build_depth(how, scenes, kind=layout, root=images, camera=seen_through)
+        make_depth(how, seen_through, scenes.label_space, root=images, images=shown)
     )
     choice = Choice(split, domain, tuple(include or ()), tuple(exclude or ()))
     chosen = select(
@@ -183,7 +192,7 @@ def changed_camera(camera: Camera, changes: Sequence[str]) -> Camera:
         InputError: no such value, or one that cannot be.
     """
     from driftseg.runs.reading import check
-    from driftseg.runs.weather_config import CameraSettings
+    from driftseg.weather.camera import CameraSettings
 
     values: dict[str, Any] = {}
     for change in changes:
@@ -191,8 +200,7 @@ def changed_camera(camera: Camera, changes: Sequence[str]) -> Camera:
         if not equals or not is_number(value):
             raise InputError(f"--camera-set: wanted NAME=NUMBER (exposure=12); {change!r} came")
         values[name] = float(value)
-    settings = check(values, CameraSettings, where="--camera-set")
-    return replace(camera, **settings.model_dump(exclude={"preset"}, exclude_none=True))
+    return check(values, CameraSettings, where="--camera-set").make(camera)
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -214,12 +222,13 @@ def _scenes(
     labels: Path | None,
     label_space: str | None,
     size: tuple[int, int] | None,
-) -> tuple[str, SceneFiles]:
-    """The kind of a folder's layout, and its scenes."""
-    from driftseg.labels import LABEL_SPACES
+) -> tuple[Layout | None, SceneFiles]:
+    """A folder's layout, if it is in one, and its scenes."""
+    from driftseg.labels import named_space
     from driftseg.scenes.cityscapes import CITYSCAPES
+    from driftseg.scenes.datasets import recognise
     from driftseg.scenes.folder import folder
-    from driftseg.scenes.layouts import recognise, scenes
+    from driftseg.scenes.layout import scenes
     from driftseg.scenes.weather_cityscapes import WEATHER_CITYSCAPES
 
     if not images.is_dir():
@@ -236,17 +245,14 @@ def _scenes(
             f"weather is not put on weather; wanted {CITYSCAPES.wanted}"
         )
     if layout is not None:
-        return layout.name, scenes(layout, images, split=split, domain=domain, size=size)
+        return layout, scenes(layout, images, split=split, domain=domain, size=size)
     if split is not None or domain is not None:
         raise InputError(
             f"{images}: is in no known layout, so it has no splits and domains; leave out --split "
             "and --domain"
         )
-    if label_space not in LABEL_SPACES:
-        raise InputError(
-            f"--label-space: no label space is called {label_space!r}; known: {list(LABEL_SPACES)}"
-        )
-    return "folder", folder(images, label_space=LABEL_SPACES[label_space], labels=labels, size=size)
+    space = named_space(label_space, "--label-space")
+    return None, folder(images, label_space=space, labels=labels, size=size)
 
 
 def _depth(
@@ -256,7 +262,8 @@ def _depth(
     network: str | None,
     output: Literal["metric", "relative"] | None,
 ) -> DepthSettings:
-    from driftseg.runs.depth_config import DepthPictures, NetworkDepth
+    from driftseg.scenes.depth_files import DepthFilesSettings
+    from driftseg.scenes.depth_network import DepthNetworkSettings
 
     if sum((depth != "none", files is not None, network is not None)) > 1:
         raise InputError(
@@ -269,9 +276,9 @@ def _depth(
     if scale is not None and not scale > 0:
         raise InputError(f"--depth-scale must be above 0 levels a metre, not {scale:g}")
     if files is not None:
-        return DepthPictures(files=files, scale=256.0 if scale is None else scale)
+        return DepthFilesSettings(files=files, scale=256.0 if scale is None else scale)
     if network is not None:
-        return NetworkDepth(network=network, output=output)
+        return DepthNetworkSettings(network=network, output=output)
     return depth
 
 

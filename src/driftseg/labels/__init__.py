@@ -12,6 +12,7 @@ from driftseg.labels.spaces import (
     SYNTHIA16,
     Colour,
     LabelSpace,
+    named_space,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "LabelMapping",
     "LabelSpace",
     "find_mapping",
+    "named_space",
 ]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from driftseg.errors import InputError
+
 IGNORE = 255
 """The id of pixels that nobody has labelled: never trained on, never scored."""
 
@@ -128,3 +130,18 @@ IDD_LITE7 = LabelSpace(
 LABEL_SPACES = {
     space.name: space for space in (CAMVID11, CITYSCAPES19, SYNTHIA16, SHIFT14, IDD26, IDD_LITE7)
 }
+
+
+def named_space(name: str, where: str) -> LabelSpace:
+    """The built-in label space of that name.
+
+    Args:
+        name: of `LABEL_SPACES`.
+        where: the setting that names it, for the error.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in LABEL_SPACES:
+        raise InputError(f"{where}: no label space is called {name!r}; known: {list(LABEL_SPACES)}")
+    return LABEL_SPACES[name]

@@ -10,14 +10,24 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from pydantic import PositiveInt
 
 from driftseg.frame import Image, Label, SourceBatch
-from driftseg.replay.sampling import Sampler, class_counts
-from driftseg.replay.transforms import Augmentation, to_batch
+from driftseg.images.reading import Size
+from driftseg.replay.sampling import Sampler, SamplingSettings, class_counts
+from driftseg.replay.transforms import Augmentation, AugmentationSettings, to_batch
 from driftseg.scenes.dataset import Dataset
 
 REDRAWS = 10
 """Times a crop is drawn anew while it holds too little of its class (HAMLET, part A.2)."""
+
+
+class ReplaySettings(SamplingSettings):
+    """The source buffer that adaptation draws from."""
+
+    capacity: PositiveInt = 1000
+    """Scenes held in memory; HAMLET's."""
+    augmentation: AugmentationSettings = AugmentationSettings()
 
 
 class Replay:
@@ -97,3 +107,26 @@ def _labelled(dataset: Dataset, index: int) -> tuple[Image, Label]:
     scene = dataset.scene(index)
     assert scene.label is not None  # class_counts has read it
     return scene.image, scene.label
+
+
+def build_replay(
+    dataset: Dataset,
+    sampling: SamplingSettings,
+    augmentation: AugmentationSettings,
+    *,
+    size: Size,
+    view: Size | None = None,
+    capacity: int,
+    generator: np.random.Generator,
+) -> Replay:
+    """Labelled batches of ``size``, from scenes fitted to ``view`` (or ``size``); reads labels."""
+    return Replay(
+        dataset,
+        augmentation=augmentation.make(dataset.label_space, size=size, view=view),
+        capacity=capacity,
+        batch_size=sampling.batch_size,
+        rare_classes=sampling.rare_classes,
+        temperature=sampling.temperature,
+        minimum_share=sampling.minimum_share,
+        generator=generator,
+    )

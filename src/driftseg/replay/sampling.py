@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field, PositiveInt
 
 from driftseg.errors import InputError
 from driftseg.replay.class_cache import Row, count_files, counted_files
 from driftseg.scenes.dataset import Dataset, without_depth
+from driftseg.settings import Settings, Share
 
 Counts = npt.NDArray[np.int64]
+
+
+class SamplingSettings(Settings):
+    """Which source scenes are drawn."""
+
+    rare_classes: bool = True
+    """Rare-class sampling (DAFormer section 3.2), otherwise uniform."""
+    temperature: Annotated[float, Field(gt=0)] = 0.01
+    """Smaller prefers rare classes more; DAFormer's."""
+    minimum_share: Share = 0.0014
+    """Of a scene's pixels that make it a candidate for a class; 3000 of Cityscapes' pixels."""
+    batch_size: PositiveInt = 1
 
 
 def class_counts(dataset: Dataset) -> Counts:

@@ -3,15 +3,52 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
+from pydantic import field_validator
 
 from driftseg.frame import Image, Label, SourceBatch
 from driftseg.images.reading import Size
-from driftseg.labels import IGNORE
-from driftseg.weather.random_weather import RandomWeather
+from driftseg.labels import IGNORE, LabelSpace
+from driftseg.settings import Range, Settings, Share, in_order
+from driftseg.weather.random_weather import RandomWeather, RandomWeatherSettings
+
+if TYPE_CHECKING:  # to read a config takes no torch
+    import torch
+
+
+class AugmentationSettings(Settings):
+    """Random changes of source images."""
+
+    scale: Range = (1.0, 1.0)
+    """Range of enlargement before cropping back to size."""
+    flip: Share = 0.5
+    """Chance of mirroring left and right; HAMLET's."""
+    photometric: bool = True
+    """Whether brightness, contrast, saturation and hue vary (SSD's ranges, as in HAMLET)."""
+    weather: RandomWeatherSettings | None = None
+    """Rendered before all else; null is none."""
+
+    _ordered = field_validator("scale")(in_order)
+
+    def make(self, label_space: LabelSpace, *, size: Size, view: Size | None) -> Augmentation:
+        """The changes.
+
+        Args:
+            label_space: of the labels; weather asks which pixels are ground or sky.
+            size: (width, height) of the result.
+            view: (width, height) that an image is fitted to before cropping; None is ``size``.
+        """
+        return Augmentation(
+            size,
+            view=view,
+            scale=self.scale,
+            flip=self.flip,
+            photometric=self.photometric,
+            weather=None if self.weather is None else self.weather.make(label_space),
+        )
 
 
 @dataclass(frozen=True)
@@ -92,11 +129,15 @@ def distort(image: Image, generator: np.random.Generator) -> Image:
 
 def to_tensor(image: Image) -> torch.Tensor:
     """(H, W, 3) uint8 to (3, H, W) float32 in [0, 1]."""
+    import torch
+
     return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float() / 255
 
 
 def to_batch(pairs: list[tuple[Image, Label]]) -> SourceBatch:
     """Stacks images and labels of one size."""
+    import torch
+
     images = torch.stack([to_tensor(image) for image, _ in pairs])
     labels = torch.stack([torch.from_numpy(label.astype(np.int64)) for _, label in pairs])
     return SourceBatch(images, labels)

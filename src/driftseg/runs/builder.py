@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -11,14 +11,13 @@ import numpy as np
 
 from driftseg.errors import InputError
 from driftseg.frame import Label
-from driftseg.labels import MAPPINGS, LabelMapping, LabelSpace, find_mapping
+from driftseg.labels import MAPPINGS, LabelMapping, LabelSpace, find_mapping, named_space
 from driftseg.methods import Method
 from driftseg.models.checkpoints import CheckpointInfo, load_checkpoint
 from driftseg.models.segmenter import Segmenter
 from driftseg.runs.adapter_builder import build_adapters, check_adapters
 from driftseg.runs.calibrate import Calibration, calibrate
-from driftseg.runs.config import CalibrationSettings, Preset, RunConfig
-from driftseg.runs.datasets import build_dataset, frame_size, label_space
+from driftseg.runs.config import CalibrationSettings, RunConfig
 from driftseg.runs.learner_config import Method as MethodSettings
 from driftseg.runs.method_builder import (
     build_method,
@@ -28,20 +27,11 @@ from driftseg.runs.method_builder import (
 )
 from driftseg.runs.notes import make_notes, mapping_notes
 from driftseg.runs.train import use_device, use_threads
-from driftseg.runs.weather_config import camera_of
 from driftseg.scenes.dataset import Dataset, select
 from driftseg.scenes.live import LiveScenes
-from driftseg.stream.schedule import (
-    Visit,
-    domains,
-    fast_storm,
-    foggy,
-    random_storm,
-    storm,
-    with_directions,
-)
+from driftseg.stream.schedule import Visit, domains, make_schedule
 from driftseg.stream.stream import Stream
-from driftseg.weather.conditions import Conditions
+from driftseg.weather.camera import camera_of
 from driftseg.weather.weather import Weather
 
 BUNDLED = "town_mit_b0.safetensors"
@@ -85,16 +75,16 @@ def build(config: RunConfig) -> Parts:
     adapters = check_adapters(config)
     use_threads(config.threads)
     device = use_device(config.device)
-    target = build_dataset(config.target, camera_of(config.camera))
+    target = config.target.make(camera_of(config.camera))
     model, info = load_model(config)
     space = target.label_space
     scoring = build_scoring(config, info, space)
     known = space if scoring is None else scoring.source
     weather = build_weather(config, space)
-    visits = build_schedule(config)
-    size = frame_size(config.target, target)
+    visits = make_schedule(config.schedule)
+    size = config.target.frame_size(target)
     stream = build_stream(config, target, visits, weather, size)
-    source = None if config.source is None else build_dataset(config.source)
+    source = None if config.source is None else config.source.make()
     held_out = build_held_out(config, visits, space)
     home = visits[0].domain if config.home is None else config.home
     if held_out and home not in held_out:
@@ -131,7 +121,7 @@ def build_scoring(
     if config.score_in is None:
         check_classes(info, space)
         return None
-    wanted = label_space(config.score_in, "score_in")
+    wanted = named_space(config.score_in, "score_in")
     if space != wanted:
         raise InputError(
             f"score_in: the target is labelled in {space.name}, not in {wanted.name}; set "
@@ -149,7 +139,7 @@ def build_scoring(
 
 def model_space(info: CheckpointInfo) -> LabelSpace:
     """The label space that a checkpoint predicts in."""
-    space = label_space(info.label_space, f"checkpoint {info.path}")
+    space = named_space(info.label_space, f"checkpoint {info.path}")
     if info.classes != space.classes:
         raise InputError(
             f"checkpoint {info.path} says {space.name}, but its {len(info.classes)} classes are "
@@ -179,14 +169,14 @@ def build_calibration(
         method: whose signal is measured.
         size: (width, height) of the stream's frames, before any crop.
     """
-    dataset = build_dataset(calibration.data, weather.camera)
+    dataset = calibration.data.make(weather.camera)
     if dataset.label_space != weather.label_space:
         raise InputError(
             f"calibration.data is labelled in {dataset.label_space.name}, the model predicts in "
             f"{weather.label_space.name}; both must share one label space: set "
             "calibration.data.label_space where the labels can be told in the model's"
         )
-    found = frame_size(calibration.data, dataset)
+    found = calibration.data.frame_size(dataset)
     if found != size:
         raise InputError(
             f"calibration frames are {found[0]}x{found[1]}, the target's {size[0]}x{size[1]}: "
@@ -203,8 +193,8 @@ def build_held_out(
 ) -> dict[str, tuple[Dataset, Visit]]:
     """Every domain's held-out frames: its own, or the common ones in its weather."""
     camera = camera_of(config.camera)
-    common = None if config.evaluation is None else build_dataset(config.evaluation, camera)
-    own = {name: build_dataset(data, camera) for name, data in config.evaluations.items()}
+    common = None if config.evaluation is None else config.evaluation.make(camera)
+    own = {name: data.make(camera) for name, data in config.evaluations.items()}
     sets = {f"evaluations.{name}": dataset for name, dataset in own.items()}
     sets |= {} if common is None else {"evaluation": common}
     for name, dataset in sets.items():
@@ -223,32 +213,6 @@ def build_held_out(
             matching = select(common, include=visit.include, where=where)
             found[name] = (matching if visit.include else common, visit)
     return found
-
-
-def build_schedule(config: RunConfig) -> list[Visit]:
-    """The visits that the schedule section describes."""
-    section = config.schedule
-    if isinstance(section, Preset):
-        if section.preset == "random_storm":
-            visits = 21 if section.visits is None else section.visits
-            return random_storm(
-                np.random.default_rng(section.seed or 0),
-                visits=visits, frames=section.frames, passes=section.passes,
-            )  # fmt: skip
-        preset = {"storm": storm, "fast_storm": fast_storm, "fog": foggy}[section.preset]
-        return preset(frames=section.frames, passes=section.passes)
-    return with_directions(
-        [
-            Visit(
-                domain.name,
-                Conditions(**domain.model_dump(include={f.name for f in fields(Conditions)})),
-                tuple(domain.include),
-                domain.frames,
-                domain.passes,
-            )
-            for domain in section
-        ]
-    )
 
 
 def build_stream(

@@ -1,7 +1,7 @@
 """What a user may set, checked as a whole before anything heavy starts.
 
-Every field says its unit and where its default comes from. Nothing outside `runs` sees these
-classes: the builder turns them into plain arguments.
+Every field says its unit and where its default comes from. The sections of parts come from the
+files that hold these parts; here is only what is a run's or a training's own.
 """
 
 from __future__ import annotations
@@ -9,22 +9,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveInt, ValidationInfo, field_validator
+from pydantic import Field, NonNegativeFloat, PositiveInt
 
+from driftseg.replay.replay import ReplaySettings
+from driftseg.replay.sampling import SamplingSettings
+from driftseg.replay.transforms import AugmentationSettings
 from driftseg.runs.adapter_config import Adapters
-from driftseg.runs.data_config import Data
 from driftseg.runs.learner_config import Method
-from driftseg.runs.weather_config import CameraName, CameraSettings, WeatherAugmentation
-from driftseg.settings import (
-    Name,
-    Pixels,
-    Range,
-    Seed,
-    Settings,
-    Share,
-    TrainableSet,
-    in_order,
-)
+from driftseg.scenes.datasets import Data
+from driftseg.settings import Name, Pixels, Seed, Settings, Share, TrainableSet
+from driftseg.stream.schedule import PresetSettings, VisitSettings
+from driftseg.weather.camera import CameraName, CameraSettings
 
 Part = Literal[
     "encoder", "encoder.stage1", "encoder.stage2", "encoder.stage3", "encoder.stage4",
@@ -47,33 +42,6 @@ class ModelSettings(Settings):
     alone."""
     may_stay_random: list[Part] = []
     """Parts that the weights need not hold; ``output_norms`` for Swin's ImageNet weights."""
-
-
-class AugmentationSettings(Settings):
-    """Random changes of source images."""
-
-    scale: Range = (1.0, 1.0)
-    """Range of enlargement before cropping back to size."""
-    flip: Share = 0.5
-    """Chance of mirroring left and right; HAMLET's."""
-    photometric: bool = True
-    """Whether brightness, contrast, saturation and hue vary (SSD's ranges, as in HAMLET)."""
-    weather: WeatherAugmentation | None = None
-    """Rendered before all else; null is none."""
-
-    _ordered = field_validator("scale")(in_order)
-
-
-class SamplingSettings(Settings):
-    """Which source scenes are drawn."""
-
-    rare_classes: bool = True
-    """Rare-class sampling (DAFormer section 3.2), otherwise uniform."""
-    temperature: Annotated[float, Field(gt=0)] = 0.01
-    """Smaller prefers rare classes more; DAFormer's."""
-    minimum_share: Share = 0.0014
-    """Of a scene's pixels that make it a candidate for a class; 3000 of Cityscapes' pixels."""
-    batch_size: PositiveInt = 1
 
 
 class TrainConfig(Settings):
@@ -116,64 +84,6 @@ class TrainConfig(Settings):
     threads: PositiveInt | None = None
     """CPU threads; null leaves torch's choice."""
     device: str = "cpu"
-
-
-class Domain(Settings):
-    """One stay of the schedule."""
-
-    name: Name
-    rain: Annotated[float, Field(ge=0)] = 0.0
-    """Rate in mm/h that is rendered on the target's frames."""
-    visibility: Annotated[float, Field(gt=0)] | None = None
-    """Metres that one sees in the fog that is rendered on them; null is no fog."""
-    night: Share = 0.0
-    """0 is day, 1 is night under street lamps."""
-    snow: Annotated[float, Field(ge=0)] = 0.0
-    """mm/h of water that falls as snow: 0.5 is light, 1 moderate, 2.5 heavy."""
-    snow_cover: Share = 0.0
-    """Share of the ground, and of what looks upwards, that lies under snow; needs labels."""
-    wet_road: Share = 0.0
-    """How wet the ground is, from 0 to 1; needs labels."""
-    lens_drops: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    """Share of the picture that lies behind drops on the lens."""
-    include: list[str] = []
-    """Shell patterns of frame names; empty takes all of the target's."""
-    frames: PositiveInt | None = None
-    """Frames of this stay; null takes all that match."""
-    passes: PositiveInt = 1
-    """Times the frames are gone through."""
-
-
-class Preset(Settings):
-    """A schedule by name."""
-
-    preset: Literal["storm", "fast_storm", "fog", "random_storm"]
-    """storm: clear 25 50 75 100 200 100 75 50 25 clear mm/h; fast_storm: clear 50 100 200 100 50
-    clear; fog: clear 750 375 150 75 150 375 750 m clear; random_storm: a drawn walk over the
-    storm's levels, from clear to clear."""
-    frames: PositiveInt | None = None
-    """Frames of each visit, going on through the target; null takes all of them each time."""
-    passes: PositiveInt = 1
-    visits: PositiveInt | None = None
-    """Of random_storm: visits, an odd number of 3 or more; null makes 21."""
-    seed: Seed | None = None
-    """Of random_storm: which walk; null is 0."""
-
-    @field_validator("visits", "seed")
-    @classmethod
-    def _of_a_random_storm(cls, value: int | None, info: ValidationInfo) -> int | None:
-        preset = info.data.get("preset", "random_storm")
-        if value is not None and preset != "random_storm":
-            raise ValueError(f"{preset} is one schedule; visits and seed are random_storm's")
-        return value
-
-
-class ReplaySettings(SamplingSettings):
-    """The source buffer that adaptation draws from."""
-
-    capacity: PositiveInt = 1000
-    """Scenes held in memory; HAMLET's."""
-    augmentation: AugmentationSettings = AugmentationSettings()
 
 
 class CalibrationSettings(Settings):
@@ -224,7 +134,7 @@ class RunConfig(Settings):
     a counterpart counts as wrong. null: both share one space."""
     home: str | None = None
     """The domain that forgetting is measured on; null takes the schedule's first."""
-    schedule: Preset | list[Domain] = Preset(preset="storm")
+    schedule: PresetSettings | list[VisitSettings] = PresetSettings(preset="storm")
     order: Literal["sequential", "shuffled"] = "sequential"
     """Of the frames within a visit: the target's, or drawn anew for each pass as in HAMLET's code.
     A stream is sequential."""

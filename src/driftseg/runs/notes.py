@@ -8,9 +8,7 @@ from collections.abc import Mapping, Sequence
 from driftseg.errors import UnreadableError
 from driftseg.labels import LabelMapping
 from driftseg.runs.config import RunConfig
-from driftseg.runs.datasets import told_in
-from driftseg.scenes.dataset import Dataset
-from driftseg.scenes.weather_cityscapes import scene_of
+from driftseg.scenes.dataset import Dataset, scene_of
 from driftseg.stream.schedule import Visit, domains
 from driftseg.stream.stream import Stream
 
@@ -55,7 +53,7 @@ def mapping_notes(config: RunConfig, scoring: LabelMapping | None) -> list[str]:
     sections |= {f"evaluations.{name}": data for name, data in config.evaluations.items()}
     if config.calibration is not None:
         sections["calibration.data"] = config.calibration.data
-    told = {name: told_in(data) for name, data in sections.items() if data is not None}
+    told = {name: data.told_in() for name, data in sections.items() if data is not None}
     notes = [f"labels of {name}: {mapping.describe()}" for name, mapping in told.items() if mapping]
     if scoring is not None:
         notes.append(

@@ -6,7 +6,7 @@ import contextlib
 import difflib
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,13 +14,12 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from driftseg.errors import InputError
-from driftseg.runs.data_config import LAYOUT_KINDS
+from driftseg.parts import Pick
 from driftseg.runs.learner_config import Method
+from driftseg.scenes.dataset import DatasetSettings
 
 Config = TypeVar("Config", bound=BaseModel)
 
-DATA_KEYS = ("data", "validation", "source", "target", "evaluation", "evaluations")
-"""Settings that hold a data section."""
 METHODS = ("method", "method.learner")
 """Sections of which ``name`` says what they are; of others it is ``kind``."""
 KEPT_OF_ADAPTERS = ("stages", "dropout", "factor")
@@ -40,7 +39,7 @@ def read_config(
         path: YAML file.
         kind: the config class it must fit.
         changes: ``key.sub=value`` each; the value is YAML.
-        data: folder of every section of a dataset's layout that names none.
+        data: folder of every data section that takes one and names none.
 
     Raises:
         InputError: the file, a key or a value is wrong; one line names it and the way out.
@@ -58,21 +57,30 @@ def read_config(
     for change in changes:
         apply_change(loaded, change)
     if data is not None:
-        _set_root(loaded, data)
+        _set_root(loaded, kind, data, where=str(path))
     return check(loaded, kind, where=str(path))
 
 
 def check(values: Mapping[str, Any], kind: type[Config], *, where: str) -> Config:
-    """A checked config from plain values."""
-    _check_keys(values, kind, (), where)
+    """A checked config from plain values.
+
+    Raises:
+        InputError: a key or a value is wrong, or there is no such part.
+        OwnCodeError: a part of the user's own cannot be imported.
+    """
+    _check_keys(values, kind, where)
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         found = error.errors(include_url=False)
         same = [e for e in found if e["loc"][:1] == found[0]["loc"][:1]]
         first = max(same, key=lambda e: len(e["loc"]))  # of a union, the member that came closest
-        key = ".".join(str(part) for part in _plain_location(first["loc"]))
+        key = ".".join(str(part) for part in _plain_location(first["loc"], values))
         given = "" if first["type"] == "missing" else f" (came {first['input']!r})"
+        if first["type"] == "value_error":  # of a validator of ours, whose text is whole
+            own = first["ctx"]["error"]
+            given = "" if isinstance(own, InputError) else given
+            raise InputError(f"{where}: {key}: {own}{given}") from None
         raise InputError(f"{where}: {key}: {first['msg']}{given}") from None
 
 
@@ -137,84 +145,129 @@ def _position(here: list[Any], key: str, change: str) -> int:
     return int(key)
 
 
-def _set_root(values: Any, data: Path) -> None:
-    if isinstance(values, dict):
-        if values.get("kind") in LAYOUT_KINDS and values.get("root") is None:
-            values["root"] = str(data)
-        for value in values.values():
-            _set_root(value, data)
-    elif isinstance(values, list):
-        for value in values:
-            _set_root(value, data)
+def _set_root(values: Any, kind: Any, data: Path, *, where: str) -> None:
+    for _, section, found in _sections(values, kind, (), where):
+        if issubclass(found, DatasetSettings) and found.takes_folder and not section.get("root"):
+            section["root"] = str(data)
 
 
-def _check_keys(values: Any, kind: Any, path: tuple[str, ...], where: str) -> None:
+def _check_keys(values: Any, kind: Any, where: str) -> None:
     """Names the nearest known key for every key that no section has."""
-    section = _section_of(kind, values)
-    if section is None or not isinstance(values, Mapping):
-        item = _item_of(kind)
-        if item is not None and isinstance(values, list):
-            for position, value in enumerate(values):
-                _check_keys(value, item, (*path, str(position)), where)
-        return
-    known = section.model_fields
-    for key, value in values.items():
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]!r}?" if near else f"known here: {sorted(known)}"
-            raise InputError(f"{where}: unknown key {'.'.join((*path, str(key)))!r}; {hint}")
-        _check_keys(value, known[key].annotation, (*path, str(key)), where)
+    for path, section, found in _sections(values, kind, (), where):
+        known = found.model_fields
+        for key in section:
+            if key not in known:
+                near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.4)
+                hint = f"did you mean {near[0]!r}?" if near else f"known here: {sorted(known)}"
+                raise InputError(f"{where}: unknown key {'.'.join((*path, str(key)))!r}; {hint}")
 
 
-def _section_of(kind: Any, values: Any) -> type[BaseModel] | None:
-    """The section class that fits, chosen by its literal first field among several."""
-    options = [option for option in _options(kind) if _is_section(option)]
-    if len(options) <= 1 or not isinstance(values, Mapping):
-        return options[0] if options else None
-    for option in options:
+def _sections(
+    values: Any, kind: Any, path: tuple[str, ...], where: str
+) -> Iterator[tuple[tuple[str, ...], Any, type[BaseModel]]]:
+    """Every section within plain values: where it stands, its values, and its settings class.
+
+    Raises:
+        InputError: a section names a part that there is not, or that cannot be imported.
+    """
+    if isinstance(values, list):
+        item = _item_of(kind, list, 0)
+        for position, value in enumerate(values):
+            yield from _sections(value, item, (*path, str(position)), where)
+    elif isinstance(values, Mapping):
+        section = _section_of(kind, values, (*path,), where)
+        if section is not None:
+            yield path, values, section
+        for key, value in values.items():
+            if section is None:
+                inner = _item_of(kind, dict, 1)
+            elif key in section.model_fields:
+                field = section.model_fields[key]
+                marks = [mark for mark in field.metadata if isinstance(mark, Pick)]
+                inner = typing.Annotated[field.annotation, marks[0]] if marks else field.annotation
+            else:
+                continue
+            yield from _sections(value, inner, (*path, str(key)), where)
+
+
+def _section_of(
+    kind: Any, values: Any, path: tuple[str, ...] = (), where: str = "config"
+) -> type[BaseModel] | None:
+    """The section class that fits: by a table of parts, or by its literal first field."""
+    options = list(_options(kind))
+    picks = [option for option in options if isinstance(option, Pick)]
+    if picks and isinstance(values, Mapping):
+        at, key = ".".join(path), ".".join((*path, picks[0].table.key))
+        try:
+            return _as_section(picks[0].section(values, where=f"{where}: {key}"))
+        except InputError:
+            raise
+        except ValueError as error:
+            raise InputError(f"{where}: {at}: {error}") from None
+    sections = [option for option in options if _is_section(option)]
+    if len(sections) <= 1 or not isinstance(values, Mapping):
+        return sections[0] if sections else None
+    for option in sections:
         for name in ("kind", "name"):
             field = option.model_fields.get(name)
             if field is not None and values.get(name) in typing.get_args(field.annotation):
-                return typing.cast(type[BaseModel], option)
+                return _as_section(option)
     return None
 
 
-def _item_of(kind: Any) -> Any:
+def _as_section(found: Any) -> type[BaseModel]:
+    return typing.cast(type[BaseModel], found)
+
+
+def _item_of(kind: Any, container: type, argument: int) -> Any:
+    """What a list holds, or a dictionary's values."""
     for option in _options(kind):
-        if typing.get_origin(option) is list:
-            return typing.get_args(option)[0]
+        if typing.get_origin(option) is container:
+            return typing.get_args(option)[argument]
     return None
 
 
-def _options(kind: Any) -> list[Any]:
+def _options(kind: Any) -> Iterator[Any]:
+    """The members of a union, and what chooses among parts."""
     origin = typing.get_origin(kind)
     if origin is typing.Annotated:
-        return _options(typing.get_args(kind)[0])
-    if origin in (typing.Union, types.UnionType):
-        return [leaf for part in typing.get_args(kind) for leaf in _options(part)]
-    return [kind]
+        inner, *marks = typing.get_args(kind)
+        yield from (mark for mark in marks if isinstance(mark, Pick))
+        yield from _options(inner)
+    elif origin in (typing.Union, types.UnionType):
+        for part in typing.get_args(kind):
+            yield from _options(part)
+    else:
+        yield kind
 
 
 def _is_section(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def _plain_location(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """Without the tags that pydantic adds for the members of a union."""
-    kinds = {"town", "folder", "weather_set", "images", "video", "camera", *LAYOUT_KINDS}
-    methods = {name for option in _options(Method) for name in _names_of(option)}
-    members = {"Preset", "list[Domain]", "CameraSettings"}
+def _plain_location(location: tuple[int | str, ...], values: Any) -> list[int | str]:
+    """Without the tags that pydantic adds for the members of a union.
+
+    A tag is what the values do not hold; a key that is missing looks like one, but comes last
+    and is written like a key.
+    """
     plain: list[int | str] = []
+    here = values
     for number, part in enumerate(location):
-        # ``camera`` is a kind of data and a setting, ``bank`` a method and one of lae's, so what
-        # stands before it decides.
-        after = location[max(0, number - 2) : number]
-        tag = part in kinds and any(key in DATA_KEYS for key in after)
-        tag |= part in methods and after[-1:] in (("method",), ("learner",))
-        if not (tag or part in members or "literal[" in str(part)):
-            plain.append(part)
-    return tuple(plain)
+        last = number == len(location) - 1
+        if _holds(here, part):
+            here = here[part]
+        elif not (last and isinstance(here, Mapping) and _is_key(part)):
+            continue
+        plain.append(part)
+    return plain
 
 
-def _names_of(section: type[BaseModel]) -> tuple[str, ...]:
-    return typing.get_args(section.model_fields["name"].annotation)
+def _holds(values: Any, part: int | str) -> bool:
+    if isinstance(values, list):
+        return isinstance(part, int) and part < len(values)
+    return isinstance(values, Mapping) and part in values
+
+
+def _is_key(part: int | str) -> bool:
+    return isinstance(part, str) and part.isidentifier() and part[0].islower()

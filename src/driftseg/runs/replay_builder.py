@@ -15,9 +15,8 @@ from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.roles import Roles, StaticDepth
 from driftseg.models.segmenter import Segmenter
 from driftseg.models.trainable import trainable_names
-from driftseg.replay.replay import Replay
+from driftseg.replay.replay import Replay, build_replay
 from driftseg.runs.config import RunConfig
-from driftseg.runs.datasets import build_replay, frame_size
 from driftseg.runs.learner_config import ReplayOnly
 from driftseg.runs.learner_config import RestyledReplay as RestyledSettings
 from driftseg.runs.method_config import Restyled
@@ -126,7 +125,7 @@ def check_source(
             "source.label_space where the labels can be told in the model's"
         )
     assert config.source is not None
-    width, height = frame_size(config.source, source)
+    width, height = config.source.frame_size(source)
     if width < size[0] or height < size[1]:
         raise InputError(
             f"source scenes are {width}x{height}, frames {size[0]}x{size[1]}; nothing is enlarged "

@@ -14,8 +14,8 @@ from driftseg.errors import InputError
 from driftseg.models.checkpoints import LoadReport, load_weights
 from driftseg.models.encoders import ENCODERS
 from driftseg.models.segmenter import Segmenter, build_segmenter
+from driftseg.replay.replay import build_replay
 from driftseg.runs.config import ModelSettings, TrainConfig
-from driftseg.runs.datasets import build_dataset, build_replay, frame_size
 from driftseg.training.source import Recipe, SourceTraining
 
 
@@ -30,8 +30,8 @@ def build_training(config: TrainConfig) -> tuple[SourceTraining, list[LoadReport
     use_threads(config.threads)
     device = use_device(config.device)
     torch.manual_seed(config.seed)
-    data = build_dataset(config.data)
-    validation = build_dataset(config.validation)
+    data = config.data.make()
+    validation = config.validation.make()
     if data.label_space != validation.label_space:
         raise InputError(
             f"data is labelled in {data.label_space.name}, validation in "
@@ -42,7 +42,7 @@ def build_training(config: TrainConfig) -> tuple[SourceTraining, list[LoadReport
         data,
         config.sampling,
         config.augmentation,
-        size=frame_size(config.data, data),
+        size=config.data.frame_size(data),
         capacity=len(data),
         generator=np.random.default_rng(config.seed),
     )

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar, Literal
 
 from driftseg.labels import CITYSCAPES19
 from driftseg.scenes.cityscapes import read_label
-from driftseg.scenes.layout import Layout, Pair, files_below, folders_in, match
+from driftseg.scenes.layout import Layout, LayoutSettings, Pair, files_below, folders_in, match
 
 IMAGES, LABELS = "rgb_anon", "gt"
 CONDITIONS = ("fog", "night", "rain", "snow")
@@ -106,3 +107,19 @@ DARK_ZURICH = Layout(
     pairs=lambda root: _pairs_of(root, _dark_parts(root)),
     decode=read_label,
 )
+
+
+class AcdcSettings(LayoutSettings):
+    """ACDC: ``fog``, ``night``, ``rain``, ``snow``; reference images in the split train_ref."""
+
+    kind: Literal["acdc"] = "acdc"
+
+    layout: ClassVar[Layout] = ACDC
+
+
+class DarkZurichSettings(LayoutSettings):
+    """Dark Zurich: ``day``, ``twilight``, ``night``; val has labels."""
+
+    kind: Literal["dark_zurich"] = "dark_zurich"
+
+    layout: ClassVar[Layout] = DARK_ZURICH

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar, Literal
 
 from driftseg.frame import Label
 from driftseg.images.reading import read_ids, translate
 from driftseg.labels import CITYSCAPES19
 from driftseg.labels.tables import CITYSCAPES_TRAIN_IDS
-from driftseg.scenes.layout import Layout, Pair, files_below, folders_in, match
+from driftseg.scenes.layout import Layout, LayoutSettings, Pair, files_below, folders_in, match
 
 IMAGES, LABELS = Path("images") / "10k", Path("labels") / "sem_seg" / "masks"
 
@@ -47,3 +48,11 @@ BDD100K = Layout(
     pairs=_pairs,
     decode=read_label,
 )
+
+
+class Bdd100kSettings(LayoutSettings):
+    """BDD100K's 10k images with semantic masks."""
+
+    kind: Literal["bdd100k"] = "bdd100k"
+
+    layout: ClassVar[Layout] = BDD100K

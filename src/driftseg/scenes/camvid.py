@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -20,7 +21,8 @@ from driftseg.images.label_coding import COLOUR_CODINGS, ID_CODINGS
 from driftseg.images.reading import Size, read_colours, read_ids
 from driftseg.labels import CAMVID11, IGNORE
 from driftseg.scenes.dataset import SceneFiles
-from driftseg.scenes.layout import Layout, Pair, files_below, match, scenes
+from driftseg.scenes.layout import Layout, LayoutSettings, Pair, files_below, match, scenes
+from driftseg.settings import Pixels
 
 UNLABELLED = 11
 """SegNet's id for pixels without a class."""
@@ -161,3 +163,13 @@ CAMVID = Layout(
     decode=read_label,
     codings=_codings,
 )
+
+
+class CamvidSettings(LayoutSettings):
+    """CamVid, in SegNet's layout (train/, trainannot/) or the authors'."""
+
+    kind: Literal["camvid"] = "camvid"
+    size: tuple[Pixels, Pixels] | None = (320, 240)
+    """(width, height) to shrink to; null keeps the files' own."""
+
+    layout: ClassVar[Layout] = CAMVID

@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar, Literal
 
 from driftseg.frame import Label
 from driftseg.images.reading import read_ids, translate
 from driftseg.labels import CITYSCAPES19
 from driftseg.labels.tables import CITYSCAPES_IDS, CITYSCAPES_TRAIN_IDS
-from driftseg.scenes.layout import Layout, Pair, files_below, folders_in, match
+from driftseg.scenes.layout import Layout, LayoutSettings, Pair, files_below, folders_in, match
 
 IMAGES, LABELS = "leftImg8bit", "gtFine"
 IMAGE_ENDING = "_leftImg8bit.png"
@@ -112,3 +113,11 @@ CITYSCAPES = Layout(
     pairs=_pairs,
     decode=read_label,
 )
+
+
+class CityscapesSettings(LayoutSettings):
+    """Cityscapes; label ids or training ids."""
+
+    kind: Literal["cityscapes"] = "cityscapes"
+
+    layout: ClassVar[Layout] = CITYSCAPES

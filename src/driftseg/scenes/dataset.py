@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import re
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from driftseg.errors import InputError, UnreadableError
 from driftseg.frame import Label, Scene
@@ -21,6 +23,11 @@ from driftseg.images.reading import (
 )
 from driftseg.labels import LabelMapping, LabelSpace
 from driftseg.scenes.depth_files import DepthReader, View, resize_depth
+from driftseg.settings import Pixels, Settings
+from driftseg.weather.camera import CITYSCAPES, Camera
+
+RENDERED = re.compile(r"(clear|(rain|snow)/[\d.]+mm|fog/[\d.]+m|night/[\d.]+|beta_[\d.]+)/")
+"""The domain that a name begins with, in datasets that show a scene in rendered weather."""
 
 
 class Dataset(Protocol):
@@ -40,6 +47,45 @@ class Dataset(Protocol):
     def scene(self, index: int) -> Scene:
         """Reads the scene; InputError naming the file when it cannot be read."""
         ...
+
+
+class DatasetSettings(Settings):
+    """What a config says of a dataset; a subclass for each kind holds its settings and makes it.
+
+    `driftseg.scenes.datasets` lists the built-in kinds. A subclass in any other package is named
+    by its import path: ``kind: my_package.module:MySettings``.
+    """
+
+    kind: str
+    """One of the table, a name of an entry point, or ``package.module:Name``."""
+    size: tuple[Pixels, Pixels] | None = None
+    """(width, height) to shrink to; null keeps the images' own."""
+
+    takes_folder: ClassVar[bool] = False
+    """Whether it has a setting ``root``, which ``--data FOLDER`` fills in where it is not set."""
+
+    @abstractmethod
+    def make(self, camera: Camera = CITYSCAPES) -> Dataset:
+        """The scenes.
+
+        Args:
+            camera: their depth is made with it.
+
+        Raises:
+            InputError: files are missing or in another layout, nothing is selected, labels are
+                missing or cannot be told in the space asked for, or sizes differ.
+        """
+
+    def told_in(self) -> LabelMapping | None:
+        """How labels are told in another space than their dataset's; None where they are not."""
+        return None
+
+    def frame_size(self, dataset: Dataset) -> Size:
+        """(width, height) of the images of what was made: ``size``, or that of the first one."""
+        if self.size is not None:
+            return self.size
+        height, width = dataset.scene(0).image.shape[:2]
+        return width, height
 
 
 @dataclass(frozen=True)
@@ -127,6 +173,11 @@ class SceneFiles:
         if self._depth is not None:
             found += self._depth.files(entry.image, entry.depth, entry.camera)
         return found
+
+
+def scene_of(name: str) -> str:
+    """The scene that a name shows, in whatever rendered weather; other names as they are."""
+    return RENDERED.sub("", name, count=1) if RENDERED.match(name) else name
 
 
 def check_one_size(entries: Sequence[Entry]) -> None:

@@ -7,20 +7,22 @@ What reads depth is a `DepthReader`. Weather needs metres at every pixel, so hol
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from driftseg.errors import InputError
 from driftseg.frame import Depth, Image, Label
 from driftseg.images.reading import read_levels
 from driftseg.labels import LabelSpace
 from driftseg.scenes.depth_names import match_depths
+from driftseg.settings import Settings
 from driftseg.weather.camera import Camera
 from driftseg.weather.depth import GROUND, SKY, label_ids, measured_plane
 
@@ -170,6 +172,29 @@ class DisparityFiles:
     def files(self, image: Path, depth: Path | None, camera: Path | None) -> list[Path]:
         """Both files."""
         return [path for path in (depth, camera) if path is not None]
+
+
+class DepthFilesSettings(Settings):
+    """16-bit PNGs, laid and named like their images: metres are levels / scale, 0 is unknown."""
+
+    files: Path
+    """Folder that holds them, searched with all folders in it."""
+    scale: Annotated[float, Field(gt=0)] = 256.0
+    """Levels a metre; 256 is that of the depth published with Weather Cityscapes."""
+
+    def make(
+        self,
+        camera: Camera,
+        label_space: LabelSpace,
+        *,
+        root: Path,
+        images: Callable[[], Mapping[Path, str]],
+    ) -> DepthFiles:
+        """What reads them; ``images`` gives all images of the dataset, see `DepthFiles`."""
+        return DepthFiles(
+            self.files, scale=self.scale, camera=camera, label_space=label_space, root=root,
+            images=images(),
+        )  # fmt: skip
 
 
 class DepthFiles:

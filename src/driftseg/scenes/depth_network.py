@@ -16,6 +16,7 @@ from driftseg.errors import InputError
 from driftseg.frame import Depth
 from driftseg.labels import LabelSpace
 from driftseg.scenes.depth_files import View
+from driftseg.settings import Settings
 from driftseg.weather.camera import Camera
 from driftseg.weather.depth import GROUND, SKY, label_ids, road_plane_depth
 
@@ -28,6 +29,22 @@ FEWEST_ROAD_PIXELS = 100
 """Of the image that a fit to the road plane wants. Ours."""
 INFINITE = 1000.0
 """Metres; what a fitted network puts farther counts as infinitely far. Ours."""
+
+
+class DepthNetworkSettings(Settings):
+    """A monocular depth network of transformers; needs the extra ``depth``."""
+
+    network: str
+    """A folder or hub id."""
+    output: Output | None = None
+    """Metres, or inverse depth that is fitted to the road plane; null takes what the network's
+    config says."""
+
+    def make(self, camera: Camera, label_space: LabelSpace) -> DepthNetwork:
+        """The network, which is loaded at the first image."""
+        return DepthNetwork(
+            self.network, output=self.output, camera=camera, label_space=label_space
+        )
 
 
 class DepthNetwork:

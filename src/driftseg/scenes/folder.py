@@ -3,11 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar, Literal
 
 from driftseg.errors import InputError
 from driftseg.images.reading import Size, list_images, read_ids
-from driftseg.labels import LabelSpace
+from driftseg.labels import LabelSpace, named_space
 from driftseg.scenes.dataset import Entry, SceneFiles
+from driftseg.scenes.selection import SelectedSettings
+
+
+class FolderSettings(SelectedSettings):
+    """A folder of images, with or without a folder of label PNGs of the same names."""
+
+    kind: Literal["folder"] = "folder"
+    root: Path
+    labels: Path | None = None
+    label_space: str = "camvid11"
+
+    one_size: ClassVar[bool] = False
+
+    def folder(self) -> Path:
+        """The folder of images."""
+        return self.root
+
+    def files(self) -> SceneFiles:
+        """All images of the folder."""
+        return folder(
+            self.root,
+            label_space=named_space(self.label_space, "label_space"),
+            labels=self.labels,
+            size=self.size,
+        )
 
 
 def folder(

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import ClassVar, Literal
 
 from driftseg.frame import Label
 from driftseg.images.reading import read_ids, translate
 from driftseg.labels import CITYSCAPES19
 from driftseg.labels.tables import GTA5_IDS
-from driftseg.scenes.layout import Layout, Pair, files_below, match
+from driftseg.scenes.layout import Layout, LayoutSettings, Pair, files_below, match
 
 SCENE = re.compile(r"\d{5}")
 
@@ -47,3 +48,12 @@ GTA5 = Layout(
     pairs=_pairs,
     decode=read_label,
 )
+
+
+class Gta5Settings(LayoutSettings):
+    """GTA5 (Playing for Data)."""
+
+    kind: Literal["gta5"] = "gta5"
+    split: str | None = "all"
+
+    layout: ClassVar[Layout] = GTA5

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import numpy as np
 from PIL import Image as PillowImage
@@ -23,7 +24,7 @@ from driftseg.images.label_coding import ID_CODINGS
 from driftseg.images.reading import read_ids, translate
 from driftseg.labels import IDD26, IDD_LITE7, IGNORE
 from driftseg.labels.tables import IDD_IDS, IDD_LITE_IDS, IDD_NAMES
-from driftseg.scenes.layout import Layout, Pair, files_below, folders_in, match
+from driftseg.scenes.layout import Layout, LayoutSettings, Pair, files_below, folders_in, match
 
 IMAGES, LABELS = "leftImg8bit", "gtFine"
 IMAGE_ENDING, POLYGONS_ENDING = "_leftImg8bit", "_gtFine_polygons.json"
@@ -173,3 +174,19 @@ IDD_LITE = Layout(
     pairs=_lite_pairs,
     decode=read_lite_label,
 )
+
+
+class IddSettings(LayoutSettings):
+    """IDD, from its polygons or drawn level 3 ids."""
+
+    kind: Literal["idd"] = "idd"
+
+    layout: ClassVar[Layout] = IDD
+
+
+class IddLiteSettings(LayoutSettings):
+    """IDD Lite: seven classes."""
+
+    kind: Literal["idd_lite"] = "idd_lite"
+
+    layout: ClassVar[Layout] = IDD_LITE

@@ -1,20 +1,22 @@
 """What one authors' layout looks like on disk, and how scenes are chosen from it.
 
-`driftseg.scenes.layouts` holds the table of all of them.
+`driftseg.scenes.datasets` holds the table of all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from driftseg.errors import InputError
 from driftseg.frame import Label
 from driftseg.images.label_coding import ID_CODINGS
 from driftseg.images.reading import IMAGE_SUFFIXES, Size
-from driftseg.labels import MAPPINGS, LabelMapping, LabelSpace, find_mapping
-from driftseg.scenes.dataset import Entry, SceneFiles
+from driftseg.labels import MAPPINGS, LabelMapping, LabelSpace, find_mapping, named_space
+from driftseg.scenes.dataset import Entry, SceneFiles, scene_of
+from driftseg.scenes.selection import SelectedSettings
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,59 @@ class Layout:
     """Reads a label file into ids of ``label_space``, or 255."""
     codings: Callable[[Path], frozenset[str]] = lambda path: ID_CODINGS
     """How ``decode`` takes a label file to be stored, told as by `label_coding`."""
+
+
+class LayoutSettings(SelectedSettings):
+    """A dataset as its authors lay it out (docs/datasets.md). A subclass names its layout."""
+
+    root: Path | None = None
+    """The folder; ``--data FOLDER`` sets it for all sections that name none."""
+    split: str | None = "train"
+    """train, val, ...; all where the layout has none; null takes every split."""
+    domain: str | None = None
+    """The layout's word for a condition (``night``, ``rain/100mm``), or the part before a slash;
+    null takes all."""
+    label_space: str | None = None
+    """Another space that the labels are to be told in; null leaves them in the dataset's."""
+
+    takes_folder: ClassVar[bool] = True
+    layout: ClassVar[Layout]
+
+    def folder(self) -> Path:
+        """The dataset's folder."""
+        if self.root is None:
+            raise InputError(
+                f"{self.layout.title}'s folder is not known: pass --data FOLDER, or set root"
+            )
+        return self.root
+
+    def files(self) -> SceneFiles:
+        """All scenes of the split and domain."""
+        return scenes(
+            self.layout, self.folder(), split=self.split, domain=self.domain, size=self.size,
+            label_space=self._space(),
+        )  # fmt: skip
+
+    def shown(self, found: SceneFiles) -> Mapping[Path, str]:
+        """Every image of every split and domain, and the scene that it shows."""
+        return shown_scenes(self.layout, self.folder())
+
+    def told_in(self) -> LabelMapping | None:
+        """How the layout's labels are told in ``label_space``."""
+        wanted, own = self._space(), self.layout.label_space
+        return None if wanted in (None, own) else find_mapping(own, wanted)
+
+    def _space(self) -> LabelSpace | None:
+        return None if self.label_space is None else named_space(self.label_space, "label_space")
+
+
+def shown_scenes(layout: Layout, root: Path) -> dict[Path, str]:
+    """Every image in a folder of this layout, with its split and the scene that it shows."""
+    return {
+        pair.image: f"{pair.split}/{scene_of(pair.name)}"
+        for pair in layout.pairs(root)
+        if pair.image is not None
+    }
 
 
 def check_layout(layout: Layout, root: Path) -> None:

@@ -4,17 +4,66 @@ from __future__ import annotations
 
 import atexit
 import itertools
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import final
+from typing import Annotated, Literal, final
+
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from driftseg.errors import InputError
 from driftseg.frame import Image, Scene
 from driftseg.images.reading import Size, resize_image
 from driftseg.labels import LabelSpace
-from driftseg.scenes.capture import Capture, read
+from driftseg.scenes.capture import Capture, open_live, read, without_password
+from driftseg.scenes.frames import UnlabelledSettings
+from driftseg.weather.camera import CITYSCAPES, Camera
+
+
+class LiveSettings(UnlabelledSettings):
+    """A camera, or a stream from an address: frames that exist once."""
+
+    kind: Literal["camera"] = "camera"
+    device: Annotated[int, Field(ge=0)] | None = None
+    """The camera's number, from 0; or set ``url``."""
+    url: Annotated[str | None, Field(validate_default=True)] = None
+    """``rtsp://...`` or ``http://...``; ``$NAME`` in it is taken from the environment, so that no
+    password has to be in a config, which a run keeps."""
+    frames: PositiveInt
+    """How many are taken."""
+    newest: bool = True
+    """Whether a frame is the newest there is; those that came while the last one was learnt from
+    are dropped. false takes each in turn."""
+    reconnections: Annotated[int, Field(ge=0)] = 3
+    """Attempts to connect again when no frame comes, until the run stops; a frame resets them."""
+    patience: PositiveFloat = 10.0
+    """Seconds without a frame until the connection counts as lost."""
+
+    @field_validator("url")
+    @classmethod
+    def _one_source(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if (url is None) == (info.data.get("device") is None):
+            raise ValueError("wanted either device (a camera's number) or url (a stream)")
+        if url is not None and "://" not in url:
+            raise ValueError("wanted rtsp://... or http://...; a file is kind: video")
+        return url
+
+    def make(self, camera: Camera = CITYSCAPES) -> LiveScenes:
+        """Connects."""
+        source = self.device if self.url is None else os.path.expandvars(self.url)
+        assert source is not None  # one of both is set, or there were no such settings
+        return LiveScenes(
+            lambda: open_live(source, patience=self.patience),
+            where=f"camera {source}" if isinstance(source, int) else without_password(source),
+            label_space=self.space(),
+            frames=self.frames,
+            newest=self.newest,
+            reconnections=self.reconnections,
+            patience=self.patience,
+            size=self.size,
+        )
 
 
 @final

@@ -5,13 +5,34 @@ from __future__ import annotations
 import glob
 import re
 from pathlib import Path
+from typing import Literal
 
 from driftseg.errors import InputError
 from driftseg.images.reading import IMAGE_SUFFIXES, Size, read_ids
 from driftseg.labels import LabelSpace
-from driftseg.scenes.dataset import Entry, SceneFiles
+from driftseg.scenes.dataset import Entry, SceneFiles, check_one_size
+from driftseg.scenes.frames import FrameRangeSettings
+from driftseg.weather.camera import CITYSCAPES, Camera
 
 NUMBER = re.compile(r"%(?:0(\d+))?d")
+
+
+class SequenceSettings(FrameRangeSettings):
+    """Images that a pattern names, without labels."""
+
+    kind: Literal["images"] = "images"
+    pattern: str
+    """Wildcards (``drive/*.png``) or a number (``drive/frame_%05d.png``)."""
+
+    def make(self, camera: Camera = CITYSCAPES) -> SceneFiles:
+        """The images in order."""
+        images = sequence(
+            self.pattern, label_space=self.space(), start=self.start, stop=self.stop,
+            every=self.every, size=self.size,
+        )  # fmt: skip
+        if self.size is None:
+            check_one_size(images.entries)
+        return images
 
 
 def sequence(

@@ -14,13 +14,14 @@ import csv
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar, Literal
 
 from driftseg.frame import Label
 from driftseg.images.label_coding import FIRST_CHANNEL_CODINGS
 from driftseg.images.reading import read_first_channel, translate
 from driftseg.labels import SHIFT14
 from driftseg.labels.tables import SHIFT_IDS
-from driftseg.scenes.layout import Layout, Pair, files_below, folders_in, match
+from driftseg.scenes.layout import Layout, LayoutSettings, Pair, files_below, folders_in, match
 
 RATES = ("images", "videos")
 
@@ -119,3 +120,11 @@ SHIFT = Layout(
     decode=read_label,
     codings=lambda path: FIRST_CHANNEL_CODINGS,
 )
+
+
+class ShiftSettings(LayoutSettings):
+    """SHIFT: ``discrete``, ``continuous/10x``, or further, ``discrete/rainy/night``."""
+
+    kind: Literal["shift"] = "shift"
+
+    layout: ClassVar[Layout] = SHIFT

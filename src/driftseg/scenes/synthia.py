@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar, Literal
 
 from driftseg.frame import Label
 from driftseg.images.label_coding import FIRST_CHANNEL_CODINGS
 from driftseg.images.reading import read_first_channel, translate
 from driftseg.labels import SYNTHIA16
 from driftseg.labels.tables import SYNTHIA_IDS
-from driftseg.scenes.layout import Layout, Pair, files_below, match
+from driftseg.scenes.layout import Layout, LayoutSettings, Pair, files_below, match
 
 LABELS = Path("GT") / "LABELS"
 
@@ -45,3 +46,12 @@ SYNTHIA = Layout(
     decode=read_label,
     codings=lambda path: FIRST_CHANNEL_CODINGS,
 )
+
+
+class SynthiaSettings(LayoutSettings):
+    """SYNTHIA-RAND-CITYSCAPES."""
+
+    kind: Literal["synthia"] = "synthia"
+    split: str | None = "all"
+
+    layout: ClassVar[Layout] = SYNTHIA

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -12,9 +13,25 @@ from driftseg.frame import Image, Scene
 from driftseg.images.reading import Size, resize_image
 from driftseg.labels import LabelSpace
 from driftseg.scenes.capture import open_file, to_rgb
+from driftseg.scenes.frames import FrameRangeSettings
+from driftseg.weather.camera import CITYSCAPES, Camera
 
 NEAR = 64
 """Frames that are gone through rather than jumped over: a jump decodes from a key frame anyway."""
+
+
+class VideoSettings(FrameRangeSettings):
+    """A video file."""
+
+    kind: Literal["video"] = "video"
+    path: Path
+
+    def make(self, camera: Camera = CITYSCAPES) -> VideoScenes:
+        """The video's frames."""
+        return VideoScenes(
+            self.path, label_space=self.space(), start=self.start, stop=self.stop,
+            every=self.every, size=self.size,
+        )  # fmt: skip
 
 
 class VideoScenes:

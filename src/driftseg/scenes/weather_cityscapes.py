@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import ClassVar, Literal
 
 from driftseg.labels import CITYSCAPES19
 from driftseg.scenes.cityscapes import (
@@ -25,7 +26,7 @@ from driftseg.scenes.cityscapes import (
     read_label,
     with_depth,
 )
-from driftseg.scenes.layout import Layout, Pair, files_below, folders_in, match
+from driftseg.scenes.layout import Layout, LayoutSettings, Pair, files_below, folders_in, match
 
 SCENE = re.compile(r"[A-Za-z-]+_\d+_\d+")
 """City, sequence and frame, which every name of Cityscapes begins with."""
@@ -40,14 +41,6 @@ LEVELS = {
 
 FOGGY = "leftImg8bit_foggy"
 BETA = re.compile(r"(?P<scene>.+)_leftImg8bit_foggy_(?P<beta>beta_\d+(\.\d+)?)\.(png|jpg)")
-
-RENDERED = re.compile(r"(clear|(rain|snow)/[\d.]+mm|fog/[\d.]+m|night/[\d.]+|beta_[\d.]+)/")
-"""The domain that a name begins with."""
-
-
-def scene_of(name: str) -> str:
-    """The scene that a name shows, in whatever rendered weather; other names as they are."""
-    return RENDERED.sub("", name, count=1) if RENDERED.match(name) else name
 
 
 def _levels(split: Path) -> list[tuple[str, Path]]:
@@ -147,3 +140,19 @@ FOGGY_CITYSCAPES = Layout(
     pairs=_foggy_pairs,
     decode=read_label,
 )
+
+
+class WeatherCityscapesSettings(LayoutSettings):
+    """Cityscapes in rendered rain (``rain/100mm``) and fog (``fog/75m``), and ``clear``."""
+
+    kind: Literal["weather_cityscapes"] = "weather_cityscapes"
+
+    layout: ClassVar[Layout] = WEATHER_CITYSCAPES
+
+
+class FoggyCityscapesSettings(LayoutSettings):
+    """Cityscapes in rendered fog (``beta_0.02``)."""
+
+    kind: Literal["foggy_cityscapes"] = "foggy_cityscapes"
+
+    layout: ClassVar[Layout] = FOGGY_CITYSCAPES

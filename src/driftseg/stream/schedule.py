@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 
 from driftseg.errors import InputError
+from driftseg.settings import Name, Seed, Settings, Share
 from driftseg.weather.conditions import CLEAR, Conditions
 
 Direction = Literal["forward", "backward"]
@@ -38,6 +40,90 @@ class Visit:
     passes: int = 1
     direction: Direction = "forward"
     """forward until the worst weather, backward on the way home."""
+
+
+class VisitSettings(Settings):
+    """One stay of the schedule."""
+
+    name: Name
+    rain: Annotated[float, Field(ge=0)] = 0.0
+    """Rate in mm/h that is rendered on the target's frames."""
+    visibility: Annotated[float, Field(gt=0)] | None = None
+    """Metres that one sees in the fog that is rendered on them; null is no fog."""
+    night: Share = 0.0
+    """0 is day, 1 is night under street lamps."""
+    snow: Annotated[float, Field(ge=0)] = 0.0
+    """mm/h of water that falls as snow: 0.5 is light, 1 moderate, 2.5 heavy."""
+    snow_cover: Share = 0.0
+    """Share of the ground, and of what looks upwards, that lies under snow; needs labels."""
+    wet_road: Share = 0.0
+    """How wet the ground is, from 0 to 1; needs labels."""
+    lens_drops: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Share of the picture that lies behind drops on the lens."""
+    include: list[str] = []
+    """Shell patterns of frame names; empty takes all of the target's."""
+    frames: PositiveInt | None = None
+    """Frames of this stay; null takes all that match."""
+    passes: PositiveInt = 1
+    """Times the frames are gone through."""
+
+    def make(self) -> Visit:
+        """The visit; which way it goes is said by `with_directions`."""
+        return Visit(
+            self.name,
+            Conditions(**self.model_dump(include={field.name for field in fields(Conditions)})),
+            tuple(self.include),
+            self.frames,
+            self.passes,
+        )
+
+
+class PresetSettings(Settings):
+    """A schedule by name."""
+
+    preset: Literal["storm", "fast_storm", "fog", "random_storm"]
+    """storm: clear 25 50 75 100 200 100 75 50 25 clear mm/h; fast_storm: clear 50 100 200 100 50
+    clear; fog: clear 750 375 150 75 150 375 750 m clear; random_storm: a drawn walk over the
+    storm's levels, from clear to clear."""
+    frames: PositiveInt | None = None
+    """Frames of each visit, going on through the target; null takes all of them each time."""
+    passes: PositiveInt = 1
+    visits: PositiveInt | None = None
+    """Of random_storm: visits, an odd number of 3 or more; null makes 21."""
+    seed: Seed | None = None
+    """Of random_storm: which walk; null is 0."""
+
+    @field_validator("visits", "seed")
+    @classmethod
+    def _of_a_random_storm(cls, value: int | None, info: ValidationInfo) -> int | None:
+        preset = info.data.get("preset", "random_storm")
+        if value is not None and preset != "random_storm":
+            raise ValueError(f"{preset} is one schedule; visits and seed are random_storm's")
+        return value
+
+    def make(self) -> list[Visit]:
+        """All visits."""
+        if self.preset == "random_storm":
+            return random_storm(
+                np.random.default_rng(self.seed or 0),
+                visits=21 if self.visits is None else self.visits,
+                frames=self.frames,
+                passes=self.passes,
+            )
+        preset = {"storm": storm, "fast_storm": fast_storm, "fog": foggy}[self.preset]
+        return preset(frames=self.frames, passes=self.passes)
+
+
+def make_schedule(settings: PresetSettings | Sequence[VisitSettings]) -> list[Visit]:
+    """The visits of a schedule's section.
+
+    Raises:
+        InputError: there is no visit, one domain has two kinds of weather, or a random storm of
+            an even number of visits.
+    """
+    if isinstance(settings, PresetSettings):
+        return settings.make()
+    return with_directions([visit.make() for visit in settings])
 
 
 def rain_name(rate: float) -> str:

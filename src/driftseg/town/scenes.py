@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
 from driftseg.frame import Scene
 from driftseg.images.reading import Size
 from driftseg.labels import CAMVID11, LabelSpace
+from driftseg.scenes.dataset import DatasetSettings
+from driftseg.settings import Pixels, Seed
 from driftseg.town.town import Town
+from driftseg.weather.camera import CITYSCAPES, Camera
+
+
+class TownSettings(DatasetSettings):
+    """Procedural streets; needs no files."""
+
+    kind: Literal["town"] = "town"
+    seed: Seed = 0
+    """Another seed is another town."""
+    frames: PositiveInt = 200
+    start: Annotated[int, Field(ge=0)] = 0
+    """First step of the camera, in frames of the drive."""
+    every: PositiveInt = 1
+    """Steps of the camera (0.8 m each) between two frames."""
+    size: tuple[Pixels, Pixels] = (256, 192)
+    """(width, height)."""
+
+    def make(self, camera: Camera = CITYSCAPES) -> TownScenes:
+        """The drive; its depth is exact, so the camera does not matter."""
+        return TownScenes(
+            seed=self.seed, frames=self.frames, start=self.start, every=self.every, size=self.size
+        )
 
 
 class TownScenes:

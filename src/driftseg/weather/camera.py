@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from driftseg.settings import Settings, Share
 
 
 @dataclass(frozen=True)
@@ -54,3 +59,49 @@ CAMVID = Camera(focal_length=4.3, horizon=0.42)
 
 CAMERAS = {"town": TOWN, "camvid": CAMVID, "cityscapes": CITYSCAPES}
 """By the names that configs use."""
+
+CameraName = Literal["town", "camvid", "cityscapes"]
+
+
+class CameraSettings(Settings):
+    """A camera: a preset, and what is different about yours.
+
+    The bounds are those of cameras on cars and beyond; without them a slip of the keyboard draws
+    streaks of kilometres, until memory runs out.
+    """
+
+    preset: CameraName = "cityscapes"
+    """Which camera gives all that is left out."""
+    focal_length: Annotated[float, Field(gt=0, le=100)] | None = None
+    """Millimetres."""
+    pixel_pitch: Annotated[float, Field(ge=0.5, le=50)] | None = None
+    """Micrometres, of the full sensor."""
+    sensor_width: Annotated[int, Field(gt=0, le=10_000)] | None = None
+    """Pixels across the full sensor."""
+    f_number: Annotated[float, Field(ge=0.5, le=100)] | None = None
+    exposure: Annotated[float, Field(gt=0, le=100)] | None = None
+    """Milliseconds; streaks are as long as drops fall in it."""
+    gain: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Of the sensor's amplifier; with f-number and exposure it sets the rain's airlight."""
+    focus: Annotated[float, Field(ge=0.2, le=10_000)] | None = None
+    """Metres to the plane in focus."""
+    height: Annotated[float, Field(gt=0, le=100)] | None = None
+    """Metres above the road."""
+    speed: Annotated[float, Field(ge=0, le=60)] | None = None
+    """Metres per second along the optical axis."""
+    horizon: Share | None = None
+    """Row of the horizon as a share of the image height."""
+
+    def make(self, camera: Camera | None = None) -> Camera:
+        """The camera.
+
+        Args:
+            camera: gives all that is left out; None is the preset.
+        """
+        changes = self.model_dump(exclude={"preset"}, exclude_none=True)
+        return replace(CAMERAS[self.preset] if camera is None else camera, **changes)
+
+
+def camera_of(settings: CameraName | CameraSettings) -> Camera:
+    """The camera that a setting describes: a preset by name, or one with changes."""
+    return CAMERAS[settings] if isinstance(settings, str) else settings.make()

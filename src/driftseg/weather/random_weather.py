@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field, field_validator
 
 from driftseg.errors import InputError
 from driftseg.frame import Image, Label, Scene
 from driftseg.labels import LabelSpace
-from driftseg.weather.camera import CITYSCAPES, Camera
+from driftseg.settings import Range, Settings, Share, in_order
+from driftseg.weather.camera import CITYSCAPES, Camera, CameraName, CameraSettings, camera_of
 from driftseg.weather.conditions import Conditions
 from driftseg.weather.geometry import geometry_of
 from driftseg.weather.render import render
@@ -25,6 +28,35 @@ RANGES: dict[str, tuple[float, float]] = {
     "lens_drops": (0.02, 0.2),
 }
 """What each kind of weather is drawn from, every octave as likely, in the units of `Conditions`."""
+
+
+WeatherKind = Literal["rain", "visibility", "snow", "snow_cover", "night", "wet_road", "lens_drops"]
+
+
+class RandomWeatherSettings(Settings):
+    """Weather rendered on source images, each in one kind of random strength."""
+
+    kinds: Annotated[list[WeatherKind], Field(min_length=1)]
+    """rain 10 to 200 mm/h, visibility 50 to 800 m, snow 0.3 to 3 mm/h, snow_cover 0.2 to 0.9,
+    night 0.3 to 1, wet_road 0.3 to 1, lens_drops 0.02 to 0.2 of the picture."""
+    chance: Share = 0.5
+    """Of an image to be put into weather."""
+    camera: CameraName | CameraSettings = "cityscapes"
+    """Through which it is seen."""
+    severity: Range = (1.0, 1.0)
+    """Smallest and largest strength of rain, fog and falling snow relative to the physics."""
+
+    _ordered = field_validator("severity")(in_order)
+
+    def make(self, label_space: LabelSpace) -> RandomWeather:
+        """Weather for images that are labelled in this space."""
+        return RandomWeather(
+            tuple(self.kinds),
+            label_space,
+            chance=self.chance,
+            camera=camera_of(self.camera),
+            severity=self.severity,
+        )
 
 
 @dataclass(frozen=True)

@@ -12,19 +12,48 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from driftseg.errors import InputError
 from driftseg.images.reading import Size, read_ids
-from driftseg.labels import LABEL_SPACES, LabelSpace
+from driftseg.labels import LABEL_SPACES, LabelSpace, named_space
 from driftseg.scenes.cityscapes import CITYSCAPES
 from driftseg.scenes.dataset import Entry, SceneFiles
-from driftseg.scenes.layout import belongs
-from driftseg.scenes.layouts import LAYOUTS, scenes
+from driftseg.scenes.datasets import layouts
+from driftseg.scenes.layout import belongs, scenes
+from driftseg.scenes.selection import SelectedSettings
 from driftseg.weather_sets.places import FOLDER
 from driftseg.weather_sets.record import RECORD, read_finished
 
 CLEAR = "clear"
+
+
+class WeatherSetSettings(SelectedSettings):
+    """A set that ``driftseg weather`` has made, and what it was made from as ``clear``."""
+
+    kind: Literal["weather_set"] = "weather_set"
+    root: Path
+    split: str | None = None
+    """Of the original; null takes all."""
+    domain: str | None = None
+    """``clear``, ``rain/100mm``, or the part before the slash; null takes all."""
+    label_space: str | None = None
+    """Null is the one that the set was made with; only a set without labels may have another."""
+
+    def folder(self) -> Path:
+        """The set's folder."""
+        return self.root
+
+    def files(self) -> SceneFiles:
+        """All scenes of the split and domain."""
+        space = self.label_space
+        return weather_set(
+            self.root,
+            split=self.split,
+            domain=self.domain,
+            label_space=None if space is None else named_space(space, "label_space"),
+            size=self.size,
+        )
 
 
 @dataclass(frozen=True)
@@ -119,7 +148,7 @@ def _read(
     part: _Part, kind: str, split: str | None, label_space: LabelSpace, size: Size | None
 ) -> SceneFiles:
     if kind != FOLDER:
-        layout = next(layout for layout in LAYOUTS if layout.name == kind)
+        layout = next(layout for layout in layouts() if layout.name == kind)
         return scenes(layout, part.root, split=split, size=size, only=part.files)
     if split is not None:
         raise InputError(f"{part.root}: a plain folder of images has no splits: set split to null")

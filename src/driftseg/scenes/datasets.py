@@ -1,0 +1,56 @@
+"""All kinds of datasets: the whole list, and which of them a folder holds."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import SerializeAsAny
+
+from driftseg.parts import PartTable, Pick
+from driftseg.scenes.dataset import DatasetSettings
+from driftseg.scenes.layout import Layout, LayoutSettings
+
+DATASETS: PartTable[DatasetSettings] = PartTable(
+    "dataset",
+    {
+        "town": "driftseg.town.scenes:TownSettings",
+        "camvid": "driftseg.scenes.camvid:CamvidSettings",
+        "folder": "driftseg.scenes.folder:FolderSettings",
+        "weather_set": "driftseg.weather_sets.reading:WeatherSetSettings",
+        "images": "driftseg.scenes.sequence:SequenceSettings",
+        "video": "driftseg.scenes.video:VideoSettings",
+        "camera": "driftseg.scenes.live:LiveSettings",
+        "weather_cityscapes": "driftseg.scenes.weather_cityscapes:WeatherCityscapesSettings",
+        "foggy_cityscapes": "driftseg.scenes.weather_cityscapes:FoggyCityscapesSettings",
+        "cityscapes": "driftseg.scenes.cityscapes:CityscapesSettings",
+        "idd": "driftseg.scenes.idd:IddSettings",
+        "idd_lite": "driftseg.scenes.idd:IddLiteSettings",
+        "acdc": "driftseg.scenes.acdc:AcdcSettings",
+        "dark_zurich": "driftseg.scenes.acdc:DarkZurichSettings",
+        "shift": "driftseg.scenes.shift:ShiftSettings",
+        "bdd100k": "driftseg.scenes.bdd100k:Bdd100kSettings",
+        "gta5": "driftseg.scenes.gta5:Gta5Settings",
+        "synthia": "driftseg.scenes.synthia:SynthiaSettings",
+    },
+    group="driftseg.datasets",
+    kind=DatasetSettings,
+    key="kind",
+)
+"""Layouts in order of detection: one that another would be taken for stands before it."""
+
+Data = Annotated[SerializeAsAny[DatasetSettings], Pick(DATASETS)]
+"""A config's section that says where scenes come from."""
+
+
+@cache
+def layouts() -> tuple[Layout, ...]:
+    """The package's own layouts, in order of detection."""
+    every = (DATASETS.find(name) for name in DATASETS)
+    return tuple(found.layout for found in every if issubclass(found, LayoutSettings))
+
+
+def recognise(root: Path) -> Layout | None:
+    """The layout that a folder is in; None for a folder in none of them."""
+    return next((layout for layout in layouts() if layout.found(root)), None)

@@ -1,0 +1,32 @@
+"""Settings that all sequences without labels share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, PositiveInt
+
+from driftseg.labels import LabelSpace, named_space
+from driftseg.scenes.dataset import DatasetSettings
+
+
+class UnlabelledSettings(DatasetSettings):
+    """Frames without labels."""
+
+    label_space: str = "camvid11"
+    """What predictions mean; the checkpoint's."""
+
+    def space(self) -> LabelSpace:
+        """What predictions mean."""
+        return named_space(self.label_space, "label_space")
+
+
+class FrameRangeSettings(UnlabelledSettings):
+    """Which frames of a sequence, and how large."""
+
+    start: Annotated[int, Field(ge=0)] = 0
+    """First frame kept."""
+    stop: PositiveInt | None = None
+    """Frame after the last one kept; null keeps the rest."""
+    every: PositiveInt = 1
+    """Keep one frame in so many."""
