@@ -56,6 +56,9 @@ class PartTable(Generic[Part]):
         """The names of the package's own parts."""
         return iter(self._modules)
 
+    def __len__(self) -> int:
+        return len(self._modules)
+
     def __contains__(self, name: object) -> bool:
         return name in self._modules
 
@@ -97,7 +100,7 @@ class PartTable(Generic[Part]):
                 f"{where}: {path} is {_described(found)}, wanted a subclass of "
                 f"{kind.__module__}.{kind.__qualname__}"
             )
-        elif inspect.isabstract(found):
+        if inspect.isabstract(found):
             missing = ", ".join(sorted(getattr(found, "__abstractmethods__")))  # noqa: B009
             raise InputError(f"{where}: {path} has no method {missing}; add it to the class")
 

@@ -31,7 +31,7 @@ from driftseg.learners.parts.ema import momentum
 from driftseg.learners.parts.jitter import jitter_and_blur
 from driftseg.learners.parts.losses import weighted_cross_entropy
 from driftseg.learners.parts.references import References
-from driftseg.learners.parts.restyle import Restyling, RestyleSettings, restyled
+from driftseg.learners.parts.restyle import RestyleSettings, Restyling, restyled
 from driftseg.learners.settings import (
     Composition,
     MethodSettings,
@@ -73,9 +73,7 @@ class ReplayTrainingSettings(MethodSettings):
 
     def needs(self) -> Needs:
         """Labelled source scenes."""
-        return Needs(
-            tuple(self.train), self.norm_statistics, teacher=self.teacher, source=True
-        )
+        return Needs(tuple(self.train), self.norm_statistics, teacher=self.teacher, source=True)
 
     def make_learner(
         self, supplies: Supplies, *, restyle: Restyling | None, references: int

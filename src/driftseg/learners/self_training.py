@@ -1,8 +1,7 @@
 """The self-training step that DACS and HAMLET share (methods A.3), without its defects (A.13).
 
-Only the trained tensors are averaged into the teacher, no logging pass exists, the feature
-distance is guarded and built only when its weight is above 0, and an update whose loss is not
-finite is never made.
+Only trained tensors are averaged into the teacher, there is no logging pass, and the feature
+distance is guarded and built only when its weight is above 0.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from driftseg.models.trainable import (
     set_generator,
     set_learning_rate,
 )
-from driftseg.settings import Positive, Share, TrainableSet, is_changed
+from driftseg.settings import Positive, TrainableSet, is_changed
 
 Rows = Annotated[int, Field(ge=0)]
 
@@ -100,14 +99,12 @@ class SelfTrainingSettings(MethodSettings, RestyleSettings):
     def make_learner(
         self, supplies: Supplies, *, hold_everything: bool = False, **released: bool
     ) -> SelfTraining:
-        """The update rule.
-
-        Args:
-            supplies: what it is made from.
-            hold_everything: whether the replay ignores its capacity.
-            released: switches of `SelfTraining` to the released code's behaviour.
-        """
-        check_rows(self.ignored_rows, supplies.size[1])
+        """The update rule; ``released`` are switches to the released code's behaviour."""
+        rows = supplies.size[1]
+        if sum(self.ignored_rows) >= rows:
+            raise InputError(
+                f"method.ignored_rows {list(self.ignored_rows)} leave nothing of {rows} rows"
+            )
         paste_unlabelled = released.pop("paste_unlabelled", False)
         return SelfTraining(
             supplies.roles,
@@ -344,14 +341,7 @@ def _backward(losses: Iterable[Tensor]) -> bool:
     return True
 
 
-def check_rows(ignored: tuple[int, int], rows: int) -> None:
-    """Refuses ignored rows that leave nothing."""
-    if sum(ignored) >= rows:
-        raise InputError(f"method.ignored_rows {list(ignored)} leave nothing of {rows} rows")
-
-
 def _ids(names: Sequence[str], classes: Sequence[str]) -> list[int]:
-    """Ids of class names; all of them for none."""
     unknown = sorted(set(names) - set(classes))
     if unknown:
         raise InputError(

@@ -215,6 +215,9 @@ class AdaptiveModel:
             self.guard.load_state_dict(state["guard"])
             if self.memory is not None:
                 self.memory.load_state_dict(state["memory"])
+                names = self.memory.narrow()
+                if names is not None:
+                    self.roles.learn_only(names)
             self._answered = None
 
 

@@ -132,8 +132,9 @@ class HamletSettings(SelfTrainingSettings):
     def needs(self) -> Needs:
         """An early static role, too; nothing learns before a choice is made."""
         needs = super().needs()
-        static = "whole" if needs.static == "whole" else "early"
-        return replace(needs, static=static, learns_at_once=False)
+        if needs.static == "none":
+            needs = replace(needs, static="early")
+        return replace(needs, learns_at_once=False)
 
     @property
     def drift_detector(self) -> DetectorSettings:
@@ -157,9 +158,7 @@ class HamletSettings(SelfTrainingSettings):
             diagnostics_move_statistics=released.diagnostics_move_statistics,
         )
         roles = supplies.roles
-        table = choices(
-            roles.network, roles.trainable, fusion=not released.fusion_never_learns
-        )
+        table = choices(roles.network, roles.trainable, fusion=not released.fusion_never_learns)
         costs = self.costs or "measured"
         controller = AfterChange(
             tuple(table),
@@ -191,9 +190,7 @@ class HamletSettings(SelfTrainingSettings):
             return RoundRobinSelector(numbers)
         if self.selection == "reward":
             speeds = None if self.costs == "none" else published_speeds(numbers)
-            return RewardSelector(
-                numbers, speeds=speeds, punish_quick_less=self.punish_quick_less
-            )
+            return RewardSelector(numbers, speeds=speeds, punish_quick_less=self.punish_quick_less)
         wanted = int(self.selection.removeprefix("stage"))
         if wanted not in numbers:
             raise InputError(

@@ -67,8 +67,10 @@ class RememberingSettings(MethodSettings):
     @property
     def signal(self) -> SignalSettings:
         """The learner's where it has a detector."""
-        return self.learner.signal if self.learner_finds_changes else SignalSettings(
-            self.signal_shrink
+        return (
+            self.learner.signal
+            if self.learner_finds_changes
+            else SignalSettings(self.signal_shrink)
         )
 
     @property

@@ -82,9 +82,7 @@ class Network(Protocol):
         """Walks through the first ``count`` parts of ``order`` with the network's own weights."""
         ...
 
-    def levels(
-        self, walk: Walk, overlay: Overlay, depth: int | None = None
-    ) -> tuple[Tensor, ...]:
+    def levels(self, walk: Walk, overlay: Overlay, depth: int | None = None) -> tuple[Tensor, ...]:
         """The first ``depth`` levels (B, C, h, w), or all, going on from where the walk stands."""
         ...
 

@@ -94,8 +94,8 @@ class Roles:
             silent = network.silent()
             first = {n: parameters[n] for n in trainable} | buffers | silent
             if static == "early":
-                early = network.heads["early"]
-                kept = {n for part in (network.order[0], early) for n in self._names.get(part, ())}
+                kept_parts = {network.order[0], network.heads["early"]}
+                kept = {n for part in self._names if part in kept_parts for n in self._names[part]}
                 first = {name: tensor for name, tensor in first.items() if name in kept}
             self.overlays["static"] = {n: t.detach().clone() for n, t in first.items()}
             heard = {n for n in silent if n in first and parameters[n].any()}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from driftseg.models.encoders import ENCODERS, HEAD_WIDTHS, Encoder
+from driftseg.models.encoders import Encoder, head_width_of, make_encoder
 from driftseg.models.encoders.sites import silent_values
 from driftseg.models.heads import MlpHead
 from driftseg.models.network import Head, Overlay, Walk
@@ -105,9 +105,7 @@ class Segmenter(nn.Module):
         """Walks through the first ``count`` stages."""
         return self._advance(walk, {}, count)
 
-    def levels(
-        self, walk: Walk, overlay: Overlay, depth: int | None = None
-    ) -> tuple[Tensor, ...]:
+    def levels(self, walk: Walk, overlay: Overlay, depth: int | None = None) -> tuple[Tensor, ...]:
         """The levels of the first ``depth`` stages, or of all."""
         depth = len(self.encoder.stages) if depth is None else depth
         return self._advance(walk, overlay, depth).levels[:depth]
@@ -127,7 +125,8 @@ class Segmenter(nn.Module):
         """Logits (B, C, H / 4, W / 4) of a head."""
         part = self.heads[head]
         module = self.head if head == "main" else self.early_head
-        assert part is not None and module is not None
+        assert part is not None
+        assert module is not None
         given = tuple(levels) if head == "main" else tuple(levels[:1])
         mine = _of(overlay, f"{part}.")
         if not mine:
@@ -182,13 +181,13 @@ def build_segmenter(
     """A segmenter with random weights, drawn from torch's default generator.
 
     Args:
-        encoder: a name of ``ENCODERS``.
+        encoder: a name of ``ENCODERS``, or of a user's own (`make_encoder`).
         classes: number of classes.
         head_width: embedding width of both heads; None takes the encoder's published one.
         early_head: whether to build the head after stage 1.
     """
-    body = ENCODERS[encoder]()
-    width = HEAD_WIDTHS[encoder] if head_width is None else head_width
+    body = make_encoder(encoder, where="model.encoder")
+    width = head_width_of(encoder, body) if head_width is None else head_width
     head = MlpHead(body.channels, width=width, classes=classes)
     early = MlpHead(body.channels[:1], width=width, classes=classes) if early_head else None
     return Segmenter(body, head, early)

@@ -148,8 +148,9 @@ def choices(
 def names_from(
     network: Network, trainable: Collection[str], first: int, *, fusion: bool = True
 ) -> list[str]:
-    """Of the trainable tensors those of the walked parts ``first`` (from 1) to the last and of
-    everything that is not walked, but for the early head.
+    """Of the trainable tensors those of walked parts ``first`` (from 1) to the last.
+
+    And those of everything that is not walked, but for the early head.
     """
     order = network.order
     left_out = {name for part in order[: first - 1] for name in network.parts[part]}

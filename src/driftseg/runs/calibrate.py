@@ -10,23 +10,25 @@ import torch
 from driftseg.control.calibration import Calibration, ConfidenceTable
 from driftseg.errors import InputError
 from driftseg.learners.answering import answer
+from driftseg.learners.settings import SignalSettings
 from driftseg.methods.signal import drift_signal
+from driftseg.models.network import Network
 from driftseg.models.roles import Roles
-from driftseg.models.segmenter import Segmenter, upsample
+from driftseg.models.segmenter import upsample
 from driftseg.scenes.dataset import Dataset
 from driftseg.stream.schedule import Visit, rain_name
 from driftseg.weather.conditions import Conditions
 from driftseg.weather.weather import Weather
 
+
 @torch.no_grad()
 def calibrate(
-    model: Segmenter,
+    model: Network,
     dataset: Dataset,
     weather: Weather,
     *,
     rates: Sequence[float],
-    signal_shrink: int = 1,
-    full_resolution_signal: bool = False,
+    signal: SignalSettings | None = None,
 ) -> Calibration:
     """Runs the source model over frames as they are and in rain.
 
@@ -35,14 +37,14 @@ def calibrate(
         dataset: labelled source frames in stream order that the model was not trained on.
         weather: how rain is rendered.
         rates: mm/h.
-        signal_shrink: as the method's, since it changes the signal.
-        full_resolution_signal: likewise.
+        signal: as the method's.
 
     Raises:
         InputError: a frame has no label.
     """
+    signal = SignalSettings(1) if signal is None else signal
     roles = Roles(model, [], static="early")
-    table = ConfidenceTable(model.head.classes)
+    table = ConfidenceTable(model.classes)
     signals: dict[str, list[float]] = {}
     for rate in (0.0, *rates):
         visit = Visit(rain_name(rate), Conditions(rain=rate))
@@ -50,11 +52,10 @@ def calibrate(
             scene = dataset.scene(index)
             image = weather.on(scene, visit.conditions, visit.domain)
             answered = answer(roles, image)
-            if model.early_head is not None:
-                signal = drift_signal(
-                    roles, answered, shrink=signal_shrink, full_resolution=full_resolution_signal
-                )
-                signals.setdefault(visit.domain, []).append(signal)
+            found = drift_signal(
+                roles, answered, shrink=signal.shrink, full_resolution=signal.full_resolution
+            )
+            signals.setdefault(visit.domain, []).append(found)
             if rate == 0:
                 if scene.label is None:
                     raise InputError(f"calibration frame {scene.name} has no label")

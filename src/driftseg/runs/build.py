@@ -9,22 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
+from driftseg.config.run import CalibrationSettings, RunConfig
+from driftseg.control.calibration import Calibration
 from driftseg.errors import InputError
 from driftseg.frame import Label
 from driftseg.labels import MAPPINGS, LabelMapping, LabelSpace, find_mapping, named_space
-from driftseg.methods import Method
+from driftseg.learners.settings import MethodSettings
+from driftseg.methods.adaptive import AdaptiveModel
+from driftseg.models.adapters.settings import check_adapters
 from driftseg.models.checkpoints import CheckpointInfo, load_checkpoint
 from driftseg.models.segmenter import Segmenter
-from driftseg.runs.adapter_builder import build_adapters, check_adapters
-from driftseg.runs.calibrate import Calibration, calibrate
-from driftseg.runs.config import CalibrationSettings, RunConfig
-from driftseg.runs.learner_config import Method as MethodSettings
-from driftseg.runs.method_builder import (
-    build_method,
-    full_resolution_signal,
-    needs_calibration,
-    signal_shrink,
-)
+from driftseg.runs.adapting import Source, make_adaptive, seeded
+from driftseg.runs.calibrate import calibrate
 from driftseg.runs.notes import make_notes, mapping_notes
 from driftseg.runs.train import use_device, use_threads
 from driftseg.scenes.dataset import Dataset, select
@@ -41,7 +37,7 @@ BUNDLED = "town_mit_b0.safetensors"
 class Parts:
     """Everything a run is made of."""
 
-    method: Method
+    model: AdaptiveModel
     stream: Stream
     held_out: Mapping[str, tuple[Dataset, Visit]]
     """Per domain, its held-out frames and how they are to look."""
@@ -72,7 +68,8 @@ def build(config: RunConfig) -> Parts:
     Raises:
         InputError: anything in the config that cannot be met; nothing has been written.
     """
-    adapters = check_adapters(config)
+    method = config.method
+    adapters = check_adapters(config.adapters, method.needs().train, method=method.name)
     use_threads(config.threads)
     device = use_device(config.device)
     target = config.target.make(camera_of(config.camera))
@@ -91,18 +88,52 @@ def build(config: RunConfig) -> Parts:
         raise InputError(f"home: no held-out frames are called {home!r}; known: {[*held_out]}")
     notes = make_notes(visits, target, held_out, source, stream)
     notes += mapping_notes(config, scoring)
-    if adapters is not None:
-        notes.append(build_adapters(config, model, adapters))
+    if adapters is not None and config.adapters is not None:
+        generator = seeded(config.seed, "adapters")
+        notes.append(config.adapters.put_into(model, adapters, generator))
     model = model.to(device)
     calibration = None
-    if config.calibration is not None and needs_calibration(config.method):
+    if config.calibration is not None and method.needs_calibration:
         calibration = build_calibration(
-            config.calibration, model, build_weather(config, known), config.method, size
+            config.calibration, model, build_weather(config, known), method, size
         )  # source frames are labelled in the model's space, not in the one of scores
-    method = build_method(config, model, source, size, calibration)
-    return Parts(
-        method, stream, held_out, home, weather, space, info, tuple(notes), calibration, scoring
+    adaptive = make_adaptive(
+        method,
+        model,
+        source=_source(config, source),
+        classes=known.classes,
+        size=size,
+        crop=config.crop,
+        replay=config.replay,
+        calibration=calibration,
+        adapter_factor=1.0 if config.adapters is None else config.adapters.factor,
+        seed=config.seed,
     )
+    return Parts(
+        adaptive, stream, held_out, home, weather, space, info, tuple(notes), calibration, scoring
+    )
+
+
+def calibrated(config: RunConfig) -> tuple[Calibration, CheckpointInfo]:
+    """What a run of this config would learn from its calibration frames."""
+    assert config.calibration is not None
+    method = config.method
+    adapters = check_adapters(config.adapters, method.needs().train, method=method.name)
+    model, info = load_model(config)
+    if adapters is not None and config.adapters is not None:
+        config.adapters.put_into(model, adapters, seeded(config.seed, "adapters"))
+    target = config.target.make()
+    scoring = build_scoring(config, info, target.label_space)
+    space = target.label_space if scoring is None else scoring.source
+    weather = build_weather(config, space)
+    size = config.target.frame_size(target)
+    return build_calibration(config.calibration, model, weather, method, size), info
+
+
+def _source(config: RunConfig, source: Dataset | None) -> Source | None:
+    if source is None or config.source is None:
+        return None
+    return Source(source, config.source.frame_size(source))
 
 
 def build_scoring(
@@ -183,8 +214,7 @@ def build_calibration(
             "signal and confidence depend on the size; set calibration.data.size to the target's"
         )
     return calibrate(
-        model, dataset, weather, rates=calibration.rain, signal_shrink=signal_shrink(method),
-        full_resolution_signal=full_resolution_signal(method),
+        model, dataset, weather, rates=calibration.rain, signal=method.signal
     )  # fmt: skip
 
 
