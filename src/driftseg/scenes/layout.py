@@ -62,6 +62,8 @@ class Layout:
     """Reads a label file into ids of ``label_space``, or 255."""
     codings: Callable[[Path], frozenset[str]] = lambda path: ID_CODINGS
     """How ``decode`` takes a label file to be stored, told as by `label_coding`."""
+    general: bool = False
+    """Whether others lay their own data out like this; such layouts are tried last."""
 
 
 class LayoutSettings(SelectedSettings):
