@@ -32,6 +32,7 @@ def calibrate(
         build_weather,
         load_model,
     )
+    from driftseg.runs.classes import name_classes
     from driftseg.runs.config import RunConfig
     from driftseg.runs.learner_config import detector_of
     from driftseg.runs.method_config import Detector
@@ -45,6 +46,7 @@ def calibrate(
     console = Console()
     with console.status("looking at the calibration frames ..."):
         model, info = load_model(settings)
+        info = name_classes(info, settings.classes)
         if adapters is not None:
             build_adapters(settings, model, adapters)
         target = settings.target.make()

@@ -120,7 +120,7 @@ def check_source(
     classes = source.label_space.classes
     if len(classes) != model.head.classes:
         raise InputError(
-            f"the source is labelled in {source.label_space.name} ({len(classes)} classes), the "
+            f"the source is labelled in {source.label_space.title} ({len(classes)} classes), the "
             f"model knows {model.head.classes}; both must share one label space: set "
             "source.label_space where the labels can be told in the model's"
         )

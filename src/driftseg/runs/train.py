@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from driftseg.errors import InputError
+from driftseg.labels.spaces import OWN
 from driftseg.models.checkpoints import LoadReport, load_weights
 from driftseg.models.encoders import ENCODERS
 from driftseg.models.segmenter import Segmenter, build_segmenter
@@ -34,8 +35,8 @@ def build_training(config: TrainConfig) -> tuple[SourceTraining, list[LoadReport
     validation = config.validation.make()
     if data.label_space != validation.label_space:
         raise InputError(
-            f"data is labelled in {data.label_space.name}, validation in "
-            f"{validation.label_space.name}; both must share one label space"
+            f"data is labelled in {data.label_space.title}, validation in "
+            f"{validation.label_space.title}; both must share one label space"
         )
     model, reports = build_model(config.model, classes=len(data.label_space))
     batches = build_replay(
@@ -70,6 +71,7 @@ def build_training(config: TrainConfig) -> tuple[SourceTraining, list[LoadReport
             "head_width": model.head.width,
             "label_space": data.label_space.name,
             "classes": data.label_space.classes,
+            "colours": data.label_space.colours if data.label_space.name == OWN else (),
         },
         out=config.out,
         generator=torch.Generator().manual_seed(config.seed),
