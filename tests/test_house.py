@@ -21,7 +21,7 @@ ROOMS: dict[str, set[str]] = {
     "frame": set(),
     "settings": set(),
     "parts": {"errors"},
-    "labels": {"errors"},
+    "labels": {"errors", "settings"},
     "images": {"errors", "frame", "labels"},
     "assets": set(),
     "models": GROUND,

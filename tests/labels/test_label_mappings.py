@@ -11,6 +11,7 @@ from driftseg.images.reading import translate
 from driftseg.labels import (
     CAMVID11,
     CITYSCAPES19,
+    GROUND,
     IDD26,
     IDD_LITE7,
     IGNORE,
@@ -30,7 +31,6 @@ from driftseg.labels.tables import (
     SHIFT_IDS,
     SYNTHIA_IDS,
 )
-from driftseg.weather.depth import GROUND
 
 
 def told(mapping: LabelMapping, *names: str) -> list[str | None]:

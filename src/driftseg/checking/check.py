@@ -18,7 +18,7 @@ from driftseg.checking.examine import Examined, Examiner
 from driftseg.checking.findings import ClassShare, DatasetCheck, Finding, Kind, Part
 from driftseg.checking.sources import Source, source_of
 from driftseg.errors import InputError
-from driftseg.labels import IGNORE, LabelSpace
+from driftseg.labels import IGNORE, Classes, LabelSpace
 from driftseg.scenes.datasets import recognise
 from driftseg.scenes.layout import Pair
 
@@ -32,6 +32,7 @@ def check_dataset(
     layout: str | None = None,
     labels: Path | None = None,
     label_space: LabelSpace | None = None,
+    classes: Classes | None = None,
     headers_only: bool = False,
     workers: int = 1,
     watch: Callable[[int, int], None] = lambda done, total: None,
@@ -43,8 +44,10 @@ def check_dataset(
         layout: a layout's name (`driftseg.scenes.datasets`), ``folder``, or ``weather_set`` for
             what `driftseg weather` has made; None recognises it.
         labels: folder with label PNGs of a plain folder of images.
-        label_space: to tell the labels of a layout in, or of a plain folder's ids (CamVid's if
-            None).
+        label_space: to tell the labels of a layout in, or of a plain folder's ids; short for
+            ``classes``.
+        classes: the same, with the ids that label files hold. Where neither is given, a plain
+            folder has those of its ``classes.yaml``, or CamVid's.
         headers_only: whether to look at sizes and codings alone, which is quick.
         workers: threads that read.
         watch: is told scenes done and scenes in all.
@@ -54,7 +57,9 @@ def check_dataset(
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; pass the folder of a dataset")
-    source = source_of(root, kind=layout, labels=labels, label_space=label_space)
+    if classes is None and label_space is not None:
+        classes = Classes(label_space)
+    source = source_of(root, kind=layout, labels=labels, classes=classes)
     pairs, space = source.pairs, source.label_space
     examiner = replace(source.examiner, headers_only=headers_only)
     examined = list(_examine(examiner, pairs, workers, watch))

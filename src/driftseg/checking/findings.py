@@ -28,8 +28,9 @@ MEANING: Mapping[Kind, tuple[Severity, str]] = {
     "no_labels": ("error", "no label is a PNG named like an image, so all are without; check the "
                            "folder of labels and the names"),
     "labels_of_another_size": ("error", "labels have another size than their image"),
-    "unknown_ids": ("error", "labels hold ids that mean nothing here; check the label space, or "
-                             "convert the labels"),
+    "unknown_ids": ("error", "labels hold ids that mean nothing here; check the label space, state "
+                             "ids and ignored_ids with the classes (docs/classes.md), or convert "
+                             "the labels"),
     "sixteen_bit_labels": ("error", "16-bit labels are not taken here; store ids in 8 bits"),
     "colour_labels": ("error", "labels are colours, and not such as this layout defines; store ids "
                                "in a grey or palette PNG"),
@@ -128,6 +129,7 @@ class DatasetCheck:
             "root": str(self.root),
             "layout": self.layout,
             "label_space": self.label_space.name,
+            "colours": [list(colour) for colour in self.label_space.colours],
             "headers_only": self.headers_only,
             "severity": self.severity,
             "parts": [vars(part) for part in self.parts],

@@ -9,11 +9,12 @@ from typing import Any
 
 from driftseg.checking.examine import Examiner
 from driftseg.errors import InputError
-from driftseg.images.reading import list_images, read_ids
-from driftseg.labels import CAMVID11, LABEL_SPACES, LabelMapping, LabelSpace, find_mapping
+from driftseg.images.reading import IdReader, list_images, read_ids
+from driftseg.labels import CAMVID11, Classes, LabelMapping, LabelSpace, find_mapping
 from driftseg.scenes.datasets import layouts, recognise
-from driftseg.scenes.folder import label_files
+from driftseg.scenes.folder import classes_of_folder, label_files
 from driftseg.scenes.layout import Layout, Pair
+from driftseg.weather_sets.classes import classes_of_set
 from driftseg.weather_sets.record import RECORD, read_finished
 
 FOLDER, WEATHER_SET = "folder", "weather_set"
@@ -36,7 +37,7 @@ class Source:
 
 
 def source_of(
-    root: Path, *, kind: str | None, labels: Path | None, label_space: LabelSpace | None
+    root: Path, *, kind: str | None, labels: Path | None, classes: Classes | None
 ) -> Source:
     """What to read a folder as.
 
@@ -45,7 +46,7 @@ def source_of(
         kind: a layout's name (`driftseg.scenes.datasets`), ``folder`` or ``weather_set``; None
             recognises it.
         labels: folder with label PNGs of a plain folder of images.
-        label_space: to tell labels in.
+        classes: to tell labels in; of a plain folder, what its ids mean.
 
     Raises:
         InputError: an unknown kind, one that the folder is not, or a label space that the labels
@@ -59,13 +60,13 @@ def source_of(
         raise InputError("a folder of labels belongs to layout folder; leave one of them out")
     kind = kind or _recognised(root, labels)
     if kind == FOLDER:
-        return _of_folder(root, labels, label_space)
+        return _of_folder(root, labels, classes)
     if kind == WEATHER_SET:
-        return _of_set(root, label_space)
+        return _of_set(root, classes)
     layout = by_name[kind]
     if not layout.found(root):
         raise InputError(f"{root}: is not laid out as {layout.title}; wanted {layout.wanted}")
-    space, mapping = _told_in(layout, label_space)
+    space, mapping = _told_in(layout, classes)
     examiner = Examiner(layout.decode, len(layout.label_space), layout.codings, mapping)
     return Source(kind, layout.title, space, layout.pairs(root), examiner)
 
@@ -79,22 +80,23 @@ def _recognised(root: Path, labels: Path | None) -> str:
     return WEATHER_SET if (root / RECORD).is_file() and not list_images(root) else FOLDER
 
 
-def _told_in(layout: Layout, wanted: LabelSpace | None) -> tuple[LabelSpace, LabelMapping | None]:
+def _told_in(layout: Layout, classes: Classes | None) -> tuple[LabelSpace, LabelMapping | None]:
     """What the labels are told in, and how they come to be."""
-    if wanted is None or wanted == layout.label_space:
+    if classes is None or classes.space == layout.label_space:
         return layout.label_space, None
+    wanted = classes.space
     mapping = find_mapping(layout.label_space, wanted)
     if mapping is None:
         raise InputError(
             f"{layout.title} is labelled in {layout.label_space.name}, which cannot be told in "
-            f"{wanted.name}; leave the label space out"
+            f"{wanted.title}; leave the label space out"
         )
     return wanted, mapping
 
 
-def _of_folder(root: Path, labels: Path | None, wanted: LabelSpace | None) -> Source:
-    space = wanted or CAMVID11
-    examiner = Examiner(read_ids, len(space))
+def _of_folder(root: Path, labels: Path | None, wanted: Classes | None) -> Source:
+    classes = wanted or classes_of_folder(root, labels) or Classes(CAMVID11)
+    space, examiner = classes.space, _of_ids(classes)
     pairs = _folder_pairs(root, labels)
     return Source(FOLDER, "a folder of images", space, pairs, examiner, labels)
 
@@ -113,7 +115,12 @@ def _folder_pairs(root: Path, labels: Path | None) -> list[Pair]:
     return pairs + orphans
 
 
-def _of_set(root: Path, wanted: LabelSpace | None) -> Source:
+def _of_ids(classes: Classes) -> Examiner:
+    decode = read_ids if classes.ids is None else IdReader(classes.ids)
+    return Examiner(decode, len(classes.space))
+
+
+def _of_set(root: Path, wanted: Classes | None) -> Source:
     """All weathers that `driftseg weather` has made, each a domain; their source is not looked at.
 
     Sets of Cityscapes are one tree, and recognised as Weather Cityscapes.
@@ -122,8 +129,8 @@ def _of_set(root: Path, wanted: LabelSpace | None) -> Source:
     settings = record["settings"]
     layout = next((layout for layout in layouts() if layout.name == settings["layout"]), None)
     if layout is None:
-        space = wanted or LABEL_SPACES.get(settings["label_space"], CAMVID11)
-        examiner = Examiner(read_ids, len(space))
+        classes = wanted or classes_of_set(root, settings)
+        space, examiner = classes.space, _of_ids(classes)
         title = "a weather set of a folder of images"
     else:
         space, mapping = _told_in(layout, wanted)

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from driftseg.errors import InputError
-from driftseg.labels import named_space
+from driftseg.labels import Classes, named_classes, named_space
 
 if TYPE_CHECKING:
     from driftseg.checking.findings import DatasetCheck, Severity
@@ -55,6 +55,10 @@ def check(
         str | None,
         typer.Option(help="what ids mean in a folder of labels, or what to tell a layout's in"),
     ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(help="a file of classes (docs/classes.md); default: classes.yaml, if any"),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="files read at once; default: one a core, up to 8")
     ] = None,
@@ -82,7 +86,7 @@ def check(
             path,
             layout=layout,
             labels=labels,
-            label_space=None if label_space is None else named_space(label_space, "--label-space"),
+            classes=_classes(label_space, classes),
             headers_only=quick,
             workers=workers or min(8, os.cpu_count() or 1),
             watch=watch,
@@ -92,6 +96,15 @@ def check(
         for written in _write(found, out):
             console.print(f"written: {written}", soft_wrap=True, highlight=False)
     raise typer.Exit(CODES[found.severity])
+
+
+def _classes(label_space: str | None, classes: str | None) -> Classes | None:
+    """What labels mean, as either option says."""
+    if label_space is not None and classes is not None:
+        raise InputError("--label-space and --classes both say what labels mean; give one of them")
+    if classes is not None:
+        return named_classes(classes, "--classes")
+    return None if label_space is None else Classes(named_space(label_space, "--label-space"))
 
 
 @contextmanager
@@ -112,7 +125,7 @@ def _say(console: Console, text: str, style: str | None = None) -> None:
 
 
 def _show(console: Console, found: DatasetCheck) -> None:
-    where = f"{found.root}: {found.title} ({found.layout}), classes of {found.label_space.name}"
+    where = f"{found.root}: {found.title} ({found.layout}), classes of {found.label_space.title}"
     _say(console, where)
     if found.headers_only:
         _say(console, "only headers were looked at; damage, ids and classes were not")
@@ -206,7 +219,7 @@ def _write(found: DatasetCheck, out: Path) -> Iterator[Path]:
             Bar(share.name, colour, share.share, share.scenes)
             for share, colour in zip(found.classes, colours, strict=True)
         ]
-        title = f"{found.title}, {labels} labels, classes of {found.label_space.name}"
+        title = f"{found.title}, {labels} labels, classes of {found.label_space.title}"
         figure = class_shares_figure(bars, title=title, scenes=labels)
         yield _whole(
             out / "class_shares.png",

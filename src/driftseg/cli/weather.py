@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from driftseg.cli.several_values import is_number
+from driftseg.cli.weather_watch import MakingWatch, tell
 from driftseg.errors import InputError
 
 if TYPE_CHECKING:
+    from driftseg.labels import Classes
     from driftseg.scenes.dataset import SceneFiles
     from driftseg.scenes.depth import DepthSettings
     from driftseg.scenes.layout import Layout
     from driftseg.weather.camera import Camera
-    from driftseg.weather_sets.making import Outcome, Progress
-
-TOLD = 20
-"""Reasons on the screen; the record has all."""
 
 
 def weather(
@@ -101,6 +94,10 @@ def weather(
     label_space: Annotated[
         str | None, typer.Option(help="of these labels; default camvid11")
     ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(help="a file of their classes (docs/classes.md); default: classes.yaml"),
+    ] = None,
     split: Annotated[str | None, typer.Option(help="train, val, ...; default: all")] = None,
     domain: Annotated[
         str | None,
@@ -146,7 +143,9 @@ def weather(
         snow_cover=snow_cover, wet_road=wet_road, lens_drops=lens_drops,
     )  # fmt: skip
     shrunk = None if size is None else parse_size(size)
-    found, scenes = _scenes(images, split, domain, labels, label_space, shrunk)
+    found, scenes = _scenes(
+        images, split, domain, labels, _classes(label_space, classes, images, labels), shrunk
+    )
     layout = "folder" if found is None else found.name
     seen_through = changed_camera(CAMERAS.get(camera or layout, CITYSCAPES), camera_set or ())
     how = _depth(depth, depth_files, depth_scale, depth_network, depth_output)
@@ -180,7 +179,7 @@ def weather(
     with MakingWatch(console) as watch:
         outcome = make_set(wanted, out, workers=workers or os.cpu_count() or 1, watch=watch)
     page = write_weather_page(out, read_image)
-    _tell(console, outcome, page)
+    tell(console, outcome, page)
     if outcome.unreadable:
         raise typer.Exit(1)
 
@@ -220,11 +219,10 @@ def _scenes(
     split: str | None,
     domain: str | None,
     labels: Path | None,
-    label_space: str | None,
+    classes: Classes,
     size: tuple[int, int] | None,
 ) -> tuple[Layout | None, SceneFiles]:
     """A folder's layout, if it is in one, and its scenes."""
-    from driftseg.labels import named_space
     from driftseg.scenes.cityscapes import CITYSCAPES
     from driftseg.scenes.datasets import recognise
     from driftseg.scenes.folder import folder
@@ -233,9 +231,6 @@ def _scenes(
 
     if not images.is_dir():
         raise InputError(f"{images}: no such folder of images")
-    if labels is None and label_space is not None:
-        raise InputError("--label-space says what --labels mean; give both, or leave it out")
-    label_space = label_space or "camvid11"
     layout = None if labels is not None else recognise(images)
     if CITYSCAPES.found(images) and layout is not None:
         layout = CITYSCAPES  # weather is put on its clear images, not on those in weather beside
@@ -251,8 +246,27 @@ def _scenes(
             f"{images}: is in no known layout, so it has no splits and domains; leave out --split "
             "and --domain"
         )
-    space = named_space(label_space, "--label-space")
-    return None, folder(images, label_space=space, labels=labels, size=size)
+    found = folder(images, label_space=classes.space, labels=labels, size=size, ids=classes.ids)
+    return None, found
+
+
+def _classes(
+    label_space: str | None, classes: str | None, images: Path, labels: Path | None
+) -> Classes:
+    """What the labels of a plain folder mean."""
+    from driftseg.labels import CAMVID11, Classes, named_classes, named_space
+    from driftseg.scenes.folder import classes_of_folder
+
+    for option, value in (("--label-space", label_space), ("--classes", classes)):
+        if labels is None and value is not None:
+            raise InputError(f"{option} says what --labels mean; give both, or leave it out")
+    if label_space is not None and classes is not None:
+        raise InputError("--label-space and --classes both say what labels mean; give one of them")
+    if classes is not None:
+        return named_classes(classes, "--classes")
+    if label_space is not None:
+        return Classes(named_space(label_space, "--label-space"))
+    return classes_of_folder(images, labels) or Classes(CAMVID11)
 
 
 def _depth(
@@ -280,67 +294,3 @@ def _depth(
     if network is not None:
         return DepthNetworkSettings(network=network, output=output)
     return depth
-
-
-class MakingWatch:
-    """A progress bar with the time left; a line every tenth where output is no terminal."""
-
-    def __init__(self, console: Console):
-        self._console = console
-        self._started = time.monotonic()
-        self._tenth = 0
-        self._bar = Bar(
-            TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]}"), TimeRemainingColumn(),
-            console=console, disable=not console.is_terminal,
-        )  # fmt: skip
-        self._task = self._bar.add_task("images", total=None, speed="")
-
-    def __enter__(self) -> MakingWatch:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:  # fmt: skip
-        self._bar.stop()
-
-    def __call__(self, progress: Progress) -> None:
-        """Shows how far it is."""
-        seconds = max(time.monotonic() - self._started, 1e-9)
-        speed = progress.done / seconds
-        self._bar.update(
-            self._task,
-            completed=progress.done,
-            total=progress.total,
-            speed=f"{speed:.1f} images/s",
-        )
-        tenth = 10 * progress.done // max(progress.total, 1)
-        if not self._console.is_terminal and tenth > self._tenth:
-            self._tenth = tenth
-            left = timedelta(seconds=round((progress.total - progress.done) / max(speed, 1e-9)))
-            self._console.print(
-                f"{progress.done} of {progress.total} images  {speed:.1f} images/s  {left} left",
-                highlight=False, soft_wrap=True,
-            )  # fmt: skip
-
-
-def _tell(console: Console, outcome: Outcome, page: Path) -> None:
-    lines = [f"{outcome.made} images made, {outcome.kept} were there already"]
-    if outcome.gone:
-        lines.append(f"{len(outcome.gone)} source images are gone, and what was made of them")
-    lines += [f"depth of {count}: {source}" for source, count in outcome.depths.items()]
-    lines += [f"labels of {count}: {how}" for how, count in outcome.labels.items()]
-    lines += [f"record: {outcome.record}", f"look at it: {page}"]
-    for line in lines:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
-    if outcome.unreadable:
-        told = [f"{len(outcome.unreadable)} images could not be used, the others are made:"]
-        told += [f"  {reason}" for reason in [*outcome.unreadable.values()][:TOLD]]
-        if len(outcome.unreadable) > TOLD:
-            told.append(
-                f"  and {len(outcome.unreadable) - TOLD} more, see unreadable in the record"
-            )
-        for line in told:
-            console.print(line, soft_wrap=True, highlight=False, markup=False, style="red")

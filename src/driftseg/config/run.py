@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, SerializeAsAny
 
+from driftseg.labels.classes import Stated as StatedClasses
+from driftseg.labels.mappings import Stated as StatedMapping
 from driftseg.learners.settings import MethodSettings
 from driftseg.methods.table import METHODS
 from driftseg.models.adapters.settings import AdapterSettings
@@ -64,10 +66,16 @@ class RunConfig(Settings):
     evaluations: dict[Name, Data] = {}
     """Held-out frames of single domains, in place of ``evaluation``; a name that the schedule
     does not hold is scored too, as it is."""
-    score_in: str | None = None
+    classes: StatedClasses | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Names of the model's outputs in their order, where the checkpoint's file says none."""
+    score_in: StatedClasses | None = None
     """A label space: what the target and the held-out frames are labelled in, where that is
     coarser than the model's. Predictions are told in it before they are scored; a class without
-    a counterpart counts as wrong. null: both share one space."""
+    a counterpart counts as wrong. null: both share one space, or ``mapping`` says how
+    predictions are told in the target's."""
+    mapping: StatedMapping | None = Field(default=None, exclude_if=lambda value: value is None)
+    """How predictions are told in the space that they are scored in: each class of the model ->
+    one of the target or null; or a YAML file that says so. null takes the built-in mapping."""
     home: str | None = None
     """The domain that forgetting is measured on; null takes the schedule's first."""
     schedule: PresetSettings | list[VisitSettings] = PresetSettings(preset="storm")

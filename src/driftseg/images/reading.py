@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -92,6 +94,36 @@ def read_ids(path: Path) -> Label:
     return np.asarray(picture, dtype=np.uint8)
 
 
+@dataclass(frozen=True)
+class IdReader:
+    """Reads label maps whose ids somebody has stated for the classes.
+
+    Args:
+        ids: from ids in files to class ids or 255.
+    """
+
+    ids: IdTable
+
+    def __call__(self, path: Path) -> Label:
+        """Class ids, uint8, (H, W); UnknownIdsError for an id that nobody has stated."""
+        label = read_ids(path)
+        unknown = _unknown_ids(label, self.ids)
+        if unknown:
+            raise UnknownIdsError(
+                f"{path}: {_told(unknown)} are not among the ids that are stated "
+                f"({sorted(self.ids)}); {STATE}",
+                unknown,
+            )
+        return translate(label, self.ids, name=str(path))
+
+
+STATE = (
+    "state what each id means: give classes their ids, and list under ignored_ids those that have "
+    "no class (docs/classes.md)"
+)
+"""What to do about ids in label files that no class has."""
+
+
 def read_levels(path: Path) -> npt.NDArray[np.uint16]:
     """The levels of a 16-bit PNG as they are stored, uint16, (H, W).
 
@@ -179,8 +211,7 @@ def translate(label: Label, table: IdTable, *, name: str) -> Label:
     """
     lookup = np.full(256, IGNORE, dtype=np.uint8)
     lookup[list(table)] = list(table.values())
-    pixels = np.bincount(label.ravel(), minlength=256)
-    unknown = {int(i): int(pixels[i]) for i in np.flatnonzero(pixels) if int(i) not in table}
+    unknown = _unknown_ids(label, table)
     if unknown:
         raise UnknownIdsError(
             f"{name}: ids {[*unknown]} are none of this dataset's ({sorted(table)}); the file is "
@@ -257,12 +288,23 @@ def check_label(label: Label, image: Image, *, classes: int, name: str) -> None:
 
 def check_ids(label: Label, *, classes: int, name: str) -> None:
     """Raises UnknownIdsError unless a label has only known ids."""
-    pixels = np.bincount(label.ravel(), minlength=256)
-    found = (int(i) for i in np.flatnonzero(pixels))
-    unknown = {i: int(pixels[i]) for i in found if i >= classes and i != IGNORE}
+    unknown = _unknown_ids(label, {i: i for i in (*range(classes), IGNORE)})
     if unknown:
         raise UnknownIdsError(
-            f"{name}: label ids {[*unknown]} are neither 0..{classes - 1} nor {IGNORE} (ignore); "
-            "check the label space or convert the labels",
+            f"{name}: label ids {[*unknown]} are neither 0..{classes - 1} nor {IGNORE} (ignore): "
+            f"{_told(unknown)} are in the file; check the label space, or {STATE}",
             unknown,
         )
+
+
+def _unknown_ids(label: Label, known: Mapping[int, int]) -> dict[int, int]:
+    """Pixels of every id that is not known."""
+    pixels = np.bincount(label.ravel(), minlength=256)
+    return {int(i): int(pixels[i]) for i in np.flatnonzero(pixels) if int(i) not in known}
+
+
+def _told(ids: Mapping[int, int]) -> str:
+    """Ids and their pixels in words, the first eight."""
+    told = [f"id {i} ({pixels} pixels)" for i, pixels in ids.items()]
+    more = f" and {len(told) - 8} more" if len(told) > 8 else ""
+    return ", ".join(told[:8]) + more

@@ -6,12 +6,16 @@ known; in predictions they are a class that the other space does not hold, which
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import yaml
 
+from driftseg.errors import InputError
 from driftseg.labels.spaces import (
     CAMVID11,
     CITYSCAPES19,
@@ -68,7 +72,7 @@ class LabelMapping:
             for name, told in self.table.items()
             if told is not None and told != name
         ]
-        parts = [f"{self.source.name} told in {self.target.name}"]
+        parts = [f"{self.source.title} told in {self.target.title}"]
         if changed:
             parts.append(", ".join(changed))
         if self.lost:
@@ -152,3 +156,78 @@ def find_mapping(source: LabelSpace, target: LabelSpace) -> LabelMapping | None:
     if source == target:
         return LabelMapping(source, target, {name: name for name in source.classes})
     return MAPPINGS.get((source.name, target.name))
+
+
+Stated = dict[str, str | None] | str
+"""A mapping in a config: each class of one space -> one of the other or null; or a preset's name
+(``cityscapes19 to camvid11``), or the path of a YAML file."""
+PRESETS = {f"{source} to {target}": mapping for (source, target), mapping in MAPPINGS.items()}
+"""The built-in mappings by the names that configs use."""
+
+
+def mapping_between(
+    source: LabelSpace, target: LabelSpace, stated: Stated | None, *, where: str = "mapping"
+) -> LabelMapping | None:
+    """How one space is told in another: as it is stated, or as it is known.
+
+    Args:
+        source: of the ids.
+        target: that they are to be told in.
+        stated: the mapping's table, its name or its file; None looks for a built-in one.
+        where: the setting, for messages.
+
+    Returns:
+        None where nothing is stated and no built-in mapping does it.
+
+    Raises:
+        InputError: the table names other classes, or leaves some of the source's out.
+    """
+    if stated is None:
+        return find_mapping(source, target)
+    table: Mapping[str, str | None]
+    if isinstance(stated, str) and stated in PRESETS:
+        table = PRESETS[stated].table
+    else:
+        where = stated if isinstance(stated, str) else where
+        table = read_table(Path(stated)) if isinstance(stated, str) else stated
+    for named, space in ((table, source), (filter(None, table.values()), target)):
+        unknown = [name for name in named if name not in space.classes]
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], space.classes, n=1, cutoff=0.6)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise InputError(
+                f"{where}: {unknown} are no classes of {space.name}; {hint}known: "
+                f"{list(space.classes)}"
+            )
+    # Classes of one name are one class, so they need no line.
+    told = {name: name for name in source.classes if name in target.classes} | dict(table)
+    if missing := [name for name in source.classes if name not in told]:
+        raise InputError(
+            f"{where}: {missing} of {source.name} are not mapped; give each a class of "
+            f"{target.name} ({', '.join(target.classes)}), or null"
+        )
+    return LabelMapping(source, target, {name: told[name] for name in source.classes})
+
+
+def read_table(path: Path) -> dict[str, str | None]:
+    """A mapping's table from a YAML file.
+
+    Raises:
+        InputError: there is no such file, or it holds something else.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            f"{path}: no such file of a mapping; known by name: {list(PRESETS)}"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(values, dict) or not all(
+        isinstance(key, str) and (value is None or isinstance(value, str))
+        for key, value in values.items()
+    ):
+        raise InputError(f"{path}: wanted lines such as 'their class: our class' or '...: null'")
+    return values

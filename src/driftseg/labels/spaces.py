@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +15,32 @@ IGNORE = 255
 
 Colour = tuple[int, int, int]
 
+OWN = "own"
+"""Name of every label space that is no preset."""
+GROUND = (
+    "road", "pavement", "sidewalk", "terrain", "road line", "curb", "drivable", "non-drivable",
+    "drivable fallback", "non-drivable fallback",
+)  # fmt: skip
+"""Names of classes that lie in the road plane, where nobody says which do."""
+SKY = ("sky",)
+"""Names of classes that are infinitely far, where nobody says which are."""
+
 
 @dataclass(frozen=True)
 class LabelSpace:
-    """Class names in id order with their display colours."""
+    """Class names in id order with their display colours.
+
+    Two spaces are the same where names and classes are, whatever colours they are drawn in.
+    """
 
     name: str
+    """Of a preset, or `OWN`."""
     classes: tuple[str, ...]
-    colours: tuple[Colour, ...]
+    colours: tuple[Colour, ...] = field(compare=False)
+    ground: tuple[str, ...] | None = field(default=None, compare=False)
+    """Classes that lie in the road plane, for weather; None takes those that `GROUND` names."""
+    sky: tuple[str, ...] | None = field(default=None, compare=False)
+    """Classes that are infinitely far; None takes those that `SKY` names."""
 
     def __post_init__(self) -> None:
         if len(self.classes) != len(self.colours):
@@ -31,6 +50,28 @@ class LabelSpace:
 
     def __len__(self) -> int:
         return len(self.classes)
+
+    @property
+    def title(self) -> str:
+        """What to call it in a message: a preset's name, or the classes themselves."""
+        if self.name != OWN:
+            return self.name
+        first = ", ".join(self.classes[:8])
+        more = f" and {len(self) - 8} more" if len(self) > 8 else ""
+        return f"own classes ({first}{more})"
+
+    @property
+    def ground_ids(self) -> list[int]:
+        """Ids of the classes that lie in the road plane; empty where no class does."""
+        return self._ids(GROUND if self.ground is None else self.ground)
+
+    @property
+    def sky_ids(self) -> list[int]:
+        """Ids of the classes that are infinitely far; empty where no class is."""
+        return self._ids(SKY if self.sky is None else self.sky)
+
+    def _ids(self, names: Sequence[str]) -> list[int]:
+        return [number for number, name in enumerate(self.classes) if name in names]
 
     def paint(self, label: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Colours a label map: (H, W) ids to (H, W, 3) RGB; ids outside the space are black."""
@@ -145,3 +186,53 @@ def named_space(name: str, where: str) -> LabelSpace:
     if name not in LABEL_SPACES:
         raise InputError(f"{where}: no label space is called {name!r}; known: {list(LABEL_SPACES)}")
     return LABEL_SPACES[name]
+
+
+def palette(number: int, taken: Sequence[Colour] = ()) -> list[Colour]:
+    """So many colours that are easy to tell apart, always the same.
+
+    It is the colour map of PASCAL VOC without black: the bits of a number, the lowest first, go to
+    the highest bits of red, green and blue in turn.
+
+    Args:
+        number: of colours, at most 255.
+        taken: colours that are left out.
+    """
+    every = (_voc_colour(index) for index in range(1, 256))
+    free = [colour for colour in every if colour not in taken]
+    return free[:number]
+
+
+def _voc_colour(index: int) -> Colour:
+    channels = [0, 0, 0]
+    for bit in range(8):
+        for channel in range(3):
+            channels[channel] |= (index >> (3 * bit + channel) & 1) << (7 - bit)
+    return channels[0], channels[1], channels[2]
+
+
+def space_of(classes: Sequence[str], colours: Sequence[Colour] = ()) -> LabelSpace:
+    """The label space of these classes: the preset that has them in this order, or an own one.
+
+    Args:
+        classes: names in id order.
+        colours: of each; empty takes the preset's or the `palette`.
+    """
+    names = tuple(classes)
+    preset = next((space for space in LABEL_SPACES.values() if space.classes == names), None)
+    if preset is not None:
+        return preset
+    return LabelSpace(OWN, names, tuple(colours) or tuple(palette(len(names))))
+
+
+def colours_of(space: str, classes: Sequence[str]) -> tuple[Colour, ...]:
+    """Colours of classes that a record names without saying their colours.
+
+    Args:
+        space: name of their label space.
+        classes: their names.
+    """
+    preset = LABEL_SPACES.get(space)
+    known = {} if preset is None else dict(zip(preset.classes, preset.colours, strict=True))
+    drawn = palette(len(classes), taken=[known[name] for name in classes if name in known])
+    return tuple(known.get(name, colour) for name, colour in zip(classes, drawn, strict=True))

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 import driftseg
 from driftseg.frame import Label
+from driftseg.images.reading import IdReader
 from driftseg.scenes.dataset import Dataset, SceneFiles, Selection
 
 Row = npt.NDArray[np.int64]
@@ -143,6 +144,8 @@ def write_rows(place: Path, rows: dict[str, Row]) -> None:
 
 def _identity(decode: Callable[[Path], Label]) -> str | None:
     """A decoder's name and the code of its module; None for a lambda, a closure or an object."""
+    if isinstance(decode, IdReader):  # its code is of `_own_code`, its ids are told in full
+        return repr(decode)
     if not inspect.isfunction(decode) or "<" in decode.__qualname__:
         return None
     try:
@@ -156,10 +159,8 @@ def _identity(decode: Callable[[Path], Label]) -> str | None:
 def _own_code() -> str:
     """Digest of what decodes labels here: readers, layouts, tables and mappings."""
     package = Path(driftseg.__file__).parent
-    files = sorted((package / "data").glob("*.py")) + sorted(
-        (package / "data" / "datasets").glob("*.py")
-    )
-    files += sorted((package / "labels").glob("*.py"))
+    rooms = ("images", "scenes", "labels")
+    files = [path for room in rooms for path in sorted((package / room).glob("*.py"))]
     return _digest(b"".join(path.read_bytes() for path in files) + cv2.__version__.encode())
 
 

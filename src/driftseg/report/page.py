@@ -12,7 +12,6 @@ import jinja2
 import yaml
 from PIL import Image as PillowImage
 
-from driftseg.labels import LABEL_SPACES
 from driftseg.report import figures
 from driftseg.report.diagnostics_figure import diagnostics_figure, has_diagnostics
 from driftseg.report.drift import (
@@ -76,7 +75,6 @@ def write_report(
 def _facts(groups: Sequence[Group], title: str | None, oracle: Run | None) -> dict[str, Any]:
     first = groups[0].runs[0]
     held, labelled = has_held_out(first), has_labels(first)
-    space = LABEL_SPACES[first.label_space]
     return {
         "title": title or str(first.config["name"]),
         "subtitle": _subtitle(groups),
@@ -106,7 +104,7 @@ def _facts(groups: Sequence[Group], title: str | None, oracle: Run | None) -> di
         "classes": _classes(groups) if held else None,
         "legend": [
             (name, "rgb({},{},{})".format(*colour))
-            for name, colour in zip(space.classes, space.colours, strict=True)
+            for name, colour in zip(first.classes, first.colours, strict=True)
         ],
         "pictures": _pictures(groups),
         "notes": _common_notes(groups),

@@ -106,7 +106,7 @@ def _check_source(
     space = source.scenes.label_space
     if len(space) != network.classes:
         raise InputError(
-            f"the source is labelled in {space.name} ({len(space)} classes), the model knows "
+            f"the source is labelled in {space.title} ({len(space)} classes), the model knows "
             f"{network.classes}; both must share one label space: set source.label_space where "
             "the labels can be told in the model's"
         )

@@ -13,7 +13,14 @@ from driftseg.config.run import CalibrationSettings, RunConfig
 from driftseg.control.calibration import Calibration
 from driftseg.errors import InputError
 from driftseg.frame import Label
-from driftseg.labels import MAPPINGS, LabelMapping, LabelSpace, find_mapping, named_space
+from driftseg.labels import (
+    LABEL_SPACES,
+    MAPPINGS,
+    LabelMapping,
+    LabelSpace,
+    mapping_between,
+    space_of,
+)
 from driftseg.learners.settings import MethodSettings
 from driftseg.methods.adaptive import AdaptiveModel
 from driftseg.models.adapters.settings import check_adapters
@@ -21,6 +28,7 @@ from driftseg.models.checkpoints import CheckpointInfo, load_checkpoint
 from driftseg.models.segmenter import Segmenter
 from driftseg.runs.adapting import Source, make_adaptive, seeded
 from driftseg.runs.calibrate import calibrate
+from driftseg.runs.classes import check_same_number, name_classes, scoring_space
 from driftseg.runs.notes import make_notes, mapping_notes
 from driftseg.runs.train import use_device, use_threads
 from driftseg.scenes.dataset import Dataset, select
@@ -74,6 +82,7 @@ def build(config: RunConfig) -> Parts:
     device = use_device(config.device)
     target = config.target.make(camera_of(config.camera))
     model, info = load_model(config)
+    info = name_classes(info, config.classes)
     space = target.label_space
     scoring = build_scoring(config, info, space)
     known = space if scoring is None else scoring.source
@@ -82,6 +91,7 @@ def build(config: RunConfig) -> Parts:
     size = config.target.frame_size(target)
     stream = build_stream(config, target, visits, weather, size)
     source = None if config.source is None else config.source.make()
+    check_same_number(source, known)
     held_out = build_held_out(config, visits, space)
     home = visits[0].domain if config.home is None else config.home
     if held_out and home not in held_out:
@@ -120,6 +130,7 @@ def calibrated(config: RunConfig) -> tuple[Calibration, CheckpointInfo]:
     method = config.method
     adapters = check_adapters(config.adapters, method.needs().train, method=method.name)
     model, info = load_model(config)
+    info = name_classes(info, config.classes)
     if adapters is not None and config.adapters is not None:
         config.adapters.put_into(model, adapters, seeded(config.seed, "adapters"))
     target = config.target.make()
@@ -142,41 +153,44 @@ def build_scoring(
     """How the model's predictions are told in the target's label space.
 
     Args:
-        config: whose ``score_in`` says that they are to be.
+        config: whose ``score_in`` or ``mapping`` says that they are to be.
         info: of the model.
         space: the target's.
 
     Raises:
         InputError: they are not of one space and may not, or cannot, be told in it.
     """
-    if config.score_in is None:
+    if config.score_in is None and config.mapping is None:
         check_classes(info, space)
         return None
-    wanted = named_space(config.score_in, "score_in")
-    if space != wanted:
-        raise InputError(
-            f"score_in: the target is labelled in {space.name}, not in {wanted.name}; set "
-            f"score_in to {space.name}, or target.label_space to {wanted.name}"
-        )
-    mapping = find_mapping(model_space(info), wanted)
+    if config.score_in is not None:
+        wanted = scoring_space(config.score_in)
+        if space != wanted:
+            raise InputError(
+                f"score_in: the target is labelled in {space.title}, not in {wanted.title}; set "
+                f"score_in to {space.name}, or target.label_space to {wanted.name}"
+            )
+    mapping = mapping_between(model_space(info), space, config.mapping)
     if mapping is None:
         known = [target for source, target in MAPPINGS if source == info.label_space]
         raise InputError(
-            f"score_in: predictions in {info.label_space} cannot be told in {wanted.name}; they "
-            f"can be in {known or 'no other space'}"
+            f"score_in: predictions in {info.label_space} cannot be told in {space.title}; they "
+            f"can be in {known or 'no other space'}, and in any space with a mapping"
         )
     return mapping
 
 
 def model_space(info: CheckpointInfo) -> LabelSpace:
     """The label space that a checkpoint predicts in."""
-    space = named_space(info.label_space, f"checkpoint {info.path}")
-    if info.classes != space.classes:
+    preset = LABEL_SPACES.get(info.label_space)
+    if preset is None:
+        return space_of(info.classes, info.colours)
+    if info.classes != preset.classes:
         raise InputError(
-            f"checkpoint {info.path} says {space.name}, but its {len(info.classes)} classes are "
+            f"checkpoint {info.path} says {preset.name}, but its {len(info.classes)} classes are "
             "others; its predictions cannot be told in another label space"
         )
-    return space
+    return preset
 
 
 def build_weather(config: RunConfig, space: LabelSpace) -> Weather:
@@ -203,8 +217,8 @@ def build_calibration(
     dataset = calibration.data.make(weather.camera)
     if dataset.label_space != weather.label_space:
         raise InputError(
-            f"calibration.data is labelled in {dataset.label_space.name}, the model predicts in "
-            f"{weather.label_space.name}; both must share one label space: set "
+            f"calibration.data is labelled in {dataset.label_space.title}, the model predicts in "
+            f"{weather.label_space.title}; both must share one label space: set "
             "calibration.data.label_space where the labels can be told in the model's"
         )
     found = calibration.data.frame_size(dataset)
@@ -230,8 +244,8 @@ def build_held_out(
     for name, dataset in sets.items():
         if dataset.label_space != space:
             raise InputError(
-                f"{name} is labelled in {dataset.label_space.name}, the target in "
-                f"{space.name}; both must share one label space"
+                f"{name} is labelled in {dataset.label_space.title}, the target in "
+                f"{space.title}; both must share one label space"
             )
     every = domains(visits) | {name: Visit(name) for name in own if name not in domains(visits)}
     found: dict[str, tuple[Dataset, Visit]] = {}
@@ -294,8 +308,8 @@ def check_classes(info: CheckpointInfo, space: LabelSpace) -> None:
     """Refuses a checkpoint of other classes than the target's."""
     if info.classes != space.classes:
         raise InputError(
-            f"checkpoint {info.path} knows {len(info.classes)} classes of {info.label_space}, the "
-            f"target is labelled in {space.name} with {len(space)}; both must share one label "
-            "space: set target.label_space to read its labels in the model's, or score_in to "
-            "score in the target's"
+            f"checkpoint {info.path} knows {len(info.classes)} classes of "
+            f"{space_of(info.classes).title}, the target is labelled in {space.title} with "
+            f"{len(space)}; both must share one label space: set target.label_space to read its "
+            "labels in the model's, or score_in to score in the target's"
         )

@@ -28,7 +28,7 @@ from PIL import Image as PillowImage
 import driftseg
 from driftseg.errors import InputError
 from driftseg.frame import Image
-from driftseg.labels import LabelMapping
+from driftseg.labels import Colour, LabelMapping, colours_of
 
 IGNORED_BY_HASH = frozenset(
     {"out", "threads", "device", "pictures", "keep_checkpoint", "diagnostics_every"}
@@ -111,6 +111,7 @@ class RunWriter:
         classes: names in id order.
         label_space: its name.
         home: the domain that forgetting is measured on.
+        colours: of the classes, that pictures are painted in.
         scoring: how predictions are told in that label space, where the model has another.
     """
 
@@ -125,6 +126,7 @@ class RunWriter:
         classes: Sequence[str],
         label_space: str,
         home: str,
+        colours: Sequence[Colour] = (),
         scoring: LabelMapping | None = None,
     ):
         self._out, self._serial = out, serial
@@ -139,6 +141,7 @@ class RunWriter:
             self.folder / "schedule.json",
             {
                 "classes": list(classes),
+                **({"colours": [list(colour) for colour in colours]} if colours else {}),
                 "label_space": label_space,
                 "home": home,
                 "visits": list(schedule),
@@ -217,6 +220,13 @@ class Run:
     evaluations: Sequence[Mapping[str, Any]]
     calibration: Mapping[str, Any] | None = None
     """What the method measured on source frames before the stream, where it did."""
+    drawn_in: tuple[Colour, ...] | None = None
+    """Colours of the classes; None in records of before they were kept."""
+
+    @property
+    def colours(self) -> tuple[Colour, ...]:
+        """Colours of the classes, in their order."""
+        return self.drawn_in or colours_of(self.label_space, self.classes)
 
     @property
     def method(self) -> str:
@@ -255,6 +265,7 @@ def read_run(path: Path) -> Run:
             frames=_lines(path / "frames.jsonl"),
             evaluations=_lines(path / "evaluations.jsonl"),
             calibration=_optional(path / CALIBRATION),
+            drawn_in=_colours(schedule.get("colours")),
         )
     except FileNotFoundError as error:
         raise InputError(
@@ -275,6 +286,10 @@ def plain(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         return round(float(value), 6) if math.isfinite(value) else None
     return value
+
+
+def _colours(stored: Sequence[Sequence[int]] | None) -> tuple[Colour, ...] | None:
+    return None if stored is None else tuple((r, g, b) for r, g, b in stored)
 
 
 def _optional(path: Path) -> dict[str, Any] | None:

@@ -105,6 +105,7 @@ def _writer(config: RunConfig, parts: Parts) -> RunWriter:
         schedule=schedule,
         classes=parts.label_space.classes,
         label_space=parts.label_space.name,
+        colours=parts.label_space.colours,
         home=parts.home,
         scoring=parts.scoring,
     )
@@ -128,4 +129,5 @@ def _keep_checkpoint(parts: Parts, folder: Path) -> None:
         label_space=info.label_space,
         classes=info.classes,
         extra=extra,
+        colours=info.colours,
     )

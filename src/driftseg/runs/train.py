@@ -12,6 +12,7 @@ import yaml
 
 from driftseg.config.train import TrainConfig
 from driftseg.errors import InputError
+from driftseg.labels.spaces import OWN
 from driftseg.models.checkpoints import LoadReport
 from driftseg.replay.replay import build_replay
 from driftseg.training.source import Recipe, SourceTraining
@@ -32,8 +33,8 @@ def build_training(config: TrainConfig) -> tuple[SourceTraining, list[LoadReport
     validation = config.validation.make()
     if data.label_space != validation.label_space:
         raise InputError(
-            f"data is labelled in {data.label_space.name}, validation in "
-            f"{validation.label_space.name}; both must share one label space"
+            f"data is labelled in {data.label_space.title}, validation in "
+            f"{validation.label_space.title}; both must share one label space"
         )
     model, reports = config.model.make(classes=len(data.label_space))
     batches = build_replay(
@@ -68,6 +69,7 @@ def build_training(config: TrainConfig) -> tuple[SourceTraining, list[LoadReport
             "head_width": model.head.width,
             "label_space": data.label_space.name,
             "classes": data.label_space.classes,
+            "colours": data.label_space.colours if data.label_space.name == OWN else (),
         },
         out=config.out,
         generator=torch.Generator().manual_seed(config.seed),

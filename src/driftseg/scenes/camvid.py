@@ -162,6 +162,7 @@ CAMVID = Layout(
     pairs=_pairs,
     decode=read_label,
     codings=_codings,
+    general=True,  # SegNet's folders are used for much else
 )
 
 

@@ -38,7 +38,7 @@ DATASETS: PartTable[DatasetSettings] = PartTable(
     kind=DatasetSettings,
     key="kind",
 )
-"""Layouts in order of detection: one that another would be taken for stands before it."""
+"""Among layouts, one that another would be taken for stands before it."""
 
 Data = Annotated[SerializeAsAny[DatasetSettings], Pick(DATASETS)]
 """A config's section that says where scenes come from."""
@@ -48,7 +48,8 @@ Data = Annotated[SerializeAsAny[DatasetSettings], Pick(DATASETS)]
 def layouts() -> tuple[Layout, ...]:
     """The package's own layouts, in order of detection."""
     every = (DATASETS.find(name) for name in DATASETS)
-    return tuple(found.layout for found in every if issubclass(found, LayoutSettings))
+    found = (section.layout for section in every if issubclass(section, LayoutSettings))
+    return tuple(sorted(found, key=lambda layout: layout.general))
 
 
 def recognise(root: Path) -> Layout | None:

@@ -24,7 +24,7 @@ from driftseg.labels import LabelSpace
 from driftseg.scenes.depth_names import match_depths
 from driftseg.settings import Settings
 from driftseg.weather.camera import Camera
-from driftseg.weather.depth import GROUND, SKY, label_ids, measured_plane
+from driftseg.weather.depth import measured_plane
 
 FILLED = "holes filled downwards, on the road by its plane; sky infinite"
 """What `fill_holes` does, in words."""
@@ -114,11 +114,11 @@ def fill_holes(
 ) -> Depth:
     """Depth without NaN.
 
-    Sky is infinite: where the label says so; without a label, what is above the horizon and was
-    not measured. Holes in the ground get the depth of the road plane that was measured around
-    them. Every other hole gets that of
-    the nearest measured pixel below it in its column, since things stand on what is below them;
-    where there is none (the car's own hood), the road plane's.
+    Sky is infinite: where the label says so; without a label, or where no class is sky, what is
+    above the horizon and was not measured. Holes in the ground get the depth of the road plane that
+    was measured around them. Every other hole gets that of the nearest measured pixel below it in
+    its column, since things stand on what is below them; where there is none (the car's own hood),
+    the road plane's.
 
     Args:
         depth: metres, (H, W), NaN where nothing is known.
@@ -133,12 +133,12 @@ def fill_holes(
     nearest = np.minimum.accumulate(nearest[::-1], axis=0)[::-1]
     filled = np.take_along_axis(depth, np.minimum(nearest, height - 1), axis=0)
     bottomless = nearest == height
-    if label is None:
+    if label is None or not label_space.sky_ids:
         sky = hole & (rows + 0.5 < camera.horizon * height)
-        ground = np.zeros_like(hole)
     else:
-        sky = np.isin(label, label_ids(label_space, SKY))
-        ground = hole & np.isin(label, label_ids(label_space, GROUND))
+        sky = np.isin(label, label_space.sky_ids)
+    known = [] if label is None else label_space.ground_ids
+    ground = hole & np.isin(hole if label is None else label, known)
     plane = measured_plane(depth, camera=camera)
     filled = np.where(bottomless | ground, plane, filled)
     filled[sky] = np.inf

@@ -18,7 +18,7 @@ from driftseg.labels import LabelSpace
 from driftseg.scenes.depth_files import View
 from driftseg.settings import Settings
 from driftseg.weather.camera import Camera
-from driftseg.weather.depth import GROUND, SKY, label_ids, road_plane_depth
+from driftseg.weather.depth import road_plane_depth
 
 Output = Literal["metric", "relative"]
 Floats = npt.NDArray[np.float64]
@@ -99,7 +99,7 @@ class DepthNetwork:
                 return self._road_plane(view)
             told = "inverse depth fitted to the road plane"
         if view.label is not None:
-            depth[np.isin(view.label, label_ids(self.label_space, SKY))] = np.inf
+            depth[np.isin(view.label, self.label_space.sky_ids)] = np.inf
         return np.asarray(depth, dtype=np.float32), f"{told}, by the network {self.weights}"
 
     def files(self, image: Path, depth: Path | None, camera: Path | None) -> list[Path]:
@@ -108,8 +108,8 @@ class DepthNetwork:
 
     def _road(self, view: View) -> npt.NDArray[np.bool_]:
         """Ground that is labelled; without labels, a wedge of the lower middle of the image."""
-        if view.label is not None:
-            return np.isin(view.label, label_ids(self.label_space, GROUND))
+        if view.label is not None and self.label_space.ground_ids:
+            return np.isin(view.label, self.label_space.ground_ids)
         height, width = view.image.shape[:2]
         share = (np.arange(height) + 0.5) / height
         low = (share > 0.5 + self.camera.horizon / 2) & (share < 0.9)
@@ -118,8 +118,9 @@ class DepthNetwork:
 
     def _road_plane(self, view: View) -> tuple[Depth, str]:
         height, width = view.image.shape[:2]
+        label = view.label if self.label_space.ground_ids else None
         depth = road_plane_depth(
-            height, width, camera=self.camera, label=view.label, label_space=self.label_space
+            height, width, camera=self.camera, label=label, label_space=self.label_space
         )
         return depth, f"road-plane depth, since the network {self.weights} does not fit the road"
 

@@ -6,19 +6,27 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from driftseg.errors import InputError
-from driftseg.images.reading import Size, list_images, read_ids
-from driftseg.labels import LabelSpace, named_space
+from driftseg.images.reading import IdReader, Size, list_images, read_ids
+from driftseg.labels import (
+    Classes,
+    ClassesSettings,
+    LabelSpace,
+    classes_beside,
+    named_space,
+)
+from driftseg.labels.tables import IdTable
 from driftseg.scenes.dataset import Entry, SceneFiles
 from driftseg.scenes.selection import SelectedSettings
 
 
-class FolderSettings(SelectedSettings):
+class FolderSettings(SelectedSettings, ClassesSettings):
     """A folder of images, with or without a folder of label PNGs of the same names."""
 
     kind: Literal["folder"] = "folder"
     root: Path
     labels: Path | None = None
     label_space: str = "camvid11"
+    """A preset; read where neither ``classes`` nor a file ``classes.yaml`` says what ids mean."""
 
     one_size: ClassVar[bool] = False
 
@@ -28,16 +36,37 @@ class FolderSettings(SelectedSettings):
 
     def files(self) -> SceneFiles:
         """All images of the folder."""
+        classes = self.stated_classes() or classes_of_folder(self.root, self.labels)
+        if classes is None:
+            classes = Classes(named_space(self.label_space, "label_space"))
         return folder(
             self.root,
-            label_space=named_space(self.label_space, "label_space"),
+            label_space=classes.space,
             labels=self.labels,
             size=self.size,
+            ids=classes.ids,
         )
 
 
+def classes_of_folder(root: Path, labels: Path | None) -> Classes | None:
+    """What a file ``classes.yaml`` says of a folder of images.
+
+    It is looked for in the folder of labels, in that of images, and in the one that holds both.
+
+    Raises:
+        InputError: the file is there and does not fit.
+    """
+    above = root.parent if labels is not None and labels.parent == root.parent else None
+    return classes_beside(labels, root, above)
+
+
 def folder(
-    root: Path, *, label_space: LabelSpace, labels: Path | None = None, size: Size | None = None
+    root: Path,
+    *,
+    label_space: LabelSpace,
+    labels: Path | None = None,
+    size: Size | None = None,
+    ids: IdTable | None = None,
 ) -> SceneFiles:
     """Every image of ``root`` in name order, as frames of a sequence.
 
@@ -46,6 +75,7 @@ def folder(
         label_space: what the label ids (or, without labels, the predictions) mean.
         labels: folder with one PNG of ids per image, of the same stem; None for unlabelled.
         size: (width, height) to shrink to.
+        ids: from ids in label files to those of the space; None where they are the same.
 
     Raises:
         InputError: a folder is missing, there are no images, or no label is named like one.
@@ -57,7 +87,8 @@ def folder(
     entries = [Entry(path.stem, path, known.get(path.stem)) for path in images]
     if labels is not None and all(entry.label is None for entry in entries):
         raise InputError(f"{labels}: no label is named like an image of {root} ({images[0].stem})")
-    return SceneFiles(entries, label_space=label_space, decode=read_ids, size=size)
+    decode = read_ids if ids is None else IdReader(ids)
+    return SceneFiles(entries, label_space=label_space, decode=decode, size=size)
 
 
 def label_files(labels: Path) -> dict[str, Path]:

@@ -6,19 +6,20 @@ from typing import Annotated
 
 from pydantic import Field, PositiveInt
 
-from driftseg.labels import LabelSpace, named_space
+from driftseg.labels import ClassesSettings, LabelSpace, named_space
 from driftseg.scenes.dataset import DatasetSettings
 
 
-class UnlabelledSettings(DatasetSettings):
+class UnlabelledSettings(DatasetSettings, ClassesSettings):
     """Frames without labels."""
 
     label_space: str = "camvid11"
-    """What predictions mean; the checkpoint's."""
+    """A preset: what predictions mean, the checkpoint's. ``classes`` states others."""
 
     def space(self) -> LabelSpace:
         """What predictions mean."""
-        return named_space(self.label_space, "label_space")
+        classes = self.stated_classes()
+        return named_space(self.label_space, "label_space") if classes is None else classes.space
 
 
 class FrameRangeSettings(UnlabelledSettings):

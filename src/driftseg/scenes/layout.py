@@ -10,11 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from pydantic import Field
+
 from driftseg.errors import InputError
 from driftseg.frame import Label
 from driftseg.images.label_coding import ID_CODINGS
 from driftseg.images.reading import IMAGE_SUFFIXES, Size
-from driftseg.labels import MAPPINGS, LabelMapping, LabelSpace, find_mapping, named_space
+from driftseg.labels import (
+    MAPPINGS,
+    ClassesSettings,
+    LabelMapping,
+    LabelSpace,
+    mapping_between,
+    named_space,
+)
+from driftseg.labels.mappings import Stated
 from driftseg.scenes.dataset import Entry, SceneFiles, scene_of
 from driftseg.scenes.selection import SelectedSettings
 
@@ -62,9 +72,11 @@ class Layout:
     """Reads a label file into ids of ``label_space``, or 255."""
     codings: Callable[[Path], frozenset[str]] = lambda path: ID_CODINGS
     """How ``decode`` takes a label file to be stored, told as by `label_coding`."""
+    general: bool = False
+    """Whether others lay their own data out like this; such layouts are tried last."""
 
 
-class LayoutSettings(SelectedSettings):
+class LayoutSettings(SelectedSettings, ClassesSettings):
     """A dataset as its authors lay it out (docs/datasets.md). A subclass names its layout."""
 
     root: Path | None = None
@@ -75,7 +87,11 @@ class LayoutSettings(SelectedSettings):
     """The layout's word for a condition (``night``, ``rain/100mm``), or the part before a slash;
     null takes all."""
     label_space: str | None = None
-    """Another space that the labels are to be told in; null leaves them in the dataset's."""
+    """Another space that the labels are to be told in; null leaves them in the dataset's.
+    ``classes`` states one of your own instead."""
+    mapping: Stated | None = Field(default=None, exclude_if=lambda value: value is None)
+    """How: each class of the dataset -> one of that space or null; or a YAML file that says so.
+    null takes the built-in mapping."""
 
     takes_folder: ClassVar[bool] = True
     layout: ClassVar[Layout]
@@ -92,7 +108,7 @@ class LayoutSettings(SelectedSettings):
         """All scenes of the split and domain."""
         return scenes(
             self.layout, self.folder(), split=self.split, domain=self.domain, size=self.size,
-            label_space=self._space(),
+            label_space=self._space(), mapping=self.mapping,
         )  # fmt: skip
 
     def shown(self, found: SceneFiles) -> Mapping[Path, str]:
@@ -102,9 +118,21 @@ class LayoutSettings(SelectedSettings):
     def told_in(self) -> LabelMapping | None:
         """How the layout's labels are told in ``label_space``."""
         wanted, own = self._space(), self.layout.label_space
-        return None if wanted in (None, own) else find_mapping(own, wanted)
+        if wanted is None or wanted == own:
+            return None
+        return mapping_between(own, wanted, self.mapping)
 
     def _space(self) -> LabelSpace | None:
+        stated = self.stated_classes()
+        if stated is not None and stated.ids is not None:
+            raise InputError(
+                f"classes: {self.layout.title}'s ids are known; leave out ids and ignored_ids, and "
+                "set mapping to say which of its classes becomes which of yours"
+            )
+        if stated is not None:
+            return stated.space
+        if self.label_space is None and self.mapping is not None:
+            raise InputError("mapping: needs what labels are told in; set label_space or classes")
         return None if self.label_space is None else named_space(self.label_space, "label_space")
 
 
@@ -135,6 +163,7 @@ def scenes(
     domain: str | None = None,
     size: Size | None = None,
     label_space: LabelSpace | None = None,
+    mapping: Stated | None = None,
     only: Collection[Path] | None = None,
 ) -> SceneFiles:
     """The scenes of one split and domain, in name order.
@@ -147,6 +176,7 @@ def scenes(
             ``rain/25mm`` and ``rain/50mm``; None takes all.
         size: (width, height) to shrink to.
         label_space: that the labels are to be told in; None leaves them in the layout's.
+        mapping: how; None takes the built-in one.
         only: image files to stay with, as if the folder held no others; None takes all.
 
     Raises:
@@ -154,7 +184,7 @@ def scenes(
             has no label where labels are, or the labels cannot be told in ``label_space``.
     """
     check_layout(layout, root)
-    mapping = None if label_space is None else _mapping(layout, label_space)
+    told = None if label_space is None else layout_mapping(layout, label_space, mapping)
     pairs: Sequence[Pair] = layout.pairs(root)
     if only is not None:
         pairs = [pair for pair in pairs if pair.image in only]
@@ -175,18 +205,22 @@ def scenes(
         label_space=layout.label_space,
         decode=layout.decode,
         size=size,
-        mapping=mapping,
+        mapping=told,
     )
 
 
-def _mapping(layout: Layout, space: LabelSpace) -> LabelMapping:
-    """How the layout's labels are told in another space."""
-    mapping = find_mapping(layout.label_space, space)
+def layout_mapping(layout: Layout, space: LabelSpace, stated: Stated | None = None) -> LabelMapping:
+    """How the layout's labels are told in another space.
+
+    Raises:
+        InputError: they cannot be, or what is stated does not fit.
+    """
+    mapping = mapping_between(layout.label_space, space, stated)
     if mapping is None:
         known = [target for source, target in MAPPINGS if source == layout.label_space.name]
         raise InputError(
             f"{layout.title} is labelled in {layout.label_space.name}, which cannot be told in "
-            f"{space.name}; it can be in {known or 'no other'}"
+            f"{space.title}; it can be in {known or 'no other'}, and in any space with a mapping"
         )
     return mapping
 

@@ -95,8 +95,8 @@ class SourceTraining:
         batches: draws training batches (a replay over the whole source).
         validation: labelled scenes.
         frequencies: labelled pixels per class in the source, for class weights, (C,).
-        facts: ``encoder``, ``head_width``, ``label_space``, ``classes``, as `save_checkpoint`
-            wants them.
+        facts: ``encoder``, ``head_width``, ``label_space``, ``classes``, ``colours``, as
+            `save_checkpoint` wants them.
         out: folder; made if missing.
         generator: what dropout and drop path draw from.
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +18,6 @@ FARTHEST = 200.0
 """Metres: where the road plane meets the horizon, this is used."""
 FEWEST = 50
 """Measured pixels that a road plane is fitted to."""
-
-SKY = ("sky",)
-"""Names of classes that are infinitely far."""
-GROUND = (
-    "road", "pavement", "sidewalk", "terrain", "road line", "curb", "drivable", "non-drivable",
-    "drivable fallback", "non-drivable fallback",
-)  # fmt: skip
-"""Names of classes that lie in the road plane."""
 
 
 def road_plane_depth(
@@ -61,8 +52,8 @@ def road_plane_depth(
         return depth
     if label_space is None:
         raise ValueError("a label needs the label space that says what its ids mean")
-    sky = np.isin(label, label_ids(label_space, SKY))
-    upright = ~sky & ~np.isin(label, label_ids(label_space, GROUND))
+    sky = np.isin(label, label_space.sky_ids)
+    upright = ~sky & ~np.isin(label, label_space.ground_ids)
     # From the bottom up: an upright pixel is as far as the pixel it stands on.
     for row in range(height - 2, -1, -1):
         same = upright[row] & ((label[row] == label[row + 1]) | (depth[row] > depth[row + 1]))
@@ -132,8 +123,3 @@ def distance_along_rays(depth: Depth, camera: Camera) -> Depth:
     down = (np.arange(height) - (height - 1) / 2) / focal
     slant = np.sqrt(1 + across[None, :] ** 2 + down[:, None] ** 2)
     return np.asarray(depth * slant, dtype=np.float32)
-
-
-def label_ids(space: LabelSpace, names: Sequence[str]) -> list[int]:
-    """The ids of the classes that have one of these names."""
-    return [i for i, name in enumerate(space.classes) if name in names]

@@ -9,20 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from driftseg.errors import InputError
-from driftseg.frame import Depth, Image, Label, Scene
+from driftseg.frame import Depth, Image, Scene
 from driftseg.labels import IGNORE, LabelSpace
 from driftseg.weather.camera import Camera
 from driftseg.weather.depth import (
     FARTHEST,
-    GROUND,
-    SKY,
-    label_ids,
     measured_plane,
     road_plane_depth,
 )
 from driftseg.weather.smoothing import along_edges
 
 Mask = npt.NDArray[np.bool_]
+
+NO_GROUND = "; labels say no more, since no class is ground (name some: ground: [...])"
+"""What records say of labels that cannot tell where things stand."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,17 @@ def geometry_of(scene: Scene, camera: Camera, label_space: LabelSpace) -> Geomet
 
     What is ground and sky is taken from the label, or, where there is only a measured depth, from
     that: ground lies within a sixth of the depth of the road plane that it shows. A label without
-    a single labelled pixel (Cityscapes' test split) counts as none.
+    a single labelled pixel (Cityscapes' test split) counts as none, and so does every label where
+    no class is ground: nothing would say where things stand.
     """
     label = scene.label
-    if label is not None and (label == IGNORE).all():
+    groundless = label is not None and not label_space.ground_ids
+    if label is not None and (groundless or (label == IGNORE).all()):
         label = None
     ground = sky = None
     if label is not None:
-        ground = named(label, label_space, GROUND)
-        sky = named(label, label_space, SKY)
+        ground = np.isin(label, label_space.ground_ids)
+        sky = np.isin(label, label_space.sky_ids) if label_space.sky_ids else None
     height, width = scene.image.shape[:2]
     if scene.depth is not None:
         if label is None:
@@ -64,7 +66,8 @@ def geometry_of(scene: Scene, camera: Camera, label_space: LabelSpace) -> Geomet
     depth = road_plane_depth(height, width, camera=camera, label=label, label_space=label_space)
     if label is not None:
         depth = refined(depth, scene.image)
-    return Geometry(depth, ground, sky, source=road_plane_note(label is not None))
+    note = road_plane_note(label is not None)
+    return Geometry(depth, ground, sky, source=note + (NO_GROUND if groundless else ""))
 
 
 def refined(depth: Depth, image: Image) -> Depth:
@@ -89,17 +92,13 @@ def road_plane_note(labelled: bool) -> str:
     return "road-plane depth without labels: everything above the horizon is 200 m away"
 
 
-def named(label: Label, space: LabelSpace, names: tuple[str, ...]) -> Mask:
-    """Which pixels are of a class of one of these names, (H, W)."""
-    return np.isin(label, label_ids(space, names))
-
-
 def known_ground(geometry: Geometry, wanted_by: str) -> Mask:
     """What is ground; InputError where nothing tells."""
     if geometry.ground is None:
         raise InputError(
             f"{wanted_by}: nothing tells what is ground in these images; give labels or a "
-            f"measured depth, or leave {wanted_by} out"
+            "measured depth, name the classes that are ground (ground: [...] beside classes), or "
+            f"leave {wanted_by} out"
         )
     return geometry.ground
 

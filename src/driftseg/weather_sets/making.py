@@ -15,6 +15,7 @@ from driftseg.scenes.dataset import SceneFiles
 from driftseg.weather.camera import Camera
 from driftseg.weather.render import RENDERER
 from driftseg.weather_sets.choice import Choice
+from driftseg.weather_sets.classes import told_classes
 from driftseg.weather_sets.domains import WeatherDomain
 from driftseg.weather_sets.labels import name_in_set
 from driftseg.weather_sets.painting import Painter, Task
@@ -51,7 +52,7 @@ class WeatherSet:
             "renderer": RENDERER,
             "root": Path(os.path.relpath(self.root.resolve(), out.resolve())).as_posix(),
             "layout": self.layout,
-            "label_space": self.scenes.label_space.name,
+            **told_classes(self.scenes, self.layout),
             "seed": self.seed,
             "severity": self.severity,
             "size": None if self.size is None else list(self.size),

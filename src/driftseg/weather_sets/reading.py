@@ -15,20 +15,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from driftseg.errors import InputError
-from driftseg.images.reading import Size, read_ids
-from driftseg.labels import LABEL_SPACES, LabelSpace, named_space
+from driftseg.images.reading import IdReader, Size, read_ids
+from driftseg.labels import Classes, ClassesSettings, LabelSpace, named_space
 from driftseg.scenes.cityscapes import CITYSCAPES
 from driftseg.scenes.dataset import Entry, SceneFiles
 from driftseg.scenes.datasets import layouts
 from driftseg.scenes.layout import belongs, scenes
 from driftseg.scenes.selection import SelectedSettings
+from driftseg.weather_sets.classes import classes_of_set
 from driftseg.weather_sets.places import FOLDER
 from driftseg.weather_sets.record import RECORD, read_finished
 
 CLEAR = "clear"
 
 
-class WeatherSetSettings(SelectedSettings):
+class WeatherSetSettings(SelectedSettings, ClassesSettings):
     """A set that ``driftseg weather`` has made, and what it was made from as ``clear``."""
 
     kind: Literal["weather_set"] = "weather_set"
@@ -38,7 +39,8 @@ class WeatherSetSettings(SelectedSettings):
     domain: str | None = None
     """``clear``, ``rain/100mm``, or the part before the slash; null takes all."""
     label_space: str | None = None
-    """Null is the one that the set was made with; only a set without labels may have another."""
+    """Null is the one that the set was made with; only a set without labels may have another, or
+    ``classes``."""
 
     def folder(self) -> Path:
         """The set's folder."""
@@ -46,12 +48,15 @@ class WeatherSetSettings(SelectedSettings):
 
     def files(self) -> SceneFiles:
         """All scenes of the split and domain."""
-        space = self.label_space
+        classes = self.stated_classes()
+        space = None if classes is None else classes.space
+        if space is None and self.label_space is not None:
+            space = named_space(self.label_space, "label_space")
         return weather_set(
             self.root,
             split=self.split,
             domain=self.domain,
-            label_space=None if space is None else named_space(space, "label_space"),
+            label_space=space,
             size=self.size,
         )
 
@@ -91,14 +96,14 @@ def weather_set(
     kind = record["settings"]["layout"]
     if kind == CITYSCAPES.name:
         raise InputError(f"{root}: a set of Cityscapes is read as kind: weather_cityscapes")
-    space = _label_space(root, record, label_space)
+    told = _classes(root, record, label_space)
     found = _parts(root, record)
     chosen = {name: part for name, part in found.items() if belongs(name, domain)}
     if not chosen:
         raise InputError(
             f"{root}: no domain {domain!r} is there, found {list(found)}; set domain to one of them"
         )
-    read = {name: _read(part, kind, split, space, size) for name, part in chosen.items()}
+    read = {name: _read(part, kind, split, told, size) for name, part in chosen.items()}
     entries = [
         replace(entry, name=f"{name}/{entry.name}")
         for name, scenes_there in read.items()
@@ -108,21 +113,17 @@ def weather_set(
     return SceneFiles(entries, label_space=first.label_space, decode=first.decode, size=size)
 
 
-def _label_space(root: Path, record: Mapping[str, Any], asked: LabelSpace | None) -> LabelSpace:
-    name = record["settings"]["label_space"]
+def _classes(root: Path, record: Mapping[str, Any], asked: LabelSpace | None) -> Classes:
     labelled = any(entry["label"] is not None for entry in record["images"].values())
     if asked is not None and not labelled:
-        return asked
-    if asked is not None and asked.name != name:
+        return Classes(asked)
+    own = classes_of_set(root, record["settings"])
+    if asked is not None and asked != own.space:
         raise InputError(
-            f"{root}: its labels are in {name} ({RECORD}), label_space says {asked.name}; set "
-            "label_space to null"
+            f"{root}: its labels are in {own.space.title} ({RECORD}), label_space says "
+            f"{asked.title}; set label_space to null"
         )
-    if name not in LABEL_SPACES:
-        raise InputError(
-            f"{root / RECORD}: no label space is called {name!r}; known: {list(LABEL_SPACES)}"
-        )
-    return LABEL_SPACES[name]
+    return own
 
 
 def _parts(root: Path, record: Mapping[str, Any]) -> dict[str, _Part]:
@@ -145,7 +146,7 @@ def _parts(root: Path, record: Mapping[str, Any]) -> dict[str, _Part]:
 
 
 def _read(
-    part: _Part, kind: str, split: str | None, label_space: LabelSpace, size: Size | None
+    part: _Part, kind: str, split: str | None, classes: Classes, size: Size | None
 ) -> SceneFiles:
     if kind != FOLDER:
         layout = next(layout for layout in layouts() if layout.name == kind)
@@ -153,4 +154,5 @@ def _read(
     if split is not None:
         raise InputError(f"{part.root}: a plain folder of images has no splits: set split to null")
     entries = [Entry(image.stem, image, label) for image, label in sorted(part.files.items())]
-    return SceneFiles(entries, label_space=label_space, decode=read_ids, size=size)
+    decode = read_ids if classes.ids is None else IdReader(classes.ids)
+    return SceneFiles(entries, label_space=classes.space, decode=decode, size=size)

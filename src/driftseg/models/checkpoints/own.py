@@ -18,6 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from driftseg.errors import InputError
+from driftseg.labels import Colour
 from driftseg.models.checkpoints.files import read_file, read_metadata
 from driftseg.models.checkpoints.translation import guess_encoder
 from driftseg.models.encoders import ENCODERS
@@ -51,6 +52,10 @@ class CheckpointInfo:
     format_version: int = FORMAT_VERSION
     extra: Mapping[str, Any] = field(default_factory=dict)
     """What the writer added (scores, training settings)."""
+    colours: tuple[Colour, ...] = ()
+    """RGB of each class, where the file says them."""
+    classes_known: bool = True
+    """Whether somebody has named the classes."""
 
 
 def save_checkpoint(
@@ -63,6 +68,8 @@ def save_checkpoint(
     classes: Sequence[str],
     half: bool = False,
     extra: Mapping[str, object] | None = None,
+    colours: Sequence[Colour] = (),
+    classes_known: bool = True,
 ) -> CheckpointInfo:
     """Writes a network whole; the file appears complete or not at all.
 
@@ -77,6 +84,8 @@ def save_checkpoint(
         half: store weights of two and more dimensions in 16 bits; biases, norms and their
             statistics stay in 32.
         extra: further facts to keep, of kinds that JSON knows.
+        colours: RGB of each class, 0 to 255; empty keeps none.
+        classes_known: False where the names only count outputs.
 
     Raises:
         InputError: the path does not end in .safetensors.
@@ -98,8 +107,14 @@ def save_checkpoint(
         half=half,
         digest=digest_tensors({name: _widened(tensor) for name, tensor in state.items()}),
         extra=dict(extra or {}),
+        colours=tuple(colours),
+        classes_known=classes_known,
     )
     facts = {key: value for key, value in asdict(info).items() if key != "path"}
+    if not info.colours:
+        del facts["colours"]
+    if info.classes_known:  # so that files without such news stay as they always were
+        del facts["classes_known"]
     state = {name: tensor.contiguous() for name, tensor in state.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, save(state, {"format": "pt", METADATA_KEY: json.dumps(facts)}))
@@ -161,7 +176,9 @@ def read_info(path: str | Path) -> CheckpointInfo:
                 f"{path} is of checkpoint format {version}, this driftseg reads up to "
                 f"{FORMAT_VERSION}: install a later driftseg"
             )
-        info = CheckpointInfo(path=str(path), **{**facts, "classes": tuple(facts["classes"])})
+        facts["classes"] = tuple(facts["classes"])
+        facts["colours"] = tuple(tuple(colour) for colour in facts.get("colours", ()))
+        info = CheckpointInfo(path=str(path), **facts)
     except (TypeError, KeyError, json.JSONDecodeError) as error:
         raise InputError(f"{path} has damaged driftseg metadata: {error}") from error
     if info.encoder not in ENCODERS:

@@ -1,0 +1,84 @@
+"""What `driftseg weather` shows while it makes images, and what it says of them."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+if TYPE_CHECKING:
+    from driftseg.weather_sets.making import Outcome, Progress
+
+TOLD = 20
+"""Reasons on the screen; the record has all."""
+
+
+class MakingWatch:
+    """A progress bar with the time left; a line every tenth where output is no terminal."""
+
+    def __init__(self, console: Console):
+        self._console = console
+        self._started = time.monotonic()
+        self._tenth = 0
+        self._bar = Bar(
+            TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"), TimeRemainingColumn(),
+            console=console, disable=not console.is_terminal,
+        )  # fmt: skip
+        self._task = self._bar.add_task("images", total=None, speed="")
+
+    def __enter__(self) -> MakingWatch:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self._bar.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        """Shows how far it is."""
+        seconds = max(time.monotonic() - self._started, 1e-9)
+        speed = progress.done / seconds
+        self._bar.update(
+            self._task,
+            completed=progress.done,
+            total=progress.total,
+            speed=f"{speed:.1f} images/s",
+        )
+        tenth = 10 * progress.done // max(progress.total, 1)
+        if not self._console.is_terminal and tenth > self._tenth:
+            self._tenth = tenth
+            left = timedelta(seconds=round((progress.total - progress.done) / max(speed, 1e-9)))
+            self._console.print(
+                f"{progress.done} of {progress.total} images  {speed:.1f} images/s  {left} left",
+                highlight=False, soft_wrap=True,
+            )  # fmt: skip
+
+
+def tell(console: Console, outcome: Outcome, page: Path) -> None:
+    """Says what was made, and what could not be."""
+    lines = [f"{outcome.made} images made, {outcome.kept} were there already"]
+    if outcome.gone:
+        lines.append(f"{len(outcome.gone)} source images are gone, and what was made of them")
+    lines += [f"depth of {count}: {source}" for source, count in outcome.depths.items()]
+    lines += [f"labels of {count}: {how}" for how, count in outcome.labels.items()]
+    lines += [f"record: {outcome.record}", f"look at it: {page}"]
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    if outcome.unreadable:
+        told = [f"{len(outcome.unreadable)} images could not be used, the others are made:"]
+        told += [f"  {reason}" for reason in [*outcome.unreadable.values()][:TOLD]]
+        if len(outcome.unreadable) > TOLD:
+            told.append(
+                f"  and {len(outcome.unreadable) - TOLD} more, see unreadable in the record"
+            )
+        for line in told:
+            console.print(line, soft_wrap=True, highlight=False, markup=False, style="red")

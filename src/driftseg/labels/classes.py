@@ -1,0 +1,286 @@
+"""Classes of one's own: names, colours, and the ids that label files hold for them.
+
+The same keys stand in a section of a config and in a file ``classes.yaml``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from driftseg.errors import InputError
+from driftseg.labels.spaces import (
+    IGNORE,
+    LABEL_SPACES,
+    LabelSpace,
+    palette,
+    space_of,
+)
+from driftseg.labels.tables import IdTable
+from driftseg.settings import Settings
+
+FILE = "classes.yaml"
+"""Name of the file that is looked for beside label files."""
+MOST = 255
+"""Classes that fit into 8 bits beside `IGNORE`."""
+
+Level = Annotated[int, Field(ge=0, le=255)]
+
+
+def _unset(value: object) -> bool:
+    """Whether an optional setting stays out of a record, so that hashes of old configs stay."""
+    return value is None
+
+
+class ClassSettings(Settings):
+    """One class."""
+
+    name: Annotated[str, Field(min_length=1)]
+    colour: tuple[Level, Level, Level] | None = None
+    """Red, green, blue from 0 to 255; null draws one from a fixed palette."""
+    ids: Annotated[list[Level], Field(min_length=1)] | None = None
+    """Ids of this class in label files; null is the class's place in the list, from 0."""
+
+
+ClassList = list[str | ClassSettings]
+Stated = ClassList | str
+"""A list of classes, the name of a preset (camvid11), or the path of a YAML file."""
+
+
+class ClassesSettings(Settings):
+    """What classes there are, and how label files hold them."""
+
+    classes: Stated | None = Field(default=None, exclude_if=_unset)
+    """A list of names, or of {name, colour, ids}; a preset's name; or the path of a YAML file
+    with these same keys."""
+    ignored_ids: list[Level] | None = Field(default=None, exclude_if=_unset)
+    """Ids in label files that have no class; 255 never has one."""
+    ground: list[str] | None = Field(default=None, exclude_if=_unset)
+    """Classes that lie in the road plane, for weather; null takes road, sidewalk and the like."""
+    sky: list[str] | None = Field(default=None, exclude_if=_unset)
+    """Classes that are infinitely far, for weather; null takes sky."""
+
+    @field_validator("classes")
+    @classmethod
+    def _checked(cls, stated: Stated | None) -> Stated | None:
+        if isinstance(stated, list):
+            _check_classes(_listed(stated))
+        return stated
+
+    @model_validator(mode="after")
+    def _fits(self) -> ClassesSettings:
+        others = {"ignored_ids": self.ignored_ids, "ground": self.ground, "sky": self.sky}
+        given = [key for key, value in others.items() if value is not None]
+        if given and self.classes is None:
+            raise ValueError(f"{' and '.join(given)} stand beside classes; set classes, too")
+        if isinstance(self.classes, list):
+            _check_beside(self, _listed(self.classes))
+        space = getattr(self, "label_space", None)
+        if self.classes is not None and space != _default(self, "label_space"):
+            raise ValueError(
+                "classes and label_space both say what the classes are; leave out one of them"
+            )
+        return self
+
+    def stated_classes(self, where: str = "classes") -> Classes | None:
+        """The classes; None where none are stated.
+
+        Args:
+            where: the setting, for messages.
+
+        Raises:
+            InputError: there is no such preset or file, or the file does not fit.
+        """
+        return None if self.classes is None else _resolved(self, where)
+
+
+@dataclass(frozen=True)
+class Classes:
+    """A label space, and how label files hold its ids."""
+
+    space: LabelSpace
+    ids: IdTable | None = None
+    """From ids in files to ids of the space or 255; None where files hold the space's own."""
+
+    def plain(self) -> dict[str, Any]:
+        """As plain values that `read_plain` takes, for records."""
+        space = self.space
+        rows: list[dict[str, Any]] = [
+            {"name": name, "colour": list(colour)}
+            for name, colour in zip(space.classes, space.colours, strict=True)
+        ]
+        told: dict[str, Any] = {"classes": rows}
+        if self.ids is not None:
+            for number, row in enumerate(rows):
+                row["ids"] = [key for key, value in self.ids.items() if value == number]
+            told["ignored_ids"] = [key for key, value in self.ids.items() if value == IGNORE]
+        for key, names in (("ground", space.ground), ("sky", space.sky)):
+            if names is not None:
+                told[key] = list(names)
+        return told
+
+
+def read_plain(values: Mapping[str, Any], where: str) -> Classes:
+    """Classes from plain values with the keys of `ClassesSettings`.
+
+    Raises:
+        InputError: they do not fit; ``where`` names the file they are from.
+    """
+    try:
+        settings = ClassesSettings.model_validate(values)
+    except ValidationError as error:
+        first = max(error.errors(include_url=False), key=lambda e: len(e["loc"]))
+        key = ".".join(str(part) for part in first["loc"] if str(part).isidentifier() or
+                       isinstance(part, int))  # fmt: skip
+        text = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
+        raise InputError(f"{where}: {f'{key}: ' if key else ''}{text}") from None
+    if settings.classes is None:
+        raise InputError(f"{where}: wanted a list of classes under the key classes, found none")
+    if isinstance(settings.classes, str) and settings.classes not in LABEL_SPACES:
+        raise InputError(
+            f"{where}: classes: wanted a list of classes or one of {list(LABEL_SPACES)}, came "
+            f"{settings.classes!r}"
+        )
+    return _resolved(settings, where)
+
+
+def read_classes(path: Path) -> Classes:
+    """Classes from a YAML file: a list of them, or the keys of `ClassesSettings`.
+
+    Raises:
+        InputError: there is no such file, or it does not fit.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file of classes") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
+    if isinstance(values, list):
+        values = {"classes": values}
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: wanted a list of classes, came {type(values).__name__}")
+    return read_plain(values, str(path))
+
+
+def named_classes(name: str, where: str) -> Classes:
+    """A preset by its name, or a file of classes by its path.
+
+    Raises:
+        InputError: there is neither.
+    """
+    if name in LABEL_SPACES:
+        return Classes(LABEL_SPACES[name])
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        return read_classes(path)
+    near = difflib.get_close_matches(name, LABEL_SPACES, n=1, cutoff=0.6)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise InputError(
+        f"{where}: no classes are called {name!r}; {hint}known: {list(LABEL_SPACES)}, or the "
+        f"path of a file such as {FILE}"
+    )
+
+
+def classes_beside(*folders: Path | None) -> Classes | None:
+    """The classes of a file ``classes.yaml`` in one of these folders, the first that has one."""
+    for folder in folders:
+        if folder is not None and (folder / FILE).is_file():
+            return read_classes(folder / FILE)
+    return None
+
+
+def _resolved(settings: ClassesSettings, where: str) -> Classes:
+    if isinstance(settings.classes, str):
+        return _with_statements(settings, named_classes(settings.classes, where), where)
+    listed = _listed(settings.classes or [])
+    names = [one.name for one in listed]
+    chosen = [one.colour for one in listed if one.colour is not None]
+    free = iter(palette(len(listed), taken=chosen))
+    colours = tuple(one.colour or next(free) for one in listed)
+    space = space_of(names, colours)
+    if chosen:  # a preset's classes in colours of one's own are still that preset
+        space = replace(space, colours=colours)
+    table = None
+    if settings.ignored_ids is not None or any(one.ids is not None for one in listed):
+        table = _table(listed, settings.ignored_ids or [])
+    return Classes(_placed(settings, space), table)
+
+
+def _with_statements(settings: ClassesSettings, found: Classes, where: str) -> Classes:
+    """A preset or a file, with what the section says beside it."""
+    names = [*(settings.ground or []), *(settings.sky or [])]
+    unknown = [name for name in names if name not in found.space.classes]
+    if unknown:
+        raise InputError(f"{where}: {_no_classes(unknown, found.space.classes)}")
+    table = found.ids
+    if settings.ignored_ids is not None:
+        own = {number: number for number in range(len(found.space))}
+        table = {**(table or own), **dict.fromkeys([*settings.ignored_ids, IGNORE], IGNORE)}
+    return Classes(_placed(settings, found.space), table)
+
+
+def _placed(settings: ClassesSettings, space: LabelSpace) -> LabelSpace:
+    changes = {
+        key: tuple(names)
+        for key, names in (("ground", settings.ground), ("sky", settings.sky))
+        if names is not None
+    }
+    return replace(space, **changes) if changes else space  # type: ignore[arg-type]
+
+
+def _table(listed: Sequence[ClassSettings], ignored: Sequence[int]) -> dict[int, int]:
+    told = dict.fromkeys([*ignored, IGNORE], IGNORE)
+    for number, one in enumerate(listed):
+        told |= dict.fromkeys([number] if one.ids is None else one.ids, number)
+    return told
+
+
+def _listed(classes: ClassList) -> list[ClassSettings]:
+    return [ClassSettings(name=one) if isinstance(one, str) else one for one in classes]
+
+
+def _check_classes(listed: Sequence[ClassSettings]) -> None:
+    if not 1 <= len(listed) <= MOST:
+        raise ValueError(f"wanted 1 to {MOST} classes, came {len(listed)}")
+    if twice := _repeated(one.name for one in listed):
+        raise ValueError(f"{twice} are named more than once; give every class one name")
+    ids = [i for n, one in enumerate(listed) for i in ([n] if one.ids is None else one.ids)]
+    if twice := _repeated(ids):
+        raise ValueError(f"the ids {twice} belong to more than one class; give each to one")
+    if IGNORE in ids:
+        raise ValueError(f"the id {IGNORE} means that there is no class; leave it out")
+
+
+def _check_beside(settings: ClassesSettings, listed: Sequence[ClassSettings]) -> None:
+    names = [one.name for one in listed]
+    told = [*(settings.ground or []), *(settings.sky or [])]
+    if unknown := [name for name in told if name not in names]:
+        raise ValueError(_no_classes(unknown, names))
+    ids = [i for n, one in enumerate(listed) for i in ([n] if one.ids is None else one.ids)]
+    if both := sorted({*ids} & {*(settings.ignored_ids or [])}):
+        raise ValueError(f"the ids {both} are ignored and belong to a class; take one away")
+
+
+def _repeated(values: Iterable[Any]) -> list[Any]:
+    return [value for value, count in Counter(values).items() if count > 1]
+
+
+def _no_classes(unknown: Sequence[str], known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(unknown[0], known, n=1, cutoff=0.6)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"ground and sky name {list(unknown)}, which are no classes; {hint}known: {list(known)}"
+
+
+def _default(settings: Settings, name: str) -> Any:
+    field = type(settings).model_fields.get(name)
+    return None if field is None else field.get_default()

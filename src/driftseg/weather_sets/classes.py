@@ -1,0 +1,53 @@
+"""What labels of a weather set mean: its record says it where the classes are no preset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from driftseg.errors import InputError
+from driftseg.images.reading import IdReader
+from driftseg.labels import LABEL_SPACES, Classes
+from driftseg.labels.classes import read_plain
+from driftseg.scenes.dataset import SceneFiles
+from driftseg.weather_sets.places import FOLDER
+from driftseg.weather_sets.record import RECORD
+
+
+def told_classes(scenes: SceneFiles, layout: str) -> dict[str, Any]:
+    """What the record's settings say of the classes.
+
+    Args:
+        scenes: that the set is made from.
+        layout: their kind. Only plain folders have classes of their own.
+    """
+    space = scenes.label_space
+    ids = scenes.decode.ids if isinstance(scenes.decode, IdReader) else None
+    told: dict[str, Any] = {"label_space": space.name}
+    preset = LABEL_SPACES.get(space.name)
+    own = preset is None or (preset.ground, preset.sky) != (space.ground, space.sky)
+    if layout == FOLDER and (own or ids is not None):
+        told["classes"] = Classes(space, ids).plain()
+    return told
+
+
+def classes_of_set(root: Path, settings: Mapping[str, Any]) -> Classes:
+    """The classes of a set.
+
+    Args:
+        root: its folder.
+        settings: of its record.
+
+    Raises:
+        InputError: the record names a label space that there is not.
+    """
+    record = str(root / RECORD)
+    if "classes" in settings:
+        return read_plain(settings["classes"], record)
+    name = settings["label_space"]
+    if name not in LABEL_SPACES:
+        raise InputError(
+            f"{record}: no label space is called {name!r}; known: {list(LABEL_SPACES)}"
+        )
+    return Classes(LABEL_SPACES[name])
