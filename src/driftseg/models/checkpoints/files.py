@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,23 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from driftseg.errors import InputError
+from driftseg.models.checkpoints.hub import fetch
 
 IMAGENET = "imagenet"
 """The source name that stands for an encoder's installed ImageNet weights."""
 
 WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin")
 """What a Hugging Face folder may call its weights, best first."""
+INDEX = ".index.json"
+"""What follows a weights' name where they are cut into several files."""
+CONFIG = "config.json"
 
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
-_WRAPPERS = ("state_dict", "model_state_dict", "model")
+_TRAINING_STATE = re.compile(
+    r"(optim|sched|lr_|scaler|grad_scaler|rng|random|callback|loops|hyper|meta|message_hub|args|"
+    r"config|cfg|amp|history).*"
+)
+"""Names of what training keeps beside the weights: its tensors are no weights."""
 _CONVERT = "torch.save({'state_dict': model.state_dict()}, path)"
 
 
@@ -50,11 +58,16 @@ class Contents:
     """What a source holds."""
 
     path: Path
-    """The file that the tensors were read from."""
+    """The file that the tensors were read from; of several, their index."""
     tensors: dict[str, Tensor]
-    """Tensors by the names they have in the file."""
+    """Tensors by the names they have in the file, after the names of what they are wrapped in."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """What the file says besides: safetensors metadata, a config.json, plain numbers and texts."""
+    """What the file says besides: safetensors metadata, plain numbers and texts, ``classes``
+    (names in id order) and ``colours`` (RGB)."""
+    config: dict[str, Any] = field(default_factory=dict)
+    """The config.json beside the file, whole; empty without one."""
+    size: int = 0
+    """Bytes of all files read."""
 
 
 def read_source(source: str | Path, *, encoder: str | None = None) -> Contents:
@@ -75,11 +88,16 @@ def read_source(source: str | Path, *, encoder: str | None = None) -> Contents:
     if path.is_dir():
         return _read_folder(path)
     if path.is_file():
-        return read_file(path)
-    hub_id = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", str(source))
-    if hub_id and path.suffix not in _SUFFIXES:
-        return _read_hub(str(source))
+        return _with_config(path)
+    if is_hub_id(source):
+        return _with_config(fetch(str(source), WEIGHT_NAMES, INDEX, CONFIG))
     raise InputError(f"no checkpoint at {source}: give an existing file, folder or hub id")
+
+
+def is_hub_id(source: str | Path) -> bool:
+    """Whether a text has the form "owner/name" and not the ending of a file of weights."""
+    form = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", str(source))
+    return form is not None and Path(source).suffix not in _SUFFIXES
 
 
 def read_file(path: Path) -> Contents:
@@ -92,6 +110,8 @@ def read_file(path: Path) -> Contents:
         raise InputError(f"no checkpoint file at {path}: give an existing file")
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty: fetch or copy the checkpoint again")
+    if path.name.endswith(INDEX):
+        return _read_pieces(path)
     contents = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path)
     if not contents.tensors:
         raise InputError(f"{path} holds no tensors: give a file of model weights")
@@ -128,7 +148,7 @@ def _read_safetensors(path: Path) -> Contents:
             facts = dict(file.metadata() or {})
     except SafetensorError as error:
         raise _corrupt(path, error) from error
-    return Contents(path, tensors, facts)
+    return Contents(path, tensors, facts, size=path.stat().st_size)
 
 
 def _read_torch(path: Path) -> Contents:
@@ -144,6 +164,11 @@ def _read_torch(path: Path) -> Contents:
                 f"{path} is refused: it wants to call {foreign[1]}, and reading it could run "
                 f"code; where it was made, save the weights alone with {_CONVERT}"
             ) from error
+        if "TorchScript" in str(error):
+            raise InputError(
+                f"{path} is a TorchScript program, not a file of weights: where it was made, save "
+                f"the weights alone with {_CONVERT}"
+            ) from error
         raise _corrupt(path, error) from error
     if not isinstance(held, Mapping):
         kind = type(held).__name__
@@ -151,15 +176,42 @@ def _read_torch(path: Path) -> Contents:
     facts: dict[str, Any] = {
         str(name): value for name, value in held.items() if isinstance(value, str | int | float)
     }
-    meta = held.get("meta")
-    if isinstance(meta, Mapping) and isinstance(meta.get("CLASSES"), list | tuple):
-        facts["classes"] = [str(name) for name in meta["CLASSES"]]  # mmseg's training files
-    for wrapper in _WRAPPERS:
-        if isinstance(held.get(wrapper), Mapping):
-            held = held[wrapper]
-            break
-    tensors = {str(name): value for name, value in held.items() if isinstance(value, Tensor)}
-    return Contents(path, tensors, facts)
+    facts |= _classes_of_meta(held.get("meta"))
+    return Contents(path, dict(_flat(held)), facts, size=path.stat().st_size)
+
+
+def _flat(held: Mapping[Any, Any], start: str = "") -> Iterator[tuple[str, Tensor]]:
+    """All tensors with the names of the mappings they lie in, but the state of training."""
+    for name, value in held.items():
+        if isinstance(value, Tensor):
+            yield f"{start}{name}", value
+        elif isinstance(value, Mapping) and not _TRAINING_STATE.fullmatch(str(name)):
+            yield from _flat(value, f"{start}{name}.")
+
+
+def _classes_of_meta(meta: object) -> dict[str, Any]:
+    """Classes and their colours as mmsegmentation's files keep them, of both its generations."""
+    if not isinstance(meta, Mapping):
+        return {}
+    told = meta.get("dataset_meta", meta)
+    if not isinstance(told, Mapping):
+        return {}
+    facts: dict[str, Any] = {}
+    names = told.get("CLASSES", told.get("classes"))
+    if isinstance(names, list | tuple):
+        facts["classes"] = [str(name) for name in names]
+    palette = told.get("PALETTE", told.get("palette"))
+    if isinstance(palette, list | tuple) and all(_is_colour(colour) for colour in palette):
+        facts["colours"] = [tuple(colour) for colour in palette]
+    return facts
+
+
+def _is_colour(value: object) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 3
+        and all(isinstance(part, int) and 0 <= part <= 255 for part in value)
+    )
 
 
 def _corrupt(path: Path, error: Exception) -> InputError:
@@ -172,46 +224,79 @@ def _corrupt(path: Path, error: Exception) -> InputError:
 
 def _read_folder(folder: Path) -> Contents:
     for name in WEIGHT_NAMES:
-        if (folder / name).is_file():
-            contents = read_file(folder / name)
-            contents.facts.update(_read_config(folder / "config.json"))
-            return contents
+        for path in (folder / name, folder / f"{name}{INDEX}"):
+            if path.is_file():
+                return _with_config(path)
     raise InputError(
-        f"no weights in the folder {folder}: wanted {' or '.join(WEIGHT_NAMES)}; give the file "
-        "itself if it has another name"
+        f"no weights in the folder {folder}: wanted {' or '.join(WEIGHT_NAMES)}, or {INDEX[1:]} "
+        "of one of them; give the file itself if it has another name"
     )
+
+
+def _with_config(path: Path) -> Contents:
+    """A file, and the config.json beside it where the file has a Hugging Face folder's name."""
+    contents = read_file(path)
+    if path.name.removesuffix(INDEX) not in WEIGHT_NAMES:
+        return contents
+    config = _read_config(path.with_name(CONFIG))
+    plain = {k: v for k, v in config.items() if isinstance(v, str | int | float)}
+    facts = {**contents.facts, **plain, **_classes_of_config(path.with_name(CONFIG), config)}
+    return replace(contents, facts=facts, config=config)
+
+
+def _read_pieces(index: Path) -> Contents:
+    """Weights that an index says are cut into several files beside it."""
+    named = _read_json(index).get("weight_map")
+    if not isinstance(named, dict) or not named:
+        raise InputError(f"{index} has no weight_map: fetch or copy the checkpoint again")
+    files = sorted({str(file) for file in named.values()})
+    outside = next((file for file in files if Path(file).name != file), None)
+    if outside is not None:
+        raise InputError(f"{index} names {outside}: the pieces must lie in the index's own folder")
+    tensors: dict[str, Tensor] = {}
+    size = 0
+    for file in files:
+        if not index.with_name(file).is_file():
+            raise InputError(f"{index} names {file}, which is missing: fetch that piece, too")
+        piece = read_file(index.with_name(file))
+        tensors |= piece.tensors
+        size += piece.size
+    absent = next((name for name in named if name not in tensors), None)
+    if absent is not None:
+        raise InputError(
+            f"{index} names the tensor {absent}, which {named[absent]} lacks: fetch all pieces again"
+        )
+    return Contents(index, tensors, size=size)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    """The plain values of a Hugging Face config.json, and the class names."""
-    if not path.is_file():
+    """A Hugging Face config.json, whole; empty where there is none."""
+    return _read_json(path) if path.is_file() else {}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON: fetch or copy it again ({error})") from error
+    if not isinstance(held, dict):
+        raise InputError(f"{path} holds no settings by name: fetch or copy it again")
+    return held
+
+
+def _classes_of_config(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    names = config.get("id2label")
+    if names is None:
         return {}
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        plain = config.items()
-        facts: dict[str, Any] = {k: v for k, v in plain if isinstance(v, str | int | float)}
-        labels = config.get("id2label", {})
-        facts["classes"] = [str(labels[key]) for key in sorted(labels, key=int)]
-    except (ValueError, AttributeError, TypeError) as error:
-        raise InputError(f"{path} is not a model's config.json: {error}") from error
-    return facts
-
-
-def _read_hub(hub_id: str) -> Contents:
-    import huggingface_hub  # slow to import, rarely needed
-
-    reason = ""
-    for name in WEIGHT_NAMES:
-        try:
-            path = Path(huggingface_hub.hf_hub_download(hub_id, name))
-        except Exception as error:  # offline, unknown, refused: the exception types vary by version
-            reason = reason or str(error).strip().split("\n")[0] or type(error).__name__
-        else:
-            return read_file(path)
-    raise InputError(
-        f"{hub_id} is neither a file or folder here nor could it be fetched from the Hugging Face "
-        f"hub: check the name and the network, or pass a local file ({reason[:160]})"
-    )
+        ids = sorted(int(key) for key in names)
+        if ids != list(range(len(ids))):
+            raise ValueError(f"ids are {ids[:4]}... instead of 0, 1, 2, ...")
+        return {"classes": [str({int(k): v for k, v in names.items()}[number]) for number in ids]}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: id2label must name one class for each id from 0 on ({error}): mend id2label"
+        ) from error
 
 
 def _imagenet_file(encoder: str | None) -> Path:

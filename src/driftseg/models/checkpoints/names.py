@@ -153,12 +153,8 @@ _DEAD = "mmseg's base class makes it and nothing reads it"
 OURS = "driftseg"
 
 Role = Literal["student", "teacher", "static"]
-ROLE_PREFIXES: dict[Role, str] = {
-    "student": "model.",
-    "teacher": "ema_model.",
-    "static": "imnet_model.",
-}
-"""What HAMLET's and DAFormer's training checkpoints put before the names of their networks."""
+"""The networks in HAMLET's and DAFormer's training checkpoints: ``model.``, ``ema_model.`` and
+``imnet_model.`` stand before their names (`driftseg.models.checkpoints.sets`)."""
 
 LAYOUTS = (
     Layout(

@@ -1,4 +1,4 @@
-"""From a file's names to ours: picks role and layout, renames, joins, permutes."""
+"""From a file's names to ours: finds the layout, renames, joins, permutes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from driftseg.models.checkpoints.layout import Layout
-from driftseg.models.checkpoints.names import LAYOUTS, OURS, ROLE_PREFIXES, Role
+from driftseg.models.checkpoints.names import LAYOUTS, OURS
 from driftseg.models.encoders.mit import MIT_SIZES
 from driftseg.models.encoders.swin import SWIN_SIZES
 
@@ -26,25 +26,8 @@ class Translation:
     """The file's names behind each of ours."""
     ignored: dict[str, str]
     """The file's names that have none of ours, and why."""
-
-
-def roles_of(names: Iterable[str]) -> list[Role]:
-    """The roles that a file holds; empty where it holds one network without a role."""
-    first_words = {name.removeprefix("module.").partition(".")[0] + "." for name in names}
-    return [role for role, prefix in ROLE_PREFIXES.items() if prefix in first_words]
-
-
-def of_role(tensors: Mapping[str, Tensor], role: Role) -> dict[str, Tensor]:
-    """The tensors of one role under their plain names; all of them where there are no roles."""
-    bare = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-    if not roles_of(bare):
-        return bare
-    prefix = ROLE_PREFIXES[role]
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in bare.items()
-        if name.startswith(prefix)
-    }
+    unknown: tuple[str, ...] = ()
+    """Those of them that no table of the layout holds."""
 
 
 def recognise(names: Iterable[str]) -> Layout | None:
@@ -70,10 +53,13 @@ def translate(layout: Layout, tensors: Mapping[str, Tensor]) -> Translation:
     named: dict[str, Tensor] = {}
     origins: dict[str, tuple[str, ...]] = {}
     ignored: dict[str, str] = {}
+    unknown: list[str] = []
     for name, tensor in tensors.items():
         module, _, leaf = name.rpartition(".")
         reason = layout.why_ignored(name)
         ours = (module,) if layout.name == OURS else layout.ours(module)
+        if not reason and not ours:
+            unknown.append(name)
         if reason or not ours:
             ignored[name] = reason or f"not a name of the {layout.name} layout"
             continue
@@ -87,7 +73,7 @@ def translate(layout: Layout, tensors: Mapping[str, Tensor]) -> Translation:
     _join_key_value(named, origins)
     if layout.merging_unfolded:
         _reorder_merging(named)
-    return Translation(named, origins, ignored)
+    return Translation(named, origins, ignored, tuple(unknown))
 
 
 def _join_key_value(named: dict[str, Tensor], origins: dict[str, tuple[str, ...]]) -> None:
