@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
@@ -111,6 +113,18 @@ def to_hamlet(nvlabs: State) -> State:
 def assert_same_logits(model: Segmenter, theirs: nn.Module, images: Tensor) -> None:
     wanted = theirs(model.start(images).x).logits
     assert_close(model(images), wanted, rtol=0, atol=1e-4 * wanted.abs().max().item())
+
+
+def hub_answers(monkeypatch: pytest.MonkeyPatch, files: list[str]) -> None:
+    """A hub whose models hold these files, and a computer that has none of them yet."""
+    siblings = [SimpleNamespace(rfilename=name) for name in files]
+
+    def model_info(self: object, hub_id: str, timeout: float) -> SimpleNamespace:
+        return SimpleNamespace(siblings=siblings)
+
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *names: None)
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", model_info)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
 
 
 def save_ours(path: Path, model: Segmenter, **options: Any) -> None:

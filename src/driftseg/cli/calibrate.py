@@ -25,6 +25,7 @@ def calibrate(
     Looks at the config's calibration frames (held-out source frames), as they are and in
     synthetic rain. A run does the same by itself; this shows what it would learn.
     """
+    from driftseg.models.checkpoints import order_classes
     from driftseg.runs.adapter_builder import build_adapters, check_adapters
     from driftseg.runs.builder import (
         build_calibration,
@@ -49,6 +50,8 @@ def calibrate(
         if adapters is not None:
             build_adapters(settings, model, adapters)
         target = build_dataset(settings.target)
+        wanted = target.label_space if settings.score_in is None else None
+        info, _ = order_classes(model, info, wanted)
         scoring = build_scoring(settings, info, target.label_space)
         space = target.label_space if scoring is None else scoring.source
         weather = build_weather(settings, space)

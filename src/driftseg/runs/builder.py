@@ -13,7 +13,13 @@ from driftseg.errors import InputError
 from driftseg.frame import Label
 from driftseg.labels import MAPPINGS, LabelMapping, LabelSpace, find_mapping
 from driftseg.methods import Method
-from driftseg.models.checkpoints import CheckpointInfo, load_checkpoint
+from driftseg.models.checkpoints import (
+    CheckpointInfo,
+    is_hub_id,
+    open_checkpoint,
+    order_classes,
+    tell_classes,
+)
 from driftseg.models.segmenter import Segmenter
 from driftseg.runs.adapter_builder import build_adapters, check_adapters
 from driftseg.runs.calibrate import Calibration, calibrate
@@ -88,6 +94,7 @@ def build(config: RunConfig) -> Parts:
     target = build_dataset(config.target, camera_of(config.camera))
     model, info = load_model(config)
     space = target.label_space
+    info, reordered = order_classes(model, info, space if config.score_in is None else None)
     scoring = build_scoring(config, info, space)
     known = space if scoring is None else scoring.source
     weather = build_weather(config, space)
@@ -100,7 +107,7 @@ def build(config: RunConfig) -> Parts:
     if held_out and home not in held_out:
         raise InputError(f"home: no held-out frames are called {home!r}; known: {[*held_out]}")
     notes = make_notes(visits, target, held_out, source, stream)
-    notes += mapping_notes(config, scoring)
+    notes += [*mapping_notes(config, scoring), *info.notes, *reordered]
     if adapters is not None:
         notes.append(build_adapters(config, model, adapters))
     model = model.to(device)
@@ -280,14 +287,15 @@ def load_model(config: RunConfig) -> tuple[Segmenter, CheckpointInfo]:
     wanted = None if config.model is None else config.model.encoder
     if config.checkpoint is None:
         with as_file(files("driftseg") / "assets" / BUNDLED) as path:
-            model, info = load_checkpoint(path)
+            model, info = open_checkpoint(path)
     else:
-        path = Path(config.checkpoint.replace("{encoder}", wanted or "{encoder}"))
-        if not path.is_file():
+        given = config.checkpoint.replace("{encoder}", wanted or "{encoder}")
+        path = Path(given).expanduser()
+        if not path.exists() and not is_hub_id(given):
             raise InputError(
                 f"checkpoint {path}: no such file; make it with driftseg train, or set checkpoint"
             )
-        model, info = load_checkpoint(path)
+        model, info = open_checkpoint(path if path.exists() else given)
     if wanted is not None and info.encoder != wanted:
         raise InputError(
             f"checkpoint {info.path} holds the encoder {info.encoder}, the run asks for {wanted}; "
@@ -299,9 +307,4 @@ def load_model(config: RunConfig) -> tuple[Segmenter, CheckpointInfo]:
 def check_classes(info: CheckpointInfo, space: LabelSpace) -> None:
     """Refuses a checkpoint of other classes than the target's."""
     if info.classes != space.classes:
-        raise InputError(
-            f"checkpoint {info.path} knows {len(info.classes)} classes of {info.label_space}, the "
-            f"target is labelled in {space.name} with {len(space)}; both must share one label "
-            "space: set target.label_space to read its labels in the model's, or score_in to "
-            "score in the target's"
-        )
+        raise InputError(tell_classes(info, space))

@@ -112,4 +112,5 @@ def _keep_checkpoint(parts: Parts, folder: Path) -> None:
         label_space=info.label_space,
         classes=info.classes,
         extra=extra,
+        colours=info.colours,
     )

@@ -72,8 +72,10 @@ def order_head(model: Segmenter, names: Sequence[str], wanted: Sequence[str]) ->
     if same_order(names, wanted):
         return None
     if not same_set(names, wanted):
+        told = tell_difference(names, wanted)
         raise InputError(
-            f"the head cannot be put into the order of other classes: {tell_difference(names, wanted)}"
+            f"the head cannot be put into the order of other classes ({told}): score in the other "
+            "label space with score_in"
         )
     places = {plain_name(name): number for number, name in enumerate(names)}
     keep_outputs(model, [places[plain_name(name)] for name in wanted])
@@ -134,8 +136,10 @@ def _keep(head: MlpHead, outputs: torch.Tensor) -> None:
     old = head.classifier
     assert old.bias is not None
     outputs = outputs.to(old.weight.device)
-    new = nn.utils.skip_init(nn.Conv2d, old.in_channels, len(outputs), 1)
+    with torch.random.fork_rng(devices=[]):  # random values that nobody will see
+        new = nn.Conv2d(old.in_channels, len(outputs), 1)
     new = new.to(old.weight).requires_grad_(old.weight.requires_grad).train(old.training)
+    assert new.bias is not None
     with torch.no_grad():
         new.weight.copy_(old.weight[outputs])
         new.bias.copy_(old.bias[outputs])

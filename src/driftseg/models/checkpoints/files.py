@@ -264,7 +264,8 @@ def _read_pieces(index: Path) -> Contents:
     absent = next((name for name in named if name not in tensors), None)
     if absent is not None:
         raise InputError(
-            f"{index} names the tensor {absent}, which {named[absent]} lacks: fetch all pieces again"
+            f"{index} names the tensor {absent}, which {named[absent]} lacks: fetch all pieces "
+            "again"
         )
     return Contents(index, tensors, size=size)
 

@@ -18,7 +18,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from driftseg.errors import InputError
+from driftseg.labels import Colour
 from driftseg.models.checkpoints.files import read_file, read_metadata
+from driftseg.models.checkpoints.names import OURS
 from driftseg.models.checkpoints.translation import guess_encoder
 from driftseg.models.encoders import ENCODERS
 from driftseg.models.encoders.sites import adapter_names
@@ -30,27 +32,38 @@ METADATA_KEY = "driftseg"
 ADAPTERS_KEY = "driftseg_adapters"
 """Where a file of adapters alone keeps its facts (`driftseg.models.adapters.files`)."""
 
+_NOT_WRITTEN = ("path", "layout", "notes")
 _LARGEST_HALF = torch.finfo(torch.float16).max
 
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """The facts of a driftseg checkpoint: enough to build its network."""
+    """The facts of a checkpoint: enough to build its network."""
 
     path: str
     encoder: str
     head_width: int
     early_head: bool
     label_space: str
+    """Name of the preset that has these classes in this order; "own" for other classes, "unknown"
+    where nobody has named them."""
     classes: tuple[str, ...]
-    """Class names in id order."""
+    """Class names in id order; "class 0", "class 1", ... where nobody has named them."""
     half: bool
     """Whether weight matrices and kernels are stored in 16 bits."""
     digest: str
-    """`digest` of the network that `load_checkpoint` builds from the file."""
+    """`digest` of the network that was built from the file."""
     format_version: int = FORMAT_VERSION
     extra: Mapping[str, Any] = field(default_factory=dict)
     """What the writer added (scores, training settings)."""
+    colours: tuple[Colour, ...] = ()
+    """RGB of each class, where the file says them."""
+    classes_known: bool = True
+    """Whether somebody has named the classes."""
+    layout: str = OURS
+    """Whose names the file's tensors have."""
+    notes: tuple[str, ...] = ()
+    """What a reader of results must know about how the file was read, in sentences."""
 
 
 def save_checkpoint(
@@ -63,6 +76,8 @@ def save_checkpoint(
     classes: Sequence[str],
     half: bool = False,
     extra: Mapping[str, object] | None = None,
+    colours: Sequence[Colour] = (),
+    classes_known: bool = True,
 ) -> CheckpointInfo:
     """Writes a network whole; the file appears complete or not at all.
 
@@ -77,6 +92,8 @@ def save_checkpoint(
         half: store weights of two and more dimensions in 16 bits; biases, norms and their
             statistics stay in 32.
         extra: further facts to keep, of kinds that JSON knows.
+        colours: RGB of each class, 0 to 255; empty keeps none.
+        classes_known: False where the names only count outputs.
 
     Raises:
         InputError: the path does not end in .safetensors.
@@ -98,8 +115,14 @@ def save_checkpoint(
         half=half,
         digest=digest_tensors({name: _widened(tensor) for name, tensor in state.items()}),
         extra=dict(extra or {}),
+        colours=tuple(colours),
+        classes_known=classes_known,
     )
-    facts = {key: value for key, value in asdict(info).items() if key != "path"}
+    facts = {key: value for key, value in asdict(info).items() if key not in _NOT_WRITTEN}
+    if not info.colours:
+        del facts["colours"]
+    if info.classes_known:  # so that files without such news stay as they always were
+        del facts["classes_known"]
     state = {name: tensor.contiguous() for name, tensor in state.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, save(state, {"format": "pt", METADATA_KEY: json.dumps(facts)}))
@@ -150,8 +173,8 @@ def read_info(path: str | Path) -> CheckpointInfo:
         )
     if text is None:
         raise InputError(
-            f"{path} was not written by driftseg: look into it with driftseg inspect, "
-            "and take weights from it with load_weights"
+            f"{path} was not written by driftseg: open it with open_checkpoint, or look into it "
+            "with driftseg inspect"
         )
     try:
         facts = json.loads(text)
@@ -161,7 +184,9 @@ def read_info(path: str | Path) -> CheckpointInfo:
                 f"{path} is of checkpoint format {version}, this driftseg reads up to "
                 f"{FORMAT_VERSION}: install a later driftseg"
             )
-        info = CheckpointInfo(path=str(path), **{**facts, "classes": tuple(facts["classes"])})
+        facts["classes"] = tuple(facts["classes"])
+        facts["colours"] = tuple(tuple(colour) for colour in facts.get("colours", ()))
+        info = CheckpointInfo(path=str(path), **facts)
     except (TypeError, KeyError, json.JSONDecodeError) as error:
         raise InputError(f"{path} has damaged driftseg metadata: {error}") from error
     if info.encoder not in ENCODERS:

@@ -21,6 +21,8 @@ from driftseg.models.checkpoints.translation import recognise
 
 _AVERAGED = re.compile(r"(.*_)?(ema|teacher|averaged?|shadow|swa)(_.*)?")
 _STATIC = re.compile(r"(.*_)?(imnet|static)(_.*)?")
+_PARALLEL = re.compile(r"((module|_orig_mod)\.)+")
+"""What torch's parallel and compiled modules put before names."""
 _BESIDE = re.compile(rf"{_AVERAGED.pattern}|{_STATIC.pattern}|student|model|module")
 """Words that may stand before a second set where the first has none."""
 
@@ -66,8 +68,8 @@ def find_sets(tensors: Mapping[str, Tensor]) -> Sets:
         for name, (words, held, layout) in zip(names, found, strict=True)
     ]
     sets.sort(key=lambda each: _ORDER.get(each.name, 0))
-    inside = {f"{each.wrappers}.{n}" if each.wrappers else n for each in sets for n in each.tensors}
-    return Sets(tuple(sets), tuple(name for name in tensors if name not in inside))
+    inside = {id(tensor) for each in sets for tensor in each.tensors.values()}
+    return Sets(tuple(sets), tuple(n for n, tensor in tensors.items() if id(tensor) not in inside))
 
 
 _ORDER = {"teacher": 1, "static": 2}
@@ -126,6 +128,8 @@ _Found = tuple[tuple[str, ...], dict[str, Tensor], Layout]
 
 
 def _find(tensors: Mapping[str, Tensor], words: tuple[str, ...]) -> Iterator[_Found]:
+    # these two words stand before every name of a module, wherever in a network the module sits
+    tensors = {name[_length(name) :]: tensor for name, tensor in tensors.items()}
     families: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         first, dot, rest = name.partition(".")
@@ -139,6 +143,11 @@ def _find(tensors: Mapping[str, Tensor], words: tuple[str, ...]) -> Iterator[_Fo
         families = {first: families[first] for first in beside}
     for first, held in families.items():
         yield from _find(held, (*words, first))
+
+
+def _length(name: str) -> int:
+    match = _PARALLEL.match(name)
+    return match.end() if match else 0
 
 
 def _told_apart(wrappers: Sequence[tuple[str, ...]]) -> list[str]:
