@@ -14,7 +14,10 @@ from driftseg.models.checkpoints.names import LAYOUTS, OURS
 from driftseg.models.encoders.mit import MIT_SIZES
 from driftseg.models.encoders.swin import SWIN_SIZES
 
+_TORCH_ATTENTION = "in_proj_"
+"""What torch's attention puts before "weight" and "bias" of query, key and value as one."""
 _BLOCK = r"encoder\.stages\.\d\.blocks\.\d+\."
+_LINEAR = ("feed_forward.expand.weight", "feed_forward.contract.weight")
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ def translate(layout: Layout, tensors: Mapping[str, Tensor]) -> Translation:
     unknown: list[str] = []
     for name, tensor in tensors.items():
         module, _, leaf = name.rpartition(".")
+        leaf = leaf.removeprefix(_TORCH_ATTENTION)
         reason = layout.why_ignored(name)
         ours = (module,) if layout.name == OURS else layout.ours(module)
         if not reason and not ours:
@@ -71,6 +75,9 @@ def translate(layout: Layout, tensors: Mapping[str, Tensor]) -> Translation:
         named["head.fuse.weight"] = torch.cat(fuse.chunk(4, dim=1)[::-1], dim=1)
     _cut_query(named, origins)
     _join_key_value(named, origins)
+    if layout.linear_convolutions:
+        for name in [n for n in named if n.endswith(_LINEAR) and named[n].ndim == 4]:
+            named[name] = named[name].flatten(1)
     if layout.merging_unfolded:
         _reorder_merging(named)
     return Translation(named, origins, ignored, tuple(unknown))
