@@ -19,7 +19,7 @@ _LEAVES = (
     "relative_position_bias_table",
 )  # fmt: skip
 _QUANTISED = re.compile(
-    r".*[._](qweight|qzeros|scales?|zero_points?|weight_scale(_inv)?|input_scale|absmax|quant_map|"
+    r".*\.(qweight|qzeros|scales?|zero_points?|weight_scale(_inv)?|input_scale|absmax|quant_map|"
     r"quant_state.*|scb|g_idx|_packed_params.*)",
     re.IGNORECASE,
 )

@@ -201,7 +201,8 @@ def _examine(contents: Contents, weights: str | None) -> _Found:
     found = translate(layout, chosen.tensors)
     used = [origin for names in found.origins.values() for origin in names]
     refuse_quantised(path, chosen.tensors, used)
-    refuse_unknown(path, layout, found, with_head=True)
+    with_head = any(name.startswith("head.") for name in found.tensors)
+    refuse_unknown(path, layout, found, with_head=with_head)
     encoder = guess_encoder(found.tensors)
     if encoder is None:
         raise InputError(_no_encoder(path, found.tensors))

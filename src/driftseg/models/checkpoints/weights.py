@@ -114,6 +114,7 @@ def load_weights(
     chosen = choose_role(path, contents.tensors, role)
     layout, found = chosen.layout, translate(chosen.layout, chosen.tensors)
     if any(name.startswith("encoder.") and _is_asked_for(name, parts) for name in found.tensors):
+        refuse_quantised(path, chosen.tensors, ())
         refuse_unknown(path, layout, found, with_head=False)
         file_encoder = guess_encoder(found.tensors)
         if file_encoder is not None and file_encoder == encoder:
