@@ -51,7 +51,7 @@ def calibrate(
             build_adapters(settings, model, adapters)
         target = build_dataset(settings.target)
         wanted = target.label_space if settings.score_in is None else None
-        info, _ = order_classes(model, info, wanted)
+        info = order_classes(model, info, wanted)
         scoring = build_scoring(settings, info, target.label_space)
         space = target.label_space if scoring is None else scoring.source
         weather = build_weather(settings, space)
@@ -60,7 +60,8 @@ def calibrate(
     detector = detector_of(settings.method) or Detector()
     values = found.to_json(detector.longest_window)
     console.print(_table(values), highlight=False)
-    console.print(f"{info.path}", soft_wrap=True, highlight=False)
+    for told in (info.path, *info.notes):
+        console.print(told, soft_wrap=True, highlight=False, markup=False)
     if out is not None:
         try:
             out.write_text(json.dumps(plain(values), indent=1) + "\n", encoding="utf-8")

@@ -15,6 +15,7 @@ from driftseg.labels import MAPPINGS, LabelMapping, LabelSpace, find_mapping
 from driftseg.methods import Method
 from driftseg.models.checkpoints import (
     CheckpointInfo,
+    check_named,
     is_hub_id,
     open_checkpoint,
     order_classes,
@@ -94,7 +95,7 @@ def build(config: RunConfig) -> Parts:
     target = build_dataset(config.target, camera_of(config.camera))
     model, info = load_model(config)
     space = target.label_space
-    info, reordered = order_classes(model, info, space if config.score_in is None else None)
+    info = order_classes(model, info, space if config.score_in is None else None)
     scoring = build_scoring(config, info, space)
     known = space if scoring is None else scoring.source
     weather = build_weather(config, space)
@@ -107,7 +108,7 @@ def build(config: RunConfig) -> Parts:
     if held_out and home not in held_out:
         raise InputError(f"home: no held-out frames are called {home!r}; known: {[*held_out]}")
     notes = make_notes(visits, target, held_out, source, stream)
-    notes += [*mapping_notes(config, scoring), *info.notes, *reordered]
+    notes += [*mapping_notes(config, scoring), *info.notes]
     if adapters is not None:
         notes.append(build_adapters(config, model, adapters))
     model = model.to(device)
@@ -156,6 +157,7 @@ def build_scoring(
 
 def model_space(info: CheckpointInfo) -> LabelSpace:
     """The label space that a checkpoint predicts in."""
+    check_named(info)
     space = label_space(info.label_space, f"checkpoint {info.path}")
     if info.classes != space.classes:
         raise InputError(
@@ -306,5 +308,6 @@ def load_model(config: RunConfig) -> tuple[Segmenter, CheckpointInfo]:
 
 def check_classes(info: CheckpointInfo, space: LabelSpace) -> None:
     """Refuses a checkpoint of other classes than the target's."""
+    check_named(info)
     if info.classes != space.classes:
         raise InputError(tell_classes(info, space))

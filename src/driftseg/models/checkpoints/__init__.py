@@ -2,7 +2,12 @@
 
 from driftseg.models.checkpoints.files import is_hub_id
 from driftseg.models.checkpoints.inspection import Inspection, inspect
-from driftseg.models.checkpoints.opening import open_checkpoint, order_classes, tell_classes
+from driftseg.models.checkpoints.opening import (
+    check_named,
+    open_checkpoint,
+    order_classes,
+    tell_classes,
+)
 from driftseg.models.checkpoints.own import (
     CheckpointInfo,
     digest,
@@ -17,6 +22,7 @@ __all__ = [
     "CheckpointInfo",
     "Inspection",
     "LoadReport",
+    "check_named",
     "digest",
     "inspect",
     "is_hub_id",

@@ -89,12 +89,12 @@ def open_checkpoint(
 
 def order_classes(
     model: Segmenter, info: CheckpointInfo, wanted: LabelSpace | None
-) -> tuple[CheckpointInfo, list[str]]:
+) -> CheckpointInfo:
     """Puts a network's outputs into the order of a label space that has the same classes.
 
     Names that differ in case, spaces, underscores or hyphens alone are the same. A network of other
-    classes stays as it is, and so does one of no named classes; `tell_classes` says why it does not
-    fit.
+    classes stays as it is, and so does one of no named classes; `check_named` and
+    `tell_classes` say why it does not fit.
 
     Args:
         model: whose classifiers are permuted in place.
@@ -102,35 +102,38 @@ def order_classes(
         wanted: the label space; None takes the preset that has the same classes, if there is one.
 
     Returns:
-        The facts as they are now, and notes for the report.
+        The facts as they are now, with a note where outputs have moved.
     """
     space = preset_of(info.classes, any_order=True) if wanted is None else wanted
     if space is None or not info.classes_known:
-        return info, []
+        return info
     if not same_set(info.classes, space.classes) and not same_order(info.classes, space.classes):
-        return info, []
+        return info
     note = order_head(model, info.classes, space.classes)
     info = replace(info, classes=space.classes, label_space=space.name)
     if note is None:
-        return info, []
+        return info
     colours = space.colours if info.colours else ()
-    return replace(info, colours=colours, digest=digest(model)), [note]
+    return replace(info, colours=colours, digest=digest(model), notes=(*info.notes, note))
+
+
+def check_named(info: CheckpointInfo) -> None:
+    """Refuses a checkpoint whose classes nobody has named; says how to name them."""
+    if not info.classes_known:
+        raise InputError(
+            f"checkpoint {info.path} knows {len(info.classes)} classes, but the file does not name "
+            "them: write their names into id2label of its config.json, or open it in Python with "
+            "open_checkpoint(..., classes=[...]) and save it with save_checkpoint"
+        )
 
 
 def tell_classes(info: CheckpointInfo, wanted: LabelSpace) -> str:
     """Why a checkpoint's classes are not those of a label space, and what can be done.
 
     Args:
-        info: of a checkpoint whose classes differ from the label space's.
+        info: of a checkpoint whose classes are named and differ from the label space's.
         wanted: the target's label space.
     """
-    start = f"checkpoint {info.path} knows {len(info.classes)} classes"
-    if not info.classes_known:
-        return (
-            f"{start}, but the file does not name them: write their names into id2label of its "
-            "config.json, or open it in Python with open_checkpoint(..., classes=[...]) and save "
-            "it with save_checkpoint"
-        )
     void = without_class(info.classes, wanted.classes)
     drop = (
         f"; {void[0]!r} can be dropped in Python with open_checkpoint(..., "
@@ -139,8 +142,8 @@ def tell_classes(info: CheckpointInfo, wanted: LabelSpace) -> str:
         else ""
     )
     return (
-        f"{start} of {info.label_space}, the target is labelled in {wanted.name} with "
-        f"{len(wanted)}; {tell_difference(info.classes, wanted.classes)}; both must share one "
+        f"checkpoint {info.path} knows {len(info.classes)} classes of {info.label_space}, the "
+        f"target is labelled in {wanted.name} with {len(wanted)}; {tell_difference(info.classes, wanted.classes)}; both must share one "
         "label space: set target.label_space to read its labels in the model's, or score_in to "
         f"score in the target's{drop}"
     )
