@@ -91,6 +91,27 @@ def test_settings_that_the_tensors_contradict(folder: Path, tmp_path: Path) -> N
     refuse(tmp_path / "a", r"config\.json holds no settings by name")
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "match"),
+    [
+        ("image_mean", [0.5, 0.5, 0.5], r"\[0\.485, 0\.456, 0\.406\]: a network trained on other"),
+        ("image_std", [1.0], r"\[0\.229, 0\.224, 0\.225\]"),
+        ("rescale_factor", 1.0, r"\[0\.0039\]"),
+        ("do_normalize", False, "driftseg always does both"),
+    ],
+)
+def test_images_that_are_normalised_otherwise(
+    key: str, value: object, match: str, folder: Path, tmp_path: Path
+) -> None:
+    path = changed(folder, tmp_path / "a")
+    settings = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
+                "rescale_factor": 0.00392156862745098, "do_normalize": True}  # fmt: skip
+    (path / "preprocessor_config.json").write_text(json.dumps(settings))
+    open_checkpoint(path)
+    (path / "preprocessor_config.json").write_text(json.dumps({**settings, key: value}))
+    refuse_and_tell(path, rf"preprocessor_config\.json says {key} = .*{match}")
+
+
 def test_code_and_quantisation_in_the_settings(folder: Path, tmp_path: Path) -> None:
     path = changed(folder, tmp_path / "a", auto_map={"AutoModel": "modeling.Own"})
     refuse_and_tell(path, r"config\.json says auto_map, that is code of its own, which driftseg")
@@ -145,13 +166,14 @@ def test_quantised_tensors(
         ("backbone.pos_embed1", "encoder"),
         ("backbone.prompt.weight", "encoder"),
         ("decode_head.attention.weight", "head"),
+        ("neck.convs.0.weight", "neck"),
     ],
 )
 def test_tensors_that_nobody_knows(name: str, part: str, nvlabs: State, tmp_path: Path) -> None:
     torch.save({**nvlabs, name: torch.ones(32)}, tmp_path / "a.pth")
     refuse_and_tell(
         tmp_path / "a.pth",
-        rf"{name} is no tensor that driftseg knows in the {part} of the layout NVlabs SegFormer",
+        rf"{name} is no tensor that driftseg knows in the layout NVlabs SegFormer; without it",
     )
     if part == "encoder":
         with pytest.raises(InputError, match=f"{name} is no tensor that driftseg knows"):

@@ -26,6 +26,11 @@ _QUANTISED = re.compile(
 """Names of what quantisation keeps beside the weights."""
 _OWNERS = ("backbone.", "segformer.", "swin.")
 _HEADS = ("decode_head.", "auxiliary_head.", "classifier.", "head.")
+_TRAINING_ONLY = re.compile(
+    r"auxiliary_head\.|aux_|loss|criterion|ema_|n_averaged|iteration|local_iter|queue|memory_bank|"
+    r"prototype|discriminator|projector|projection_head|contrast|decode_head\.(loss|criterion)"
+)
+"""Beginnings of names of what no prediction comes through."""
 _PLAIN = (
     "driftseg reads weights in float16, bfloat16, float32 and float64; save the network before "
     "quantisation, or its weights in one of these"
@@ -58,15 +63,16 @@ def refuse_quantised(path: str, tensors: Mapping[str, Tensor], used: Iterable[st
 
 
 def refuse_unknown(path: str, layout: Layout, found: Translation, *, with_head: bool) -> None:
-    """Refuses tensors that are part of the function and that no table knows.
+    """Refuses tensors that may be part of the function and that no table knows.
 
-    Tensors of other modules (losses, projectors, heads that are not taken) are left to the report.
+    Tensors that only training needs (losses, projectors, other heads) are left to the report.
 
     Args:
         path: of the file.
         layout: of its names.
         found: the names in ours.
-        with_head: whether the head is taken, too.
+        with_head: whether a whole network is taken; otherwise its encoder alone, and what follows
+            the encoder is left to the report, too.
 
     Raises:
         InputError: naming the first such tensor and how many more there are.
@@ -74,12 +80,12 @@ def refuse_unknown(path: str, layout: Layout, found: Translation, *, with_head: 
     if layout.name == OURS:
         return  # the load itself takes all names or none
     encoder = [n for ours, names in found.origins.items() if _of_encoder(ours) for n in names]
-    owner = next((o for o in _OWNERS if encoder and all(n.startswith(o) for n in encoder)), None)
+    owner = next((o for o in _OWNERS if encoder and all(n.startswith(o) for n in encoder)), "")
 
     def counts(name: str) -> bool:
-        if name.startswith(_HEADS):
-            return with_head and name.startswith("decode_head.")
-        return bool(encoder) and (owner is None or name.startswith(owner))
+        if with_head and not _TRAINING_ONLY.match(name):
+            return True
+        return bool(encoder) and name.startswith(owner) and not name.startswith(_HEADS)
 
     odd = [
         name
@@ -90,12 +96,11 @@ def refuse_unknown(path: str, layout: Layout, found: Translation, *, with_head: 
     unknown = [*odd, *filter(counts, found.unknown)]
     if not unknown:
         return
-    part = "the head" if unknown[0].startswith("decode_head.") else "the encoder"
     more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
     raise InputError(
-        f"{path}: {unknown[0]}{more} is no tensor that driftseg knows in {part} of the layout "
-        f"{layout.name}; without it the network would compute something else: give a file of the "
-        "plain network, with adapters and other additions merged or removed"
+        f"{path}: {unknown[0]}{more} is no tensor that driftseg knows in the layout {layout.name}; "
+        "without it the network would compute something else: give a file of the plain network, "
+        "with adapters and other additions merged or removed"
     )
 
 

@@ -7,12 +7,12 @@ driftseg's encoder computes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from driftseg.errors import InputError
 from driftseg.models.checkpoints.layout import Layout
-from driftseg.models.encoders import mit, swin
+from driftseg.models.encoders import Encoder, mit, swin
 
 _FIXED: dict[str, tuple[object, ...]] = {
     "hidden_act": ("gelu",),
@@ -39,6 +39,8 @@ _SWIN: dict[str, tuple[object, ...]] = {
     "mlp_ratio": (swin.EXPANSION,),
     "layer_norm_eps": (swin.EPSILON,),
 }
+_ROUNDING = 1e-3
+"""Files give means and deviations to three decimals."""
 _MODELS = {"segformer": "SegFormer", "swin": "Swin", "upernet": "Swin"}
 """Kinds of model in config.json, and a word of the names of the layouts that fit."""
 
@@ -91,6 +93,48 @@ def check_config(
         _agree(path, "decoder_hidden_size", config.get("decoder_hidden_size"), head_width)
     if isinstance(config.get("id2label"), Mapping) and kind in ("segformer", "upernet"):
         _agree(path, "number of classes in id2label", len(config["id2label"]), outputs)
+
+
+def check_preprocessing(path: str, settings: Mapping[str, Any], encoder: Encoder) -> None:
+    """Refuses a network that was trained on images normalised in another way than ours.
+
+    Args:
+        path: of the weights, for errors.
+        settings: of the preprocessor_config.json beside them; empty without one.
+        encoder: whose mean and deviation are applied.
+
+    Raises:
+        InputError: naming the setting, its value, and what driftseg applies.
+    """
+    if not settings:
+        return
+    wanted = {
+        "image_mean": encoder.mean,
+        "image_std": encoder.deviation,
+        "rescale_factor": (1 / 255,),
+    }
+    for key, values in wanted.items():
+        given = settings.get(key)
+        numbers = given if isinstance(given, list | tuple) else [given]
+        if given is not None and not _close(numbers, values):
+            told = [round(value, 4) for value in values]
+            raise InputError(
+                f"{path}: preprocessor_config.json says {key} = {given}, driftseg prepares images "
+                f"with {told}: a network trained on other images cannot be opened"
+            )
+    for key in ("do_normalize", "do_rescale"):
+        if settings.get(key) is False:
+            raise InputError(
+                f"{path}: preprocessor_config.json says {key} = False, driftseg always does both: "
+                "a network trained on other images cannot be opened"
+            )
+
+
+def _close(given: Sequence[object], wanted: Sequence[float]) -> bool:
+    return len(given) == len(wanted) and all(
+        isinstance(one, int | float) and abs(one - other) < _ROUNDING
+        for one, other in zip(given, wanted, strict=True)
+    )
 
 
 def _of_encoder(config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -30,6 +30,7 @@ WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin")
 INDEX = ".index.json"
 """What follows a weights' name where they are cut into several files."""
 CONFIG = "config.json"
+PREPROCESSING = "preprocessor_config.json"
 
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 _TRAINING_STATE = re.compile(
@@ -66,6 +67,8 @@ class Contents:
     (names in id order) and ``colours`` (RGB)."""
     config: dict[str, Any] = field(default_factory=dict)
     """The config.json beside the file, whole; empty without one."""
+    preprocessing: dict[str, Any] = field(default_factory=dict)
+    """The preprocessor_config.json beside the file; empty without one."""
     size: int = 0
     """Bytes of all files read."""
 
@@ -90,7 +93,7 @@ def read_source(source: str | Path, *, encoder: str | None = None) -> Contents:
     if path.is_file():
         return _with_config(path)
     if is_hub_id(source):
-        return _with_config(fetch(str(source), WEIGHT_NAMES, INDEX, CONFIG))
+        return _with_config(fetch(str(source), WEIGHT_NAMES, INDEX, (CONFIG, PREPROCESSING)))
     raise InputError(f"no checkpoint at {source}: give an existing file, folder or hub id")
 
 
@@ -239,9 +242,12 @@ def _with_config(path: Path) -> Contents:
     if path.name.removesuffix(INDEX) not in WEIGHT_NAMES:
         return contents
     config = _read_config(path.with_name(CONFIG))
+    # what safetensors' writers say of themselves tells nothing of the network
+    contents.facts.pop("format", None)
     plain = {k: v for k, v in config.items() if isinstance(v, str | int | float)}
     facts = {**contents.facts, **plain, **_classes_of_config(path.with_name(CONFIG), config)}
-    return replace(contents, facts=facts, config=config)
+    images = _read_config(path.with_name(PREPROCESSING))
+    return replace(contents, facts=facts, config=config, preprocessing=images)
 
 
 def _read_pieces(index: Path) -> Contents:
@@ -271,7 +277,7 @@ def _read_pieces(index: Path) -> Contents:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    """A Hugging Face config.json, whole; empty where there is none."""
+    """A file of settings, whole; empty where there is none."""
     return _read_json(path) if path.is_file() else {}
 
 

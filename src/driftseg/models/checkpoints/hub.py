@@ -16,14 +16,14 @@ PATIENCE = 10.0
 """Seconds to wait for the hub's first answer."""
 
 
-def fetch(hub_id: str, weights: Sequence[str], index: str, config: str) -> Path:
-    """The path of a model's weights; its config.json, and all pieces, lie beside them.
+def fetch(hub_id: str, weights: Sequence[str], index: str, settings: Sequence[str]) -> Path:
+    """The path of a model's weights; its settings, and all pieces, lie beside them.
 
     Args:
         hub_id: "owner/name".
         weights: what the weights may be called, best first.
         index: what follows the name of weights that are cut into pieces.
-        config: name of the file of settings.
+        settings: names of files of settings, which a model may lack.
 
     Raises:
         InputError: the model is not in the cache, and the hub cannot be asked, does not know it,
@@ -40,7 +40,7 @@ def fetch(hub_id: str, weights: Sequence[str], index: str, config: str) -> Path:
         found = next((name for name in names if name in held), None)
         if found is not None:
             # what belongs to the weights comes first: a broken fetch must not look like a whole one
-            wanted = [config] if config in held else []
+            wanted = [name for name in settings if name in held]
             if found.endswith(index):
                 kind = Path(found.removesuffix(index)).suffix
                 wanted += [n for n in held if n.endswith(kind) and "/" not in n and "-of-" in n]

@@ -25,7 +25,7 @@ from driftseg.models.checkpoints.classes import (
     tell_difference,
     without_class,
 )
-from driftseg.models.checkpoints.config_facts import check_config
+from driftseg.models.checkpoints.config_facts import check_config, check_preprocessing
 from driftseg.models.checkpoints.files import Contents, read_source
 from driftseg.models.checkpoints.own import (
     ADAPTERS_KEY,
@@ -143,9 +143,10 @@ def tell_classes(info: CheckpointInfo, wanted: LabelSpace) -> str:
     )
     return (
         f"checkpoint {info.path} knows {len(info.classes)} classes of {info.label_space}, the "
-        f"target is labelled in {wanted.name} with {len(wanted)}; {tell_difference(info.classes, wanted.classes)}; both must share one "
-        "label space: set target.label_space to read its labels in the model's, or score_in to "
-        f"score in the target's{drop}"
+        f"target is labelled in {wanted.name} with {len(wanted)}; "
+        f"{tell_difference(info.classes, wanted.classes)}; both must share one label space: set "
+        "target.label_space to read its labels in the model's, or score_in to score in the "
+        f"target's{drop}"
     )
 
 
@@ -178,6 +179,7 @@ def _open_foreign(contents: Contents, weights: str | None) -> tuple[Segmenter, C
         model = build_segmenter(
             found.encoder, classes=found.outputs, head_width=found.head_width, early_head=early
         )
+    check_preprocessing(path, contents.preprocessing, model.encoder)
     report = fill(model, path, found.chosen.layout, found.translation, found.chosen.tensors)
     preset = preset_of(names) if known else None
     info = CheckpointInfo(
