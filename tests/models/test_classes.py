@@ -101,7 +101,7 @@ def test_unknown_classes_are_not_guessed(tmp_path: Path) -> None:
     model, info = opened(tmp_path, CAMVID11.classes)
     info = replace(info, classes_known=False)
     assert order_classes(model, info, CAMVID11) == info
-    with pytest.raises(InputError, match="does not name them: write their names into id2label"):
+    with pytest.raises(InputError, match="does not name them: open it in Python with"):
         check_named(info)
 
 

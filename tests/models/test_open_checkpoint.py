@@ -82,7 +82,11 @@ class TestHuggingFace:
         )
         _, named = open_checkpoint(tmp_path, classes=("a", "b", "c", "d"))
         assert (named.classes_known, named.classes, named.notes) == (True, tuple("abcd"), ())
-        assert "classes      4, but the file does not name them" in inspect(tmp_path).lines()
+        lines = inspect(tmp_path).lines()
+        assert "classes      4, but the file does not name them" in lines
+        verdict = next(line for line in lines if line.startswith("checkpoint:"))
+        assert "no: " in verdict
+        assert "write their names into id2label of its config.json, or open it" in verdict
 
 
 class TestPth:
@@ -189,7 +193,7 @@ def test_the_set_that_is_taken_is_named(form: str, nvlabs: State, tmp_path: Path
     assert note.startswith("the file holds 2 sets of weights: student")
     assert ", teacher (" in note
     assert "; student" in note
-    assert "was taken, another can be chosen with weights" in note
+    assert "was taken; another can be chosen in Python" in note
     model, info = open_checkpoint(tmp_path / "a.pth", weights="teacher")
     assert torch.equal(model.head.classifier.bias, other[bias])
     assert "; teacher (" in info.notes[0]
@@ -218,7 +222,7 @@ def test_tensors_outside_every_network_are_told(nvlabs: State, tmp_path: Path) -
     torch.save(held, tmp_path / "a.pth")
     _, info = open_checkpoint(tmp_path / "a.pth")
     assert info.notes[0] == (
-        "1 tensors of the file belong to no network that driftseg knows and were left out: "
+        "some tensors of the file belong to no network that driftseg knows and were left out: "
         "criterion.weight"
     )
 

@@ -14,7 +14,7 @@ from driftseg.errors import InputError
 from driftseg.models.checkpoints.classes import is_generic
 from driftseg.models.checkpoints.files import Contents, read_source
 from driftseg.models.checkpoints.names import OURS, Role
-from driftseg.models.checkpoints.opening import open_checkpoint
+from driftseg.models.checkpoints.opening import check_named, open_checkpoint
 from driftseg.models.checkpoints.own import ADAPTERS_KEY, METADATA_KEY, read_info
 from driftseg.models.checkpoints.sets import WeightSet, choose_role, choose_set, find_sets
 from driftseg.models.checkpoints.translation import guess_encoder, part_of, translate
@@ -147,11 +147,15 @@ def _are_roles(sets: Sequence[WeightSet]) -> bool:
 
 
 def _would_open(source: str | Path, weights: str | None) -> tuple[str | None, tuple[str, ...]]:
-    """Why the file cannot be opened, or None; and what opening it would tell."""
+    """Why a run cannot take the file, or None; and what opening it tells."""
     try:
         _, info = open_checkpoint(source, weights=weights)
     except InputError as error:
         return str(error), ()
+    try:
+        check_named(info)
+    except InputError as error:
+        return str(error), info.notes
     return None, info.notes
 
 

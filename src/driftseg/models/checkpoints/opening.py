@@ -26,7 +26,7 @@ from driftseg.models.checkpoints.classes import (
     without_class,
 )
 from driftseg.models.checkpoints.config_facts import check_config, check_preprocessing
-from driftseg.models.checkpoints.files import Contents, read_source
+from driftseg.models.checkpoints.files import INDEX, WEIGHT_NAMES, Contents, read_source
 from driftseg.models.checkpoints.own import (
     ADAPTERS_KEY,
     METADATA_KEY,
@@ -120,10 +120,12 @@ def order_classes(
 def check_named(info: CheckpointInfo) -> None:
     """Refuses a checkpoint whose classes nobody has named; says how to name them."""
     if not info.classes_known:
+        in_folder = Path(info.path).name.removesuffix(INDEX) in WEIGHT_NAMES
+        config = "write their names into id2label of its config.json, or " if in_folder else ""
         raise InputError(
             f"checkpoint {info.path} knows {len(info.classes)} classes, but the file does not name "
-            "them: write their names into id2label of its config.json, or open it in Python with "
-            "open_checkpoint(..., classes=[...]) and save it with save_checkpoint"
+            f"them: {config}open it in Python with open_checkpoint(..., classes=[...]) and save it "
+            "with save_checkpoint"
         )
 
 
@@ -274,12 +276,12 @@ def _set_notes(contents: Contents, chosen: WeightSet) -> list[str]:
     if len(sets.found) > 1:
         notes.append(
             f"the file holds {len(sets.found)} sets of weights: {tell_sets(sets.found)}; {chosen} "
-            "was taken, another can be chosen with weights"
+            "was taken; another can be chosen in Python with open_checkpoint(..., weights=...)"
         )
     if sets.outside:
         notes.append(
-            f"{len(sets.outside)} tensors of the file belong to no network that driftseg knows and "
-            f"were left out: {', '.join(sets.outside[:3])}"
+            "some tensors of the file belong to no network that driftseg knows and were left out: "
+            f"{', '.join(sets.outside[:3])}{', ...' if len(sets.outside) > 3 else ''}"
         )
     return notes
 
