@@ -18,6 +18,7 @@ from driftseg.models.checkpoints import (
     digest,
     inspect,
     load_checkpoint,
+    load_weights,
     open_checkpoint,
     save_checkpoint,
 )
@@ -197,6 +198,10 @@ def test_the_set_that_is_taken_is_named(form: str, nvlabs: State, tmp_path: Path
     model, info = open_checkpoint(tmp_path / "a.pth", weights="teacher")
     assert torch.equal(model.head.classifier.bias, other[bias])
     assert "; teacher (" in info.notes[0]
+    other_model = fresh(early_head=False)
+    report = load_weights(other_model, tmp_path / "a.pth", weights="teacher")
+    assert digest(other_model) == info.digest
+    assert report.lines()[-1] == info.notes[0]
     found = inspect(tmp_path / "a.pth", weights="teacher")
     assert found.roles == ("student", "teacher")
     assert found.weights.startswith("teacher (")

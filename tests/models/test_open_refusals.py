@@ -109,7 +109,16 @@ def test_images_that_are_normalised_otherwise(
     (path / "preprocessor_config.json").write_text(json.dumps(settings))
     open_checkpoint(path)
     (path / "preprocessor_config.json").write_text(json.dumps({**settings, key: value}))
-    refuse_and_tell(path, rf"preprocessor_config\.json says {key} = .*{match}")
+    refuse_and_tell(path, rf"its settings say {key} = .*{match}")
+
+
+def test_images_of_mmsegmentation(nvlabs: State, tmp_path: Path) -> None:
+    text = "img_norm_cfg = dict(\n    mean=[{}, 116.28, 103.53], std=[58.395, 57.12, 57.375])"
+    for mean in (123.675, 100.0):
+        meta = {"CLASSES": NAMES, "config": text.format(mean)}
+        torch.save({"state_dict": nvlabs, "meta": meta}, tmp_path / f"{mean}.pth")
+    open_checkpoint(tmp_path / "123.675.pth")
+    refuse_and_tell(tmp_path / "100.0.pth", r"its settings say image_mean = \[0\.39215")
 
 
 def test_code_and_quantisation_in_the_settings(folder: Path, tmp_path: Path) -> None:
@@ -196,7 +205,7 @@ def test_no_head_or_another_head(nvlabs: State, tmp_path: Path) -> None:
     torch.save(encoder, path)
     refuse_and_tell(
         path,
-        rf"holds an encoder, but no head: its encoder alone can be taken, .*"
+        rf"holds an encoder, but no head that driftseg knows: its encoder alone can be taken, .*"
         rf"model\.encoder=mit_b0, model\.weights={path} and model\.may_stay_random=\[head, early",
     )
     torch.save({**encoder, "decode_head.embed_layers.0.proj.weight": torch.ones(8, 32)}, path)

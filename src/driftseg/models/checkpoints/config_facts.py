@@ -100,7 +100,7 @@ def check_preprocessing(path: str, settings: Mapping[str, Any], encoder: Encoder
 
     Args:
         path: of the weights, for errors.
-        settings: of the preprocessor_config.json beside them; empty without one.
+        settings: how images were prepared, by the names of Hugging Face's preprocessors.
         encoder: whose mean and deviation are applied.
 
     Raises:
@@ -119,13 +119,13 @@ def check_preprocessing(path: str, settings: Mapping[str, Any], encoder: Encoder
         if given is not None and not _close(numbers, values):
             told = [round(value, 4) for value in values]
             raise InputError(
-                f"{path}: preprocessor_config.json says {key} = {given}, driftseg prepares images "
-                f"with {told}: a network trained on other images cannot be opened"
+                f"{path}: its settings say {key} = {given}, driftseg prepares images with {told}: "
+                "a network trained on other images cannot be opened"
             )
     for key in ("do_normalize", "do_rescale"):
         if settings.get(key) is False:
             raise InputError(
-                f"{path}: preprocessor_config.json says {key} = False, driftseg always does both: "
+                f"{path}: its settings say {key} = False, driftseg always does both: "
                 "a network trained on other images cannot be opened"
             )
 

@@ -20,6 +20,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from driftseg.errors import InputError
+from driftseg.models.checkpoints.descriptions import (
+    classes_of_config,
+    classes_of_meta,
+    images_of_meta,
+)
 from driftseg.models.checkpoints.hub import fetch
 
 IMAGENET = "imagenet"
@@ -68,7 +73,8 @@ class Contents:
     config: dict[str, Any] = field(default_factory=dict)
     """The config.json beside the file, whole; empty without one."""
     preprocessing: dict[str, Any] = field(default_factory=dict)
-    """The preprocessor_config.json beside the file; empty without one."""
+    """How images were prepared (``image_mean``, ...), by the preprocessor_config.json beside the
+    file or the config in it; empty where nothing says so."""
     size: int = 0
     """Bytes of all files read."""
 
@@ -179,8 +185,10 @@ def _read_torch(path: Path) -> Contents:
     facts: dict[str, Any] = {
         str(name): value for name, value in held.items() if isinstance(value, str | int | float)
     }
-    facts |= _classes_of_meta(held.get("meta"))
-    return Contents(path, dict(_flat(held)), facts, size=path.stat().st_size)
+    facts |= classes_of_meta(held.get("meta"))
+    images = images_of_meta(held.get("meta"))
+    size = path.stat().st_size
+    return Contents(path, dict(_flat(held)), facts, preprocessing=images, size=size)
 
 
 def _flat(held: Mapping[Any, Any], start: str = "") -> Iterator[tuple[str, Tensor]]:
@@ -190,31 +198,6 @@ def _flat(held: Mapping[Any, Any], start: str = "") -> Iterator[tuple[str, Tenso
             yield f"{start}{name}", value
         elif isinstance(value, Mapping) and not _TRAINING_STATE.fullmatch(str(name)):
             yield from _flat(value, f"{start}{name}.")
-
-
-def _classes_of_meta(meta: object) -> dict[str, Any]:
-    """Classes and their colours as mmsegmentation's files keep them, of both its generations."""
-    if not isinstance(meta, Mapping):
-        return {}
-    told = meta.get("dataset_meta", meta)
-    if not isinstance(told, Mapping):
-        return {}
-    facts: dict[str, Any] = {}
-    names = told.get("CLASSES", told.get("classes"))
-    if isinstance(names, list | tuple):
-        facts["classes"] = [str(name) for name in names]
-    palette = told.get("PALETTE", told.get("palette"))
-    if isinstance(palette, list | tuple) and all(_is_colour(colour) for colour in palette):
-        facts["colours"] = [tuple(colour) for colour in palette]
-    return facts
-
-
-def _is_colour(value: object) -> bool:
-    return (
-        isinstance(value, list | tuple)
-        and len(value) == 3
-        and all(isinstance(part, int) and 0 <= part <= 255 for part in value)
-    )
 
 
 def _corrupt(path: Path, error: Exception) -> InputError:
@@ -245,7 +228,7 @@ def _with_config(path: Path) -> Contents:
     # what safetensors' writers say of themselves tells nothing of the network
     contents.facts.pop("format", None)
     plain = {k: v for k, v in config.items() if isinstance(v, str | int | float)}
-    facts = {**contents.facts, **plain, **_classes_of_config(path.with_name(CONFIG), config)}
+    facts = {**contents.facts, **plain, **classes_of_config(path.with_name(CONFIG), config)}
     images = _read_config(path.with_name(PREPROCESSING))
     return replace(contents, facts=facts, config=config, preprocessing=images)
 
@@ -289,21 +272,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(held, dict):
         raise InputError(f"{path} holds no settings by name: fetch or copy it again")
     return held
-
-
-def _classes_of_config(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    names = config.get("id2label")
-    if names is None:
-        return {}
-    try:
-        ids = sorted(int(key) for key in names)
-        if ids != list(range(len(ids))):
-            raise ValueError(f"ids are {ids[:4]}... instead of 0, 1, 2, ...")
-        return {"classes": [str({int(k): v for k, v in names.items()}[number]) for number in ids]}
-    except (AttributeError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path}: id2label must name one class for each id from 0 on ({error}): mend id2label"
-        ) from error
 
 
 def _imagenet_file(encoder: str | None) -> Path:

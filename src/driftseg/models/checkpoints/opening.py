@@ -34,7 +34,7 @@ from driftseg.models.checkpoints.own import (
     digest,
     load_checkpoint,
 )
-from driftseg.models.checkpoints.sets import WeightSet, choose_set, find_sets, tell_sets
+from driftseg.models.checkpoints.sets import WeightSet, choose_set, set_notes
 from driftseg.models.checkpoints.translation import Translation, guess_encoder, translate
 from driftseg.models.checkpoints.weights import fill
 from driftseg.models.segmenter import Segmenter, build_segmenter
@@ -196,7 +196,7 @@ def _open_foreign(contents: Contents, weights: str | None) -> tuple[Segmenter, C
         colours=_colours(contents, found.outputs),
         classes_known=known,
         layout=found.chosen.layout.name,
-        notes=(*_set_notes(contents, found.chosen), *notes, *report.lines()[1:]),
+        notes=(*set_notes(contents.tensors, found.chosen), *notes, *report.lines()[1:]),
     )
     return model.eval(), info
 
@@ -242,7 +242,11 @@ def _no_encoder(path: str, tensors: dict[str, Tensor]) -> str:
 
 def _no_head(path: str, encoder: str, chosen: WeightSet, layout: str) -> str:
     other = next((n for n in chosen.tensors if n.startswith("decode_head.")), None)
-    what = f"a head that driftseg does not have ({other})" if other else "an encoder, but no head"
+    what = (
+        f"a head that driftseg does not have ({other})"
+        if other
+        else "an encoder, but no head that driftseg knows"
+    )
     return (
         f"{path} ({layout}) holds {what}: its encoder alone can be taken, to train a head on; set "
         f"model.encoder={encoder}, model.weights={path} and model.may_stay_random=[head, "
@@ -268,22 +272,6 @@ def _class_names(contents: Contents, outputs: int) -> tuple[tuple[str, ...], boo
 def _colours(contents: Contents, outputs: int) -> tuple[Colour, ...]:
     colours = tuple(contents.facts.get("colours", ()))
     return colours if len(colours) == outputs else ()
-
-
-def _set_notes(contents: Contents, chosen: WeightSet) -> list[str]:
-    sets = find_sets(contents.tensors)
-    notes = []
-    if len(sets.found) > 1:
-        notes.append(
-            f"the file holds {len(sets.found)} sets of weights: {tell_sets(sets.found)}; {chosen} "
-            "was taken; another can be chosen in Python with open_checkpoint(..., weights=...)"
-        )
-    if sets.outside:
-        notes.append(
-            "some tensors of the file belong to no network that driftseg knows and were left out: "
-            f"{', '.join(sets.outside[:3])}{', ...' if len(sets.outside) > 3 else ''}"
-        )
-    return notes
 
 
 def _named(info: CheckpointInfo, classes: Sequence[str]) -> CheckpointInfo:

@@ -119,6 +119,24 @@ def choose_role(path: str, tensors: Mapping[str, Tensor], role: Role) -> WeightS
     return choose_set(path, tensors, role if role in roles else None)
 
 
+def set_notes(tensors: Mapping[str, Tensor], chosen: WeightSet) -> list[str]:
+    """What a reader must know about the choice: other sets, and tensors of none."""
+    sets = find_sets(tensors)
+    notes = []
+    if len(sets.found) > 1:
+        notes.append(
+            f"the file holds {len(sets.found)} sets of weights: {tell_sets(sets.found)}; {chosen} "
+            "was taken; another can be chosen in Python (weights=...)"
+        )
+    if sets.outside:
+        more = ", ..." if len(sets.outside) > 3 else ""
+        notes.append(
+            "some tensors of the file belong to no network that driftseg knows and were left out: "
+            f"{', '.join(sets.outside[:3])}{more}"
+        )
+    return notes
+
+
 def tell_sets(sets: Sequence[WeightSet]) -> str:
     """The sets' names in a row."""
     return ", ".join(str(each) for each in sets)

@@ -13,7 +13,7 @@ network: weight 1, bias 0) while the rest of the stages loads.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -25,7 +25,7 @@ from driftseg.models.checkpoints.config_facts import check_config
 from driftseg.models.checkpoints.files import read_source
 from driftseg.models.checkpoints.layout import Layout
 from driftseg.models.checkpoints.names import Role
-from driftseg.models.checkpoints.sets import choose_role
+from driftseg.models.checkpoints.sets import choose_role, choose_set, set_notes
 from driftseg.models.checkpoints.translation import (
     Translation,
     guess_encoder,
@@ -54,6 +54,8 @@ class LoadReport:
     """Names of the model's tensors that were wanted and that the file did not fill."""
     ignored: list[str]
     """What was left out of the file: "name: reason"."""
+    notes: tuple[str, ...] = ()
+    """Which set of weights was taken from a file of several, and what lies outside all of them."""
 
     def lines(self) -> list[str]:
         """The report for a person, one fact a line."""
@@ -71,6 +73,7 @@ class LoadReport:
         for reason, left_out in reasons.items():
             more = f" and {len(left_out) - 2} more" if len(left_out) > 2 else ""
             lines.append(f"left out: {', '.join(left_out[:2])}{more} ({reason})")
+        lines += self.notes
         return lines
 
     def __str__(self) -> str:
@@ -84,6 +87,7 @@ def load_weights(
     parts: Sequence[str] | None = None,
     may_stay_random: Sequence[str] = (),
     role: Role = "student",
+    weights: str | None = None,
 ) -> LoadReport:
     """Fills a model with weights of any known layout; a refused file changes nothing.
 
@@ -101,6 +105,7 @@ def load_weights(
             "output_norms" lets an encoder load from a file without its output norms.
         role: which network of a HAMLET or DAFormer training checkpoint to take; files that hold
             one network only have none to choose from.
+        weights: the same for sets of any name, as for `open_checkpoint`; it overrides ``role``.
 
     Raises:
         InputError: the source cannot be read, is of no known layout or of another architecture,
@@ -111,7 +116,10 @@ def load_weights(
     encoder = guess_encoder(model.state_dict())
     contents = read_source(source, encoder=encoder)
     path = str(contents.path)
-    chosen = choose_role(path, contents.tensors, role)
+    if weights is None:
+        chosen = choose_role(path, contents.tensors, role)
+    else:
+        chosen = choose_set(path, contents.tensors, weights)
     layout, found = chosen.layout, translate(chosen.layout, chosen.tensors)
     if any(name.startswith("encoder.") and _is_asked_for(name, parts) for name in found.tensors):
         refuse_quantised(path, chosen.tensors, ())
@@ -119,7 +127,7 @@ def load_weights(
         file_encoder = guess_encoder(found.tensors)
         if file_encoder is not None and file_encoder == encoder:
             check_config(path, contents.config, layout, encoder=encoder)
-    return fill(
+    report = fill(
         model,
         path,
         layout,
@@ -128,6 +136,7 @@ def load_weights(
         parts=parts,
         may_stay_random=may_stay_random,
     )
+    return replace(report, notes=tuple(set_notes(contents.tensors, chosen)))
 
 
 def fill(
