@@ -9,6 +9,8 @@ from typing import Any
 
 from driftseg.errors import InputError
 
+_NUMBER = r"(\d+\.?\d*)"
+
 
 def classes_of_meta(meta: object) -> dict[str, Any]:
     """Classes and their colours as mmsegmentation's files keep them, of both its generations."""
@@ -30,13 +32,14 @@ def classes_of_meta(meta: object) -> dict[str, Any]:
 def images_of_meta(meta: object) -> dict[str, Any]:
     """Mean and deviation of images, where the config that mmsegmentation keeps names one each."""
     text = meta.get("config") if isinstance(meta, Mapping) else None
-    found: dict[str, Any] = {}
+    found: dict[str, list[float]] = {}
     for key, name in (("image_mean", "mean"), ("image_std", "std")):
-        form = rf"\b{name}['\"]?\s*[=:]\s*\[\s*([\d.]+),\s*([\d.]+),\s*([\d.]+),?\s*\]"
+        form = rf"\b{name}['\"]?\s*[=:]\s*\[\s*{_NUMBER},\s*{_NUMBER},\s*{_NUMBER},?\s*\]"
         values = set(re.findall(form, text)) if isinstance(text, str) else set()
         if len(values) == 1:
-            found[key] = [float(value) / 255 for value in values.pop()]
-    return found
+            found[key] = [float(value) for value in values.pop()]
+    scale = 255 if max(found.get("image_mean", [255.0])) > 1 else 1
+    return {key: [value / scale for value in values] for key, values in found.items()}
 
 
 def classes_of_config(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,10 +52,11 @@ def classes_of_config(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     if names is None:
         return {}
     try:
-        ids = sorted(int(key) for key in names)
+        by_id = {int(key): str(name) for key, name in names.items()}
+        ids = sorted(by_id)
         if ids != list(range(len(ids))):
             raise ValueError(f"ids are {ids[:4]}... instead of 0, 1, 2, ...")
-        return {"classes": [str({int(k): v for k, v in names.items()}[number]) for number in ids]}
+        return {"classes": [by_id[number] for number in ids]}
     except (AttributeError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: id2label must name one class for each id from 0 on ({error}): mend id2label"
