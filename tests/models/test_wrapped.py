@@ -31,7 +31,7 @@ def by_itself(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     found = model(x)
     if isinstance(found, torch.Tensor):
         return found
-    return found["out"] if "out" in found else found.logits
+    return found["out"] if isinstance(found, dict) and "out" in found else found.logits
 
 
 def shake(network, names) -> None:
@@ -280,7 +280,7 @@ class TestRefused:
         assert "\n" not in str(caught.value)
 
     def test_parts_within_parts(self) -> None:
-        with pytest.raises(InputError, match="encoder and encoder.layer1 overlap"):
+        with pytest.raises(InputError, match=r"encoder and encoder\.layer1 overlap"):
             wrap(foreign("unet"), parts=["encoder", "encoder.layer1"], size=SIZE)
 
     @pytest.mark.parametrize("output", [0, lambda found: found[0]])

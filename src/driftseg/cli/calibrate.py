@@ -40,7 +40,8 @@ def calibrate(
     detector = settings.method.drift_detector or DetectorSettings()
     values = found.to_json(detector.longest_window)
     console.print(_table(values), highlight=False)
-    console.print(f"{info.path}", soft_wrap=True, highlight=False)
+    for told in (info.path, *info.notes):
+        console.print(told, soft_wrap=True, highlight=False, markup=False)
     if out is not None:
         try:
             out.write_text(json.dumps(plain(values), indent=1) + "\n", encoding="utf-8")

@@ -67,8 +67,8 @@ def evaluate(config: ConfigFile, change: Changes = None, data: DataFolder = None
         rows = score_domains(parts, lambda moment: None)
     frames = ", ".join(f"{name} {len(data)}" for name, (data, _) in parts.held_out.items())
     console.print(_table(rows, parts.label_space.classes))
-    console.print(f"{parts.checkpoint.path}; frames: {frames}",
-                  soft_wrap=True, highlight=False)  # fmt: skip
+    for told in (f"{parts.checkpoint.path}; frames: {frames}", *parts.checkpoint.notes):
+        console.print(told, soft_wrap=True, highlight=False, markup=False)
 
 
 def _table(rows: list[dict[str, object]], classes: tuple[str, ...]) -> Table:

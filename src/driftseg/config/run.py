@@ -52,7 +52,8 @@ class RunConfig(Settings):
     source_name: str = "source"
     """Of the source, for the run's folder name."""
     checkpoint: str | None = None
-    """A driftseg checkpoint; null takes the bundled Town model."""
+    """A file, a Hugging Face folder or hub id (docs/checkpoints.md); null takes the bundled Town
+    model."""
     model: RunModelSettings | None = None
     adapters: AdapterSettings | None = None
     """Small parts that are put into the encoder; null is none."""

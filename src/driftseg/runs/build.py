@@ -24,7 +24,14 @@ from driftseg.labels import (
 from driftseg.learners.settings import MethodSettings
 from driftseg.methods.adaptive import AdaptiveModel
 from driftseg.models.adapters.settings import check_adapters
-from driftseg.models.checkpoints import CheckpointInfo, load_checkpoint
+from driftseg.models.checkpoints import (
+    CheckpointInfo,
+    check_named,
+    is_hub_id,
+    open_checkpoint,
+    order_classes,
+    tell_classes,
+)
 from driftseg.models.segmenter import Segmenter
 from driftseg.runs.adapting import Source, make_adaptive, seeded
 from driftseg.runs.calibrate import calibrate
@@ -84,6 +91,7 @@ def build(config: RunConfig) -> Parts:
     model, info = load_model(config)
     info = name_classes(info, config.classes)
     space = target.label_space
+    info = order_classes(model, info, _wanted_order(config, space))
     scoring = build_scoring(config, info, space)
     known = space if scoring is None else scoring.source
     weather = build_weather(config, space)
@@ -97,7 +105,7 @@ def build(config: RunConfig) -> Parts:
     if held_out and home not in held_out:
         raise InputError(f"home: no held-out frames are called {home!r}; known: {[*held_out]}")
     notes = make_notes(visits, target, held_out, source, stream)
-    notes += mapping_notes(config, scoring)
+    notes += [*mapping_notes(config, scoring), *info.notes]
     if adapters is not None and config.adapters is not None:
         generator = seeded(config.seed, "adapters")
         notes.append(config.adapters.put_into(model, adapters, generator))
@@ -134,11 +142,17 @@ def calibrated(config: RunConfig) -> tuple[Calibration, CheckpointInfo]:
     if adapters is not None and config.adapters is not None:
         config.adapters.put_into(model, adapters, seeded(config.seed, "adapters"))
     target = config.target.make()
+    info = order_classes(model, info, _wanted_order(config, target.label_space))
     scoring = build_scoring(config, info, target.label_space)
     space = target.label_space if scoring is None else scoring.source
     weather = build_weather(config, space)
     size = config.target.frame_size(target)
     return build_calibration(config.calibration, model, weather, method, size), info
+
+
+def _wanted_order(config: RunConfig, space: LabelSpace) -> LabelSpace | None:
+    """In which the model's outputs are to stand; None where predictions are told otherwise."""
+    return space if config.score_in is None and config.mapping is None else None
 
 
 def _source(config: RunConfig, source: Dataset | None) -> Source | None:
@@ -182,6 +196,7 @@ def build_scoring(
 
 def model_space(info: CheckpointInfo) -> LabelSpace:
     """The label space that a checkpoint predicts in."""
+    check_named(info)
     preset = LABEL_SPACES.get(info.label_space)
     if preset is None:
         return space_of(info.classes, info.colours)
@@ -288,14 +303,15 @@ def load_model(config: RunConfig) -> tuple[Segmenter, CheckpointInfo]:
     wanted = None if config.model is None else config.model.encoder
     if config.checkpoint is None:
         with as_file(files("driftseg") / "assets" / BUNDLED) as path:
-            model, info = load_checkpoint(path)
+            model, info = open_checkpoint(path)
     else:
-        path = Path(config.checkpoint.replace("{encoder}", wanted or "{encoder}"))
-        if not path.is_file():
+        given = config.checkpoint.replace("{encoder}", wanted or "{encoder}")
+        path = Path(given).expanduser()
+        if not path.exists() and not is_hub_id(given):
             raise InputError(
                 f"checkpoint {path}: no such file; make it with driftseg train, or set checkpoint"
             )
-        model, info = load_checkpoint(path)
+        model, info = open_checkpoint(path if path.exists() else given)
     if wanted is not None and info.encoder != wanted:
         raise InputError(
             f"checkpoint {info.path} holds the encoder {info.encoder}, the run asks for {wanted}; "
@@ -306,10 +322,6 @@ def load_model(config: RunConfig) -> tuple[Segmenter, CheckpointInfo]:
 
 def check_classes(info: CheckpointInfo, space: LabelSpace) -> None:
     """Refuses a checkpoint of other classes than the target's."""
+    check_named(info)
     if info.classes != space.classes:
-        raise InputError(
-            f"checkpoint {info.path} knows {len(info.classes)} classes of "
-            f"{space_of(info.classes).title}, the target is labelled in {space.title} with "
-            f"{len(space)}; both must share one label space: set target.label_space to read its "
-            "labels in the model's, or score_in to score in the target's"
-        )
+        raise InputError(tell_classes(info, space))
