@@ -1,3 +1,56 @@
-"""driftseg keeps a segmentation model accurate while the world drifts."""
+"""driftseg keeps a segmentation model accurate while the world drifts: online, without labels.
+
+Everything public is named here and loaded when it is first used (docs/api.md). What is not named
+here is private, but for `driftseg.weather`, `driftseg.metrics` and `driftseg.methods`.
+
+>>> import driftseg
+>>> model = driftseg.load_model()  # the bundled one; or a file, a folder, a hub id, a module
+>>> source = driftseg.load_dataset("town", frames=8, every=20, size=(128, 96))
+>>> adapter = driftseg.adapt(model, "restyled_replay", source=source, seed=0)
+>>> street = driftseg.load_dataset("town", seed=2, frames=2, size=(128, 96))
+>>> for number in range(2):
+...     answer = adapter.predict(street.scene(number).image)
+...     done = adapter.learn()
+>>> answer.label.shape, answer.confidence.shape, len(answer.classes), adapter.state().updates
+((96, 128), (96, 128), 11, 2)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "Answer": "driftseg.api.online",
+    "InputError": "driftseg.errors",
+    "Model": "driftseg.api.models",
+    "OnlineModel": "driftseg.api.online",
+    "State": "driftseg.api.online",
+    "adapt": "driftseg.api.adapting",
+    "frames": "driftseg.api.images",
+    "load_dataset": "driftseg.api.adapting",
+    "load_model": "driftseg.api.models",
+}
+"""Public names and where they live."""
+
+__all__ = [*_PUBLIC, "__version__"]
+
+if TYPE_CHECKING:
+    from driftseg.api.adapting import adapt, load_dataset
+    from driftseg.api.images import frames
+    from driftseg.api.models import Model, load_model
+    from driftseg.api.online import Answer, OnlineModel, State
+    from driftseg.errors import InputError
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name when it is first used; `import driftseg` alone loads nothing else."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'driftseg' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

@@ -17,7 +17,6 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor
 
 from driftseg.control.when import Always
-from driftseg.errors import InputError
 from driftseg.frame import Image, SourceBatch
 from driftseg.learners.contract import (
     NOT_FINITE,
@@ -32,12 +31,14 @@ from driftseg.learners.parts.jitter import jitter_and_blur
 from driftseg.learners.parts.losses import weighted_cross_entropy
 from driftseg.learners.parts.references import References
 from driftseg.learners.parts.restyle import RestyleSettings, Restyling, restyled
+from driftseg.learners.parts.window import window
 from driftseg.learners.settings import (
     Composition,
     MethodSettings,
     Needs,
     SourceBatches,
     Supplies,
+    on_device,
 )
 from driftseg.models.roles import Roles
 from driftseg.models.trainable import (
@@ -227,22 +228,21 @@ class ReplayTraining:
         images = jitter_and_blur(
             batch.images, strength=self._jitter, blur=False, generator=self._generator
         )
-        return SourceBatch(images.to(self.roles.device), batch.labels.to(self.roles.device))
+        return on_device(SourceBatch(images, batch.labels), self.roles.device)
 
     def _worn(self, batch: SourceBatch) -> SourceBatch:
         images = batch.images
         if self._restyle is not None:
-            references = [self._references.draw(self._generator) for _ in images]
-            self._check_size(images, references[-1])
+            references = [self._reference(images) for _ in images]
             images = restyled(images, references, self._restyle, self._generator)
-        return SourceBatch(images.to(self.roles.device), batch.labels.to(self.roles.device))
+        return on_device(SourceBatch(images, batch.labels), self.roles.device)
 
-    def _check_size(self, images: Tensor, reference: Image) -> None:
-        if tuple(images.shape[2:]) != reference.shape[:2]:
-            raise InputError(
-                f"frames are {reference.shape[:2]} (height, width), replay crops "
-                f"{tuple(images.shape[2:])}: restyling needs one size; set the target's size"
-            )
+    def _reference(self, images: Tensor) -> Image:
+        """One of the last frames, or a window of it as large as the replay's images."""
+        frame = self._references.draw(self._generator)
+        size = (images.shape[2], images.shape[3])
+        where = window((frame.shape[0], frame.shape[1]), size, self._generator, why="restyling")
+        return frame if where is None else np.ascontiguousarray(frame[where])
 
     def learnt(self) -> dict[str, Any]:
         """Student, teacher and the optimiser's moments."""

@@ -24,7 +24,14 @@ from driftseg.learners.parts.ema import momentum
 from driftseg.learners.parts.losses import feature_distance, weighted_cross_entropy
 from driftseg.learners.parts.mixing import Mixing
 from driftseg.learners.parts.restyle import RestyleSettings
-from driftseg.learners.settings import MethodSettings, Needs, SourceBatches, Supplies
+from driftseg.learners.parts.window import window
+from driftseg.learners.settings import (
+    MethodSettings,
+    Needs,
+    SourceBatches,
+    Supplies,
+    on_device,
+)
 from driftseg.models.network import Walk
 from driftseg.models.roles import Roles
 from driftseg.models.segmenter import upsample
@@ -198,21 +205,17 @@ class SelfTraining:
         """Nothing to see."""
 
     def learn(self, answer: Answer, order: Order) -> Step:
-        """Learns from one frame, its pseudo-labels and a source batch.
-
-        Raises:
-            ValueError: the order states no learning rate or no mix ratio.
-        """
+        """Learns from one frame, its pseudo-labels and a source batch."""
         rate, mix_ratio = order.learning_rate, order.mix_ratio
         if rate is None or mix_ratio is None:
             raise ValueError("self-training wants learning_rate and mix_ratio with every order")
-        images, walk = answer.images, answer.walk
         if not self._teacher_waits:
             self.roles.move_teacher(momentum(self.updates, self._teacher_momentum))
         statistics = self.roles.moving_statistics()
         confidence = copy.deepcopy(self._confidence.state_dict())
         self.optimiser.zero_grad(set_to_none=not self._frozen_tensors_drift)
-        source = self._source(images)
+        source = on_device(self.replay.sample(), self.roles.device)
+        images, walk = self._window(answer, source)
         worn = self._mixing.worn(source, images)
         losses, source_confidence = self._source_losses(
             worn if self._restyled_source_loss else source
@@ -246,14 +249,14 @@ class SelfTraining:
         levels = self.roles.levels("student", self.roles.prefix(answer.images), training=True)
         self.roles.logits("student", levels, training=True)
 
-    def _source(self, images: Tensor) -> SourceBatch:
-        batch = self.replay.sample()
-        if batch.images.shape[2:] != images.shape[2:]:
-            raise InputError(
-                f"frames are {tuple(images.shape[2:])} (height, width), replay crops "
-                f"{tuple(batch.images.shape[2:])}: ClassMix needs one size; set the target's size"
-            )
-        return SourceBatch(batch.images.to(self.roles.device), batch.labels.to(self.roles.device))
+    def _window(self, answer: Answer, source: SourceBatch) -> tuple[Tensor, Walk]:
+        """The frame, or a window of it as large as the source's crops."""
+        size = (source.images.shape[2], source.images.shape[3])
+        where = window(answer.size, size, self._mixing.generator, why="ClassMix")
+        if where is None:
+            return answer.images, answer.walk
+        images = answer.images[:, :, where[0], where[1]]
+        return images, self.roles.prefix(images)
 
     def _mixed_loss(self, mixed: Mixed) -> Tensor:
         levels = self.roles.levels("student", self.roles.prefix(mixed.images), training=True)

@@ -42,6 +42,11 @@ class SourceBatches(Protocol):
         ...
 
 
+def on_device(batch: SourceBatch, device: torch.device) -> SourceBatch:
+    """The batch where the network lies."""
+    return SourceBatch(batch.images.to(device), batch.labels.to(device))
+
+
 @dataclass(frozen=True)
 class Needs:
     """What a method asks of the network and of the data."""

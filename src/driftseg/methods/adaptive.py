@@ -58,6 +58,7 @@ class AdaptiveModel:
         self._lock = threading.RLock()
         self._answered: Answer | None = None
         self._started = 0.0
+        self._logits: Tensor | None = None
 
     @property
     def updates(self) -> int:
@@ -79,7 +80,18 @@ class AdaptiveModel:
             answered = answer(self.roles, image, keep_graph=self.learner.keeps_graph)
             self._answered = answered
             self.controller.answered(1000 * (self._clock() - self._started))
-            return to_prediction(with_offline(self.roles, answered), answered.size)
+            self._logits = with_offline(self.roles, answered).detach()
+            return to_prediction(self._logits, answered.size)
+
+    def last_logits(self) -> Tensor:
+        """Logits (1, C, h, w) of what was last predicted."""
+        if self._logits is None:
+            raise RuntimeError("nothing was predicted yet: call predict() first")
+        return self._logits
+
+    def learning_parts(self) -> tuple[str, ...]:
+        """The parts of the network that learn now."""
+        return self.roles.learning_parts()
 
     def learn(self) -> Adaptation:
         """May learn from the image last predicted.

@@ -137,6 +137,12 @@ class Roles:
         ]
         self._touch(names)
 
+    def learning_parts(self) -> tuple[str, ...]:
+        """The parts of the network in which a tensor learns."""
+        learning = self._learning or set()
+        parts = self.network.parts.items()
+        return tuple(part for part, names in parts if learning.intersection(names))
+
     def prefix(self, images: Tensor) -> Walk:
         """Walks images (B, 3, H, W) through the shared stages, once for all roles, no grad."""
         with torch.no_grad():

@@ -11,6 +11,7 @@ from pydantic import Field, PositiveInt
 
 from driftseg.errors import InputError
 from driftseg.models.adapters.attach import attach
+from driftseg.models.adapters.by_pattern import attach_by_pattern
 from driftseg.models.adapters.files import load_adapters
 from driftseg.models.adapters.spec import (
     WIDEST,
@@ -21,6 +22,7 @@ from driftseg.models.adapters.spec import (
     adapter_spec,
 )
 from driftseg.models.encoders.sites import Target, adapters_of
+from driftseg.models.network import Network
 from driftseg.models.segmenter import Segmenter
 from driftseg.settings import Positive, Settings
 
@@ -58,6 +60,11 @@ class AdapterSettings(Settings):
     """Factor of what is added. AdaptFormer: .1. Others: 1."""
     learnable_scale: bool | None = None
     """Of adaptformer and bottleneck: whether ``scale`` is only where it starts; false."""
+    at: Annotated[list[str], Field(min_length=1)] | None = Field(
+        default=None, exclude_if=lambda value: value is None
+    )
+    """Of lora and convolution, in a model that is not driftseg's: shell patterns of the names of
+    its Linear and Conv2d layers (``encoder.layer4.*``)."""
     factor: Positive = 10.0
     """Adapters learn this many times as fast as the encoder would: as the heads, for both start
     from little. Published rates are 1e-3 to 1e-2."""
@@ -74,10 +81,10 @@ class AdapterSettings(Settings):
         Raises:
             InputError: the settings contradict themselves or ``train``.
         """
-        spec = adapter_spec(**self.model_dump(exclude={"factor", "file"}))
+        spec = adapter_spec(**self.model_dump(exclude={"factor", "file", "at"}))
         deaf = (
             []
-            if {"adapters", "encoder"} & {*train}
+            if {"adapters", "encoder"} & {*train} or self.at is not None
             else [number for number in spec.stages if f"encoder.stage{number}" not in train]
         )
         if self.file is None and len(deaf) == len(spec.stages):
@@ -94,12 +101,19 @@ class AdapterSettings(Settings):
             )
         return spec
 
-    def put_into(self, model: Segmenter, spec: AdapterSpec, generator: torch.Generator) -> str:
+    def put_into(self, model: Network, spec: AdapterSpec, generator: torch.Generator) -> str:
         """Puts adapters into the model, with the file's values if one is named; tells of them.
 
         Raises:
             InputError: the encoder has no place for them, or the file does not fit.
         """
+        if not isinstance(model, Segmenter):
+            return self._put_by_pattern(model, spec, generator)
+        if self.at is not None:
+            raise InputError(
+                "adapters.at: is for models of your own; this encoder says itself where adapters "
+                "sit: set where, stages and targets"
+            )
         attach(model, spec, generator)
         started = "doing nothing at first"
         if self.file is not None:
@@ -110,6 +124,17 @@ class AdapterSettings(Settings):
         return (
             f"{len(adapters)} {spec.kind} adapters with {numbers} parameters in stages "
             f"{', '.join(map(str, spec.stages))}, {started}"
+        )
+
+    def _put_by_pattern(self, model: Network, spec: AdapterSpec, generator: torch.Generator) -> str:
+        if self.at is None or self.file is not None:
+            raise InputError(
+                "adapters: a model of your own does not say where they may sit: set adapters.at "
+                "to patterns of layer names, and no file"
+            )
+        number = attach_by_pattern(model.module, spec, self.at, generator)
+        return (
+            f"{number} {spec.kind} adapters on layers {', '.join(self.at)}, doing nothing at first"
         )
 
 

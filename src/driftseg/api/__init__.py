@@ -1,0 +1,1 @@
+"""What `import driftseg` offers; the command line is its first user."""

@@ -1,0 +1,151 @@
+"""`driftseg.adapt`: a model, a method, and what it learns from, as one object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from driftseg.api.images import as_image
+from driftseg.api.models import Model, load_model
+from driftseg.api.online import OnlineModel
+from driftseg.config.adapt import AdaptConfig
+from driftseg.config.reading import check
+from driftseg.control.calibration import Calibration
+from driftseg.errors import InputError
+from driftseg.labels import LabelSpace
+from driftseg.learners.settings import MethodSettings
+from driftseg.models.adapters.settings import check_adapters
+from driftseg.models.trainable import trainable_names
+from driftseg.runs.adapting import Source, seeded
+from driftseg.runs.calibrate import calibrate
+from driftseg.scenes.dataset import Dataset, DatasetSettings
+from driftseg.scenes.datasets import DATASETS
+from driftseg.scenes.given import GivenScenes
+from driftseg.weather.camera import CITYSCAPES
+from driftseg.weather.weather import Weather
+
+Labelled = Sequence[tuple[Any, Any]]
+"""Pairs of an image and its label map, each an array or the path of a file."""
+SECTIONS = ("adapters", "replay", "crop", "seed")
+"""Keyword arguments of ``adapt`` that are no settings of the method."""
+
+
+def adapt(
+    model: Model | nn.Module | str | Path,
+    method: str | Mapping[str, Any] | MethodSettings = "restyled_replay",
+    *,
+    source: Dataset | Labelled | None = None,
+    calibration: Dataset | Labelled | None = None,
+    **settings: Any,
+) -> OnlineModel:
+    """A model that adapts while it predicts.
+
+    Args:
+        model: from ``load_model``, or what ``load_model`` takes; its weights are changed.
+        method: a name (``tent``, ``dacs``, ``hamlet``, ``restyled_replay``, ...), the import path
+            of a method of your own, or a whole method section.
+        source: labelled source scenes for methods that learn from them: a dataset, or a handful
+            of (image, label) pairs, labelled in the model's classes. Scenes smaller than frames
+            are learnt from in windows of their own size.
+        calibration: labelled source scenes that the model was not trained on, in stream order,
+            for methods that learn thresholds from them (``hamlet``).
+        settings: settings of the method, and the sections ``adapters``, ``replay``, ``crop`` and
+            ``seed`` of a run's config; the same names, checks and errors.
+
+    Raises:
+        InputError: a setting is wrong, or model and source cannot give what the method needs.
+    """
+    ready = load_model(model)
+    config = check_settings(method, settings)
+    chosen = config.method
+    needs = chosen.needs()
+    given = None if source is None else _source(source, ready)
+    if needs.source and given is None:
+        raise InputError(
+            f"method {chosen.learner_settings.name} learns from labelled source scenes: give "
+            "source=, a dataset or a few (image, label) pairs; tent and norm_statistics need none"
+        )
+    spec = check_adapters(config.adapters, needs.train, method=chosen.name)
+    if spec is not None and config.adapters is not None:
+        config.adapters.put_into(ready.network, spec, seeded(config.seed, "adapters"))
+    trainable_names(ready.network, needs.train)  # says at once which parts there are
+    learnt = None
+    if chosen.needs_calibration and calibration is not None:
+        learnt = _calibrated(ready, chosen, calibration)
+    return OnlineModel(ready, config, source=given, calibration=learnt)
+
+
+def check_settings(
+    method: str | Mapping[str, Any] | MethodSettings, settings: Mapping[str, Any]
+) -> AdaptConfig:
+    """The settings of a call, checked as those of a config file are.
+
+    Raises:
+        InputError: one of them is wrong; the text names it.
+    """
+    sections = {key: value for key, value in settings.items() if key in SECTIONS}
+    own = {key: value for key, value in settings.items() if key not in SECTIONS}
+    if isinstance(method, MethodSettings):
+        method = method.model_dump(exclude_unset=True)
+    section = {"name": method} if isinstance(method, str) else dict(method)
+    return check({"method": {**section, **own}, **sections}, AdaptConfig, where="adapt")
+
+
+def load_dataset(kind: str, root: str | Path | None = None, **settings: Any) -> Dataset:
+    """A dataset: the scenes that a data section of a config describes.
+
+    Args:
+        kind: ``cityscapes``, ``camvid``, ``acdc``, ..., ``folder``, ``weather_set``, ``town``, or
+            the import path of one of your own.
+        root: its folder.
+        settings: as in a config: ``split``, ``domain``, ``size``, ``classes``, ``mapping``, ...
+
+    Raises:
+        InputError: a setting is wrong, or files are missing or in another layout.
+    """
+    values = {"kind": kind, **({} if root is None else {"root": str(root)}), **settings}
+    found = DATASETS.find(kind, where="load_dataset")
+    checked: DatasetSettings = check(values, found, where=f"load_dataset {kind!r}")
+    return checked.make()
+
+
+def _source(given: Dataset | Labelled, model: Model) -> Source:
+    scenes = _scenes(given, model.label_space)
+    space = scenes.label_space
+    if model.classes_known and len(space) == len(model.classes) and space.classes != model.classes:
+        raise InputError(
+            f"source: is labelled in {space.title}, the model predicts {model.label_space.title}; "
+            "state the source's classes in the model's order, or give load_dataset a mapping"
+        )
+    if len(space) != model.network.classes:
+        raise InputError(
+            f"source: is labelled in {len(space)} classes, the model has "
+            f"{model.network.classes}; give load_dataset classes= (the model's) and mapping=, or "
+            "name outputs that stand for no class by ignore="
+        )
+    height, width = scenes.scene(0).image.shape[:2]
+    return Source(scenes, (width, height))
+
+
+def _scenes(given: Dataset | Labelled, space: LabelSpace) -> Dataset:
+    if not isinstance(given, list | tuple):
+        if not hasattr(given, "scene"):
+            raise InputError(
+                f"source: wanted a dataset or (image, label) pairs, came a {type(given).__name__}"
+            )
+        return given  # type: ignore[return-value]
+    if any(not isinstance(pair, list | tuple) or len(pair) != 2 for pair in given):
+        raise InputError("source: wanted pairs (image, label), each an array or a file's path")
+    images = [as_image(image, name=f"source {n}") for n, (image, _) in enumerate(given)]
+    return GivenScenes(images, [label for _, label in given], space)
+
+
+def _calibrated(model: Model, method: MethodSettings, given: Dataset | Labelled) -> Calibration:
+    scenes = _scenes(given, model.label_space)
+    weather = Weather(CITYSCAPES, scenes.label_space, 0)
+    return calibrate(
+        model.network, scenes, weather, rates=(50.0, 100.0, 200.0), signal=method.signal
+    )

@@ -1,0 +1,167 @@
+"""Images as users have them: arrays, PIL images, torch tensors; files, folders, cameras."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from driftseg.errors import InputError
+from driftseg.frame import Image
+from driftseg.images.reading import IMAGE_SUFFIXES, read_image, resize_image
+from driftseg.labels import CAMVID11
+from driftseg.scenes.capture import open_file, read
+from driftseg.scenes.live import LiveSettings
+from driftseg.scenes.sequence import NUMBER, sequence
+
+ENDLESS = 2**31
+"""Frames of a live source that nobody has counted."""
+
+
+def frames(
+    source: str | Path | int,
+    *,
+    size: tuple[int, int] | None = None,
+    start: int = 0,
+    stop: int | None = None,
+    every: int = 1,
+) -> Iterator[Image]:
+    """Images of a drive, one after another, as RGB arrays (H, W, 3) of uint8.
+
+    Args:
+        source: a video file; a folder of images, in natural order of their names; a pattern
+            (``drive/*.png``, ``drive/frame_%05d.png``); a camera's number; or the address of a
+            stream (``rtsp://...``), in which ``$NAME`` is taken from the environment. Of a camera
+            or stream each frame is the newest there is.
+        size: (width, height) to shrink to; None keeps the images' own.
+        start: first frame kept.
+        stop: frame after the last one kept; None goes on to the end, of a camera for ever.
+        every: keep one frame in so many.
+
+    Raises:
+        InputError: the source cannot be read.
+    """
+    if every < 1 or start < 0:
+        raise InputError(f"frames: wanted every >= 1 and start >= 0, came {every} and {start}")
+    if isinstance(source, int) or "://" in str(source):
+        return _live(source, size, start, stop, every)
+    if isinstance(source, str) and (glob.has_magic(source) or NUMBER.search(source)):
+        found = sequence(source, label_space=CAMVID11, start=start, stop=stop, every=every)
+        return _files([entry.image for entry in found.entries], size)
+    path = Path(source).expanduser()
+    if path.is_dir():
+        paths = sorted(
+            (p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=natural
+        )
+        if not paths:
+            raise InputError(
+                f"{path}: holds no images; wanted files that end in "
+                + " ".join(sorted(IMAGE_SUFFIXES))
+            )
+        return _files(paths[start:stop:every], size)
+    if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+        return _files([path], size)
+    capture = open_file(path)  # says at once what is wrong
+    return _video(capture, path, size, start, stop, every)
+
+
+def natural(path: Path) -> list[tuple[int, int | str]]:
+    """Key of natural order: ``2.png`` comes before ``10.png``."""
+    words = re.split(r"(\d+)", path.name)
+    return [(0, int(word)) if word.isdigit() else (1, word) for word in words if word]
+
+
+def _files(paths: Sequence[Path], size: tuple[int, int] | None) -> Iterator[Image]:
+    for path in paths:
+        yield _sized(read_image(path), size, str(path))
+
+
+def _video(
+    capture: Any, path: Path, size: tuple[int, int] | None, start: int, stop: int | None, every: int
+) -> Iterator[Image]:
+    try:
+        number = 0
+        while stop is None or number < stop:
+            image = read(capture)
+            if image is None:
+                break
+            if number >= start and (number - start) % every == 0:
+                yield _sized(image, size, f"{path}, frame {number}")
+            number += 1
+        if number <= start:
+            raise InputError(f"{path}: has {number} frames, none from start={start} on")
+    finally:
+        capture.release()
+
+
+def _live(
+    source: str | Path | int, size: tuple[int, int] | None, start: int, stop: int | None, every: int
+) -> Iterator[Image]:
+    where: dict[str, Any] = {"device": source} if isinstance(source, int) else {"url": str(source)}
+    scenes = LiveSettings(frames=ENDLESS, **where).make()
+    try:
+        for number in range(start, ENDLESS if stop is None else stop, every):
+            yield _sized(scenes.scene(number).image, size, f"frame {number}")
+    finally:
+        scenes.close()
+
+
+def _sized(image: Image, size: tuple[int, int] | None, name: str) -> Image:
+    return image if size is None else resize_image(image, size, name=name)
+
+
+def as_image(given: Any, *, name: str = "image") -> Image:
+    """One image as RGB (H, W, 3) of uint8.
+
+    Args:
+        given: an array or tensor (H, W, 3) or (3, H, W), of uint8, or of floats in [0, 1]; grey
+            (H, W); a PIL image; or the path of an image file.
+        name: what to call it in an error.
+
+    Raises:
+        InputError: it is none of these.
+    """
+    if isinstance(given, str | Path):
+        return read_image(Path(given))
+    if isinstance(given, PillowImage.Image):
+        return np.asarray(given.convert("RGB"), dtype=np.uint8)
+    array = given.detach().cpu().numpy() if hasattr(given, "detach") else np.asarray(given)
+    if array.ndim == 2:
+        array = np.repeat(array[..., None], 3, axis=2)
+    if array.ndim == 3 and array.shape[2] != 3 and array.shape[0] == 3:
+        array = np.transpose(array, (1, 2, 0))
+    if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        raise InputError(
+            f"{name}: wanted RGB of shape (height, width, 3), came {tuple(np.shape(given))}"
+        )
+    if array.dtype == np.uint8:
+        return np.ascontiguousarray(array)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise InputError(
+            f"{name}: wanted uint8, or floats in [0, 1], came {array.dtype}; convert it to one"
+        )
+    if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
+        raise InputError(
+            f"{name}: floats are taken for RGB in [0, 1], these go from {array.min():g} to "
+            f"{array.max():g}; give images before they are normalised"
+        )
+    return np.ascontiguousarray(np.rint(array * 255).astype(np.uint8))
+
+
+def is_batch(given: Any) -> bool:
+    """Whether several images were given: a list or tuple of images, or four dimensions."""
+    if isinstance(given, list | tuple):
+        return True
+    return getattr(given, "ndim", 0) == 4
+
+
+def as_images(given: Any) -> list[Image]:
+    """Several images, or one in a list."""
+    if not is_batch(given):
+        return [as_image(given)]
+    return [as_image(one, name=f"image {number}") for number, one in enumerate(given)]

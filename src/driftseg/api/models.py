@@ -1,0 +1,137 @@
+"""Models to adapt: from a checkpoint, a folder, a hub id, or a torch module."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from driftseg.errors import InputError
+from driftseg.labels import Colour, LabelSpace, space_of
+from driftseg.models.checkpoints import CheckpointInfo, open_checkpoint
+from driftseg.models.network import Network
+from driftseg.models.segmenter import Segmenter
+from driftseg.models.wrapped import wrap
+from driftseg.runs.build import BUNDLED
+from driftseg.runs.train import use_device
+
+
+@dataclass(frozen=True)
+class Model:
+    """A segmentation model and what its outputs mean."""
+
+    network: Network
+    """What roles share; its ``module`` is the torch module."""
+    classes: tuple[str, ...]
+    """Names in id order; "class 0", "class 1", ... where nobody has named them."""
+    colours: tuple[Colour, ...]
+    classes_known: bool = True
+    """Whether somebody has named the classes."""
+    info: CheckpointInfo | None = None
+    """The facts of the checkpoint it came from, where it did."""
+    notes: tuple[str, ...] = field(default=())
+    """What a reader of results must know about how it was read."""
+
+    @property
+    def label_space(self) -> LabelSpace:
+        """Classes and colours as datasets have them."""
+        return space_of(self.classes, self.colours)
+
+    @property
+    def module(self) -> nn.Module:
+        """The torch module."""
+        return self.network.module
+
+
+def load_model(
+    source: str | Path | nn.Module | Model | None = None,
+    *,
+    classes: Sequence[str] | None = None,
+    ignore: Sequence[int | str] = (),
+    weights: str | None = None,
+    device: str = "cpu",
+    **module: Any,
+) -> Model:
+    """A model to adapt.
+
+    Args:
+        source: a checkpoint file (driftseg's, NVlabs's, HAMLET's, mmsegmentation's), a Hugging
+            Face folder or hub id (SegFormer), or any torch module that maps images to logits.
+            None takes the bundled model of the procedural Town.
+        classes: names of the outputs in id order, without ignored ones; None takes the file's.
+        ignore: outputs that stand for no class (void), by number or, in a file that names its
+            classes, by name; they are never answered.
+        weights: which set of a file that holds several, ``"student"`` or ``"teacher"``.
+        device: where the model is put.
+        module: of a torch module only: ``parts``, ``head``, ``output``, ``mean``, ``deviation``
+            and ``size``, as in `driftseg.models.wrapped.wrap`.
+
+    Raises:
+        InputError: the source cannot be read or adapted; the text says why and what to do.
+    """
+    if isinstance(source, Model):
+        return source
+    where = use_device(device)
+    if isinstance(source, nn.Module) and not isinstance(source, Segmenter):
+        return _of_module(source.to(where), classes, ignore, module)
+    if module:
+        raise InputError(
+            f"load_model: {', '.join(module)} can be set for a torch module; this source is "
+            "a checkpoint, which says these things itself"
+        )
+    if isinstance(source, Segmenter):
+        names = _names(classes, source.classes)
+        return _model(source.to(where), names, classes is not None)
+    if source is None:
+        with as_file(files("driftseg") / "assets" / BUNDLED) as path:
+            network, info = open_checkpoint(path)
+    else:
+        network, info = open_checkpoint(
+            source, weights=weights, classes=classes, ignore_outputs=ignore
+        )
+    return Model(
+        network.to(where),
+        info.classes,
+        space_of(info.classes, info.colours).colours,
+        info.classes_known,
+        info,
+        info.notes,
+    )
+
+
+def _of_module(
+    module: nn.Module,
+    classes: Sequence[str] | None,
+    ignore: Sequence[int | str],
+    settings: dict[str, Any],
+) -> Model:
+    known = {"parts", "head", "output", "mean", "deviation", "size"}
+    if unknown := sorted(set(settings) - known):
+        raise InputError(
+            f"load_model: unknown settings {unknown} of a torch module; known: {sorted(known)}"
+        )
+    if any(not isinstance(number, int) for number in ignore):
+        raise InputError("ignore: a torch module's outputs have no names; give their numbers")
+    network = wrap(module, ignored=[n for n in ignore if isinstance(n, int)], **settings)
+    names = _names(classes, network.classes)
+    return _model(network, names, classes is not None)
+
+
+def _names(classes: Sequence[str] | None, outputs: int) -> tuple[str, ...]:
+    if classes is None:
+        return tuple(f"class {number}" for number in range(outputs))
+    if len(classes) != outputs:
+        raise InputError(
+            f"classes: {len(classes)} are named, the model has {outputs} outputs that stand for "
+            "classes; name each, and the others by ignore="
+        )
+    return tuple(classes)
+
+
+def _model(network: Network, names: tuple[str, ...], known: bool) -> Model:
+    notes = () if known else ("nobody has named the model's classes; name them by classes=",)
+    return Model(network, names, space_of(names).colours, known, None, notes)

@@ -1,0 +1,298 @@
+"""A model that predicts and learns online: `driftseg.adapt` makes one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from driftseg.api.images import as_image, as_images, is_batch
+from driftseg.api.models import Model
+from driftseg.config.adapt import AdaptConfig
+from driftseg.control.calibration import Calibration
+from driftseg.errors import InputError
+from driftseg.frame import Adaptation, Image, Label
+from driftseg.methods.adaptive import AdaptiveModel
+from driftseg.models.plain import plain_copy
+from driftseg.models.segmenter import upsample
+from driftseg.runs.adapting import Source, make_adaptive
+from driftseg.runs.states import read_state, save_state
+
+Confidences = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of one image."""
+
+    label: Label
+    """(H, W) uint8: the class id of every pixel."""
+    classes: tuple[str, ...]
+    """Names in id order."""
+    mean_confidence: float
+    """Mean largest probability, on the head's grid."""
+    entropy: float
+    """Mean entropy in nats, on the head's grid."""
+    _logits: Tensor = field(repr=False)
+    _colours: tuple[tuple[int, int, int], ...] = field(repr=False)
+
+    @property
+    def confidence(self) -> Confidences:
+        """(H, W) float32: the probability of each pixel's class; computed when it is asked for."""
+        with torch.no_grad():
+            logits = upsample(self._logits, (self.label.shape[0], self.label.shape[1]))
+            found = logits.softmax(dim=1).amax(dim=1)[0]
+        return np.asarray(found.cpu().numpy(), dtype=np.float32)
+
+    def paint(self) -> Image:
+        """(H, W, 3) RGB: the label in the classes' colours."""
+        table = np.zeros((256, 3), dtype=np.uint8)
+        table[: len(self._colours)] = self._colours
+        return np.asarray(table[self.label])
+
+
+@dataclass(frozen=True)
+class State:
+    """Where an adaptation stands; a snapshot that another thread may read at any time."""
+
+    frames: int = 0
+    """Images answered."""
+    updates: int = 0
+    """Times the weights have changed."""
+    signal: float | None = None
+    """The drift signal of the last image learnt from, where the method has one."""
+    event: Mapping[str, Any] | None = None
+    """The last change of the world that was found."""
+    learns: tuple[str, ...] = ()
+    """Parts of the network that the last step trained."""
+    skipped: str | None = None
+    """Why the last image was not learnt from although it was to be."""
+    losses: Mapping[str, float] = field(default_factory=dict)
+    """Of the last step."""
+    predict_ms: float | None = None
+    learn_ms: float | None = None
+    """Milliseconds of the last answer and of the last ``learn``."""
+
+
+class OnlineModel:
+    """Predicts first, learns after. ``predict`` may be called from one thread while others read.
+
+    The parts are made when the first image comes, for source images are cropped to its size.
+
+    Args:
+        model: adapted in place: its weights are the student's.
+        config: checked settings.
+        source: labelled source scenes, where the method learns from them.
+        calibration: what was learnt from held-out source frames, where anything was.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        config: AdaptConfig,
+        *,
+        source: Source | None = None,
+        calibration: Calibration | None = None,
+    ):
+        self.model = model
+        self.config = config
+        self._source, self._calibration = source, calibration
+        self._adaptive: AdaptiveModel | None = None
+        self._start: dict[str, Any] | None = None
+        self._size: tuple[int, int] | None = None
+        self._waiting: list[Image] = []
+        self._state = State()
+        self._lock = threading.RLock()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names in id order."""
+        return self.model.classes
+
+    def predict(self, image: Any) -> Any:
+        """What the model says, with its weights as they stand.
+
+        Args:
+            image: RGB as an array or tensor (H, W, 3) or (3, H, W) of uint8 or of floats in
+                [0, 1], a PIL image, or a file's path; or a batch: a list of these, or an array of
+                four dimensions.
+
+        Returns:
+            An `Answer`; a list of them for a batch.
+        """
+        if is_batch(image):
+            with self._lock:
+                images = as_images(image)
+                answers = [self._predict(one) for one in images]
+                self._waiting = images
+                return answers
+        with self._lock:
+            one = as_image(image)
+            answer = self._predict(one)
+            self._waiting = [one]
+            return answer
+
+    def _predict(self, image: Image) -> Answer:
+        adaptive = self._made(image)
+        started = time.perf_counter()
+        prediction = adaptive.predict(image)
+        self._state = replace(
+            self._state,
+            frames=self._state.frames + 1,
+            predict_ms=1000 * (time.perf_counter() - started),
+        )
+        return Answer(
+            prediction.label,
+            self.model.classes,
+            prediction.confidence,
+            prediction.entropy,
+            adaptive.last_logits(),
+            self.model.colours,
+        )
+
+    def learn(self) -> Adaptation:
+        """May learn from what was last predicted; skip it when there is no time.
+
+        Of a batch every image is learnt from, one after another.
+
+        Returns:
+            What was done with the (last) image.
+
+        Raises:
+            RuntimeError: nothing was predicted since the last call.
+        """
+        with self._lock:
+            adaptive, waiting = self._adaptive, self._waiting
+            if adaptive is None or not waiting:
+                raise RuntimeError("learn() learns from a prediction: call predict() first")
+            self._waiting = []
+            started = time.perf_counter()
+            for number, image in enumerate(waiting):
+                if len(waiting) > 1:  # answered before others were learnt from
+                    adaptive.predict(image)
+                done = adaptive.learn()
+                self._note(adaptive, done, started if number == 0 else None)
+            return done
+
+    def _note(self, adaptive: AdaptiveModel, done: Adaptation, started: float | None) -> None:
+        plan = done.plan or {}
+        self._state = replace(
+            self._state,
+            updates=adaptive.updates,
+            signal=done.signal,
+            event=done.event or self._state.event,
+            learns=adaptive.learning_parts() if done.trained else (),
+            skipped=plan.get("skipped"),
+            losses=done.losses,
+            learn_ms=self._state.learn_ms
+            if started is None
+            else 1000 * (time.perf_counter() - started),
+        )
+
+    def state(self) -> State:
+        """Where it stands; takes no lock, so it never waits."""
+        return self._state
+
+    def reset(self) -> None:
+        """Goes back to the source model, as if no image had been seen."""
+        with self._lock:
+            if self._adaptive is not None and self._start is not None:
+                self._adaptive.load_state_dict(self._start)
+            self._waiting, self._state = [], State()
+
+    def save(self, path: str | Path) -> None:
+        """Writes everything that an exact continuation needs, in one safetensors file.
+
+        Raises:
+            RuntimeError: no image has been seen yet, so there is nothing to save.
+        """
+        with self._lock:
+            if self._adaptive is None or self._size is None:
+                raise RuntimeError("nothing was predicted yet: there is nothing to save")
+            facts = {
+                "classes": list(self.model.classes),
+                "config": self.config.model_dump(mode="json"),
+                "size": list(self._size),
+                "frames": self._state.frames,
+            }
+            save_state(Path(path), self._adaptive.state_dict(), facts)
+
+    def load(self, path: str | Path) -> OnlineModel:
+        """Goes on where a saved adaptation stood; made from the same model, method and source.
+
+        Raises:
+            InputError: the file is none of ``save``, or is of other classes or settings.
+        """
+        state, facts = read_state(Path(path))
+        if tuple(facts["classes"]) != self.model.classes:
+            raise InputError(f"{path}: is of a model with classes {facts['classes']}")
+        mine = self.config.model_dump(mode="json")
+        other = [key for key, value in facts["config"].items() if mine.get(key) != value]
+        if other:
+            raise InputError(
+                f"{path}: was saved with other settings of {', '.join(other)}; call adapt() with "
+                "the same ones"
+            )
+        with self._lock:
+            width, height = facts["size"]
+            self._made(np.zeros((height, width, 3), dtype=np.uint8))
+            assert self._adaptive is not None
+            self._adaptive.load_state_dict(state)
+            self._waiting = []
+            self._state = State(frames=facts["frames"], updates=self._adaptive.updates)
+        return self
+
+    def merge(self) -> Model:
+        """A plain copy of the model as it has learnt to be: no roles, no method.
+
+        Low-rank adapters are added to the layers they belong to; other adapters stay in the model.
+        """
+        with self._lock:
+            network = plain_copy(self.model.network)
+        return Model(
+            network, self.model.classes, self.model.colours, self.model.classes_known,
+            self.model.info, self.model.notes,
+        )  # fmt: skip
+
+    def __enter__(self) -> OnlineModel:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        with self._lock:
+            self._waiting = []
+
+    def _made(self, image: Image) -> AdaptiveModel:
+        """The adaptive model, made for images of the first one's size."""
+        if self._adaptive is None:
+            size = (image.shape[1], image.shape[0])
+            self._adaptive = make_adaptive(
+                self.config.method,
+                self.model.network,
+                source=self._source,
+                classes=self.model.classes,
+                size=_smaller(size, None if self._source is None else self._source.size),
+                crop=None if self.config.crop is None else _smaller(size, self.config.crop),
+                replay=self.config.replay,
+                calibration=self._calibration,
+                adapter_factor=1.0 if self.config.adapters is None else self.config.adapters.factor,
+                seed=self.config.seed,
+            )
+            self._size = size
+            self._start = self._adaptive.state_dict()
+        return self._adaptive
+
+
+def _smaller(size: tuple[int, int], other: tuple[int, int] | None) -> tuple[int, int]:
+    return size if other is None else (min(size[0], other[0]), min(size[1], other[1]))

@@ -1,0 +1,181 @@
+"""Adapters in a network of another's making: on its Linear and Conv2d layers, by name.
+
+What such a network looks like inside is not known, so places are named by the user: shell patterns
+of module names. A layer keeps its own weight and bias under their names.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from driftseg.errors import InputError
+from driftseg.models.adapters.forms import Convolution
+from driftseg.models.adapters.lora import LoraLinear
+from driftseg.models.adapters.spec import AdapterSpec
+from driftseg.models.encoders.sites import Adapter, Target, adapters_of
+from driftseg.models.encoders.stages import Dropout
+
+ONE: tuple[Target, ...] = ("projection",)
+"""The only map of a linear layer that is not known to be stacked of several."""
+
+
+@final
+class LowRankConvolution(Adapter):
+    """The update (alpha / r) W_up * W_down of a convolution: its kernel to r channels, then 1x1."""
+
+    silent = ("up.weight",)
+
+    def __init__(self, base: nn.Conv2d, *, rank: int, alpha: float, dropout: float):
+        super().__init__()
+        self.dropout = Dropout(dropout)
+        shape = {**_shape(base), "out_channels": rank, "bias": False, "device": None}
+        self.down = nn.Conv2d(**shape)
+        self.up = nn.Conv2d(rank, base.out_channels, 1, bias=False)
+        self.scale = alpha / rank
+
+    def reset(self, generator: torch.Generator) -> None:
+        """Kaiming uniform with a = sqrt(5) below, 0 above."""
+        nn.init.kaiming_uniform_(self.down.weight, a=math.sqrt(5), generator=generator)
+        nn.init.zeros_(self.up.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, H, W) to (B, out, h, w)."""
+        result: Tensor = self.scale * self.up(self.down(self.dropout(x)))
+        return result
+
+    def update(self) -> Tensor:
+        """(out, in, k, k): what it adds to the kernel."""
+        return self.scale * torch.einsum("or,rikl->oikl", self.up.weight[:, :, 0, 0],
+                                         self.down.weight)  # fmt: skip
+
+
+class AdaptedConvolution(nn.Conv2d):
+    """A convolution with an adapter beside it (low rank) or behind it; its own names stay.
+
+    Args:
+        base: its parameters are taken over, not copied.
+        adapter: what is added.
+    """
+
+    def __init__(self, base: nn.Conv2d, adapter: LowRankConvolution | Convolution):
+        with torch.random.fork_rng(devices=[]):
+            super().__init__(**_shape(base))
+        self.weight = base.weight
+        self.register_parameter("bias", base.bias)  # type: ignore[arg-type]
+        self.adapter = adapter
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As the convolution, and what the adapter adds."""
+        y = super().forward(x)
+        if isinstance(self.adapter, Convolution):
+            behind: Tensor = self.adapter(y)
+            return behind
+        beside: Tensor = y + self.adapter(x)
+        return beside
+
+    def plain(self) -> nn.Conv2d:
+        """The convolution with a low-rank update added to its kernel."""
+        assert isinstance(self.adapter, LowRankConvolution)
+        with torch.random.fork_rng(devices=[]):
+            layer = nn.Conv2d(**_shape(self))
+        layer.weight = nn.Parameter((self.weight + self.adapter.update()).detach())
+        layer.register_parameter("bias", self.bias)  # type: ignore[arg-type]
+        return layer
+
+
+def attach_by_pattern(
+    module: nn.Module, spec: AdapterSpec, patterns: Sequence[str], generator: torch.Generator
+) -> int:
+    """Puts adapters on the layers that patterns name; what is computed stays the same.
+
+    Args:
+        module: changed in place.
+        spec: of kind ``lora`` (Linear, and Conv2d without groups) or ``convolution`` (behind
+            Conv2d).
+        patterns: shell patterns of module names (``encoder.layer4.*``).
+        generator: draws initial values, on the CPU.
+
+    Returns:
+        The number of adapters.
+
+    Raises:
+        InputError: no layer is named, or the kind fits none of those that are.
+    """
+    if spec.kind not in ("lora", "convolution"):
+        raise InputError(
+            f"adapters: {spec.kind} needs an encoder that says where it may sit; a model of your "
+            "own takes lora and convolution"
+        )
+    if next(adapters_of(module), None) is not None:
+        raise InputError("adapters: the model has adapters already; start from one without")
+    kinds = (nn.Linear, nn.Conv2d) if spec.kind == "lora" else (nn.Conv2d,)
+    named = [n for n, _ in module.named_modules() if any(fnmatch(n, p) for p in patterns)]
+    layers = [n for n in named if type(module.get_submodule(n)) in kinds and _fits(module, n, spec)]
+    if not layers:
+        every = [n for n, m in module.named_modules() if type(m) in kinds]
+        raise InputError(
+            f"adapters.at: {list(patterns)} name no layer that {spec.kind} can sit on; these are "
+            f"{[k.__name__ for k in kinds]} without groups, like {every[:4]}"
+        )
+    for name in layers:
+        base = module.get_submodule(name)
+        with torch.random.fork_rng(devices=[]):  # torch draws for every layer that it makes
+            new = _adapted(base, spec)
+        for _, adapter in adapters_of(new):
+            adapter.reset(generator)
+            adapter.to(base.weight.device, base.weight.dtype)  # type: ignore[arg-type]
+        owner, _, attribute = name.rpartition(".")
+        setattr(module.get_submodule(owner), attribute, new.eval())
+    return len(layers)
+
+
+def merge_by_pattern(module: nn.Module) -> None:
+    """Adds low-rank updates to the layers they belong to, in place; other adapters stay."""
+    for _, owner in list(module.named_modules()):
+        for name, child in list(owner.named_children()):
+            if isinstance(child, LoraLinear):
+                setattr(owner, name, child.plain(merged=True))
+            elif isinstance(child, AdaptedConvolution) and isinstance(
+                child.adapter, LowRankConvolution
+            ):
+                setattr(owner, name, child.plain())
+
+
+def _shape(layer: nn.Conv2d) -> dict[str, Any]:
+    """The arguments of a convolution like this one, without memory of its own."""
+    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation",
+             "groups", "padding_mode")  # fmt: skip
+    same = {name: getattr(layer, name) for name in names}
+    return {**same, "bias": layer.bias is not None, "device": "meta"}
+
+
+def _fits(module: nn.Module, name: str, spec: AdapterSpec) -> bool:
+    layer = module.get_submodule(name)
+    if isinstance(layer, nn.Linear):
+        return spec.rank <= min(layer.in_features, layer.out_features)
+    assert isinstance(layer, nn.Conv2d)
+    return spec.kind == "convolution" or layer.groups == 1
+
+
+def _adapted(base: nn.Module, spec: AdapterSpec) -> nn.Module:
+    if isinstance(base, nn.Linear):
+        return LoraLinear(
+            base, ONE, ONE, rank=spec.rank, alpha=spec.alpha,
+            dropout=spec.dropout,
+        )  # fmt: skip
+    assert isinstance(base, nn.Conv2d)
+    if spec.kind == "lora":
+        low = LowRankConvolution(base, rank=spec.rank, alpha=spec.alpha, dropout=spec.dropout)
+        return AdaptedConvolution(base, low)
+    channels = base.out_channels
+    behind = Convolution(
+        channels, spec.width_at(channels), depthwise=spec.depthwise, activation=spec.activation,
+        dropout=spec.dropout, scale=spec.scale,
+    )  # fmt: skip
+    return AdaptedConvolution(base, behind)

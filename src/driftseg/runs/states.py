@@ -1,0 +1,118 @@
+"""State dicts in one safetensors file: data, never code.
+
+A state is dicts, lists, tuples, numbers, texts, None, tensors and numpy arrays. Tensors and arrays
+are kept as such; where they stand, and everything else, is JSON in the file's metadata. So a state
+comes back as it was, tuples as tuples, keys that are numbers as numbers, and reading it can run
+nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from driftseg.errors import InputError
+
+KEY = "driftseg_state"
+VERSION = 1
+
+
+def save_state(path: Path, state: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    """Writes a state whole; the file appears complete or not at all.
+
+    Args:
+        path: the file; its folder is made where it is missing.
+        state: as above.
+        facts: plain values that say what the state is of.
+
+    Raises:
+        TypeError: the state holds something else.
+        InputError: the file cannot be written.
+    """
+    tensors: dict[str, Tensor] = {}
+    plain = _packed(state, tensors)
+    told = json.dumps({"version": VERSION, "facts": facts, "state": plain})
+    data = save(tensors or {"nothing": torch.zeros(1)}, {"format": "pt", KEY: told})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        half = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        with half.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        half.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def read_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The state that was saved, and its facts.
+
+    Raises:
+        InputError: there is no such file, or it holds no state of driftseg.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; save() writes one")
+    try:
+        with safe_open(path, framework="pt") as file:
+            told = (file.metadata() or {}).get(KEY)
+            if told is None:
+                raise InputError(f"{path}: holds no state of an adapted model; save() writes one")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise InputError(f"{path}: is no readable safetensors file ({error})") from None
+    values = json.loads(told)
+    if values["version"] != VERSION:
+        raise InputError(
+            f"{path}: has format {values['version']}, this driftseg reads {VERSION}; use the "
+            "driftseg that wrote it"
+        )
+    state: dict[str, Any] = _unpacked(values["state"], tensors)
+    return state, values["facts"]
+
+
+def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        name = f"t{len(tensors)}"
+        tensors[name] = value.detach().cpu().contiguous().clone()
+        return {"$": "tensor", "name": name}
+    if isinstance(value, np.ndarray):
+        name = f"t{len(tensors)}"
+        tensors[name] = torch.from_numpy(np.ascontiguousarray(value).copy())
+        return {"$": "array", "name": name}
+    if isinstance(value, Mapping):
+        return {"$": "dict", "items": [[_packed(k, tensors), _packed(v, tensors)]
+                                       for k, v in value.items()]}  # fmt: skip
+    if isinstance(value, tuple):
+        return {"$": "tuple", "items": [_packed(one, tensors) for one in value]}
+    if isinstance(value, list):
+        return [_packed(one, tensors) for one in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"a state holds tensors, arrays and plain values, not {type(value).__name__}")
+
+
+def _unpacked(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    if isinstance(value, list):
+        return [_unpacked(one, tensors) for one in value]
+    if not isinstance(value, dict):
+        return value
+    kind = value["$"]
+    if kind == "tensor":
+        return tensors[value["name"]]
+    if kind == "array":
+        return tensors[value["name"]].numpy()
+    if kind == "tuple":
+        return tuple(_unpacked(one, tensors) for one in value["items"])
+    return {_unpacked(k, tensors): _unpacked(v, tensors) for k, v in value["items"]}

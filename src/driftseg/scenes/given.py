@@ -1,0 +1,68 @@
+"""A handful of labelled images as a dataset: arrays or files, read once and held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from driftseg.errors import InputError
+from driftseg.frame import Image, Label, Scene
+from driftseg.images.reading import check_ids, read_ids
+from driftseg.labels import LabelSpace
+
+Ids = npt.NDArray[np.integer] | str | Path
+"""A label map of class ids, or the file that holds one."""
+
+
+class GivenScenes:
+    """Labelled images that somebody hands over; they are held in memory.
+
+    Args:
+        images: RGB, (H, W, 3), uint8.
+        labels: class ids and 255, one map for each image and of its size, or a file of one.
+        label_space: of these ids.
+
+    Raises:
+        InputError: there are none, or a label does not fit its image or the label space.
+    """
+
+    def __init__(self, images: Sequence[Image], labels: Sequence[Ids], label_space: LabelSpace):
+        if not images or len(images) != len(labels):
+            raise InputError(
+                f"source: wanted labelled images, came {len(images)} images and {len(labels)} "
+                "labels"
+            )
+        self.label_space = label_space
+        pairs = zip(images, labels, strict=True)
+        self._scenes = [self._scene(number, *pair) for number, pair in enumerate(pairs)]
+
+    def _scene(self, number: int, image: Image, given: Ids) -> Scene:
+        name = f"source {number}"
+        ids = read_ids(Path(given)) if isinstance(given, str | Path) else np.asarray(given)
+        if ids.shape != image.shape[:2]:
+            raise InputError(
+                f"{name}: the label is {ids.shape} (height, width), its image {image.shape[:2]}; "
+                "give labels of their images' size"
+            )
+        if not np.issubdtype(ids.dtype, np.integer) or ids.min() < 0 or ids.max() > 255:
+            raise InputError(
+                f"{name}: wanted class ids from 0 to 255, came {ids.dtype} from {ids.min()} to "
+                f"{ids.max()}; 255 is for pixels without a class"
+            )
+        label: Label = np.ascontiguousarray(ids.astype(np.uint8))
+        check_ids(label, classes=len(self.label_space), name=name)
+        return Scene(name, image, label)
+
+    def __len__(self) -> int:
+        return len(self._scenes)
+
+    def name(self, index: int) -> str:
+        """Its place."""
+        return self._scenes[index].name
+
+    def scene(self, index: int) -> Scene:
+        """As given."""
+        return self._scenes[index]
