@@ -7,6 +7,7 @@ under the names that their files give them.
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -72,6 +73,13 @@ def test_a_source_model_starts_from_the_file_that_its_example_names(
             raise OSError("no such file there")
         return str(tmp_path / name)
 
+    def held(self: object, repository: str, timeout: float) -> SimpleNamespace:
+        files = [SimpleNamespace(rfilename=path.name) for path in tmp_path.iterdir()]
+        return SimpleNamespace(siblings=files)
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *names: None)
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", held)
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
     path = EXAMPLES / f"camvid_source_{encoder}.yaml"
     config = read_config(path, TrainConfig, data=tmp_path)
