@@ -24,10 +24,11 @@ from driftseg.models.checkpoints import load_checkpoint
 from driftseg.models.checkpoints.own import read_info
 from driftseg.runs.builder import build
 from driftseg.runs.classes import name_classes
-from driftseg.runs.config import RunConfig
+from driftseg.runs.config import RunConfig, TrainConfig
 from driftseg.runs.reading import check
 from driftseg.runs.record import read_run
 from driftseg.runs.run import run
+from driftseg.runs.train import build_training
 from driftseg.scenes.camvid import CamvidSettings
 from driftseg.scenes.folder import FolderSettings
 from driftseg.weather_sets.reading import WeatherSetSettings
@@ -302,3 +303,34 @@ class TestPage:
         assert read_classes(home / "drive" / "classes.yaml").space.classes == CLASSES
         assert read_table(home / "drive" / "to_ours.yaml")["road"] == "track"
         assert named_classes("camvid11", "x").space is CAMVID11
+
+
+class TestClassesOfAWholeConfig:
+    def test_sections_that_state_none_take_them(self, own_run: dict, tmp_path: Path) -> None:
+        write_drive(tmp_path / "other")
+        data = {"kind": "folder", "root": str(tmp_path / "other" / "images"),
+                "labels": str(tmp_path / "other" / "labels")}  # fmt: skip
+        pictures = {"kind": "images", "pattern": data["root"] + "/*.png"}
+        changes = {"classes": list(CLASSES), "source": data, "evaluation": data, "target": pictures}
+        parts = build(check({**own_run, **changes}, RunConfig, where="test"))
+        assert parts.label_space.classes == CLASSES
+        with pytest.raises(InputError, match=r"knows 4 classes .* labelled in camvid11 with 11"):
+            build(check({**own_run, **changes, "classes": None}, RunConfig, where="test"))
+
+    def test_training(self, home: Path, tmp_path: Path) -> None:
+        write_drive(tmp_path / "other")
+        data = {"kind": "folder", "root": str(tmp_path / "other" / "images"),
+                "labels": str(tmp_path / "other" / "labels")}  # fmt: skip
+        values = yaml.safe_load((home / "train.yaml").read_text())
+        values |= {"data": data, "validation": data, "out": str(tmp_path / "model"), "steps": 1,
+                   "classes": str(home / "bare3.yaml")}  # fmt: skip
+        (home / "bare3.yaml").write_text(yaml.safe_dump(list(CLASSES)))
+        training, _ = build_training(check(values, TrainConfig, where="test"))
+        assert training.model.head.classes == 4
+
+    def test_a_file_against_a_preset(self, home: Path) -> None:
+        drive = home / "drive"
+        data = FolderSettings(root=drive / "images", labels=drive / "raw_labels",
+                              label_space="idd26")  # fmt: skip
+        with pytest.raises(InputError, match=r"a file classes.yaml says own classes .*idd26; rem"):
+            data.make()

@@ -32,7 +32,7 @@ def calibrate(
         build_weather,
         load_model,
     )
-    from driftseg.runs.classes import name_classes
+    from driftseg.runs.classes import data_classes, name_classes, with_classes
     from driftseg.runs.config import RunConfig
     from driftseg.runs.learner_config import detector_of
     from driftseg.runs.method_config import Detector
@@ -49,12 +49,14 @@ def calibrate(
         info = name_classes(info, settings.classes)
         if adapters is not None:
             build_adapters(settings, model, adapters)
-        target = settings.target.make()
+        target = with_classes(settings.target, data_classes(settings)).make()
         scoring = build_scoring(settings, info, target.label_space)
         space = target.label_space if scoring is None else scoring.source
         weather = build_weather(settings, space)
         size = settings.target.frame_size(target)
-        found = build_calibration(settings.calibration, model, weather, settings.method, size)
+        found = build_calibration(
+            settings.calibration, model, weather, settings.method, size, settings.classes
+        )
     detector = detector_of(settings.method) or Detector()
     values = found.to_json(detector.longest_window)
     console.print(_table(values), highlight=False)

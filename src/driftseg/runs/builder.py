@@ -19,12 +19,19 @@ from driftseg.labels import (
     mapping_between,
     space_of,
 )
+from driftseg.labels.classes import Stated as StatedClasses
 from driftseg.methods import Method
 from driftseg.models.checkpoints import CheckpointInfo, load_checkpoint
 from driftseg.models.segmenter import Segmenter
 from driftseg.runs.adapter_builder import build_adapters, check_adapters
 from driftseg.runs.calibrate import Calibration, calibrate
-from driftseg.runs.classes import check_same_number, name_classes, scoring_space
+from driftseg.runs.classes import (
+    check_same_number,
+    data_classes,
+    name_classes,
+    scoring_space,
+    with_classes,
+)
 from driftseg.runs.config import CalibrationSettings, RunConfig
 from driftseg.runs.learner_config import Method as MethodSettings
 from driftseg.runs.method_builder import (
@@ -83,7 +90,7 @@ def build(config: RunConfig) -> Parts:
     adapters = check_adapters(config)
     use_threads(config.threads)
     device = use_device(config.device)
-    target = config.target.make(camera_of(config.camera))
+    target = with_classes(config.target, data_classes(config)).make(camera_of(config.camera))
     model, info = load_model(config)
     info = name_classes(info, config.classes)
     space = target.label_space
@@ -93,7 +100,7 @@ def build(config: RunConfig) -> Parts:
     visits = make_schedule(config.schedule)
     size = config.target.frame_size(target)
     stream = build_stream(config, target, visits, weather, size)
-    source = None if config.source is None else config.source.make()
+    source = None if config.source is None else with_classes(config.source, config.classes).make()
     check_same_number(source, known)
     held_out = build_held_out(config, visits, space)
     home = visits[0].domain if config.home is None else config.home
@@ -107,7 +114,12 @@ def build(config: RunConfig) -> Parts:
     calibration = None
     if config.calibration is not None and needs_calibration(config.method):
         calibration = build_calibration(
-            config.calibration, model, build_weather(config, known), config.method, size
+            config.calibration,
+            model,
+            build_weather(config, known),
+            config.method,
+            size,
+            config.classes,
         )  # source frames are labelled in the model's space, not in the one of scores
     method = build_method(config, model, source, size, calibration)
     return Parts(
@@ -172,6 +184,7 @@ def build_calibration(
     weather: Weather,
     method: MethodSettings,
     size: tuple[int, int],
+    classes: StatedClasses | None = None,
 ) -> Calibration:
     """What the model is like on held-out source frames, before anything is learnt.
 
@@ -181,8 +194,9 @@ def build_calibration(
         weather: how rain is rendered.
         method: whose signal is measured.
         size: (width, height) of the stream's frames, before any crop.
+        classes: the run's, for data that states none.
     """
-    dataset = calibration.data.make(weather.camera)
+    dataset = with_classes(calibration.data, classes).make(weather.camera)
     if dataset.label_space != weather.label_space:
         raise InputError(
             f"calibration.data is labelled in {dataset.label_space.title}, the model predicts in "
@@ -205,9 +219,13 @@ def build_held_out(
     config: RunConfig, visits: list[Visit], space: LabelSpace
 ) -> dict[str, tuple[Dataset, Visit]]:
     """Every domain's held-out frames: its own, or the common ones in its weather."""
-    camera = camera_of(config.camera)
-    common = None if config.evaluation is None else config.evaluation.make(camera)
-    own = {name: data.make(camera) for name, data in config.evaluations.items()}
+    camera, classes = camera_of(config.camera), data_classes(config)
+    common = (
+        None if config.evaluation is None else with_classes(config.evaluation, classes).make(camera)
+    )
+    own = {
+        name: with_classes(data, classes).make(camera) for name, data in config.evaluations.items()
+    }
     sets = {f"evaluations.{name}": dataset for name, dataset in own.items()}
     sets |= {} if common is None else {"evaluation": common}
     for name, dataset in sets.items():

@@ -16,6 +16,7 @@ from driftseg.models.checkpoints import LoadReport, load_weights
 from driftseg.models.encoders import ENCODERS
 from driftseg.models.segmenter import Segmenter, build_segmenter
 from driftseg.replay.replay import build_replay
+from driftseg.runs.classes import with_classes
 from driftseg.runs.config import ModelSettings, TrainConfig
 from driftseg.training.source import Recipe, SourceTraining
 
@@ -31,8 +32,8 @@ def build_training(config: TrainConfig) -> tuple[SourceTraining, list[LoadReport
     use_threads(config.threads)
     device = use_device(config.device)
     torch.manual_seed(config.seed)
-    data = config.data.make()
-    validation = config.validation.make()
+    data = with_classes(config.data, config.classes).make()
+    validation = with_classes(config.validation, config.classes).make()
     if data.label_space != validation.label_space:
         raise InputError(
             f"data is labelled in {data.label_space.title}, validation in "
