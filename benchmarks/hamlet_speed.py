@@ -25,17 +25,16 @@ from driftseg.control.budget import Budget, Levels
 from driftseg.control.drift import WindowDetector
 from driftseg.control.which import FixedSelector
 from driftseg.frame import Image
+from driftseg.learners.answering import to_images, to_label
 from driftseg.learners.parts.confidence import Thresholds
+from driftseg.learners.self_training import SelfTraining
 from driftseg.methods import Dacs, Hamlet
-from driftseg.methods.base import to_images, to_label
-from driftseg.methods.self_training import SelfTraining
 from driftseg.models.encoders import ENCODERS
 from driftseg.models.roles import Roles, StaticDepth
 from driftseg.models.segmenter import Segmenter, build_segmenter
-from driftseg.models.trainable import trainable_names
+from driftseg.models.trainable import choices, trainable_names
 from driftseg.replay.replay import Replay
 from driftseg.replay.transforms import Augmentation
-from driftseg.runs.method_builder import build_modules
 from driftseg.town.scenes import TownScenes
 
 EVERYTHING = ("encoder", "head")
@@ -99,7 +98,7 @@ def make_variants(
         step = training(train, static, ())
         if learnt:
             step.roles.learn_only(step.roles.trainable)
-        modules = build_modules(step.roles.model, step.roles.trainable, fusion=True)
+        modules = choices(step.roles.network, step.roles.trainable, fusion=True)
         budget = Budget(
             Levels(1.0, 3.0), step=0.1, base_iterations=iterations, most_iterations=10**6,
             share_back=(1.0, 1.0), learning_rates=(1e-6, 1e-6), mix_ratios=(0.5, 0.5),
@@ -120,7 +119,7 @@ def make_variants(
     def frame(method: Hamlet | Dacs) -> Callable[[Image], Any]:
         def run(image: Image) -> None:
             method.predict(image)
-            method.adapt()
+            method.learn()
 
         return run
 

@@ -12,7 +12,7 @@ import time
 
 import torch
 
-from driftseg.methods.base import most_probable
+from driftseg.learners.answering import most_probable
 
 
 def main() -> None:

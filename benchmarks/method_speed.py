@@ -21,14 +21,14 @@ from typing import Any
 
 import torch
 
+from driftseg.config.reading import check
+from driftseg.config.run import RunConfig
 from driftseg.labels import CAMVID11
 from driftseg.methods import Method
 from driftseg.models.checkpoints import save_checkpoint
 from driftseg.models.encoders import ENCODERS
 from driftseg.models.segmenter import build_segmenter
-from driftseg.runs.builder import build
-from driftseg.runs.config import RunConfig
-from driftseg.runs.reading import check
+from driftseg.runs.build import build
 
 TOKENS = [{"kind": "adaptformer", "ratio": 0.25}, {"kind": "bottleneck"}, {"kind": "lora"},
           {"kind": "convpass"}, {"kind": "convolution", "where": "stage"}]  # fmt: skip
@@ -73,7 +73,7 @@ def main() -> None:
         for name, part in parts.items():
             started = time.perf_counter()
             part.method.predict(image)
-            part.method.adapt()
+            part.method.learn()
             if number > 0:  # the first frame warms up
                 times[name].append(time.perf_counter() - started)
     plain = times["source_only"]
@@ -113,7 +113,7 @@ def rows(checkpoint: Path, arguments: argparse.Namespace) -> Iterator[tuple[str,
 
 def trained(method: Method) -> int:
     """Numbers that learn."""
-    parameters = dict(method.roles.model.named_parameters())
+    parameters = dict(method.roles.network.named_parameters())
     return sum(parameters[name].numel() for name in method.roles.trainable)
 
 

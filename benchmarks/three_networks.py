@@ -34,14 +34,13 @@ from driftseg.control.drift import WindowDetector
 from driftseg.control.which import FixedSelector
 from driftseg.frame import SourceBatch
 from driftseg.learners.parts.confidence import Thresholds
+from driftseg.learners.self_training import SelfTraining
 from driftseg.methods import Hamlet
-from driftseg.methods.self_training import SelfTraining
 from driftseg.models.adapters import adapter_spec, attach
 from driftseg.models.encoders.mit import MIT_SIZES
 from driftseg.models.roles import Roles
 from driftseg.models.segmenter import build_segmenter
-from driftseg.models.trainable import trainable_names
-from driftseg.runs.method_builder import build_modules
+from driftseg.models.trainable import choices, trainable_names
 
 CLASSES = 19
 ADAPTER_WIDTH = 64
@@ -117,7 +116,7 @@ def ours(
         mix_ratios=(0.5, 0.5), rate_policy="constant", start_training=training,
     )  # fmt: skip
     return Hamlet(
-        step, modules=build_modules(network, roles.trainable, fusion=True),
+        step, modules=choices(network, roles.trainable, fusion=True),
         detector=WindowDetector(window=MANY, rise=1.0, fall=-1.0), budget=budget,
         selector=FixedSelector((first,)), measure=False, signal_shrink=3,
     )  # fmt: skip
@@ -145,7 +144,7 @@ def frame_of(name: str, encoder: str, noise: Noise) -> Callable[[], Any]:
 
         def run() -> None:
             method.predict(noise.image())
-            method.adapt()
+            method.learn()
 
         return run
     from plain_step import PlainStep  # transformers only where it is compared with
@@ -201,12 +200,12 @@ def measure_bytes(encoder: str) -> None:
     for name in ("everything, n = 1", "adapters in all stages, head"):
         method = ours(encoder, noise, **VARIANTS[name])
         method.predict(noise.image())
-        method.adapt()
+        method.learn()
         roles = method.roles
-        network = [*roles.model.parameters(), *roles.model.buffers()]
+        network = [*roles.network.parameters(), *roles.network.buffers()]
         overlays = sum(roles.overlay_bytes(role) for role in roles.overlays)
         report_bytes(name, one, held(network), overlays, method.training.optimiser,
-                     roles.model.parameters())  # fmt: skip
+                     roles.network.parameters())  # fmt: skip
 
 
 def held(tensors: Iterable[Tensor]) -> int:

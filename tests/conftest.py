@@ -13,6 +13,9 @@ import yaml
 from driftseg.labels import CAMVID11
 from driftseg.models.checkpoints import save_checkpoint
 from driftseg.models.segmenter import build_segmenter
+from foreign_models import name_torchvision_operators
+
+name_torchvision_operators()
 
 SIZE = [96, 64]
 

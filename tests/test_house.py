@@ -35,11 +35,12 @@ ROOMS: dict[str, set[str]] = {
     "control": GROUND,
     "learners": GROUND | {"models", "control"},
     "methods": GROUND | {"models", "control", "learners"},
+    "config": GROUND | WORLD | MIND | {"models"},
     "evaluation": GROUND,
     "training": GROUND | {"models", "replay", "scenes", "evaluation"},
-    "runs": GROUND | WORLD | MIND | {"models", "training", "evaluation"},
+    "runs": GROUND | WORLD | MIND | {"models", "config", "training", "evaluation"},
     "report": GROUND | {"runs", "evaluation", "weather_sets"},
-    "cli": GROUND | WORLD | MIND | {"models", "evaluation", "training", "runs", "report"},
+    "cli": GROUND | WORLD | MIND | {"models", "config", "evaluation", "training", "runs", "report"},
     "__main__": {"cli"},
 }
 """docs/architecture.md, executable."""
@@ -99,8 +100,9 @@ def test_architecture_page_lists_every_room() -> None:
 
 
 def test_every_example_is_a_valid_config() -> None:
-    from driftseg.runs.config import RunConfig, TrainConfig
-    from driftseg.runs.reading import read_config
+    from driftseg.config.reading import read_config
+    from driftseg.config.run import RunConfig
+    from driftseg.config.train import TrainConfig
 
     paths = sorted((ROOT / "examples").glob("*.yaml"))
     assert paths

@@ -32,7 +32,8 @@ class PartTable(Generic[Part]):
         what: what a part is called in messages, ``method``.
         modules: name of each of the package's own parts -> ``module:attribute``.
         group: entry points of this group add names.
-        kind: every part must be a subclass of it; None takes any callable.
+        kind: the class, or its ``module:Class``, that every part must be a subclass of; None
+            takes any callable.
         key: the key of a section that holds the part's name, ``name`` or ``kind``.
     """
 
@@ -42,7 +43,7 @@ class PartTable(Generic[Part]):
         modules: Mapping[str, str],
         *,
         group: str,
-        kind: type | None = None,
+        kind: str | type | None = None,
         key: str = "name",
     ):
         self.what = what
@@ -54,6 +55,9 @@ class PartTable(Generic[Part]):
     def __iter__(self) -> Iterator[str]:
         """The names of the package's own parts."""
         return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
 
     def __contains__(self, name: object) -> bool:
         return name in self._modules
@@ -89,12 +93,14 @@ class PartTable(Generic[Part]):
                     f"{where}: {path} is a {type(found).__name__}, wanted a function that makes "
                     f"the {self.what}"
                 )
-        elif not (isinstance(found, type) and issubclass(found, self._kind)):
+            return
+        kind = load(self._kind, where=where) if isinstance(self._kind, str) else self._kind
+        if not (isinstance(found, type) and issubclass(found, kind)):
             raise InputError(
                 f"{where}: {path} is {_described(found)}, wanted a subclass of "
-                f"{self._kind.__module__}.{self._kind.__qualname__}"
+                f"{kind.__module__}.{kind.__qualname__}"
             )
-        elif inspect.isabstract(found):
+        if inspect.isabstract(found):
             missing = ", ".join(sorted(getattr(found, "__abstractmethods__")))  # noqa: B009
             raise InputError(f"{where}: {path} has no method {missing}; add it to the class")
 

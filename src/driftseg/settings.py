@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -14,17 +14,19 @@ Pixels = Annotated[int, Field(ge=32)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]+$")]
 """Part of file names: letters, digits and _ . + - only."""
-Trained = Literal[
-    "encoder",
-    "encoder.stage1",
-    "encoder.stage2",
-    "encoder.stage3",
-    "encoder.stage4",
-    "head",
-    "norms",
-    "adapters",
-]
-TrainableSet = Annotated[list[Trained], Field(min_length=1)]
+
+
+def _no_early_head(names: list[str]) -> list[str]:
+    if "early_head" in names:
+        raise ValueError(
+            "early_head cannot be trained beside the stream: the drift signal compares with what "
+            "the source model's says"
+        )
+    return names
+
+
+TrainableSet = Annotated[list[str], Field(min_length=1), AfterValidator(_no_early_head)]
+"""Names of parts of the network, checked against the network itself."""
 
 
 class Settings(BaseModel):

@@ -47,7 +47,7 @@ def test_start_training_spends_the_base_and_decays() -> None:
 
 def test_iterations_grow_with_the_change_and_the_rate_falls_linearly() -> None:
     budget = make()
-    budget.answer(away(0.8 + 2.001 * 0.23))
+    budget.grant(away(0.8 + 2.001 * 0.23))
     plans = spend(budget, 25)
     assert sum(plan.train for plan in plans) == 20
     rates = [plan.learning_rate for plan in plans[:20]]
@@ -58,26 +58,26 @@ def test_iterations_grow_with_the_change_and_the_rate_falls_linearly() -> None:
 
 def test_the_way_back_is_granted_less() -> None:
     near, far = make(), make()
-    near.answer(back(0.8, 0.8 + 4.001 * 0.23))
-    far.answer(back(2.55, 2.55 + 4.001 * 0.23))
+    near.grant(back(0.8, 0.8 + 4.001 * 0.23))
+    far.grant(back(2.55, 2.55 + 4.001 * 0.23))
     assert sum(plan.train for plan in spend(near, 60)) == 10  # a quarter of 40
     assert sum(plan.train for plan in spend(far, 60)) == 30
 
 
 def test_left_over_iterations_carry_over_up_to_the_cap() -> None:
     budget = make()
-    budget.answer(away(0.8 + 3.001 * 0.23))
+    budget.grant(away(0.8 + 3.001 * 0.23))
     spend(budget, 10)
-    budget.answer(away(0.8 + 3.001 * 0.23))
+    budget.grant(away(0.8 + 3.001 * 0.23))
     assert budget.plan().iterations_left == 50
-    budget.answer(away(0.8 + 3.001 * 0.23))
+    budget.grant(away(0.8 + 3.001 * 0.23))
     assert budget.plan().iterations_left == 60
 
 
 def test_far_worlds_get_larger_rates_and_fewer_pasted_classes() -> None:
     near, far = make(), make()
-    near.answer(away(0.8, 0.4))
-    far.answer(away(9.0, 0.4))
+    near.grant(away(0.8, 0.4))
+    far.grant(away(9.0, 0.4))
     assert (near.plan().learning_rate, near.plan().mix_ratio) == (1e-5, 0.5)
     assert (far.plan().learning_rate, far.plan().mix_ratio) == (5e-5, 0.25)
 
@@ -91,7 +91,7 @@ def test_laws(events: list, policy: str) -> None:
     budget = make(rate_policy=policy)
     for value, reference, frames in events:
         way = "away" if value > reference else "back"
-        budget.answer(Event(way, value, reference, 0))
+        budget.grant(Event(way, value, reference, 0))
         for plan in spend(budget, frames):
             assert plan.train == (plan.iterations_left > 0)
             assert 0 <= plan.iterations_left <= 60
@@ -102,7 +102,7 @@ def test_laws(events: list, policy: str) -> None:
 def test_exact_continuation() -> None:
     whole, first, second = make(), make(), make()
     for budget in (whole, first):
-        budget.answer(away(1.5))
+        budget.grant(away(1.5))
         spend(budget, 7)
     second.load_state_dict(first.state_dict())
     assert spend(second, 40) == spend(whole, 40)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftseg.control.drift import Detector, WindowDetector, adwin, changes, page_hinkley
+from driftseg.control.drift import Detector, WindowDetector, changes
+from driftseg.control.river_detectors import adwin, page_hinkley
 from driftseg.errors import InputError
 
 

@@ -45,7 +45,7 @@ def test_domain_indicator(trace: str, signal: str, policy: str, mix_ratios) -> N
         plan = budget.plan()
         event = detector.add(float(value))
         if event is not None:
-            budget.answer(event)
+            budget.grant(event)
         state, reading = budget.state_dict(), detector.reading()
         way = 0 if event is None else (1 if event.direction == "away" else -1)
         jump = 0.0 if event is None else event.reference - event.value

@@ -7,13 +7,15 @@ import torch
 
 from driftseg.control.budget import Budget, Levels
 from driftseg.control.drift import WindowDetector
+from driftseg.control.when import AfterChange
 from driftseg.control.which import RewardSelector
 from driftseg.learners.parts.confidence import Thresholds
-from driftseg.methods.hamlet import Hamlet
-from driftseg.methods.self_training import SelfTraining
+from driftseg.learners.parts.mixing import Mixing
+from driftseg.learners.self_training import SelfTraining
+from driftseg.learners.settings import Composition, SignalSettings
+from driftseg.methods.adaptive import AdaptiveModel
 from driftseg.models.roles import Roles
-from driftseg.models.trainable import trainable_names
-from driftseg.runs.method_builder import build_modules
+from driftseg.models.trainable import choices, trainable_names
 
 
 class Clock:
@@ -41,7 +43,7 @@ def make(
     distance: float = 0.0,
     drifting: bool = False,
     **changes,
-) -> Hamlet:
+) -> AdaptiveModel:
     norm_statistics = changes.pop("norm_statistics", "source")
     roles = Roles(
         model, trainable_names(model, train), teacher=True, learning=(),
@@ -50,14 +52,19 @@ def make(
     )  # fmt: skip
     training = SelfTraining(
         roles, replay, head_factor=10.0, weight_decay=0.01, teacher_momentum=0.999,
-        confidence=Thresholds([0.3]), ignored_rows=(0, 0), jitter=0.2, blur=True,
+        confidence=Thresholds([0.3]), ignored_rows=(0, 0),
+        mixing=Mixing(0.2, True, np.random.default_rng(0)),
         feature_distance_weight=distance, feature_distance_classes=range(11),
-        frozen_tensors_drift=drifting, generator=np.random.default_rng(0),
+        frozen_tensors_drift=drifting,
         dropout_generator=torch.Generator().manual_seed(0),
     )  # fmt: skip
-    modules = build_modules(model, roles.trainable, fusion=fusion)
+    modules = choices(model, roles.trainable, fusion=fusion)
+    memory = changes.pop("memory", None)
+    signal = SignalSettings(
+        changes.pop("signal_shrink", 1), changes.pop("full_resolution_signal", False)
+    )
+    clock = changes.pop("clock", None)
     arguments = {
-        "modules": modules,
         "detector": detector or WindowDetector(window=1000, rise=1.0, fall=-1.0),
         "budget": Budget(
             Levels(1.0, 3.0), step=0.1, base_iterations=base, most_iterations=1000,
@@ -68,23 +75,27 @@ def make(
         "measure": False,
         **changes,
     }  # fmt: skip
-    return Hamlet(training, **arguments)
+    controller = AfterChange(tuple(modules), **arguments)
+    parts = Composition(
+        training, controller, modules, None if memory is None else memory(roles, training)
+    )
+    return AdaptiveModel(roles, parts, signal=signal, clock=clock)
 
 
-def play(method: Hamlet, frames) -> list:
+def play(method: AdaptiveModel, frames) -> list:
     rows = []
     for image in frames:
         method.predict(image)
-        rows.append(method.adapt())
+        rows.append(method.learn())
     return rows
 
 
-def snapshot(method: Hamlet) -> dict[str, torch.Tensor]:
-    return {n: t.clone() for n, t in method.roles.model.state_dict().items()}
+def snapshot(method: AdaptiveModel) -> dict[str, torch.Tensor]:
+    return {n: t.clone() for n, t in method.roles.network.state_dict().items()}
 
 
-def moved(method: Hamlet, before: dict[str, torch.Tensor]) -> set[str]:
-    after = method.roles.model.state_dict()
+def moved(method: AdaptiveModel, before: dict[str, torch.Tensor]) -> set[str]:
+    after = method.roles.network.state_dict()
     return {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
 
 

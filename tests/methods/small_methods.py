@@ -11,25 +11,24 @@ import torch
 from driftseg.control.bank import Bank
 from driftseg.control.budget import Budget, Levels
 from driftseg.control.drift import WindowDetector
+from driftseg.control.when import AfterChange, Always, Never
 from driftseg.control.which import PUBLISHED_SPEEDS, RewardSelector
+from driftseg.learners.norm_statistics import NormStatistics
 from driftseg.learners.parts.confidence import Thresholds
+from driftseg.learners.parts.mixing import Mixing
 from driftseg.learners.parts.restyle import RESTYLINGS
-from driftseg.methods import (
-    Dacs,
-    DomainMemory,
-    Hamlet,
-    NormStatistics,
-    RestyledReplay,
-    SourceOnly,
-    Tent,
-)
-from driftseg.methods.self_training import SelfTraining
+from driftseg.learners.replay_training import ReplayTraining
+from driftseg.learners.self_training import SelfTraining
+from driftseg.learners.settings import Composition, SignalSettings
+from driftseg.learners.source_only import SourceOnly
+from driftseg.learners.tent import Tent
+from driftseg.methods.adaptive import AdaptiveModel
+from driftseg.methods.memory import Memory
 from driftseg.models.adapters import adapter_spec, attach
 from driftseg.models.adapters.attach import fitting_kinds
 from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.roles import Roles
-from driftseg.models.trainable import trainable_names
-from driftseg.runs.method_builder import build_modules
+from driftseg.models.trainable import choices, trainable_names
 
 
 def make_training(model, replay, train=("encoder", "head"), seed=0, **changes) -> SelfTraining:
@@ -42,28 +41,36 @@ def make_training(model, replay, train=("encoder", "head"), seed=0, **changes) -
     )  # fmt: skip
     arguments = {
         "head_factor": 10.0, "weight_decay": 0.01, "teacher_momentum": 0.999,
-        "confidence": Thresholds([0.5]), "ignored_rows": (0, 0), "jitter": 0.2, "blur": True,
+        "confidence": Thresholds([0.5]), "ignored_rows": (0, 0),
+        "mixing": Mixing(0.2, True, np.random.default_rng(seed)),
         "feature_distance_weight": 0.0, "feature_distance_classes": range(11),
-        "generator": np.random.default_rng(seed),
         "dropout_generator": torch.Generator().manual_seed(seed), **changes,
     }  # fmt: skip
     return SelfTraining(roles, replay, **arguments)
 
 
-def make_dacs(model, replay, learning_rate=1e-4, mix_ratio=0.5, **changes) -> Dacs:
+def make_dacs(model, replay, learning_rate=1e-4, mix_ratio=0.5, **changes) -> AdaptiveModel:
+    memory, detector = changes.pop("memory", None), changes.pop("detector", None)
     training = make_training(model, replay, **changes)
-    return Dacs(training, learning_rate=learning_rate, mix_ratio=mix_ratio)
+    return always(training, memory=memory, learning_rate=learning_rate, mix_ratio=mix_ratio,
+                  detector=detector)  # fmt: skip
 
 
-def make_hamlet(model, replay, make_selector=None, **changes) -> Hamlet:
+def always(learner, memory=None, **controller) -> AdaptiveModel:
+    """Under a controller that trains on every frame, perhaps with a memory."""
+    made = None if memory is None else memory(learner.roles, learner)
+    parts = Composition(learner, Always(**controller), memory=made)
+    return AdaptiveModel(learner.roles, parts)
+
+
+def make_hamlet(model, replay, make_selector=None, **changes) -> AdaptiveModel:
     """It trains from the first frame, on what is chosen, and may find changes after two."""
     training = make_training(model, replay, static="early", learning=(), **changes)
-    modules = build_modules(model, training.roles.trainable, fusion=True)
+    modules = choices(model, training.roles.trainable, fusion=True)
     if make_selector is None:
         make_selector = partial(RewardSelector, speeds=PUBLISHED_SPEEDS)
-    return Hamlet(
-        training,
-        modules=modules,
+    controller = AfterChange(
+        tuple(modules),
         detector=WindowDetector(window=1, rise=0.02, fall=-0.02),
         budget=Budget(
             Levels(1.0, 3.0), step=0.1, base_iterations=3, most_iterations=20,
@@ -71,8 +78,9 @@ def make_hamlet(model, replay, make_selector=None, **changes) -> Hamlet:
             start_training=True,
         ),
         selector=make_selector(tuple(modules)),
-        clock=ticking(),
     )  # fmt: skip
+    parts = Composition(training, controller, modules)
+    return AdaptiveModel(training.roles, parts, signal=SignalSettings(1), clock=ticking())
 
 
 def ticking():
@@ -80,12 +88,12 @@ def ticking():
     return itertools.count(0, 0.01).__next__
 
 
-def make_tent(model, **changes) -> Tent:
+def make_tent(model, **changes) -> AdaptiveModel:
     roles = Roles(model, trainable_names(model, ["norms"]), **changes)
-    return Tent(roles, learning_rate=1e-3)
+    return always(Tent(roles, learning_rate=1e-3))
 
 
-def make_restyled_replay(model, replay, train=("encoder", "head"), **changes) -> RestyledReplay:
+def make_restyled_replay(model, replay, train=("encoder", "head"), **changes) -> AdaptiveModel:
     roles = Roles(
         model, trainable_names(model, train), teacher=changes.pop("teacher", False),
         norm_statistics=changes.pop("norm_statistics", "source"),
@@ -96,15 +104,17 @@ def make_restyled_replay(model, replay, train=("encoder", "head"), **changes) ->
         "generator": np.random.default_rng(0),
         "dropout_generator": torch.Generator().manual_seed(0), **changes,
     }  # fmt: skip
-    return RestyledReplay(roles, replay, **arguments)
+    return always(ReplayTraining(roles, replay, **arguments))
 
 
-def make_norm_statistics(model) -> NormStatistics:
-    return NormStatistics(Roles(model, trainable_names(model, ["norms"]),
-                                norm_statistics="running"))  # fmt: skip
+def make_norm_statistics(model) -> AdaptiveModel:
+    roles = Roles(model, trainable_names(model, ["norms"]), norm_statistics="running")
+    return always(NormStatistics(roles))
 
 
-def make_memory(model, replay, *, averages=True, stores=True, horizon=3, **changes) -> DomainMemory:
+def make_memory(
+    model, replay, *, averages=True, stores=True, horizon=3, **changes
+) -> AdaptiveModel:
     """Adapters and head by restyled replay; every frame that differs a little is a change."""
     if model.adapters is None:
         tokens = "adaptformer per block" in fitting_kinds(model.encoder)
@@ -112,22 +122,26 @@ def make_memory(model, replay, *, averages=True, stores=True, horizon=3, **chang
         attach(model, adapter_spec(kind), torch.Generator().manual_seed(1))
     names = trainable_names(model, ["adapters", "head"])
     roles = Roles(model, names, static="early", offline=adapter_names(model) if averages else ())
-    learner = RestyledReplay(
+    learner = ReplayTraining(
         roles, replay, restyle=RESTYLINGS["histogram"], references=3, learning_rate=1e-3,
         head_factor=1.0, weight_decay=0.01, jitter=0.05, generator=np.random.default_rng(0),
         dropout_generator=torch.Generator().manual_seed(0),
     )  # fmt: skip
+    detector = changes.pop("detector", WindowDetector(window=1, rise=0.005, fall=-0.005))
     arguments = {
-        "detector": WindowDetector(window=1, rise=0.005, fall=-0.005),
         "offline_momentum": 1 - 1 / horizon if averages else None,
         "bank": Bank(domains=2, recent=1, nearer=0.9) if stores else None, **changes,
     }  # fmt: skip
-    return DomainMemory(learner, **arguments)
+    parts = Composition(
+        learner, Always(detector=detector), memory=Memory(roles, learner, **arguments)
+    )
+    return AdaptiveModel(roles, parts, signal=SignalSettings(1))
 
 
-def make(name: str, make_model, make_replay, encoder: str = "mit_b0"):
+def make(name: str, make_model, make_replay, encoder: str = "mit_b0") -> AdaptiveModel:
     if name == "source_only":
-        return SourceOnly(Roles(make_model(encoder), []))
+        roles = Roles(make_model(encoder), [])
+        return AdaptiveModel(roles, Composition(SourceOnly(roles), Never()))
     if name == "tent":
         return make_tent(make_model(encoder))
     if name == "norm_statistics":
@@ -147,7 +161,7 @@ def play(method, frames) -> list[dict[str, float]]:
     rows = []
     for image in frames:
         prediction = method.predict(image)
-        adaptation = method.adapt()
+        adaptation = method.learn()
         row = {"confidence": prediction.confidence, "entropy": prediction.entropy,
                **adaptation.losses}  # fmt: skip
         if adaptation.signal is not None:

@@ -28,7 +28,7 @@ def adapted(make_model, encoder: str, kind: str):
 def check_frozen(method, base) -> set[str]:
     """Returns what moved."""
     before = base.state_dict()
-    model = method.roles.model
+    model = method.roles.network
     after = model.state_dict()
     moved = {n for n, t in after.items() if not torch.equal(t, before[n])}
     assert moved <= set(method.roles.trainable)
@@ -61,13 +61,13 @@ def test_adapters_learn_in_the_stages_that_hamlet_chooses(
     model = adapted(make_model, *case)
     base = copy.deepcopy(model)
     method = make_hamlet(model, make_replay(), RoundRobinSelector, train=TRAIN)
-    groups = model.groups()
+    groups = model.parts
     own = set(adapter_names(model))
     chosen = set()
     for image in [*frames, *frames]:
         before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         method.predict(image)
-        adaptation = method.adapt()
+        adaptation = method.learn()
         moved = {n for n, t in model.state_dict().items() if not torch.equal(t, before[n])}
         first = adaptation.plan["module"]
         if first is None:
@@ -121,5 +121,5 @@ def test_exact_continuation(make_model, make_replay, frames) -> None:
     play(first, frames[:2])
     second.load_state_dict(copy.deepcopy(first.state_dict()))
     assert play(second, frames[2:]) == rows[2:]
-    for key, tensor in whole.roles.model.state_dict().items():
-        assert torch.equal(tensor, second.roles.model.state_dict()[key])
+    for key, tensor in whole.roles.network.state_dict().items():
+        assert torch.equal(tensor, second.roles.network.state_dict()[key])

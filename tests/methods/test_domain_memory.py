@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -11,10 +13,10 @@ from small_methods import make_dacs, make_memory
 from driftseg.control.bank import Bank
 from driftseg.control.drift import Event
 from driftseg.control.which import FixedSelector, RoundRobinSelector
-from driftseg.methods import DomainMemory
-from driftseg.methods.base import answer, answers, to_label, with_offline
-from driftseg.methods.domain_memory import signature
-from driftseg.methods.signal import first_level
+from driftseg.learners.answering import answer, to_label, with_offline
+from driftseg.methods.adaptive import AdaptiveModel
+from driftseg.methods.memory import Memory, signature
+from driftseg.methods.signal import static_level
 from driftseg.models.adapters import adapter_spec, attach
 from driftseg.models.encoders.sites import adapter_names
 
@@ -41,16 +43,16 @@ class Told:
         self._seen = state["seen"]
 
 
-def lae(make_model, make_replay, *changes: int, **more) -> DomainMemory:
+def lae(make_model, make_replay, *changes: int, **more) -> AdaptiveModel:
     return make_memory(make_model(), make_replay(), stores=False, detector=Told(*changes), **more)
 
 
-def adapters(method: DomainMemory) -> dict[str, torch.Tensor]:
-    parameters = dict(method.roles.model.named_parameters())
-    return {n: parameters[n].detach().clone() for n in adapter_names(method.roles.model)}
+def adapters(method: AdaptiveModel) -> dict[str, torch.Tensor]:
+    parameters = dict(method.roles.network.named_parameters())
+    return {n: parameters[n].detach().clone() for n in adapter_names(method.roles.network)}
 
 
-def offline(method: DomainMemory) -> dict[str, torch.Tensor]:
+def offline(method: AdaptiveModel) -> dict[str, torch.Tensor]:
     return {n: t.clone() for n, t in method.roles.overlays["offline"].items()}
 
 
@@ -58,15 +60,15 @@ def same(a, b) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[n], b[n]) for n in a)
 
 
-def step(method: DomainMemory, image):
+def step(method: AdaptiveModel, image):
     method.predict(image)
-    return method.adapt()
+    return method.learn()
 
 
 class TestLae:
     def test_only_adapters_have_an_offline_average(self, make_model, make_replay) -> None:
         method = lae(make_model, make_replay)
-        assert set(method.roles.overlays["offline"]) == set(adapter_names(method.roles.model))
+        assert set(method.roles.overlays["offline"]) == set(adapter_names(method.roles.network))
 
     def test_it_begins_with_the_first_change(self, make_model, make_replay, frames) -> None:
         """Until then the offline adapters are the online ones, and the student answers alone."""
@@ -108,7 +110,7 @@ class TestLae:
         method = lae(make_model, make_replay, 0, horizon=50)
         for image in frames:
             step(method, image)
-        model = method.roles.model
+        model = method.roles.network
         answered = answer(method.roles, frames[0])
         online = model(answered.images).softmax(1)
         model.load_state_dict(model.state_dict() | method.roles.overlays["offline"])
@@ -126,13 +128,13 @@ class TestLae:
         for tensor in method.roles.overlays["offline"].values():
             tensor.normal_(generator=generator)
         label = method.predict(frames[1]).label
-        assert np.array_equal(answers(method.roles, frames[1])["main"], label)
+        assert np.array_equal(method.answers(frames[1])["main"], label)
         alone = to_label(answer(method.roles, frames[1]).logits, label.shape)
         assert not np.array_equal(alone, label)
 
     def test_only_the_head_learns_first(self, make_model, make_replay, frames) -> None:
         method = lae(make_model, make_replay, 1, head_first=2)
-        head = dict(method.roles.model.head.named_parameters())
+        head = dict(method.roles.network.head.named_parameters())
         moved = []
         for image in frames:
             old = adapters(method), {n: p.detach().clone() for n, p in head.items()}
@@ -165,7 +167,7 @@ class TestLae:
         for image in frames[:3]:
             step(first, image)
         second.load_state_dict(first.state_dict())
-        learning = {n for n, p in second.roles.model.named_parameters() if p.requires_grad}
+        learning = {n for n, p in second.roles.network.named_parameters() if p.requires_grad}
         assert learning == {n for n in second.roles.trainable if n.startswith("head.")}
         for image in frames[3:]:
             assert step(second, image) == step(first, image)
@@ -173,7 +175,7 @@ class TestLae:
 
 
 class TestBank:
-    def method(self, make_model, make_replay, *changes: int, **more) -> DomainMemory:
+    def method(self, make_model, make_replay, *changes: int, **more) -> AdaptiveModel:
         return make_memory(
             make_model(), make_replay(), averages=False, detector=Told(*changes),
             bank=Bank(domains=2, recent=1, nearer=0.8), **more,
@@ -185,7 +187,7 @@ class TestBank:
         rows = [step(method, image) for image in day_night_day(frames)[:4]]
         assert (rows[3].bank["stored"], rows[3].bank["found"]) == (0, None)
         left = method.learner.state_dict()
-        assert rows[3].bank["bytes"] == method.stored_bytes() > 0
+        assert rows[3].bank["bytes"] == method.memory.stored_bytes() > 0
         rows += [step(method, image) for image in day_night_day(frames)[4:7]]
         assert [row.bank for row in (*rows[:3], *rows[4:])] == [None] * 6
         updates = method.updates
@@ -213,7 +215,7 @@ class TestBank:
         method = self.method(make_model, make_replay, 3)
         told = [step(method, image) for image in day_night_day(frames)[:4]][-1]
         trained = sum(
-            p.numel() for n, p in method.roles.model.named_parameters()
+            p.numel() for n, p in method.roles.network.named_parameters()
             if n in set(method.roles.trainable)
         )  # fmt: skip
         assert 12 * trained <= told.bank["bytes"] < 12.1 * trained + 4096
@@ -244,17 +246,17 @@ class TestBank:
 class TestHamletAndABank:
     """The learner finds changes itself; the bank listens, and brings back what had learnt less."""
 
-    def method(self, make_model, make_replay, *, drifting=False, averages=False) -> DomainMemory:
+    def method(self, make_model, make_replay, *, drifting=False, averages=False) -> AdaptiveModel:
         model = make_model()
         attach(model, adapter_spec("adaptformer"), torch.Generator().manual_seed(1))
-        learner = make_hamlet(
+        return make_hamlet(
             model, make_replay(), detector=Told(3, 7), start=False, drifting=drifting,
             selector=RoundRobinSelector((4, 1)) if drifting else FixedSelector((1,)),
             offline=adapter_names(model) if averages else (),
-        )  # fmt: skip
-        return DomainMemory(
-            learner, detector=None, offline_momentum=0.75 if averages else None,
-            bank=Bank(domains=2, recent=1, nearer=0.8),
+            memory=partial(
+                Memory, offline_momentum=0.75 if averages else None,
+                bank=Bank(domains=2, recent=1, nearer=0.8),
+            ),
         )  # fmt: skip
 
     def test_everything_learns_on_after_a_return(self, make_model, make_replay, frames) -> None:
@@ -287,7 +289,7 @@ class TestHamletAndABank:
         torch.save(first.state_dict(), tmp_path / "state.pt")
         second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=False))
         assert [step(second, image) for image in day_night_day(frames)[8:]] == rows[8:]
-        assert same(second.roles.model.state_dict(), whole.roles.model.state_dict())
+        assert same(second.roles.network.state_dict(), whole.roles.network.state_dict())
 
     def test_the_ensemble_is_of_both_after_a_return(self, make_model, make_replay, frames):
         method = self.method(make_model, make_replay, averages=True)
@@ -295,7 +297,7 @@ class TestHamletAndABank:
             step(method, image)
         answered = answer(method.roles, frames[5])
         got = with_offline(method.roles, answered).exp()
-        model = method.roles.model
+        model = method.roles.network
         online = model(answered.images).softmax(1)
         model.load_state_dict(model.state_dict() | method.roles.overlays["offline"])
         other = model(answered.images).softmax(1)
@@ -305,9 +307,9 @@ class TestHamletAndABank:
 
 def test_running_statistics_return_with_the_domain(make_model, make_replay, frames) -> None:
     """DACS with a teacher, on a network with batch normalisation."""
-    learner = make_dacs(make_model("efficientnet_lite0"), make_replay(), static="early",
-                        norm_statistics="running")  # fmt: skip
-    method = DomainMemory(learner, detector=Told(3, 7), bank=Bank(domains=2, recent=1, nearer=0.8))
+    bank = partial(Memory, bank=Bank(domains=2, recent=1, nearer=0.8))
+    method = make_dacs(make_model("efficientnet_lite0"), make_replay(), static="early",
+                       norm_statistics="running", detector=Told(3, 7), memory=bank)  # fmt: skip
     kept = {}
     for number, image in enumerate(day_night_day(frames)[:8]):
         step(method, image)
@@ -327,10 +329,10 @@ def day_night_day(frames) -> list[np.ndarray]:
 class TestSignature:
     def test_is_the_same_whatever_was_learnt(self, make_model, make_replay, frames) -> None:
         method = make_memory(make_model(), make_replay())
-        before = signature(first_level(method.roles, answer(method.roles, frames[5])))
+        before = signature(static_level(method.roles, answer(method.roles, frames[5])))
         for image in frames[:3]:
             step(method, image)
-        after = signature(first_level(method.roles, answer(method.roles, frames[5])))
+        after = signature(static_level(method.roles, answer(method.roles, frames[5])))
         assert np.array_equal(before, after)
 
     def test_is_mean_and_deviation_of_every_channel(self) -> None:
@@ -340,4 +342,4 @@ class TestSignature:
 
 def test_adapting_twice_is_refused(make_model, make_replay) -> None:
     with pytest.raises(RuntimeError, match="call predict"):
-        lae(make_model, make_replay).adapt()
+        lae(make_model, make_replay).learn()

@@ -13,13 +13,11 @@ from torch.nn import functional as F
 
 from driftseg.control.drift import WindowDetector
 from driftseg.control.which import FixedSelector
-from driftseg.errors import InputError
-from driftseg.methods.base import to_images
-from driftseg.methods.hamlet import Hamlet, Released
+from driftseg.learners.answering import to_images
+from driftseg.methods.adaptive import AdaptiveModel
 from driftseg.models.encoders import ENCODERS
 from driftseg.models.segmenter import build_segmenter, upsample
-from driftseg.models.trainable import names_from_stage, trainable_names
-from driftseg.runs.method_builder import build_modules
+from driftseg.models.trainable import choices, names_from, trainable_names
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "hamlet.npz")
 FAMILIES = ["mit_b0", "efficientnet_lite0"]
@@ -33,7 +31,7 @@ class TestSignal:
         """Also after the student has learnt everywhere, against a copy of the source model."""
         model = make_model(encoder)
         source = copy.deepcopy(model).eval()
-        method = make(model, make_replay(), released=Released(full_resolution_signal=True))
+        method = make(model, make_replay(), full_resolution_signal=True)
         play(method, frames[:3])
         prediction = method.predict(frames[3])
         images = to_images(frames[3], torch.device("cpu"))
@@ -41,7 +39,7 @@ class TestSignal:
             level = source.encoder.level(0, source.encoder.stage(0, source.start(images).x))
             early = upsample(source.early_head((level,)), (64, 96))
         wanted = F.cross_entropy(early, torch.from_numpy(prediction.label.astype(np.int64))[None])
-        assert method.adapt().signal == pytest.approx(wanted.item(), rel=1e-5)
+        assert method.learn().signal == pytest.approx(wanted.item(), rel=1e-5)
 
     @pytest.mark.parametrize("encoder", FAMILIES)
     def test_shrunken_and_coarse_it_is_still_of_the_source_model(
@@ -59,7 +57,7 @@ class TestSignal:
             small = F.avg_pool2d(images, 2)  # 32 x 48 pixels, 8 x 12 cells
             level = source.encoder.level(0, source.encoder.stage(0, source.start(small).x))
             wanted = F.cross_entropy(source.early_head((level,)), labels[:, ::2, ::2])
-        assert method.adapt().signal == pytest.approx(wanted.item(), rel=1e-5)
+        assert method.learn().signal == pytest.approx(wanted.item(), rel=1e-5)
 
     def test_images_are_not_shrunken_below_one_deepest_cell(
         self, make_model, make_replay, frames
@@ -70,10 +68,18 @@ class TestSignal:
             signals.append(play(method, frames[:1])[0].signal)
         assert signals[0] == signals[1] == signals[2]  # frames are 96x64: by 2 at most
 
-    def test_a_model_without_an_early_head(self, make_replay) -> None:
+    def test_without_an_early_head_the_static_model_is_compared_whole(
+        self, make_replay, frames
+    ) -> None:
         model = build_segmenter("mit_b0", classes=11, head_width=16, early_head=False)
-        with pytest.raises(InputError, match="needs a model with an early head"):
-            make(model, make_replay())
+        source = copy.deepcopy(model).eval()
+        method = make(model, make_replay(), signal_shrink=3)
+        play(method, frames[:3])
+        method.predict(frames[3])
+        images = to_images(frames[3], torch.device("cpu"))
+        with torch.no_grad():
+            wanted = F.cross_entropy(source(images), model.eval()(images).argmax(1))
+        assert method.learn().signal == pytest.approx(wanted.item(), rel=1e-5)
 
 
 class TestWhen:
@@ -108,7 +114,7 @@ class TestWhere:
         method = make(make_model(encoder), make_replay(), selector=FixedSelector((first,)))
         before = snapshot(method)
         play(method, frames[:3])
-        groups = method.roles.model.groups()
+        groups = method.roles.network.parts
         parts = [f"encoder.stage{n}" for n in range(first, 5)] + ["head"]
         assert moved(method, before) == {name for part in parts for name in groups[part]}
         assert method.roles.shared_stages == first - 1
@@ -122,7 +128,7 @@ class TestWhere:
         play(method, frames[:2])
         before = snapshot(method)
         play(method, frames[2:4])
-        groups = method.roles.model.groups()
+        groups = method.roles.network.parts
         assert moved(method, before) == {*groups["encoder.stage4"], *groups["head"]}
         before = snapshot(method)
         play(method, frames[4:5])
@@ -134,16 +140,14 @@ class TestWhere:
         play(method, frames[:1])
         before = snapshot(method)
         play(method, frames[1:2])
-        assert moved(method, before).intersection(method.roles.model.groups()["encoder.stage1"])
+        assert moved(method, before).intersection(method.roles.network.parts["encoder.stage1"])
 
     @pytest.mark.parametrize("first", [1, 2, 3, 4])
     def test_released_trainable_sets(self, first: int) -> None:
         """Numbers of tensors and parameters as recorded from the released code (A.4, B2)."""
         with torch.device("meta"):
             model = build_segmenter("mit_b1", classes=19, head_width=256)
-        names = names_from_stage(
-            model, trainable_names(model, ["encoder", "head"]), first, fusion=False
-        )
+        names = names_from(model, trainable_names(model, ["encoder", "head"]), first, fusion=False)
         sizes = {n: p.numel() for n, p in model.named_parameters()}
         golden = GOLDEN[f"requires_grad_n{first}"]
         dead = np.array(["conv_seg" in name for name in GOLDEN["param_names"].tolist()])
@@ -164,8 +168,8 @@ class TestWhere:
     def test_stages_without_anything_trainable_are_no_choice(self, make_model) -> None:
         model = make_model()
         names = trainable_names(model, ["encoder.stage3", "encoder.stage4", "head"])
-        assert list(build_modules(model, names, fusion=True)) == [3, 4]
-        assert list(build_modules(model, trainable_names(model, ["head"]), fusion=True)) == [4]
+        assert list(choices(model, names, fusion=True)) == [3, 4]
+        assert list(choices(model, trainable_names(model, ["head"]), fusion=True)) == [4]
 
 
 class TestCosts:
@@ -179,9 +183,9 @@ class TestCosts:
         for one, other in zip(play(plain, frames[:3]), play(timed, frames[:3]), strict=True):
             assert one.losses == other.losses
             assert one.signal == other.signal
-        for name, tensor in plain.roles.model.state_dict().items():
-            assert torch.equal(tensor, timed.roles.model.state_dict()[name])
-        assert set(timed.costs.training_ms()) == {1, 2, 3, 4}
+        for name, tensor in plain.roles.network.state_dict().items():
+            assert torch.equal(tensor, timed.roles.network.state_dict()[name])
+        assert set(timed.controller.costs.training_ms()) == {1, 2, 3, 4}
 
     def test_deadline_takes_the_deepest_that_fits_or_none(
         self, make_model, make_replay, frames
@@ -189,16 +193,16 @@ class TestCosts:
         clock = Clock()
         method = make(make_model(), make_replay(), deadline_ms=100.0, clock=clock)
         for choice, ms in ((1, 200.0), (2, 80.0), (3, 60.0), (4, 40.0)):
-            method.costs.trained(choice, ms)
+            method.controller.costs.trained(choice, ms)
         chosen = []
         for late in (0.0, 0.030, 0.050, 0.070):
             method.predict(frames[0])
             clock.now += late  # seconds that something else took
-            row = method.adapt()
+            row = method.learn()
             chosen.append((row.plan["module"], row.plan["skipped"]))
             for choice, ms in ((2, 80.0), (3, 60.0), (4, 40.0)):
                 for _ in range(15):
-                    method.costs.trained(choice, ms)
+                    method.controller.costs.trained(choice, ms)
         assert chosen == [(2, None), (3, None), (4, None), (None, "deadline")]
 
 
@@ -212,7 +216,7 @@ def test_exact_continuation_while_stages_change(
     """The snapshot is used twice, and not copied: what goes on must not change it."""
     order = [4, 2, 4, 3, 1, 4]
 
-    def fresh(done: int) -> Hamlet:
+    def fresh(done: int) -> AdaptiveModel:
         return make(make_model(encoder), make_replay(), selector=Alternating(order[done:]),
                     **settings)  # fmt: skip
 
@@ -225,8 +229,8 @@ def test_exact_continuation_while_stages_change(
     second.load_state_dict(state)
     assert play(second, frames[3:]) == rows[3:]
     assert second.roles.shared_stages == whole.roles.shared_stages
-    for key, tensor in whole.roles.model.state_dict().items():
-        assert torch.equal(tensor, second.roles.model.state_dict()[key])
+    for key, tensor in whole.roles.network.state_dict().items():
+        assert torch.equal(tensor, second.roles.network.state_dict()[key])
 
 
 def test_going_back_to_the_start_plays_the_same_again(make_model, make_replay, frames) -> None:
@@ -245,7 +249,7 @@ def test_measuring_leaves_nothing_to_drift(make_model, make_replay, frames) -> N
                   measure=True)  # fmt: skip
     before = snapshot(method)
     play(method, frames[:3])
-    groups = method.roles.model.groups()
+    groups = method.roles.network.parts
     assert moved(method, before) == {*groups["encoder.stage4"], *groups["head"]}
 
 
@@ -253,7 +257,7 @@ def test_every_encoder_has_modules() -> None:
     for encoder in ENCODERS:
         with torch.device("meta"):
             model = build_segmenter(encoder, classes=11, head_width=16)
-        modules = build_modules(model, trainable_names(model, ["encoder", "head"]), fusion=True)
+        modules = choices(model, trainable_names(model, ["encoder", "head"]), fusion=True)
         assert list(modules) == [1, 2, 3, 4]
         for n in (1, 2, 3):
             assert set(modules[n]) > set(modules[n + 1])

@@ -9,7 +9,7 @@ from hamlets import make, moved, play, snapshot
 
 from driftseg.control.drift import WindowDetector
 from driftseg.frame import SourceBatch
-from driftseg.methods.base import to_images
+from driftseg.learners.answering import to_images
 from driftseg.methods.diagnostics import diagnose
 from driftseg.models.roles import Roles
 

@@ -15,12 +15,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from driftseg.errors import InputError
+from driftseg.learners.answering import answer, to_images
 from driftseg.learners.parts.confidence import Thresholds
-from driftseg.methods import (
-    METHODS,
-    answers,
-)
-from driftseg.methods.base import to_images
+from driftseg.methods.table import METHODS
 from driftseg.models.segmenter import upsample
 
 GOLDEN = Path(__file__).parent / "golden.json"
@@ -47,7 +44,7 @@ def test_prediction_is_made_before_learning(
 ) -> None:
     method = make(name, make_model, make_replay, encoder)
     for image in frames[:3]:
-        before = copy.deepcopy(method.roles.model)
+        before = copy.deepcopy(method.roles.network)
         offline = copy.deepcopy(method.roles.overlays.get("offline"))
         prediction = method.predict(image)
         with torch.no_grad():
@@ -58,8 +55,8 @@ def test_prediction_is_made_before_learning(
                 logits = torch.maximum(logits.softmax(1), other.softmax(1)).log()
             logits = upsample(logits, image.shape[:2])
         assert np.array_equal(prediction.label, logits[0].argmax(0).numpy())
-        assert np.array_equal(answers(method.roles, image)["main"], prediction.label)
-        method.adapt()
+        assert np.array_equal(method.answers(image)["main"], prediction.label)
+        method.learn()
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -78,8 +75,8 @@ def test_exact_continuation(name: str, make_model, make_replay, frames) -> None:
         second = make(name, make_model, make_replay)
         second.load_state_dict(state)
         assert play(second, frames[2:]) == rows[2:]
-        for key, tensor in whole.roles.model.state_dict().items():
-            assert torch.equal(tensor, second.roles.model.state_dict()[key])
+        for key, tensor in whole.roles.network.state_dict().items():
+            assert torch.equal(tensor, second.roles.network.state_dict()[key])
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -89,18 +86,18 @@ def test_looking_changes_nothing(name: str, make_model, make_replay, frames) -> 
     method = make(name, make_model, make_replay)
     rows = []
     for image in frames[:4]:
-        answers(method.roles, frames[5])
+        method.answers(frames[5])
         rows += play(method, [image])
-        answers(method.roles, frames[4])
+        method.answers(frames[4])
     assert rows == undisturbed
 
 
 def test_source_only_never_moves(make_model, make_replay, frames) -> None:
     method = make("source_only", make_model, make_replay)
-    before = {n: t.clone() for n, t in method.roles.model.state_dict().items()}
+    before = {n: t.clone() for n, t in method.roles.network.state_dict().items()}
     play(method, frames)
     assert method.updates == 0
-    for name, tensor in method.roles.model.state_dict().items():
+    for name, tensor in method.roles.network.state_dict().items():
         assert torch.equal(tensor, before[name])
 
 
@@ -124,7 +121,7 @@ class TestTent:
             loss.backward()
             optimiser.step()
             method.predict(image)
-            assert method.adapt().losses["entropy"] == pytest.approx(loss.item(), rel=1e-4)
+            assert method.learn().losses["entropy"] == pytest.approx(loss.item(), rel=1e-4)
         for name, tensor in model.state_dict().items():
             assert torch.allclose(tensor, plain.state_dict()[name], atol=1e-5), name
 
@@ -147,7 +144,7 @@ class TestTent:
     def test_adapting_twice_is_refused(self, make_model, frames) -> None:
         method = make_tent(make_model())
         with pytest.raises(RuntimeError, match="call predict"):
-            method.adapt()
+            method.learn()
 
 
 class TestDacs:
@@ -167,8 +164,8 @@ class TestDacs:
     def test_ignored_rows_weigh_nothing(self, make_model, make_replay, frames) -> None:
         method = make_dacs(make_model(), make_replay(), ignored_rows=(3, 10),
                            confidence=Thresholds([0.0]))  # fmt: skip
-        answered = method.answer(frames[0])
-        _, weights = method.training.pseudo_labels(answered.images, answered.walk, 1.0)
+        answered = answer(method.roles, frames[0])
+        _, weights = method.learner.pseudo_labels(answered.images, answered.walk, 1.0)
         assert (weights[:, :3] == 0).all()
         assert (weights[:, -10:] == 0).all()
         assert (weights[:, 3:-10] == 1).all()
@@ -177,10 +174,10 @@ class TestDacs:
         self, make_model, make_replay, frames
     ) -> None:
         method = make_dacs(make_model(), make_replay(), confidence=Thresholds([0.3]))
-        answered = method.answer(frames[0])
-        labels, weights = method.training.pseudo_labels(answered.images, answered.walk, 1.0)
+        answered = answer(method.roles, frames[0])
+        labels, weights = method.learner.pseudo_labels(answered.images, answered.walk, 1.0)
         with torch.no_grad():
-            logits = method.roles.model(to_images(frames[0], torch.device("cpu")))
+            logits = method.roles.network(to_images(frames[0], torch.device("cpu")))
             p = upsample(logits, (64, 96)).softmax(1)
         assert torch.equal(labels, p.argmax(1))
         assert weights.unique().item() == pytest.approx((p.amax(1) >= 0.3).float().mean().item())
@@ -189,7 +186,7 @@ class TestDacs:
         method = make_dacs(make_model(), make_replay())
         method.predict(np.ascontiguousarray(frames[0][:32]))
         with pytest.raises(InputError, match="ClassMix needs one size"):
-            method.adapt()
+            method.learn()
 
     @pytest.mark.parametrize("train", [["head"], ["encoder.stage4", "head"]])
     def test_only_the_stated_set_moves(self, train, make_model, make_replay, frames) -> None:

@@ -9,7 +9,7 @@ import torch
 from small_methods import make_norm_statistics
 from torch import nn
 
-from driftseg.methods.base import to_images
+from driftseg.learners.answering import to_images
 
 
 def as_torch(model) -> nn.Module:
@@ -32,7 +32,7 @@ def test_statistics_move_as_torchs_in_training(encoder, make_model, frames) -> N
     method = make_norm_statistics(model)
     for image in frames[:3]:
         method.predict(image)
-        assert method.adapt().trained
+        assert method.learn().trained
         with torch.no_grad():
             plain(to_images(image, torch.device("cpu")))
     expected = plain.state_dict()
@@ -54,7 +54,7 @@ def test_a_frame_that_spoils_them_is_not_learnt_from(make_model, frames) -> None
     with torch.no_grad():
         model.head.classifier.weight[0] = float("inf")
     before = {n: t.clone() for n, t in model.state_dict().items()}
-    assert not method.adapt().trained
+    assert not method.learn().trained
     assert method.updates == 0
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, before[name]), name
@@ -63,6 +63,6 @@ def test_a_frame_that_spoils_them_is_not_learnt_from(make_model, frames) -> None
 def test_adapting_twice_is_refused(make_model, frames) -> None:
     method = make_norm_statistics(make_model())
     method.predict(frames[0])
-    method.adapt()
+    method.learn()
     with pytest.raises(RuntimeError, match="call predict"):
-        method.adapt()
+        method.learn()

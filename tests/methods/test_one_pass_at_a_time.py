@@ -9,20 +9,20 @@ from hamlets import Alternating, make, moved, play, snapshot
 from driftseg.control.which import FixedSelector
 from driftseg.learners.parts.confidence import SelfAdaptingThresholds
 from driftseg.learners.parts.losses import weighted_cross_entropy
-from driftseg.methods.hamlet import Hamlet
+from driftseg.methods.adaptive import AdaptiveModel
 
 
-def spoil_mixed_losses(method: Hamlet, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+def spoil_mixed_losses(method: AdaptiveModel, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """From now on no mixed loss is finite; tells for each whether the source's pass went before."""
     seen = []
-    plain = method.training._mixed_loss
+    plain = method.learner._mixed_loss
 
     def spoilt(mixed):
-        parameters = method.roles.model.parameters()
+        parameters = method.roles.network.parameters()
         seen.append(any(p.grad is not None and bool(p.grad.any()) for p in parameters))
         return plain(mixed) * float("nan")
 
-    monkeypatch.setattr(method.training, "_mixed_loss", spoilt)
+    monkeypatch.setattr(method.learner, "_mixed_loss", spoilt)
     return seen
 
 
@@ -33,16 +33,16 @@ class TestAMixedLossThatIsNotFinite:
         self, encoder, statistics, make_model, make_replay, frames, monkeypatch
     ) -> None:
         method = make(make_model(encoder), make_replay(), norm_statistics=statistics)
-        method.training._confidence = SelfAdaptingThresholds(momentum=0.5)
+        method.learner._confidence = SelfAdaptingThresholds(momentum=0.5)
         play(method, frames[:1])
-        before, confidence = snapshot(method), method.training._confidence.state_dict()
+        before, confidence = snapshot(method), method.learner._confidence.state_dict()
         seen = spoil_mixed_losses(method, monkeypatch)
         row = play(method, frames[1:2])[0]
         assert seen == [True]
         assert row.plan["skipped"] == "not finite"
         assert moved(method, before) == set()
-        assert all(p.grad is None for p in method.roles.model.parameters())
-        after = method.training._confidence.state_dict()
+        assert all(p.grad is None for p in method.roles.network.parameters())
+        after = method.learner._confidence.state_dict()
         assert all(torch.equal(after[key], confidence[key]) for key in confidence)
         monkeypatch.undo()
         assert play(method, frames[2:3])[0].trained
@@ -58,26 +58,26 @@ class TestAMixedLossThatIsNotFinite:
         play(method, frames[1:2])
         assert seen == [True]
         for name in method.roles.trainable:
-            gradient = method.roles.model.get_parameter(name).grad
+            gradient = method.roles.network.get_parameter(name).grad
             if not name.startswith("early_head"):
                 assert gradient is not None, name
                 assert not gradient.any(), name
         monkeypatch.undo()
         before = snapshot(method)
         play(method, frames[2:3])
-        assert moved(method, before).intersection(method.roles.model.groups()["encoder.stage1"])
+        assert moved(method, before).intersection(method.roles.network.parts["encoder.stage1"])
 
 
 def test_no_gradient_is_held_between_steps(make_model, make_replay, frames) -> None:
     method = make(make_model(), make_replay())
     assert play(method, frames[:1])[0].trained
-    assert all(p.grad is None for p in method.roles.model.parameters())
+    assert all(p.grad is None for p in method.roles.network.parameters())
 
 
 def test_the_update_is_that_of_both_losses(make_model, make_replay, frames, monkeypatch) -> None:
     """What reaches the optimiser is the gradient of the sum, as one backward pass gives it."""
     method = make(make_model(), make_replay(), selector=FixedSelector((1,)))
-    training, roles = method.training, method.roles
+    training, roles = method.learner, method.roles
     sources, mixtures, gradients = [], [], []
     for name, kept in (("_source_losses", sources), ("_mixed_loss", mixtures)):
         plain = getattr(training, name)
@@ -86,15 +86,15 @@ def test_the_update_is_that_of_both_losses(make_model, make_replay, frames, monk
     monkeypatch.setattr(
         training.optimiser,
         "step",
-        lambda: (gradients.extend(roles.model.get_parameter(n).grad.clone() for n in learning),
+        lambda: (gradients.extend(roles.network.get_parameter(n).grad.clone() for n in learning),
                  step())[1],
     )  # fmt: skip
     learning = [n for n in roles.trainable if not n.startswith("early_head")]
     drawn = training._dropout_generator.get_state()
-    weights = {n: t.clone() for n, t in roles.model.state_dict().items()}
+    weights = {n: t.clone() for n, t in roles.network.state_dict().items()}
     assert play(method, frames[:1])[0].trained
 
-    roles.model.load_state_dict(weights)
+    roles.network.load_state_dict(weights)
     training._dropout_generator.set_state(drawn)
 
     def student(images: torch.Tensor) -> torch.Tensor:
@@ -105,7 +105,7 @@ def test_the_update_is_that_of_both_losses(make_model, make_replay, frames, monk
     total = total + weighted_cross_entropy(
         student(mixtures[0].images), mixtures[0].labels, mixtures[0].weights
     )
-    expected = torch.autograd.grad(total, [roles.model.get_parameter(n) for n in learning])
+    expected = torch.autograd.grad(total, [roles.network.get_parameter(n) for n in learning])
     for name, gradient, wanted in zip(learning, gradients, expected, strict=True):
         scale = float(wanted.abs().max())
         torch.testing.assert_close(gradient, wanted, rtol=1e-4, atol=1e-5 * scale, msg=name)

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from driftseg.learners.parts.references import References
 from driftseg.learners.parts.restyle import (
     RESTYLINGS,
+    RestylingName,
     _sharpness,
     combined,
     fourier,
     restyled,
     to_image,
 )
-from driftseg.runs import method_config as settings
 from driftseg.town.scenes import TownScenes
 from driftseg.weather.camera import TOWN
 from driftseg.weather.rain import rain
@@ -64,7 +64,7 @@ def direction(image: np.ndarray) -> float:
 
 
 def test_config_names_the_whole_table() -> None:
-    assert get_args(settings.Restyling) == tuple(RESTYLINGS)
+    assert get_args(RestylingName) == tuple(RESTYLINGS)
 
 
 class TestLaws:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from functools import partial
 
 import numpy as np
 import pytest
@@ -11,8 +10,9 @@ import torch
 from small_methods import make_dacs, make_hamlet, make_restyled_replay, play
 
 from driftseg.errors import InputError
+from driftseg.learners.answering import to_images
+from driftseg.learners.parts.mixing import Mixing
 from driftseg.learners.parts.restyle import combined, to_image
-from driftseg.methods.base import to_images
 from driftseg.methods.diagnostics import diagnose
 from driftseg.models.adapters import adapter_spec, attach, detach_adapters
 from driftseg.models.encoders.stages import Dropout, DropPath
@@ -30,7 +30,7 @@ def without_dropout(model):
 
 
 def moved(method, before) -> set[str]:
-    after = method.roles.model.state_dict()
+    after = method.roles.network.state_dict()
     return {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
 
 
@@ -105,8 +105,8 @@ class TestRestyledReplay:
         for one_pass in (True, False):
             model = without_dropout(make_model(encoder))
             method = make(model, make_replay(batch_size=2), learning_rate=1e-5)
-            assert method.one_pass
-            method.one_pass = one_pass
+            assert method.learner.one_pass
+            method.learner.one_pass = one_pass
             rows.append(play(method, frames[:2]))
             models.append(model.state_dict())
         for one, other in zip(*rows, strict=True):
@@ -118,7 +118,7 @@ class TestRestyledReplay:
     def test_two_passes_where_norms_look_at_the_batch(
         self, statistics, make_model, make_replay
     ) -> None:
-        assert not make(make_model(), make_replay(), norm_statistics=statistics).one_pass
+        assert not make(make_model(), make_replay(), norm_statistics=statistics).learner.one_pass
 
     def test_images_and_labels_are_those_of_the_replay(
         self, make_model, make_replay, frames
@@ -127,9 +127,9 @@ class TestRestyledReplay:
         restyle, replay = Recording(), Drawn(make_replay(batch_size=2))
         method = make(make_model(), replay, restyle=restyle, references=2, jitter=0.0)
         seen = []
-        method._losses = lambda jittered, worn: (
+        method.learner._losses = lambda jittered, worn: (
             seen.append((jittered, worn))
-            or {"source": sum(p.sum() for p in method.roles.model.parameters()) * 0}
+            or {"source": sum(p.sum() for p in method.roles.network.parameters()) * 0}
         )
         play(method, frames[:5])
         used = set()
@@ -223,13 +223,13 @@ class TestRestyledReplay:
         method = make(make_model(), make_replay())
         method.predict(np.ascontiguousarray(frames[0][:32]))
         with pytest.raises(InputError, match="restyling needs one size"):
-            method.adapt()
+            method.learn()
 
     def test_adapting_twice_is_refused(self, make_model, make_replay, frames) -> None:
         method = make(make_model(), make_replay())
         play(method, frames[:1])
         with pytest.raises(RuntimeError, match="call predict"):
-            method.adapt()
+            method.learn()
 
     def test_a_loss_that_is_not_finite_spoils_nothing(
         self, make_model, make_replay, frames
@@ -238,9 +238,17 @@ class TestRestyledReplay:
         method = make(model, make_replay(), learning_rate=1e30)
         play(method, frames[:1])
         before = snapshot(model)
-        with pytest.raises(InputError, match=r"after 1 updates: lower method.learning_rate"):
-            play(method, frames[1:2])
+        with pytest.warns(RuntimeWarning, match="training pauses until 25 frames later"):
+            rows = [method.predict(image) and method.learn() for image in frames[1:5]]
+        reasons = [row.plan["skipped"] for row in rows]
+        assert reasons == ["not finite"] * 3 + ["paused"]
+        assert not any(row.trained for row in rows)
         assert not moved(method, before)
+
+
+def restyling(restyle) -> Mixing:
+    """As `small_methods` mixes, but restyled."""
+    return Mixing(0.2, True, np.random.default_rng(0), restyle)
 
 
 SWITCHED = pytest.mark.parametrize("make_method", [make_dacs, make_hamlet])
@@ -252,10 +260,13 @@ class TestSelfTraining:
         self, make_method, make_model, make_replay, frames
     ) -> None:
         restyle, replay = Recording(), Drawn(make_replay())
-        method = make_method(make_model(), replay, restyle=restyle, jitter=0.0, blur=False)
+        mixing = Mixing(0.0, False, np.random.default_rng(0), restyle)
+        method = make_method(make_model(), replay, mixing=mixing)
         mixes = []
-        mix = method.training._mix
-        method.training._mix = lambda *given: mixes.append((given[0], mix(*given))) or mixes[-1][1]
+        mix = mixing.mix
+        object.__setattr__(
+            mixing, "mix", lambda *given: mixes.append((given[0], mix(*given))) or mixes[-1][1]
+        )
         play(method, frames[:3])
         assert mixes
         for (frame, mixed), batch, (source, reference) in zip(
@@ -274,8 +285,8 @@ class TestSelfTraining:
             play(make_dacs(make_model(), make_replay(), feature_distance_weight=0.005, **changes),
                  frames[:1])[0]
             for changes in (
-                {}, {"restyle": Recording()},
-                {"restyle": Recording(), "restyled_source_loss": True},
+                {}, {"mixing": restyling(Recording())},
+                {"mixing": restyling(Recording()), "restyled_source_loss": True},
             )
         ]  # fmt: skip
         plain, pasted, both = rows
@@ -285,8 +296,11 @@ class TestSelfTraining:
 
     @SWITCHED
     def test_exact_continuation(self, make_method, make_model, make_replay, frames) -> None:
-        build = partial(make_method, restyle=TEXTURED, restyled_source_loss=True)
-        whole, first, second = (build(make_model(), make_replay()) for _ in range(3))
+        whole, first, second = (
+            make_method(make_model(), make_replay(), mixing=restyling(TEXTURED),
+                        restyled_source_loss=True)
+            for _ in range(3)
+        )  # fmt: skip
         rows = play(whole, frames)
         play(first, frames[:2])
         second.load_state_dict(copy.deepcopy(first.state_dict()))
@@ -296,6 +310,6 @@ class TestSelfTraining:
     def test_only_the_stated_set_moves(self, train, make_model, make_replay, frames) -> None:
         model = make_model()
         before = snapshot(model)
-        method = make_dacs(model, make_replay(), train=train, restyle=TEXTURED)
+        method = make_dacs(model, make_replay(), train=train, mixing=restyling(TEXTURED))
         play(method, frames[:3])
         assert moved(method, before) == set(method.roles.trainable)

@@ -23,7 +23,7 @@ def answer(roles: Roles, role: str, images: Tensor) -> Tensor:
     with torch.no_grad():
         levels = roles.levels(role, roles.prefix(images))
         return torch.cat([roles.logits(role, levels),
-                          roles.logits(role, levels, head="early_head")])  # fmt: skip
+                          roles.logits(role, levels, head="early")])  # fmt: skip
 
 
 def alone(model: Segmenter, images: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ def roles_of(model: Segmenter, train: list[str], **options: object) -> Roles:
 def learn(roles: Roles, *, steps: int = 2, rate: float = 1e-2) -> None:
     """AdamW on the student, the teacher following."""
     groups = parameter_groups(
-        roles.model, roles.trainable, learning_rate=rate, head_factor=1, weight_decay=0.1
+        roles.network, roles.trainable, learning_rate=rate, head_factor=1, weight_decay=0.1
     )
     optimiser = torch.optim.AdamW(groups)
     for step in range(steps):
@@ -63,7 +63,7 @@ def test_static_is_the_base_before_and_after_training(case) -> None:
     for role in ("student", "teacher"):
         assert not torch.allclose(answer(roles, role, images), expected), role
     frozen = dict(base.named_parameters())
-    for name, parameter in roles.model.named_parameters():
+    for name, parameter in roles.network.named_parameters():
         if name not in roles.trainable:
             assert torch.equal(parameter, frozen[name]), name
 
@@ -134,7 +134,7 @@ def test_an_early_static_role_holds_the_first_stage_only() -> None:
     images, base = picture(2), network()
     with torch.no_grad():
         levels = roles.levels("static", roles.prefix(images), depth=1)
-        logits = roles.logits("static", levels, head="early_head")
+        logits = roles.logits("static", levels, head="early")
         assert torch.equal(logits, base.early_head(base.encoder(base.start(images).x)[:1]))
 
 
@@ -169,7 +169,7 @@ def test_frozen_stages_do_not_move_by_a_bit_across_learn_only(case) -> None:
         model, roles.trainable, learning_rate=1e-2, head_factor=1, weight_decay=0.1
     )
     optimiser = torch.optim.AdamW(groups)
-    parts = model.groups()
+    parts = model.parts
     for chosen in (4, 2, 4, 3):
         names = {n for i in range(chosen, 5) for n in parts[f"encoder.stage{i}"]}
         learning = [n for n in roles.trainable if n in names | {*parts["head"]}]

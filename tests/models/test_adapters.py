@@ -80,7 +80,7 @@ def test_the_trainable_set_is_exactly_the_adapters_and_the_head(case) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_groups_stay_a_partition_and_hold_the_adapters_of_their_stage(case) -> None:
     model = adapted(*case, stages=[2, 4])
-    groups = model.groups()
+    groups = model.parts
     listed = [name for names in groups.values() for name in names]
     assert sorted(listed) == sorted(name for name, _ in model.named_parameters())
     assert len(listed) == len(set(listed))

@@ -17,6 +17,7 @@ from weight_files import (
     State,
     assert_same_logits,
     fresh,
+    hub_answers,
     save_ours,
 )
 
@@ -191,10 +192,13 @@ def test_hub_id(
         asked.append((repository, name))
         return str(folder / name)
 
+    hub_answers(monkeypatch, ["README.md", "config.json", "model.safetensors"])
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
     model = fresh(early_head=False)
     load_weights(model, "nvidia/segformer-b0")
-    assert asked == [("nvidia/segformer-b0", "model.safetensors")]
+    assert asked == [
+        ("nvidia/segformer-b0", "config.json"), ("nvidia/segformer-b0", "model.safetensors"),
+    ]  # fmt: skip
     assert_same_logits(model, theirs, images)
 
 
@@ -202,6 +206,7 @@ def test_hub_offline_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     def download(repository: str, name: str) -> str:
         raise OSError("no route to host")
 
+    hub_answers(monkeypatch, ["model.safetensors"])
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
     with pytest.raises(InputError, match=r"or pass a local file \(no route to host\)"):
         load_weights(fresh(), "nvidia/mit-b0")

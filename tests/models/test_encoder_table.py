@@ -11,8 +11,7 @@ from driftseg.models.encoders import ENCODERS
 from driftseg.models.encoders.sites import Adapter, adapter_names, sites_of
 from driftseg.models.roles import Roles
 from driftseg.models.segmenter import Segmenter, build_segmenter
-from driftseg.models.trainable import parameter_groups, trainable_names
-from driftseg.runs.method_builder import build_modules
+from driftseg.models.trainable import choices, parameter_groups, trainable_names
 
 
 @pytest.fixture(scope="module", params=ENCODERS)
@@ -47,7 +46,7 @@ def test_adapters_are_all_that_is_added_to_the_stages_asked_for(encoder: str) ->
             for name, _ in module.named_parameters()
         }
         assert set(trainable_names(model, ["adapters"])) == added == by_type
-        groups = model.groups()
+        groups = model.parts
         for stage in (1, 2, 3, 4):
             held = added.intersection(groups[f"encoder.stage{stage}"])
             assert bool(held) == (stage in (1, 3)), (fitting, stage)
@@ -69,7 +68,7 @@ def test_modules_to_choose_from_are_the_stages_that_hold_adapters(encoder: str) 
     for fitting in fitting_kinds(weightless(encoder).encoder):
         model = adapted(encoder, fitting, stages=[2, 4])
         names = trainable_names(model, ["adapters", "head"])
-        modules = build_modules(model, names, fusion=True)
+        modules = choices(model, names, fusion=True)
         head = {n for n in names if n.startswith("head.")}
         assert list(modules) == [2, 4]
         assert set(modules[2]) == set(names)

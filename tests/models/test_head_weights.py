@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 from weight_files import CLASSES, NAMES, RANDOM_HEADS, WIDTH, State, assert_same_logits, fresh
 
+from driftseg.config.run import ModelSettings
 from driftseg.errors import InputError
 from driftseg.models.checkpoints import digest, inspect, load_weights
-from driftseg.runs.config import ModelSettings
 from driftseg.runs.train import build_model
 from tiny_networks import build
 

@@ -16,7 +16,7 @@ from driftseg.models.encoders import ENCODERS as KNOWN
 from driftseg.models.norm import BatchNorm
 from driftseg.models.roles import Roles
 from driftseg.models.segmenter import Segmenter, build_segmenter
-from driftseg.models.trainable import freeze_except, parameter_groups, part_of, trainable_names
+from driftseg.models.trainable import freeze_except, parameter_groups, trainable_names
 
 ENCODERS = ("mit_b0", "efficientnet_lite0", "tiny_swin")
 TRAINS = (
@@ -71,7 +71,7 @@ def test_every_role_equals_a_network_of_its_own_bit_for_bit(case) -> None:
         with torch.no_grad():
             levels = roles.levels(role, walk)
             main = roles.logits(role, levels)
-            early = roles.logits(role, levels, head="early_head")
+            early = roles.logits(role, levels, head="early")
         expected = walk_alone(alone, images)
         assert torch.equal(main, expected[0]), role
         assert torch.equal(early, expected[1]), role
@@ -129,7 +129,7 @@ def test_frozen_tensors_do_not_move_by_a_bit(case, statistics: str) -> None:
         model, roles.trainable, learning_rate=1e-2, head_factor=10, weight_decay=0.1
     )
     optimiser = torch.optim.AdamW(groups)
-    head = "early_head" if train == ["early_head"] else "head"
+    head = "early" if train == ["early_head"] else "main"
     for step in range(3):
         walk = roles.prefix(picture(step, batch=2))
         levels = roles.levels("student", walk, training=True)
@@ -186,7 +186,7 @@ def test_optimiser_holds_exactly_the_trainable_set_once(encoder: str, train: lis
 def test_groups_partition_the_parameters(encoder: str) -> None:
     with torch.device("meta"):
         model = build_segmenter(encoder, classes=5)
-    listed = [name for names in model.groups().values() for name in names]
+    listed = [name for names in model.parts.values() for name in names]
     assert sorted(listed) == sorted(name for name, _ in model.named_parameters())
     assert len(listed) == len(set(listed))
 
@@ -197,8 +197,9 @@ def test_parts_that_do_not_learn_rest(encoder: str) -> None:
     model = network(encoder).train()
     learning = {"encoder.stage3", "early_head"}
     freeze_except(model, trainable_names(model, sorted(learning)))
-    for part in model.groups():
-        modes = {module.training for module in part_of(model, part).modules()}
+    for part in model.parts:
+        [of_part] = model.training_modules(part)
+        modes = {module.training for module in of_part.modules()}
         assert modes == {part in learning}, part
 
 
@@ -310,13 +311,13 @@ def test_state_goes_on_in_another_process() -> None:
                         norm_statistics="running")  # fmt: skip
 
     roles = make()
-    shake(roles.model, list(roles.trainable), 1)
+    shake(roles.network, list(roles.trainable), 1)
     roles.move_teacher(0.5)
     roles.logits("student", roles.levels("student", roles.prefix(picture())), training=True)
     other = make()
     other.load_state_dict(roles.state_dict())
-    for name, tensor in roles.model.state_dict().items():
-        assert torch.equal(tensor, other.model.state_dict()[name])
+    for name, tensor in roles.network.state_dict().items():
+        assert torch.equal(tensor, other.network.state_dict()[name])
     for role, overlay in roles.overlays.items():
         for name, tensor in overlay.items():
             assert torch.equal(tensor, other.overlays[role][name])

@@ -11,8 +11,7 @@ from torch.testing import assert_close
 from driftseg.models.encoders.stages import DropPath
 from driftseg.models.roles import Roles
 from driftseg.models.segmenter import Segmenter, build_segmenter
-from driftseg.models.trainable import parameter_groups, set_generator, trainable_names
-from driftseg.runs.method_builder import build_modules
+from driftseg.models.trainable import choices, parameter_groups, set_generator, trainable_names
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +93,8 @@ def test_drop_path_draws_from_the_generator_it_is_given() -> None:
 def test_modules_to_choose_from(swin_t: Segmenter) -> None:
     """HAMLET's module n: stages n to 4, each with the merging before it, and the head."""
     trainable = trainable_names(swin_t, ["encoder", "head"])
-    modules = build_modules(swin_t, trainable, fusion=True)
-    groups = swin_t.groups()
+    modules = choices(swin_t, trainable, fusion=True)
+    groups = swin_t.parts
     assert list(modules) == [1, 2, 3, 4]
     for first, names in modules.items():
         stages = [n for i in range(first, 5) for n in groups[f"encoder.stage{i}"]]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 from weight_files import RANDOM_HEADS, State, draw
 
+from driftseg.config.run import Part
 from driftseg.errors import InputError
 from driftseg.models.checkpoints import (
     PARTS,
@@ -25,7 +26,6 @@ from driftseg.models.checkpoints import (
 )
 from driftseg.models.checkpoints import save_checkpoint as save
 from driftseg.models.segmenter import Segmenter, build_segmenter
-from driftseg.runs.config import Part
 from tiny_networks import TINY_SWIN, build
 
 transformers = pytest.importorskip("transformers")

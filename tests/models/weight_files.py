@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from driftseg.models.checkpoints import save_checkpoint
+from driftseg.models.checkpoints import open_checkpoint, save_checkpoint
 from driftseg.models.segmenter import Segmenter, build_segmenter
 
 State = dict[str, Tensor]
@@ -111,6 +115,46 @@ def to_hamlet(nvlabs: State) -> State:
 def assert_same_logits(model: Segmenter, theirs: nn.Module, images: Tensor) -> None:
     wanted = theirs(model.start(images).x).logits
     assert_close(model(images), wanted, rtol=0, atol=1e-4 * wanted.abs().max().item())
+
+
+def split(folder: Path, out: Path, suffix: str) -> Path:
+    """A folder's weights in two pieces and an index, as large models are saved."""
+    state = load_file(folder / "model.safetensors")
+    stem = {"safetensors": "model", "bin": "pytorch_model"}[suffix]
+    names = list(state)
+    halves = {f"{stem}-0000{i + 1}-of-00002.{suffix}": names[i::2] for i in range(2)}
+    for file, held in halves.items():
+        piece = {name: state[name] for name in held}
+        if suffix == "bin":
+            torch.save(piece, out / file)
+        else:
+            save_file(piece, out / file)
+    index = out / f"{stem}.{suffix}.index.json"
+    places = {name: file for file, held in halves.items() for name in held}
+    index.write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    (out / "config.json").write_text((folder / "config.json").read_text())
+    return index
+
+
+def assert_parity(source: str | Path, theirs: nn.Module, images: Tensor, **options: Any) -> None:
+    """An opened network answers as the one that the file is from."""
+    model, _ = open_checkpoint(source, **options)
+    assert not model.training
+    with torch.no_grad():
+        wanted = theirs(model.start(images).x).logits
+        assert_close(model(images), wanted, rtol=0, atol=1e-5)
+
+
+def hub_answers(monkeypatch: pytest.MonkeyPatch, files: list[str]) -> None:
+    """A hub whose models hold these files, and a computer that has none of them yet."""
+    siblings = [SimpleNamespace(rfilename=name) for name in files]
+
+    def model_info(self: object, hub_id: str, timeout: float) -> SimpleNamespace:
+        return SimpleNamespace(siblings=siblings)
+
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *names: None)
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", model_info)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
 
 
 def save_ours(path: Path, model: Segmenter, **options: Any) -> None:

@@ -8,13 +8,13 @@ import pytest
 import torch
 from whole_runs import METHOD_SETTINGS, play
 
+from driftseg.config.reading import check
+from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
 from driftseg.models.adapters import base_digest, load_adapters, read_adapter_info
 from driftseg.models.checkpoints import load_checkpoint
 from driftseg.models.encoders.sites import adapter_names, silent_values
-from driftseg.runs.builder import build
-from driftseg.runs.config import RunConfig
-from driftseg.runs.reading import check
+from driftseg.runs.build import build
 
 ADAPTERS = {"kind": "adaptformer", "ratio": 0.25}
 TRAIN = ["adapters", "head"]
@@ -48,7 +48,7 @@ def test_adapters_and_head_learn_and_are_kept_apart(name: str, tiny_run, tiny_ch
              "checkpoint": str(folder / "last.safetensors")}  # fmt: skip
     parts = build(check(again, RunConfig, where="test"))
     for key, tensor in kept.state_dict().items():
-        assert torch.equal(parts.method.roles.model.state_dict()[key], tensor)
+        assert torch.equal(parts.model.roles.network.state_dict()[key], tensor)
     assert any("from " in note and adapters.digest in note for note in parts.notes)
     assert read_adapter_info(folder / "adapters.safetensors").spec == adapters.spec
 
@@ -66,10 +66,10 @@ def test_adapters_learn_as_fast_as_their_factor_says(name: str, tiny_run) -> Non
     values = {**tiny_run, "adapters": {**ADAPTERS, "factor": 3.0},
               "method": {"name": name, "train": TRAIN, "head_factor": 7.0, "learning_rate": 1e-3,
                          "weight_decay": 0.25}}  # fmt: skip
-    method = build(check(values, RunConfig, where="test")).method
-    optimiser = method.training.optimiser if name == "dacs" else method.optimiser
+    method = build(check(values, RunConfig, where="test")).model
+    optimiser = method.learner.optimiser
     group_of = {id(p): group for group in optimiser.param_groups for p in group["params"]}
-    model = method.roles.model
+    model = method.roles.network
     for parameter in map(model.get_parameter, adapter_names(model)):
         assert group_of[id(parameter)]["factor"] == 3.0
         assert group_of[id(parameter)]["weight_decay"] == 0.25
@@ -79,7 +79,7 @@ def test_adapters_learn_as_fast_as_their_factor_says(name: str, tiny_run) -> Non
 def test_adapters_begin_as_the_seed_says(tiny_run) -> None:
     def begin(seed: int) -> torch.Tensor:
         values = {**tiny_run, "adapters": ADAPTERS, "method": METHODS["dacs"], "seed": seed}
-        model = build(check(values, RunConfig, where="test")).method.roles.model
+        model = build(check(values, RunConfig, where="test")).model.roles.network
         return torch.cat([model.get_parameter(name).flatten() for name in adapter_names(model)])
 
     assert torch.equal(begin(0), begin(0))
@@ -89,8 +89,8 @@ def test_adapters_begin_as_the_seed_says(tiny_run) -> None:
 def test_stages_of_the_encoder_hold_their_adapters(tiny_run) -> None:
     values = {**tiny_run, "adapters": {"kind": "lora", "stages": [4]},
               "method": {"name": "dacs", "train": ["encoder.stage4", "head"]}}  # fmt: skip
-    roles = build(check(values, RunConfig, where="test")).method.roles
-    assert set(silent_values(roles.model)) <= set(roles.trainable)
+    roles = build(check(values, RunConfig, where="test")).model.roles
+    assert set(silent_values(roles.network)) <= set(roles.trainable)
 
 
 class TestBadInput:

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 import layout_trees
+from driftseg.config.reading import check, read_config
+from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
-from driftseg.runs.builder import build
-from driftseg.runs.config import RunConfig
-from driftseg.runs.reading import check, read_config
+from driftseg.runs.build import build
 from driftseg.scenes.folder import FolderSettings
 from driftseg.scenes.idd import IddSettings
 from driftseg.scenes.synthia import SynthiaSettings

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from driftseg.config.reading import read_config
+from driftseg.config.run import RunConfig
+from driftseg.config.train import TrainConfig
 from driftseg.labels import CAMVID11
 from driftseg.models.adapters import base_digest
 from driftseg.models.checkpoints import load_checkpoint, save_checkpoint
 from driftseg.models.encoders.sites import adapter_names, silent_values
 from driftseg.models.segmenter import build_segmenter
-from driftseg.runs.builder import build
-from driftseg.runs.config import RunConfig, TrainConfig
-from driftseg.runs.reading import read_config
-from driftseg.runs.train import build_model
+from driftseg.runs.build import build
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TOWN = "{kind: town, seed: %d, frames: %d, every: 20, size: [64, 64]}"
@@ -77,7 +77,7 @@ def test_a_source_model_starts_from_the_file_that_its_example_names(
     config = read_config(path, TrainConfig, data=tmp_path)
     assert config.model.encoder == encoder
     assert f"trained/camvid_{encoder}" == str(config.out)
-    model, (report,) = build_model(config.model, classes=11)
+    model, (report,) = config.model.make(classes=11)
     lacking = {n.split(".")[3] for n in report.random if n.startswith("encoder.")}
     assert lacking == random
     filled = {n: t for n, t in model.encoder.named_parameters() if "output_norm" not in n}
@@ -102,13 +102,13 @@ def test_adapters_and_head_learn_on_an_encoder_that_stays(encoder: str, tmp_path
     save_checkpoint(made, plain, encoder=encoder, head_width=16, label_space="camvid11",
                     classes=CAMVID11.classes, half=True)  # fmt: skip
     parts = build(config)
-    roles = parts.method.roles
+    roles = parts.model.roles
     kind, numbers = FROZEN[encoder]
     assert any(f"{kind} adapters with {numbers} parameters" in note for note in parts.notes)
-    head = {f"head.{n}" for n, _ in roles.model.head.named_parameters()}
-    assert set(roles.trainable) == {*adapter_names(roles.model), *head}
+    head = {f"head.{n}" for n, _ in roles.network.head.named_parameters()}
+    assert set(roles.trainable) == {*adapter_names(roles.network), *head}
     for frame in parts.stream:
-        parts.method.predict(frame.image)
-        assert parts.method.adapt().trained
-    assert base_digest(roles.model) == base_digest(load_checkpoint(made)[0])
-    assert all(roles.model.get_parameter(n).any() for n in silent_values(roles.model))
+        parts.model.predict(frame.image)
+        assert parts.model.learn().trained
+    assert base_digest(roles.network) == base_digest(load_checkpoint(made)[0])
+    assert all(roles.network.get_parameter(n).any() for n in silent_values(roles.network))

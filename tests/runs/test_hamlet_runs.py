@@ -7,12 +7,13 @@ import json
 import numpy as np
 import pytest
 
+from driftseg.config.reading import check
+from driftseg.config.run import RunConfig
+from driftseg.control.detectors import PUBLISHED_DETECTOR
 from driftseg.errors import InputError
 from driftseg.learners.parts.confidence import Thresholds
-from driftseg.runs.builder import build
-from driftseg.runs.config import RunConfig
-from driftseg.runs.method_config import PUBLISHED_DETECTOR, Released
-from driftseg.runs.reading import check
+from driftseg.methods.hamlet import ReleasedSettings
+from driftseg.runs.build import build
 from driftseg.runs.record import read_run
 from driftseg.runs.run import run
 
@@ -74,7 +75,7 @@ def test_published_fills_in_what_is_not_set(hamlet_run) -> None:
     assert method.detector.window == 3
     others = {k: v for k, v in PUBLISHED_DETECTOR.items() if k != "window"}
     assert {k: getattr(method.detector, k) for k in others} == others
-    switched = {k: getattr(method.released, k) for k in Released.model_fields}
+    switched = {k: getattr(method.released, k) for k in ReleasedSettings.model_fields}
     assert switched == {k: k != "paste_unlabelled" for k in switched}
     assert (method.norm_statistics, method.costs) == ("published", "published")
     assert method.train == ["encoder", "head"]
@@ -135,7 +136,7 @@ def test_deadline_that_nothing_meets(hamlet_run) -> None:
 def test_confidence_learnt_for_dacs(hamlet_run) -> None:
     method = {"name": "dacs", "confidence": {"rule": "source_share", "source_share": 0.5}}
     parts = build(check({**hamlet_run, "method": method}, RunConfig, where="test"))
-    rule = parts.method.training._confidence
+    rule = parts.model.learner._confidence
     assert isinstance(rule, Thresholds)
     assert 0.3 < float(rule._thresholds[0]) < 1
 

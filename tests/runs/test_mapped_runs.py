@@ -14,15 +14,15 @@ import pytest
 import torch
 import yaml
 
+from driftseg.config.reading import check, read_config
+from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
 from driftseg.evaluation.confusion import Score
 from driftseg.labels import CITYSCAPES19, MAPPINGS
 from driftseg.models.checkpoints import load_checkpoint, save_checkpoint
 from driftseg.models.segmenter import build_segmenter
-from driftseg.runs.builder import build
-from driftseg.runs.config import RunConfig
+from driftseg.runs.build import build
 from driftseg.runs.loop import score_domains
-from driftseg.runs.reading import check, read_config
 from driftseg.runs.record import read_run
 from driftseg.runs.run import run
 from driftseg.scenes.camvid import CamvidSettings
@@ -117,8 +117,8 @@ class TestScoreIn:
 
     def test_the_method_sees_nothing_of_it(self, values: dict, nineteen: Path) -> None:
         parts = build(check(values, RunConfig, where="test"))
-        assert parts.method.predict(photo(1)).label.max() < 19
-        assert parts.method.roles.model.head.classes == 19
+        assert parts.model.predict(photo(1)).label.max() < 19
+        assert parts.model.roles.network.head.classes == 19
         assert parts.scored(np.array([[13, 14, 255]], np.uint8)).tolist() == [[8, 8, 255]]
 
     def test_learning_from_source_in_the_models_space(self, values: dict, cityscapes: Path) -> None:

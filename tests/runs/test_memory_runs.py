@@ -8,12 +8,13 @@ import pytest
 import yaml
 from whole_runs import ADAPTERS, DETECTOR, METHOD_SETTINGS, play
 
+from driftseg.config.reading import check, read_config
+from driftseg.config.run import RunConfig
+from driftseg.control.when import AfterChange, Always
 from driftseg.errors import InputError
-from driftseg.methods import Dacs, Hamlet, RestyledReplay
-from driftseg.runs.builder import build
-from driftseg.runs.config import RunConfig
-from driftseg.runs.method_builder import longest_window, needs_calibration, signal_shrink
-from driftseg.runs.reading import check, read_config
+from driftseg.learners.replay_training import ReplayTraining
+from driftseg.learners.self_training import SelfTraining
+from driftseg.runs.build import build
 
 LAE = METHOD_SETTINGS["lae"]
 BANK = METHOD_SETTINGS["bank"]
@@ -40,45 +41,48 @@ def test_changes_and_what_the_bank_made_of_them_are_recorded(tiny_run) -> None:
 @pytest.mark.parametrize(
     ("learner", "kind"),
     [
-        ({"name": "dacs", **FROZEN}, Dacs),
-        ({"name": "restyled_replay", **FROZEN}, RestyledReplay),
-        ({**METHOD_SETTINGS["hamlet"], **FROZEN}, Hamlet),
+        ({"name": "dacs", **FROZEN}, SelfTraining),
+        ({"name": "restyled_replay", **FROZEN}, ReplayTraining),
+        ({**METHOD_SETTINGS["hamlet"], **FROZEN}, SelfTraining),
     ],
 )
 def test_any_learner_can_be_remembered_for(learner, kind, tiny_run) -> None:
-    memory = {key: value for key, value in LAE.items() if key != "detector" or kind is not Hamlet}
+    own = learner["name"] == "hamlet"
+    memory = {key: value for key, value in LAE.items() if key != "detector" or not own}
     config = checked(tiny_run, method={**memory, "learner": learner, "bank": {"domains": 3}})
-    method = build(config).method
+    method = build(config).model
     assert type(method.learner) is kind
     assert "offline" in method.roles.overlays
     assert "static" in method.roles.overlays
-    assert (method._detector is None) == (kind is Hamlet)
+    assert isinstance(method.controller, AfterChange if own else Always)
+    assert method.controller.finds_changes
 
 
 def test_horizon_in_frames_is_the_papers_momentum(tiny_run) -> None:
     default = {"name": "lae", "detector": DETECTOR, "learner": LAE["learner"]}
-    assert build(checked(tiny_run, method=default)).method._offline_momentum == 0.9999
+    assert build(checked(tiny_run, method=default)).model.memory._offline_momentum == 0.9999
 
 
 def test_without_a_detector_there_is_no_static_role(tiny_run) -> None:
     done = checked(tiny_run, method={**LAE, "detector": None})
-    method = build(done).method
+    method = build(done).model
     assert set(method.roles.overlays) == {"student", "offline"}
-    assert method._changed  # averages from the first frame on
-    assert not build(checked(tiny_run, method=LAE)).method._changed
-    assert not needs_calibration(done.method)
-    assert longest_window(done.method) is None
+    assert method.memory._changed  # averages from the first frame on
+    assert not build(checked(tiny_run, method=LAE)).model.memory._changed
+    assert not done.method.needs_calibration
+    assert done.method.drift_detector is None
 
 
 def test_what_of_a_calibration_is_used_is_the_learners_and_its_own(tiny_run) -> None:
     precise = {"name": "dacs", "confidence": {"rule": "source_precision"}}
     fixed = {**BANK, "learner": {"name": "dacs"}}
-    assert not needs_calibration(checked(tiny_run, method=fixed).method)
-    assert needs_calibration(checked(tiny_run, method={**BANK, "learner": precise}).method)
+    assert not checked(tiny_run, method=fixed).method.needs_calibration
+    assert checked(tiny_run, method={**BANK, "learner": precise}).method.needs_calibration
     unset = checked(tiny_run, method={**fixed, "detector": {"longest_window": 9}}).method
-    assert needs_calibration(unset)
-    assert longest_window(unset) == 9
-    assert signal_shrink(checked(tiny_run, method={**fixed, "signal_shrink": 2}).method) == 2
+    assert unset.needs_calibration
+    assert unset.drift_detector.learnt_window == 9
+    shrunken = checked(tiny_run, method={**fixed, "signal_shrink": 2}).method
+    assert shrunken.signal.shrink == 2
 
 
 def test_another_learner_from_the_command_line_drops_the_old_ones_settings(
@@ -110,7 +114,11 @@ class TestRefused:
                 },
                 "hamlet has its own; set learner.detector",
             ),
-            ({**BANK, "learner": {"name": "tent"}}, r"'dacs', 'hamlet', 'replay_only'"),
+            (
+                {**BANK, "learner": {"name": "source_only"}},
+                "source_only learns nothing that can be",
+            ),
+            ({**BANK, "learner": {"name": "dax"}}, r"'dacs', 'hamlet', 'replay_only'"),
             ({**BANK, "domains": 1}, "greater than or equal to 2"),
             (
                 {**LAE, "learner": {"name": "dacs", "train": ["adapters"]}, "head_first": 2},
@@ -143,7 +151,9 @@ class TestRefused:
         method = {**BANK, "detector": DETECTOR | {"window": 5}, "recent": 3}
         with pytest.raises(InputError, match="3 frames are fewer than the 5 of the detector"):
             build(checked(tiny_run, method=method, adapters=None))
-        ready = build(checked(tiny_run, method={**method, "recent": None}, adapters=None)).method
+        ready = build(
+            checked(tiny_run, method={**method, "recent": None}, adapters=None)
+        ).model.memory
         assert ready.bank._recent == 5
 
     def test_no_source(self, tiny_run) -> None:

@@ -16,16 +16,17 @@ import yaml
 from PIL import Image
 
 from driftseg.checking.check import check_dataset
+from driftseg.config.reading import check
+from driftseg.config.run import RunConfig
+from driftseg.config.train import TrainConfig
 from driftseg.errors import InputError
 from driftseg.labels import CAMVID11, ClassesSettings, named_classes
 from driftseg.labels.classes import read_classes
 from driftseg.labels.mappings import read_table
 from driftseg.models.checkpoints import load_checkpoint
 from driftseg.models.checkpoints.own import read_info
-from driftseg.runs.builder import build
+from driftseg.runs.build import build
 from driftseg.runs.classes import name_classes
-from driftseg.runs.config import RunConfig, TrainConfig
-from driftseg.runs.reading import check
 from driftseg.runs.record import read_run
 from driftseg.runs.run import run
 from driftseg.runs.train import build_training

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from driftseg.runs.config import RunConfig, TrainConfig
-from driftseg.runs.reading import read_config
+from driftseg.config.reading import read_config
+from driftseg.config.run import RunConfig
+from driftseg.config.train import TrainConfig
 from driftseg.runs.record import config_hash
 
 ROOT = Path(__file__).parents[2]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from driftseg.config.reading import check
+from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
-from driftseg.runs.builder import build
-from driftseg.runs.config import RunConfig
-from driftseg.runs.reading import check
+from driftseg.runs.build import build
 from driftseg.runs.record import read_run
 from driftseg.runs.run import run
 from driftseg.stream.schedule import fast_storm, foggy, make_schedule, random_storm, storm

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 from whole_runs import METHOD_SETTINGS, play
 
+from driftseg.config.reading import check
+from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
-from driftseg.runs.builder import build
-from driftseg.runs.config import RunConfig
-from driftseg.runs.method_builder import needs_calibration
-from driftseg.runs.reading import check
+from driftseg.runs.build import build
 
 LIST = ["histogram", "blur", "texture"]
 
@@ -46,7 +45,7 @@ def test_a_teacher_is_recorded_only_if_asked_for(tiny_run) -> None:
 def test_calibration_is_not_needed(tiny_run) -> None:
     for name in ("restyled_replay", "replay_only"):
         config = check({**tiny_run, "method": {"name": name}}, RunConfig, where="test")
-        assert not needs_calibration(config.method)
+        assert not config.method.needs_calibration
 
 
 @pytest.mark.parametrize("name", ["dacs", "hamlet"])

@@ -13,15 +13,15 @@ import torch
 from PIL import Image
 from whole_runs import ADAPTERS, METHOD_SETTINGS, play
 
+from driftseg.config.reading import check
+from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
 from driftseg.evaluation.confusion import Score
-from driftseg.methods import METHODS
+from driftseg.methods.table import METHODS
 from driftseg.models.checkpoints import load_checkpoint, save_checkpoint
 from driftseg.models.segmenter import build_segmenter
-from driftseg.runs.builder import build
-from driftseg.runs.config import RunConfig
+from driftseg.runs.build import build
 from driftseg.runs.loop import HeldOut, Moment, score_domains
-from driftseg.runs.reading import check
 from driftseg.runs.record import RunWriter, plain, read_run
 from driftseg.runs.run import run
 from driftseg.town.scenes import TownScenes
@@ -201,9 +201,14 @@ class TestBadInput:
         self.refuse(tiny_run, r"ignored_rows \[40, 30\] leave nothing of 64 rows",
                     method={"name": "dacs", "ignored_rows": [40, 30]})  # fmt: skip
 
-    def test_a_diverged_run_is_no_run(self, tiny_run) -> None:
-        message = r"the loss is not finite \(.*\) after 1 updates: lower method.learning_rate"
-        self.refuse(tiny_run, message, method={"name": "dacs", "learning_rate": 1e30})
+    def test_a_run_that_diverges_says_so_and_goes_on(self, tiny_run) -> None:
+        with pytest.warns(RuntimeWarning, match="training pauses until 25 frames later"):
+            done = play(tiny_run, method={"name": "dacs", "learning_rate": 1e30})
+        reasons = [None if row["plan"] is None else row["plan"]["skipped"] for row in done.frames]
+        assert reasons == [None, "not finite", "not finite", "not finite", "paused", "paused"]
+        assert [row["trained"] for row in done.frames] == [True] + [False] * 5
+        note = "3 steps were not made, for their loss was not finite: lower method.learning_rate"
+        assert any(told.startswith(note) for told in done.environment["notes"])
 
     def test_no_such_device(self, tiny_run) -> None:
         self.refuse(tiny_run, "device 'abacus' cannot be used here", device="abacus")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from driftseg.config.reading import check
+from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
-from driftseg.runs.config import RunConfig
-from driftseg.runs.reading import check
 from driftseg.runs.record import read_run
 from driftseg.runs.run import run
 from driftseg.scenes.live import LiveScenes

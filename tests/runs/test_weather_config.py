@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from driftseg.config.reading import check, read_config
+from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
 from driftseg.replay.replay import build_replay
 from driftseg.replay.sampling import SamplingSettings
 from driftseg.replay.transforms import AugmentationSettings
-from driftseg.runs.config import RunConfig
-from driftseg.runs.reading import check, read_config
 from driftseg.stream.schedule import make_schedule
 from driftseg.town.scenes import TownSettings
 from driftseg.town.town import Town

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from driftseg.runs.config import RunConfig
-from driftseg.runs.reading import check
+from driftseg.config.reading import check
+from driftseg.config.run import RunConfig
 from driftseg.runs.record import read_run
 from driftseg.runs.run import run
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import yaml
 
+from driftseg.config.reading import check, read_config
+from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
-from driftseg.runs.config import RunConfig
-from driftseg.runs.reading import check, read_config
 from driftseg.runs.record import read_run
 from driftseg.town.town import Town
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from driftseg.config.reading import check
+from driftseg.config.train import TrainConfig
 from driftseg.errors import InputError
 from driftseg.models.checkpoints import load_checkpoint
-from driftseg.runs.config import TrainConfig
-from driftseg.runs.reading import check
 from driftseg.runs.train import build_training
 from driftseg.training.source import Recipe, class_weights, learning_rate_at
 

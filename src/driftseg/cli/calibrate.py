@@ -25,42 +25,23 @@ def calibrate(
     Looks at the config's calibration frames (held-out source frames), as they are and in
     synthetic rain. A run does the same by itself; this shows what it would learn.
     """
-    from driftseg.runs.adapter_builder import build_adapters, check_adapters
-    from driftseg.runs.builder import (
-        build_calibration,
-        build_scoring,
-        build_weather,
-        load_model,
-    )
-    from driftseg.runs.classes import data_classes, name_classes, with_classes
-    from driftseg.runs.config import RunConfig
-    from driftseg.runs.learner_config import detector_of
-    from driftseg.runs.method_config import Detector
-    from driftseg.runs.reading import read_config
+    from driftseg.config.reading import read_config
+    from driftseg.config.run import RunConfig
+    from driftseg.control.detectors import DetectorSettings
+    from driftseg.runs.build import calibrated
     from driftseg.runs.record import plain
 
     settings = read_config(config, RunConfig, changes=change or (), data=data)
     if settings.calibration is None:
         raise InputError(f"{config}: set calibration.data to labelled source frames held out")
-    adapters = check_adapters(settings)
     console = Console()
     with console.status("looking at the calibration frames ..."):
-        model, info = load_model(settings)
-        info = name_classes(info, settings.classes)
-        if adapters is not None:
-            build_adapters(settings, model, adapters)
-        target = with_classes(settings.target, data_classes(settings)).make()
-        scoring = build_scoring(settings, info, target.label_space)
-        space = target.label_space if scoring is None else scoring.source
-        weather = build_weather(settings, space)
-        size = settings.target.frame_size(target)
-        found = build_calibration(
-            settings.calibration, model, weather, settings.method, size, settings.classes
-        )
-    detector = detector_of(settings.method) or Detector()
+        found, info = calibrated(settings)
+    detector = settings.method.drift_detector or DetectorSettings()
     values = found.to_json(detector.longest_window)
     console.print(_table(values), highlight=False)
-    console.print(f"{info.path}", soft_wrap=True, highlight=False)
+    for told in (info.path, *info.notes):
+        console.print(told, soft_wrap=True, highlight=False, markup=False)
     if out is not None:
         try:
             out.write_text(json.dumps(plain(values), indent=1) + "\n", encoding="utf-8")

@@ -34,9 +34,9 @@ def demo(
     """
     # Heavy imports wait until they are needed, so that --help is quick.
     from driftseg.cli.watch import LiveWatch
+    from driftseg.config.reading import read_config
+    from driftseg.config.run import RunConfig
     from driftseg.report.page import write_report
-    from driftseg.runs.config import RunConfig
-    from driftseg.runs.reading import read_config
     from driftseg.runs.record import read_run
     from driftseg.runs.run import run as play_run
 

@@ -20,14 +20,19 @@ def inspect(
         Literal["student", "teacher", "static"] | None,
         typer.Option(help="which network of a training checkpoint"),
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="which set of weights, where the file holds several"),
+    ] = None,
 ) -> None:
     """Say what a checkpoint file holds.
 
-    Layout, encoder, classes, parameters; no network is built and no code of the file runs.
+    Format, encoder, classes, sets of weights, and whether a run can take it as its checkpoint. No
+    code of the file runs.
     """
     from driftseg.models.checkpoints import inspect as inspect_checkpoint
 
-    for line in inspect_checkpoint(checkpoint, role=role).lines():
+    for line in inspect_checkpoint(checkpoint, role=role, weights=weights).lines():
         Console().print(line, highlight=False, soft_wrap=True, markup=False)
 
 

@@ -31,8 +31,8 @@ def run(config: ConfigFile, change: Changes = None, data: DataFolder = None) -> 
     Every frame is recorded; look at the record with driftseg report.
     """
     from driftseg.cli.watch import LiveWatch
-    from driftseg.runs.config import RunConfig
-    from driftseg.runs.reading import read_config
+    from driftseg.config.reading import read_config
+    from driftseg.config.run import RunConfig
     from driftseg.runs.run import run as play_run
 
     settings = read_config(config, RunConfig, changes=change or (), data=data)
@@ -48,10 +48,10 @@ def evaluate(config: ConfigFile, change: Changes = None, data: DataFolder = None
 
     The config's checkpoint, in every domain of its schedule, without adapting.
     """
-    from driftseg.runs.builder import build
-    from driftseg.runs.config import RunConfig
+    from driftseg.config.reading import read_config
+    from driftseg.config.run import RunConfig
+    from driftseg.runs.build import build
     from driftseg.runs.loop import score_domains
-    from driftseg.runs.reading import read_config
 
     changes = [*(change or ()), "method={name: source_only}", "source=null"]
     settings = read_config(config, RunConfig, changes=changes, data=data)
@@ -67,8 +67,8 @@ def evaluate(config: ConfigFile, change: Changes = None, data: DataFolder = None
         rows = score_domains(parts, lambda moment: None)
     frames = ", ".join(f"{name} {len(data)}" for name, (data, _) in parts.held_out.items())
     console.print(_table(rows, parts.label_space.classes))
-    console.print(f"{parts.checkpoint.path}; frames: {frames}",
-                  soft_wrap=True, highlight=False)  # fmt: skip
+    for told in (f"{parts.checkpoint.path}; frames: {frames}", *parts.checkpoint.notes):
+        console.print(told, soft_wrap=True, highlight=False, markup=False)
 
 
 def _table(rows: list[dict[str, object]], classes: tuple[str, ...]) -> Table:

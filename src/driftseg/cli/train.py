@@ -29,8 +29,8 @@ def train(
 
     An interrupted training goes on where it stood when the same command is given again.
     """
-    from driftseg.runs.config import TrainConfig
-    from driftseg.runs.reading import read_config
+    from driftseg.config.reading import read_config
+    from driftseg.config.train import TrainConfig
     from driftseg.runs.train import build_training
 
     settings = read_config(config, TrainConfig, changes=change or (), data=data)

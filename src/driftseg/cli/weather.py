@@ -190,7 +190,7 @@ def changed_camera(camera: Camera, changes: Sequence[str]) -> Camera:
     Raises:
         InputError: no such value, or one that cannot be.
     """
-    from driftseg.runs.reading import check
+    from driftseg.config.reading import check
     from driftseg.weather.camera import CameraSettings
 
     values: dict[str, Any] = {}

@@ -10,15 +10,48 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field, PositiveInt
 
 from driftseg.errors import InputError
+from driftseg.settings import Settings
 
 Signature = npt.NDArray[np.float64]
 """(2, C): means and standard deviations of C features."""
+
+
+class BankSettings(Settings):
+    """States of domains, stored at changes and brought back when the domain returns."""
+
+    domains: Annotated[int, Field(ge=2)] = 8
+    """States held at most; the one stored longest ago makes way."""
+    nearer: Annotated[float, Field(gt=0, lt=1)] = 0.8
+    """A stored domain has returned when it is at most this share as far from how the world looks
+    now as the domain just left."""
+    recent: PositiveInt | None = None
+    """Last frames that say how the world looks now; null takes the detector's window, below which
+    frames of a new domain would be taken for the old one's."""
+
+    def make_bank(self, window: int) -> Bank:
+        """The bank, empty.
+
+        Args:
+            window: frames that the detector needs for one decision.
+
+        Raises:
+            InputError: fewer recent frames are looked at than the detector needs.
+        """
+        recent = window if self.recent is None else self.recent
+        if recent < window:
+            raise InputError(
+                f"recent: {recent} frames are fewer than the {window} of the detector's window, "
+                "which would leave frames of a new domain in the old one's signature; set more, "
+                "or null"
+            )
+        return Bank(domains=self.domains, recent=recent, nearer=self.nearer)
 
 
 @dataclass(frozen=True)

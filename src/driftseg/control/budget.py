@@ -103,7 +103,7 @@ class Budget:
         self._used += 1
         return Plan(train, self._rate_used, self._mix_ratio, left)
 
-    def answer(self, event: Event) -> None:
+    def grant(self, event: Event) -> None:
         """Grants iterations for a change; what is left of the last grant carries over."""
         share = 1.0
         if event.direction == "back":

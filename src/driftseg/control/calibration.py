@@ -185,3 +185,56 @@ def _precise(right: Counts, wrong: Counts, precision: float) -> float:
     counted = hits + misses
     good = (hits >= precision * counted) & (counted > 0)
     return float(EDGES[np.flatnonzero(good)[0]]) if good.any() else 1.1
+
+
+SHARES = (0.5, 0.7, 0.8, 0.9)
+PRECISIONS = (0.9, 0.95, 0.98)
+"""Told in records beside what a rule asks for."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was seen on the calibration frames."""
+
+    signals: Mapping[str, Sequence[float]]
+    """Per kind of weather the signal of every frame, in order; the first is the source as it
+    is. Empty when the model has no early head."""
+    confidence: ConfidenceTable
+    """Of the source as it is."""
+
+    def detector(self, longest_window: int) -> DetectorCalibration:
+        """Window and thresholds.
+
+        Raises:
+            InputError: no signal was measured, or none that can be used.
+        """
+        if not self.signals:
+            raise InputError("calibration needs a model with an early head: see driftseg train")
+        return calibrate_detector(self.signals, longest_window=longest_window)
+
+    def to_json(self, longest_window: int | None) -> dict[str, Any]:
+        """For the record: what was learnt and what it was learnt from.
+
+        Args:
+            longest_window: of a detector; None leaves the detector out.
+        """
+        learnt: dict[str, Any] = {}
+        if longest_window is not None and self.signals:
+            learnt["detector"] = self.detector(longest_window).to_json()
+            learnt["signals"] = {name: list(values) for name, values in self.signals.items()}
+        learnt["confidence"] = {
+            f"that {100 * share:g} % of source pixels have": self.share(share) for share in SHARES
+        } | {
+            f"above which {100 * share:g} % are right": self.precision(share)
+            for share in PRECISIONS
+        }
+        return learnt
+
+    def share(self, share: float) -> float:
+        """Confidence that a share of source pixels have."""
+        return self.confidence.share_thresholds(share, per_class=False)[0]
+
+    def precision(self, precision: float) -> float | None:
+        """Least confidence above which a share of source pixels are right; None if none is."""
+        found = self.confidence.precision_thresholds(precision, per_class=False)[0]
+        return found if found <= 1 else None

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from driftseg.control.costs import Costs
+
 PUBLISHED_SPEEDS = {1: 4.21, 2: 4.83, 3: 5.11, 4: 5.73}
 """Frames/s of HAMLET's training step for n = 1 to 4, written into its code (A.0)."""
 
@@ -229,3 +231,8 @@ def relative(speeds: Mapping[int, float]) -> dict[int, float]:
     published = float(np.mean(list(PUBLISHED_SPEEDS.values())))
     mean = float(np.mean(list(speeds.values())))
     return {choice: speed / mean * published for choice, speed in speeds.items()}
+
+
+def choose_within(milliseconds: float, choices: Sequence[int], costs: Costs) -> int | None:
+    """The deadline rule: the choice that trains most and fits; None when none does."""
+    return costs.deepest(tuple(choices), milliseconds)

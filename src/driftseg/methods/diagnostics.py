@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from driftseg.frame import Image
-from driftseg.methods.base import certainty, to_images
+from driftseg.learners.answering import certainty, to_images
 from driftseg.models.roles import Role, Roles
 
 Certainty = dict[str, float]
@@ -30,9 +30,9 @@ def diagnose(roles: Roles, image: Image) -> dict[str, Certainty | None]:
     for role in names:
         of: Role = role if role in roles.overlays else "student"
         whole = of != "static" or roles.static == "whole"
-        levels = roles.levels(of, walk, depth=4 if whole else 1)
+        levels = roles.levels(of, walk, depth=None if whole else 1)
         if whole:
             found[role] = certainty(roles.logits(of, levels))
-        if role == "static" and roles.model.early_head is not None:
-            found["static_early"] = certainty(roles.logits(of, levels, head="early_head"))
+        if role == "static" and "early" in roles.network.heads:
+            found["static_early"] = certainty(roles.logits(of, levels, head="early"))
     return found

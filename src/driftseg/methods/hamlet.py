@@ -1,277 +1,205 @@
 """HAMLET: when to adapt, which part of the network, and how hard (Colomer et al., ICCV 2023).
 
-A drift signal, how much the static model's early head disagrees with the student, drives a
-detector; a detected change grants training iterations; a selector chooses which stages learn.
-The step is DACS's. What the released code does differently (methods A.13) is reached by
-switches that are off here.
+A drift signal, how much the static model disagrees with the student, drives a detector; a
+detected change grants training iterations; a selector chooses which stages learn. The step is
+DACS's. What the released code does differently (methods A.13) is reached by switches that are off
+here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import replace
+from typing import Literal
 
-import torch
+from pydantic import PositiveInt, model_validator
 
-from driftseg.control.budget import Budget, Plan
-from driftseg.control.costs import Costs
-from driftseg.control.drift import Detector, Event
-from driftseg.control.guard import Guard
-from driftseg.control.which import Selector
+from driftseg.control.budget import Budget
+from driftseg.control.detectors import PUBLISHED_DETECTOR, DetectorSettings
+from driftseg.control.when import AfterChange
+from driftseg.control.which import (
+    PUBLISHED_SPEEDS,
+    FixedSelector,
+    RandomSelector,
+    RewardSelector,
+    RoundRobinSelector,
+    Selector,
+)
 from driftseg.errors import InputError
-from driftseg.frame import Adaptation, Image, Prediction
-from driftseg.methods.base import Answer, answer, answer_images, to_prediction
-from driftseg.methods.device_clock import device_clock
-from driftseg.methods.self_training import SelfTraining, Step
-from driftseg.methods.signal import drift_signal
-
-REFRESH = 25
-"""Trained frames after which the selector is told the measured speeds anew."""
-WARM_ANSWERS = 2
-"""Answers timed beside the first frame's own, so that the median is of a device at work."""
+from driftseg.learners.parts.confidence import ConfidenceSettings
+from driftseg.learners.self_training import SelfTrainingSettings
+from driftseg.learners.settings import Composition, Needs, SignalSettings, Supplies
+from driftseg.models.trainable import choices
+from driftseg.settings import Positive, Settings, Share
 
 
-@dataclass(frozen=True)
-class Released:
-    """What the released code does and the paper does not say; all off by default."""
+class ReleasedSettings(Settings):
+    """What HAMLET's released code does in place of what is meant (methods A.13).
 
-    one_rate_after_change: bool = False
-    """Heads lose their factor at the first change (A.13, B4)."""
-    diagnostics_move_statistics: bool = False
-    """A training pass on the target for nothing but its side effect on norms and random draws
-    after every step, as its logging makes (B13)."""
-    full_resolution_signal: bool = False
-    """The signal is computed at the image's size instead of on the head's grid (A.6)."""
-
-
-@dataclass(frozen=True)
-class _Answered:
-    """What ``predict`` leaves for ``adapt``."""
-
-    student: Answer
-    started: float
-    """By the clock, in seconds."""
-
-
-@dataclass(frozen=True)
-class _Trained:
-    """What became of a frame that the plan trains on."""
-
-    step: Step | None = None
-    module: int | None = None
-    skipped: str | None = None
-
-
-class Hamlet:
-    """Learns after changes only, and then a chosen part of the network.
-
-    Args:
-        training: the step; its roles have a teacher and at least an early static role.
-        modules: per choice n the tensors that learn with it (stages n to 4 and the head).
-        detector: finds changes in the signal.
-        budget: turns them into plans.
-        selector: chooses n.
-        signal_shrink: factor by which the image is made smaller for the drift signal.
-        measure: whether costs are measured at the first frame and kept fresh, and the selector
-            told of them; a deadline needs it.
-        deadline_ms: for answer and learning together; with it the choice that trains most and
-            still fits is taken, or no update is made.
-        released: switches to the released code's behaviour.
-        clock: in seconds; None takes the device's.
+    Each is off unless ``compat: published`` turns all on.
     """
 
-    def __init__(
-        self,
-        training: SelfTraining,
-        *,
-        modules: Mapping[int, Sequence[str]],
-        detector: Detector,
-        budget: Budget,
-        selector: Selector,
-        signal_shrink: int = 1,
-        measure: bool = True,
-        deadline_ms: float | None = None,
-        released: Released | None = None,
-        clock: Callable[[], float] | None = None,
-    ):
-        self.training = training
-        self.roles = training.roles
-        if self.roles.model.early_head is None:
-            raise InputError(
-                "hamlet's drift signal needs a model with an early head: train one with "
-                "driftseg train (early_head_steps above 0)"
-            )
-        self._modules = {n: tuple(names) for n, names in modules.items()}
-        self._detector, self._budget, self._selector = detector, budget, selector
-        self._signal_shrink = signal_shrink
-        self.guard = Guard()
-        self.costs = Costs(self._modules)
-        self._measure = measure or deadline_ms is not None
-        self._tell_speeds = measure
-        self._deadline_ms = deadline_ms
-        self._released = Released() if released is None else released
-        self._clock = device_clock(self.roles.device) if clock is None else clock
-        self._changed = False
-        self._answered: _Answered | None = None
+    fusion_never_learns: bool = False
+    """B2: the head's fusion, norm and classifier keep their values in every choice."""
+    one_rate_after_change: bool = False
+    """B4: heads lose ``head_factor`` at the first change."""
+    frozen_tensors_drift: bool = False
+    """B5: tensors that do not learn now still move by AdamW's momentum and decay."""
+    overlapping_reference: bool = False
+    """B7: the reference window is kept and tested against itself."""
+    diagnostics_move_statistics: bool = False
+    """B13: a pass for logging moves norms' statistics and random draws."""
+    replay_ignores_capacity: bool = False
+    """B1: the replay draws from the whole source whatever the buffer's size."""
+    paste_unlabelled: bool = False
+    """Q3: unlabelled source pixels can be pasted as if they were a class."""
+    full_resolution_signal: bool = False
+    """A.6: the signal is computed at the image's size."""
+
+
+class HamletSettings(SelfTrainingSettings):
+    """HAMLET: self-training after detected changes, on a chosen part of the network."""
+
+    name: Literal["hamlet"]
+    norm_statistics: Literal["source", "running", "batch", "published"] = "running"
+    """Under running, statistics move with every trained frame, which is a large part of what a
+    network with batch normalisation gains (docs/results.md)."""
+    confidence: ConfidenceSettings = ConfidenceSettings(weigh="pixels")
+    """The published threshold, pixel by pixel; ``weigh`` is pixels under other rules, too, unless
+    set or ``compat: published``. How rules compare: docs/results.md."""
+    compat: Literal["published"] | None = None
+    """published: the released code's behaviour and its constants wherever they are not set."""
+    released: ReleasedSettings = ReleasedSettings()
+    detector: DetectorSettings = DetectorSettings()
+    signal_shrink: PositiveInt = 3
+    """Factor by which the image is made smaller for the drift signal; HAMLET: 1. At 3 the signal
+    costs less and tells heavy rains apart better (docs/results.md)."""
+    base_iterations: PositiveInt = 750
+    """Trained frames granted for a change of one ``rise``. HAMLET's 750 are for domains of 8925
+    frames; take about half a visit."""
+    most_iterations: PositiveInt = 4450
+    """Cap of what is granted, carried-over iterations included; HAMLET's."""
+    share_back: tuple[Share, Share] = (0.25, 0.75)
+    """Share granted for a change back, at the source's level and far away; HAMLET's."""
+    learning_rates: tuple[Positive, Positive] = (1.5e-5, 6e-5)
+    """Of the encoder, at the source's level and far away; HAMLET's."""
+    rate_policy: Literal["decay", "constant", "burst"] = "decay"
+    """How the rate goes on after a change; HAMLET's default (adaptive_slope) is decay."""
+    mix_ratios: tuple[Share, Share] = (0.5, 0.25)
+    """Of ClassMix, at the source's level and far away; HAMLET's."""
+    start_training: bool = False
+    """Train ``base_iterations`` from the first frame on; otherwise nothing is trained before the
+    first change."""
+    selection: Literal[
+        "reward", "random", "round_robin", "stage1", "stage2", "stage3", "stage4"
+    ] = "reward"
+    """Which stages learn: from the chosen one to the last, and the head. stage1..4 are fixed."""
+    punish_quick_less: bool = False
+    """Whether the reward weighs a loss that rose by 1 - the weight of one that fell, as a branch
+    of the released code that is never taken seems to mean (methods A.13, B6). Noise in the losses
+    then favours quick choices."""
+    costs: Literal["measured", "published", "none"] | None = None
+    """What weighs the reward: frames/s measured on this device, HAMLET's constants, or nothing;
+    null is measured, or published under ``compat: published``."""
+    deadline_ms: Positive | None = None
+    """For answering and learning; the choice that trains most and fits is taken, or none."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _published(cls, values: object) -> object:
+        """``compat: published`` fills in what is not set."""
+        if not isinstance(values, dict):
+            return values
+        if values.get("compat") != "published":
+            given = values.get("confidence")
+            if isinstance(given, dict):
+                return {**values, "confidence": {"weigh": "pixels", **given}}
+            return values
+        filled = {
+            "norm_statistics": "published",
+            "signal_shrink": 1,
+            "costs": "published",
+            "confidence": {},
+            **values,
+        }
+        switches = filled.get("released", {})
+        if isinstance(switches, dict):
+            filled["released"] = dict.fromkeys(ReleasedSettings.model_fields, True) | switches
+        detector = filled.get("detector", {})
+        if isinstance(detector, dict):
+            filled["detector"] = PUBLISHED_DETECTOR | detector
+        return filled
+
+    def needs(self) -> Needs:
+        """An early static role, too; nothing learns before a choice is made."""
+        needs = super().needs()
+        if needs.static == "none":
+            needs = replace(needs, static="early")
+        return replace(needs, learns_at_once=False)
 
     @property
-    def updates(self) -> int:
-        """Times the weights have changed."""
-        return self.training.updates
+    def drift_detector(self) -> DetectorSettings:
+        """Its own."""
+        return self.detector
 
-    def answer(self, image: Image) -> Answer:
-        """The student's answer; prefix and logits are kept for the signal and the teacher."""
-        started = self._clock()
-        student = answer(self.roles, image)
-        self._answered = _Answered(student, started)
-        self.costs.answered(1000 * (self._clock() - started))
-        return student
+    @property
+    def signal(self) -> SignalSettings:
+        """As set."""
+        return SignalSettings(self.signal_shrink, self.released.full_resolution_signal)
 
-    def predict(self, image: Image) -> Prediction:
-        """The student's answer."""
-        student = self.answer(image)
-        return to_prediction(student.logits, student.size)
-
-    def adapt(self) -> Adaptation:
-        """Looks for a change, and learns if one was found before this frame."""
-        answered = self._answered
-        if answered is None:
-            raise RuntimeError("adapt() learns from a prediction: call predict() first")
-        self._answered = None
-        if self._measure and not self.costs.training_ms():
-            self._measure_costs(answered)
-        signal = self._signal(answered)
-        plan = self._budget.plan()
-        trained = self._train(answered, plan) if plan.train else _Trained()
-        event = self._look(signal)
-        reading = self._detector.reading()
-        made = trained.step is not None and trained.step.made
-        return Adaptation(
-            trained=made,
-            losses=trained.step.losses if trained.step is not None else {},
-            learning_rate=plan.learning_rate if made else None,
-            signal=signal,
-            event=None if event is None else asdict(event),
-            detector=asdict(reading),
-            plan=self._told(plan, trained),
+    def make(self, supplies: Supplies) -> Composition:
+        """Self-training after changes."""
+        released = self.released
+        drift = self.detector.found(supplies.calibration)
+        learner = self.make_learner(
+            supplies,
+            hold_everything=released.replay_ignores_capacity,
+            paste_unlabelled=released.paste_unlabelled,
+            frozen_tensors_drift=released.frozen_tensors_drift,
+            diagnostics_move_statistics=released.diagnostics_move_statistics,
         )
+        roles = supplies.roles
+        table = choices(roles.network, roles.trainable, fusion=not released.fusion_never_learns)
+        costs = self.costs or "measured"
+        controller = AfterChange(
+            tuple(table),
+            detector=self.detector.make(
+                drift, overlapping_reference=released.overlapping_reference
+            ),
+            budget=Budget(
+                drift.levels,
+                step=drift.rise,
+                base_iterations=self.base_iterations,
+                most_iterations=self.most_iterations,
+                share_back=self.share_back,
+                learning_rates=self.learning_rates,
+                mix_ratios=self.mix_ratios,
+                rate_policy=self.rate_policy,
+                start_training=self.start_training,
+            ),
+            selector=self._selector(tuple(table), supplies),
+            measure=costs == "measured" and self.selection == "reward",
+            deadline_ms=self.deadline_ms,
+            one_rate_after_change=released.one_rate_after_change,
+        )
+        return Composition(learner, controller, choices=table)
 
-    def _signal(self, answered: _Answered) -> float:
-        return drift_signal(
-            self.roles, answered.student, shrink=self._signal_shrink,
-            full_resolution=self._released.full_resolution_signal,
-        )  # fmt: skip
+    def _selector(self, numbers: tuple[int, ...], supplies: Supplies) -> Selector:
+        if self.selection == "random":
+            return RandomSelector(numbers, supplies.numpy("selection"))
+        if self.selection == "round_robin":
+            return RoundRobinSelector(numbers)
+        if self.selection == "reward":
+            speeds = None if self.costs == "none" else published_speeds(numbers)
+            return RewardSelector(numbers, speeds=speeds, punish_quick_less=self.punish_quick_less)
+        wanted = int(self.selection.removeprefix("stage"))
+        if wanted not in numbers:
+            raise InputError(
+                f"method.selection {self.selection}: nothing of that stage is in method.train; "
+                f"choices are {[f'stage{n}' for n in numbers]}"
+            )
+        return FixedSelector((wanted,))
 
-    def _look(self, signal: float) -> Event | None:
-        event = self._detector.add(signal)
-        if event is not None:
-            self._budget.answer(event)
-            self.guard.resume()
-            self._changed = True
-            self._refresh()
-        return event
 
-    def _train(self, answered: _Answered, plan: Plan) -> _Trained:
-        if self.guard.paused:
-            return _Trained(skipped="paused")
-        chosen = self._choose(answered)
-        if chosen is None:
-            return _Trained(skipped="deadline")
-        started = self._clock()
-        step = self._step(answered, chosen, plan.learning_rate, plan.mix_ratio)
-        if not step.made:
-            self.guard.failed()
-            return _Trained(step, chosen, "not finite")
-        self.guard.passed()
-        if self._measure:
-            self.costs.trained(chosen, 1000 * (self._clock() - started))
-        self._selector.learn(step.losses["mixed"], chosen)
-        if self.updates % REFRESH == 0:
-            self._refresh()
-        if self._released.diagnostics_move_statistics:
-            self._move_statistics(answered)
-        return _Trained(step, chosen)
-
-    def _choose(self, answered: _Answered) -> int | None:
-        if self._deadline_ms is None:
-            return self._selector.choose()
-        left = self._deadline_ms - 1000 * (self._clock() - answered.started)
-        return self.costs.deepest(tuple(self._modules), left)
-
-    def _step(self, answered: _Answered, chosen: int, rate: float, mix_ratio: float) -> Step:
-        self.roles.learn_only(self._modules[chosen])
-        one_rate = self._released.one_rate_after_change and self._changed
-        return self.training.step(
-            answered.student.images, answered.student.walk, learning_rate=rate, mix_ratio=mix_ratio,
-            one_rate=one_rate,
-        )  # fmt: skip
-
-    def _measure_costs(self, answered: _Answered) -> None:
-        """Times answers and one step of every choice, the second of two, and undoes it all."""
-        for _ in range(WARM_ANSWERS):  # the first of all is slower than any that follow
-            started = self._clock()
-            answer_images(self.roles, answered.student.images)
-            self.costs.answered(1000 * (self._clock() - started))
-        before = self.training.state_dict()
-        for chosen in sorted(self._modules):
-            for counted in (False, True):
-                started = self._clock()
-                self._step(answered, chosen, 0.0, 0.5)
-                if counted:
-                    self.costs.trained(chosen, 1000 * (self._clock() - started))
-        self.roles.learn_only(())
-        self.training.load_state_dict(before)
-        self._refresh()
-
-    def _refresh(self) -> None:
-        speeds = self.costs.speeds()
-        if self._tell_speeds and set(speeds) == set(self._modules):
-            self._selector.set_speeds(speeds)
-
-    @torch.no_grad()
-    def _move_statistics(self, answered: _Answered) -> None:
-        walk = self.roles.prefix(answered.student.images)
-        levels = self.roles.levels("student", walk, training=True)
-        self.roles.logits("student", levels, training=True)
-
-    def _told(self, plan: Plan, trained: _Trained) -> dict[str, Any]:
-        return {
-            "iterations_left": plan.iterations_left,
-            "mix_ratio": plan.mix_ratio,
-            "module": trained.module,
-            "histogram": self._selector.histogram(),
-            "costs_ms": self.costs.training_ms(),
-            "skipped": trained.skipped,
-        }
-
-    def learnt(self) -> dict[str, Any]:
-        """The step's."""
-        return self.training.learnt()
-
-    def bring_back(self, state: dict[str, Any]) -> None:
-        """To the step."""
-        self.training.bring_back(state)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The step's state, and that of everything that decides."""
-        return {
-            "training": self.training.state_dict(),
-            "detector": self._detector.state_dict(),
-            "budget": self._budget.state_dict(),
-            "selector": self._selector.state_dict(),
-            "guard": self.guard.state_dict(),
-            "costs": self.costs.state_dict(),
-            "changed": self._changed,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues where another stood."""
-        self.roles.learn_only(())  # what learns is said anew with the next step
-        self.training.load_state_dict(state["training"])
-        self._detector.load_state_dict(state["detector"])
-        self._budget.load_state_dict(state["budget"])
-        self._selector.load_state_dict(state["selector"])
-        self.guard.load_state_dict(state["guard"])
-        self.costs.load_state_dict(state["costs"])
-        self._changed = state["changed"]
+def published_speeds(numbers: tuple[int, ...]) -> dict[int, float]:
+    """HAMLET's frames/s of every choice; a network of more parts repeats the last."""
+    return {n: PUBLISHED_SPEEDS[min(n, max(PUBLISHED_SPEEDS))] for n in numbers}

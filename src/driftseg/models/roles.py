@@ -21,15 +21,12 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from driftseg.models.encoders.sites import silent_values
+from driftseg.models.network import Head, Network, Walk, device_of, owners
 from driftseg.models.norm import BatchNorm, Statistics
-from driftseg.models.segmenter import Segmenter, Walk
-from driftseg.models.trainable import freeze_except, part_of
+from driftseg.models.trainable import freeze_except
 
 Role = Literal["student", "teacher", "static", "offline"]
-Head = Literal["head", "early_head"]
 Overlay = dict[str, Tensor]
 NormStatistics = Literal["source", "running", "batch", "published"]
 """What batch normalisation uses where its own weights are trainable. source: the file's
@@ -39,14 +36,15 @@ its own batch's. published: as HAMLET's code, where the student trains as in run
 layers moving that do not learn, and the teacher uses its batch's. Frozen layers and the static
 role always use the file's."""
 StaticDepth = Literal["none", "early", "whole"]
-"""Whether there is a static role, and how far: its first stage and early head, or everything."""
+"""Whether there is a static role, and how far: its first level and early head, or everything. A
+network without an early head has it whole."""
 
 
 class Roles:
     """The roles of one network.
 
     Args:
-        model: its weights are the student's; parameters outside ``trainable`` are frozen.
+        network: its weights are the student's; parameters outside ``trainable`` are frozen.
         trainable: names of the parameters that will be trained.
         norm_statistics: policy for batch normalisation.
         teacher: whether there is a teacher.
@@ -58,7 +56,7 @@ class Roles:
 
     def __init__(
         self,
-        model: Segmenter,
+        network: Network,
         trainable: Sequence[str],
         *,
         norm_statistics: NormStatistics = "source",
@@ -67,22 +65,25 @@ class Roles:
         offline: Collection[str] = (),
         learning: Collection[str] | None = None,
     ):
-        self.model = model
+        if static == "early" and "early" not in network.heads:
+            static = "whole"
+        self.network = network
         self.trainable = tuple(trainable)
         self.static = static
         self.norm_statistics = norm_statistics
-        freeze_except(model, trainable)
-        model.eval()
+        freeze_except(network, trainable)
+        network.module.eval()
         self._norms = [
             (name, module)
-            for name, module in model.named_modules()
+            for name, module in network.module.named_modules()
             if isinstance(module, BatchNorm) and f"{name}.weight" in set(trainable)
         ]
-        parameters = dict(model.named_parameters())
+        parameters = dict(network.module.named_parameters())
         buffers = self._moving_buffers()
-        self._names = {part: [*names] for part, names in model.groups().items()}
+        self._names = {part: [*names] for part, names in network.parts.items()}
+        owner = owners(network)
         for name in buffers:
-            self._names[_part_of_buffer(name)].append(name)
+            self._names[owner[f"{name.rpartition('.')[0]}.weight"]].append(name)
         self.overlays: dict[Role, Overlay] = {"student": {}}
         if teacher:
             self.overlays["teacher"] = {n: parameters[n].detach().clone() for n in trainable}
@@ -90,20 +91,20 @@ class Roles:
             self.overlays["offline"] = {n: parameters[n].detach().clone() for n in offline}
         self._apart: set[str] = set()
         if static != "none":
-            silent = silent_values(model)
+            silent = network.silent()
             first = {n: parameters[n] for n in trainable} | buffers | silent
             if static == "early":
-                kept = {*self._names["encoder.stage1"], *self._names.get("early_head", ())}
+                kept_parts = {network.order[0], network.heads["early"]}
+                kept = {n for part in self._names if part in kept_parts for n in self._names[part]}
                 first = {name: tensor for name, tensor in first.items() if name in kept}
             self.overlays["static"] = {n: t.detach().clone() for n, t in first.items()}
             heard = {n for n in silent if n in first and parameters[n].any()}
             self._apart = {part for part, members in self._names.items() if heard & {*members}}
-        self._stages = [_Stage(model.encoder, i) for i in range(len(model.encoder.stages))]
         self._learning: set[str] | None = None
         self._learning_parts: list[nn.Module] = []
         self._touched: set[str] = set()
         self.shared_stages = 0
-        """Number of stages that are the same for every role."""
+        """Number of the network's walked parts that are the same for every role."""
         if norm_statistics in ("batch", "published"):  # roles differ before anything is learnt
             self._touch(trainable)
         self.learn_only(self.trainable if learning is None else learning)
@@ -111,7 +112,7 @@ class Roles:
     @property
     def device(self) -> torch.device:
         """Where the network lies."""
-        return next(self.model.parameters()).device
+        return device_of(self.network)
 
     def learn_only(self, names: Collection[str]) -> None:
         """From now on exactly these of the trainable tensors get gradients.
@@ -125,23 +126,21 @@ class Roles:
         if unknown:
             raise ValueError(f"not among the trainable tensors: {sorted(unknown)[:3]}")
         self._learning = set(names)
-        parameters = dict(self.model.named_parameters())
+        parameters = dict(self.network.module.named_parameters())
         for name in self.trainable:
             parameters[name].requires_grad_(name in self._learning)
         self._learning_parts = [
-            part_of(self.model, part)
-            for part, members in self.model.groups().items()
+            module
+            for part, members in self.network.parts.items()
             if self._learning.intersection(members)
+            for module in self.network.training_modules(part)
         ]
         self._touch(names)
 
     def prefix(self, images: Tensor) -> Walk:
         """Walks images (B, 3, H, W) through the shared stages, once for all roles, no grad."""
         with torch.no_grad():
-            walk = self.model.start(images)
-            for index in range(self.shared_stages):
-                walk = self._advance({}, index, walk)
-        return walk
+            return self.network.prefix(self.network.start(images), self.shared_stages)
 
     def levels(
         self,
@@ -150,41 +149,31 @@ class Roles:
         *,
         training: bool = False,
         update: bool = False,
-        depth: int = 4,
+        depth: int | None = None,
     ) -> tuple[Tensor, ...]:
-        """The first ``depth`` levels, going on from where ``walk`` stands.
+        """The first ``depth`` levels, or all, going on from where ``walk`` stands.
 
         Only the student gets gradients. ``training`` turns on dropout and drop path in the
         parts that learn and, under ``running``, moves the stored statistics; ``update``
         does the latter alone.
         """
-        if role == "static" and self.static == "early" and depth > 1:
+        if role == "static" and self.static == "early" and depth != 1:
             raise ValueError("this static role was built for its first stage only")
         with self._pass(role, training, update):
-            for index in range(len(walk.levels), depth):
-                walk = self._advance(self.overlays[role], index, walk)
-        return walk.levels[:depth]
+            return self.network.levels(walk, self.overlays[role], depth)
 
     def logits(
         self,
         role: Role,
         levels: Sequence[Tensor],
         *,
-        head: Head = "head",
+        head: Head = "main",
         training: bool = False,
         update: bool = False,
     ) -> Tensor:
         """Logits (B, C, h, w) of a head; the early head reads the first level only."""
         with self._pass(role, training, update):
-            module = part_of(self.model, head)
-            overlay = self._of_part(self.overlays[role], head)
-            given = tuple(levels) if head == "head" else tuple(levels[:1])
-            if not overlay:
-                result: Tensor = module(given)
-                return result
-            plain = {name.removeprefix(f"{head}."): tensor for name, tensor in overlay.items()}
-            overlaid: Tensor = functional_call(module, plain, (given,))
-            return overlaid
+            return self.network.logits(levels, self.overlays[role], head)
 
     def move_teacher(self, momentum: float) -> None:
         """Teacher <- momentum * teacher + (1 - momentum) * student; parameters only.
@@ -198,7 +187,7 @@ class Roles:
         self._move("offline", momentum)
 
     def _move(self, role: Role, momentum: float) -> None:
-        parameters = dict(self.model.named_parameters())
+        parameters = dict(self.network.module.named_parameters())
         moved = {name for part in self._touched for name in self._names[part]}
         with torch.no_grad():
             for name, tensor in self.overlays[role].items():
@@ -219,8 +208,8 @@ class Roles:
         return sum(t.numel() * t.element_size() for t in self.overlays[role].values())
 
     def state_dict(self, *, leave_out: Collection[Role] = ()) -> dict[str, Any]:
-        """The trained tensors and the overlays; frozen tensors come with the model."""
-        state = self.model.state_dict()
+        """The trained tensors and the overlays; frozen tensors come with the network."""
+        state = self.network.module.state_dict()
         moving = [*self.trainable, *self._moving_buffers()]
         return {
             "student": {name: state[name].clone() for name in moving},
@@ -233,11 +222,11 @@ class Roles:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues roles made from the same model with the same arguments.
+        """Continues roles made from the same network with the same arguments.
 
         Overlays that were left out of the state stay as they are.
         """
-        targets = self.model.state_dict()
+        targets = self.network.module.state_dict()
         with torch.no_grad():
             for name, tensor in state["student"].items():
                 targets[name].copy_(tensor)
@@ -250,15 +239,6 @@ class Roles:
             self._touched |= before
         self._touch(self._learning or ())  # what learns now goes on learning
 
-    def _advance(self, overlay: Overlay, index: int, walk: Walk) -> Walk:
-        stage = self._stages[index]
-        part = self._of_part(overlay, f"encoder.stage{index + 1}")
-        x, level = functional_call(stage, part, (walk.x,)) if part else stage(walk.x)
-        return Walk(x, (*walk.levels, level))
-
-    def _of_part(self, overlay: Overlay, part: str) -> Overlay:
-        return {name: overlay[name] for name in self._names[part] if name in overlay}
-
     def _touch(self, names: Collection[str]) -> None:
         """The parts of these tensors may differ between roles from now on."""
         chosen = set(names)
@@ -268,10 +248,11 @@ class Roles:
         self.shared_stages = self._count_shared()
 
     def _count_shared(self) -> int:
-        for index in range(len(self._stages)):
-            if f"encoder.stage{index + 1}" in self._touched | self._apart:
+        own = self._touched | self._apart
+        for index, part in enumerate(self.network.order):
+            if own & self.network.upstream(part):
                 return index
-        return len(self._stages)
+        return len(self.network.order)
 
     def _moving_buffers(self) -> dict[str, Tensor]:
         if self.norm_statistics not in ("running", "published"):
@@ -315,25 +296,6 @@ class Roles:
                 norm.statistics = "stored"
 
 
-class _Stage(nn.Module):
-    """One stage as a module of its own, so that tensors can be overlaid on it by full name."""
-
-    def __init__(self, encoder: nn.Module, index: int):
-        super().__init__()
-        self.encoder = encoder
-        self.index = index
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The stage's output and its level."""
-        x = self.encoder.stage(self.index, x)  # type: ignore[operator]
-        return x, self.encoder.level(self.index, x)  # type: ignore[operator]
-
-
 def _set_mode(parts: Collection[nn.Module], training: bool) -> None:
     for part in parts:
         part.train(training)
-
-
-def _part_of_buffer(name: str) -> str:
-    first, *rest = name.split(".")
-    return f"encoder.stage{int(rest[1]) + 1}" if first == "encoder" else first

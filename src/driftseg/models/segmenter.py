@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
-from driftseg.models.encoders import ENCODERS, HEAD_WIDTHS, Encoder
+from driftseg.models.encoders import Encoder, head_width_of, make_encoder
+from driftseg.models.encoders.sites import silent_values
 from driftseg.models.heads import MlpHead
+from driftseg.models.network import Head, Overlay, Walk
 
 if TYPE_CHECKING:
     from driftseg.models.adapters.spec import AdapterSpec
-
-
-@dataclass(frozen=True)
-class Walk:
-    """How far an image has come through the encoder."""
-
-    x: Tensor
-    """Output of the last stage walked, or the normalised image."""
-    levels: tuple[Tensor, ...] = ()
-    """The levels met so far; their number is the number of stages walked."""
 
 
 class Segmenter(nn.Module):
@@ -63,17 +56,115 @@ class Segmenter(nn.Module):
         logits: Tensor = self.head(self.encoder(self.start(images).x))
         return logits
 
-    def groups(self) -> dict[str, list[str]]:
+    @property
+    def module(self) -> nn.Module:
+        """Itself."""
+        return self
+
+    @property
+    def parts(self) -> dict[str, list[str]]:
         """The parts a user can name, each with its parameter names; disjoint and complete."""
-        groups = {
+        parts = {
             f"encoder.stage{i + 1}": [f"encoder.{name}" for name in self.encoder.group(i)]
             for i in range(len(self.encoder.stages))
         }
-        groups["head"] = [f"head.{name}" for name, _ in self.head.named_parameters()]
+        parts["head"] = [f"head.{name}" for name, _ in self.head.named_parameters()]
         if self.early_head is not None:
             names = [name for name, _ in self.early_head.named_parameters()]
-            groups["early_head"] = [f"early_head.{name}" for name in names]
-        return groups
+            parts["early_head"] = [f"early_head.{name}" for name in names]
+        return parts
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The encoder's stages."""
+        return tuple(f"encoder.stage{i + 1}" for i in range(len(self.encoder.stages)))
+
+    @property
+    def heads(self) -> Mapping[Head, str | None]:
+        """The head, and the early head where there is one."""
+        main: dict[Head, str | None] = {"main": "head"}
+        return main if self.early_head is None else main | {"early": "early_head"}
+
+    @property
+    def undecayed(self) -> frozenset[str]:
+        """What the encoder says."""
+        words = self.encoder.undecayed
+        names = (name for name, _ in self.encoder.named_parameters())
+        return frozenset(f"encoder.{n}" for n in names if n.rpartition(".")[2] in words)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return self.head.classes
+
+    def upstream(self, part: str) -> frozenset[str]:
+        """A stage, and those before it."""
+        return frozenset(self.order[: self.order.index(part) + 1])
+
+    def prefix(self, walk: Walk, count: int) -> Walk:
+        """Walks through the first ``count`` stages."""
+        return self._advance(walk, {}, count)
+
+    def levels(self, walk: Walk, overlay: Overlay, depth: int | None = None) -> tuple[Tensor, ...]:
+        """The levels of the first ``depth`` stages, or of all."""
+        depth = len(self.encoder.stages) if depth is None else depth
+        return self._advance(walk, overlay, depth).levels[:depth]
+
+    def _advance(self, walk: Walk, overlay: Overlay, depth: int) -> Walk:
+        for index in range(len(walk.levels), depth):
+            mine = _of(overlay, f"encoder.stages.{index}.")
+            if mine:
+                x, level = functional_call(_Stage(self.encoder, index), mine, (walk.x,))
+            else:
+                x = self.encoder.stage(index, walk.x)
+                level = self.encoder.level(index, x)
+            walk = Walk(x, (*walk.levels, level))
+        return walk
+
+    def logits(self, levels: Sequence[Tensor], overlay: Overlay, head: Head = "main") -> Tensor:
+        """Logits (B, C, H / 4, W / 4) of a head."""
+        part = self.heads[head]
+        module = self.head if head == "main" else self.early_head
+        assert part is not None
+        assert module is not None
+        given = tuple(levels) if head == "main" else tuple(levels[:1])
+        mine = _of(overlay, f"{part}.")
+        if not mine:
+            result: Tensor = module(given)
+            return result
+        plain = {name.removeprefix(f"{part}."): tensor for name, tensor in mine.items()}
+        overlaid: Tensor = functional_call(module, plain, (given,))
+        return overlaid
+
+    def training_modules(self, part: str) -> Sequence[nn.Module]:
+        """The stage, or the head."""
+        if part in self.heads.values():
+            module = self.head if part == "head" else self.early_head
+            assert module is not None
+            return (module,)
+        return (self.encoder.stages[self.order.index(part)],)
+
+    def silent(self) -> dict[str, Tensor]:
+        """Zeros for what every adapter adds."""
+        return silent_values(self)
+
+
+class _Stage(nn.Module):
+    """One stage as a module of its own, so that tensors can be overlaid on it by full name."""
+
+    def __init__(self, encoder: nn.Module, index: int):
+        super().__init__()
+        self.encoder = encoder
+        self.index = index
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The stage's output and its level."""
+        x = self.encoder.stage(self.index, x)  # type: ignore[operator]
+        return x, self.encoder.level(self.index, x)  # type: ignore[operator]
+
+
+def _of(overlay: Overlay, prefix: str) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in overlay.items() if name.startswith(prefix)}
 
 
 def upsample(logits: Tensor, size: tuple[int, int]) -> Tensor:
@@ -90,13 +181,13 @@ def build_segmenter(
     """A segmenter with random weights, drawn from torch's default generator.
 
     Args:
-        encoder: a name of ``ENCODERS``.
+        encoder: a name of ``ENCODERS``, or of a user's own (`make_encoder`).
         classes: number of classes.
         head_width: embedding width of both heads; None takes the encoder's published one.
         early_head: whether to build the head after stage 1.
     """
-    body = ENCODERS[encoder]()
-    width = HEAD_WIDTHS[encoder] if head_width is None else head_width
+    body = make_encoder(encoder, where="model.encoder")
+    width = head_width_of(encoder, body) if head_width is None else head_width
     head = MlpHead(body.channels, width=width, classes=classes)
     early = MlpHead(body.channels[:1], width=width, classes=classes) if early_head else None
     return Segmenter(body, head, early)

@@ -13,64 +13,69 @@ from driftseg.errors import InputError
 from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.encoders.stages import Dropout, DropPath
 from driftseg.models.heads import MlpHead
+from driftseg.models.network import Network, head_parts
 from driftseg.models.norm import BatchNorm, Statistics
-from driftseg.models.segmenter import Segmenter
 
-HEADS = ("head", "early_head")
 NORMS = (nn.LayerNorm, nn.modules.batchnorm._BatchNorm)
 
 
-def trainable_names(model: Segmenter, train: Sequence[str]) -> list[str]:
-    """The parameters that ``train`` names, in the model's order.
+def trainable_names(network: Network, train: Sequence[str]) -> list[str]:
+    """The parameters that ``train`` names, in the network's order.
 
     Args:
-        model: the network.
-        train: ``encoder``, ``encoder.stage1`` to ``encoder.stage4``, ``head``, ``early_head``,
-            ``norms`` (weights and biases of all normalisation layers of encoder and head),
-            ``adapters`` (where there are any; parts of the encoder hold theirs too).
+        network: whose parts can be named.
+        train: names of parts; ``encoder`` (all parts but heads), ``head``, ``norms`` (weights and
+            biases of all normalisation layers outside the early head), ``adapters`` (where there
+            are any; parts hold theirs too).
 
     Raises:
-        InputError: a name that the model does not have.
+        InputError: a name that the network does not have, or nothing is left to train.
     """
-    groups = model.groups()
-    parts = {**groups, "norms": sorted(_norm_names(model) - set(groups.get("early_head", ())))}
-    stages = [names for part, names in groups.items() if part not in HEADS]
-    parts["encoder"] = [name for names in stages for name in names]
-    if adapters := adapter_names(model):
-        parts["adapters"] = adapters
+    parts = nameable(network)
     wanted: set[str] = set()
     for name in train:
         if name not in parts:
             raise InputError(f"train: no part is called {name!r}; this model has {sorted(parts)}")
         wanted.update(parts[name])
-    return [name for name, _ in model.named_parameters() if name in wanted]
+    if train and not wanted:
+        raise InputError(f"train: {', '.join(train)} hold no parameters; name other parts")
+    return [name for name, _ in network.module.named_parameters() if name in wanted]
 
 
-def freeze_except(model: Segmenter, names: Iterable[str]) -> None:
+def nameable(network: Network) -> dict[str, list[str]]:
+    """What ``train`` can name, each with its parameter names; these overlap."""
+    own = {part: [*names] for part, names in network.parts.items()}
+    early = set(own.get(network.heads.get("early") or "", ()))
+    heads = head_parts(network)
+    main = network.heads["main"]
+    named = {
+        "encoder": [n for part, names in own.items() if part not in heads for n in names],
+        "head": [] if main is None else own[main],
+        "norms": sorted(_norm_names(network.module) - early),
+        **own,
+    }
+    if adapters := adapter_names(network.module):
+        named["adapters"] = adapters
+    return named
+
+
+def freeze_except(network: Network, names: Iterable[str]) -> None:
     """Lets gradients reach exactly these parameters, and puts frozen parts into eval mode.
 
     A part trains (dropout, drop path) only where one of its parameters does.
     """
     wanted = set(names)
-    for name, parameter in model.named_parameters():
+    for name, parameter in network.module.named_parameters():
         parameter.requires_grad_(name in wanted)
-    model.eval()
-    for part, members in model.groups().items():
+    network.module.eval()
+    for part, members in network.parts.items():
         if wanted.intersection(members):
-            part_of(model, part).train()
-
-
-def part_of(model: Segmenter, part: str) -> nn.Module:
-    """The module that a key of ``Segmenter.groups()`` names."""
-    if part in HEADS:
-        module = model.head if part == "head" else model.early_head
-        assert module is not None
-        return module
-    return model.encoder.stages[int(part.removeprefix("encoder.stage")) - 1]
+            for module in network.training_modules(part):
+                module.train()
 
 
 def parameter_groups(
-    model: Segmenter,
+    network: Network,
     names: Collection[str],
     *,
     learning_rate: float,
@@ -81,18 +86,18 @@ def parameter_groups(
     """Optimiser groups that hold exactly ``names``, each tensor once.
 
     Heads learn ``head_factor`` times as fast and adapters ``adapter_factor`` times; norms (found
-    by type) and what the encoder names in ``undecayed`` do not decay. Each group keeps its
+    by type) and what the network names in ``undecayed`` do not decay. Each group keeps its
     ``factor`` so that a schedule can set every rate from one number.
     """
-    heads = {n for part in HEADS for n in model.groups().get(part, ())}
-    adapters = set(adapter_names(model))
-    undecayed = _norm_names(model) | _undecayed_names(model)
+    heads = {name for part in head_parts(network) for name in network.parts[part]}
+    adapters = set(adapter_names(network.module))
+    undecayed = _norm_names(network.module) | network.undecayed
     factors = {"encoder": 1.0, "adapters": adapter_factor, "heads": head_factor}
     members: dict[tuple[str, bool], list[nn.Parameter]] = {
         (kind, exempt): [] for kind in factors for exempt in (False, True)
     }
     # every tensor is met once and put in one list, so none can be stepped twice
-    for name, parameter in model.named_parameters():
+    for name, parameter in network.module.named_parameters():
         if name in names:
             kind = "heads" if name in heads else "adapters" if name in adapters else "encoder"
             members[kind, name in undecayed].append(parameter)
@@ -116,27 +121,49 @@ def adamw(groups: list[dict[str, Any]]) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, betas=(0.9, 0.999), fused=True)
 
 
-def names_from_stage(
-    model: Segmenter, trainable: Collection[str], first: int, *, fusion: bool = True
-) -> list[str]:
-    """Of the trainable tensors those of stages ``first`` to 4 and of the head (HAMLET, A.4).
+def choices(
+    network: Network, trainable: Collection[str], *, fusion: bool = True
+) -> dict[int, list[str]]:
+    """HAMLET's choices (methods A.4): per number n what learns with parts n to the last, and heads.
+
+    Parts of which nothing is trainable are no choice. Parts that cannot be walked, and the main
+    head, learn with every choice.
 
     Args:
-        model: the network.
+        network: whose parts are walked in order.
         trainable: names to choose from.
-        first: 1 to 4.
         fusion: False leaves out the head's fusion, norm and classifier and the embeddings of
             earlier levels, as the released code does in every choice (A.13, B2).
     """
-    groups = model.groups()
-    chosen = {n for i in range(first, 5) for n in groups[f"encoder.stage{i}"]}
-    if fusion:
-        chosen.update(groups["head"])
-    else:
-        embeddings = list(model.head.embed)[first - 1 :]
-        kept = {id(p) for embedding in embeddings for p in embedding.parameters()}
-        chosen.update(f"head.{n}" for n, p in model.head.named_parameters() if id(p) in kept)
-    return [name for name in trainable if name in chosen]
+    order = network.order
+    numbers = [
+        n for n, part in enumerate(order, 1) if set(network.parts[part]).intersection(trainable)
+    ]
+    return {
+        n: names_from(network, trainable, n, fusion=fusion)
+        for n in (numbers or [max(len(order), 1)])
+    }
+
+
+def names_from(
+    network: Network, trainable: Collection[str], first: int, *, fusion: bool = True
+) -> list[str]:
+    """Of the trainable tensors those of walked parts ``first`` (from 1) to the last.
+
+    And those of everything that is not walked, but for the early head.
+    """
+    order = network.order
+    left_out = {name for part in order[: first - 1] for name in network.parts[part]}
+    left_out.update(network.parts.get(network.heads.get("early") or "", ()))
+    head = network.heads["main"]
+    if not fusion and head is not None:
+        left_out.update(network.parts[head])
+        for module in network.training_modules(head):
+            if isinstance(module, MlpHead):
+                embeddings = [*module.embed][first - 1 :]
+                kept = {id(p) for embedding in embeddings for p in embedding.parameters()}
+                left_out -= {f"{head}.{n}" for n, p in module.named_parameters() if id(p) in kept}
+    return [name for name in trainable if name not in left_out]
 
 
 def set_learning_rate(
@@ -179,12 +206,4 @@ def _norm_names(model: nn.Module) -> set[str]:
         for name, module in model.named_modules()
         if isinstance(module, NORMS)
         for parameter, _ in module.named_parameters(recurse=False)
-    }
-
-
-def _undecayed_names(model: Segmenter) -> set[str]:
-    return {
-        f"encoder.{name}"
-        for name, _ in model.encoder.named_parameters()
-        if name.rpartition(".")[2] in model.encoder.undecayed
     }

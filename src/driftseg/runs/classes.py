@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
 from driftseg.labels import ClassesSettings, LabelSpace, named_space
 from driftseg.labels.classes import Stated as StatedClasses
 from driftseg.models.checkpoints import CheckpointInfo
-from driftseg.runs.config import RunConfig
 from driftseg.scenes.dataset import Dataset, DatasetSettings
 from driftseg.scenes.folder import FolderSettings
 from driftseg.scenes.frames import UnlabelledSettings

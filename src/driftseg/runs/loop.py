@@ -9,10 +9,8 @@ from typing import Any
 from driftseg.errors import InputError
 from driftseg.evaluation.confusion import Score
 from driftseg.frame import Adaptation, Frame, Image, Label, Prediction
-from driftseg.methods import answers
 from driftseg.methods.device_clock import device_clock
-from driftseg.methods.diagnostics import diagnose
-from driftseg.runs.builder import Parts
+from driftseg.runs.build import Parts
 from driftseg.runs.record import RunWriter
 
 
@@ -40,9 +38,9 @@ def play(
     parts: Parts, writer: RunWriter, watch: Watch, *, pictures: int, diagnostics_every: int
 ) -> None:
     """Runs the whole stream: predict, score, adapt, record; evaluate after every domain."""
-    method, stream, evaluator = parts.method, parts.stream, Evaluator(parts, writer)
+    model, stream, evaluator = parts.model, parts.stream, Evaluator(parts, writer)
     visit, seen, seconds = 0, 0, 0.0
-    clock = device_clock(method.roles.device)
+    clock = device_clock(model.roles.device)
     score = Score(len(parts.label_space))
     evaluator.evaluate(-1, watch)
     shown = _shown(stream.frames_of(0), pictures)
@@ -52,16 +50,16 @@ def play(
             visit, seen, score = visit + 1, 0, Score(score.classes)
             shown = _shown(stream.frames_of(visit), pictures)
         started = clock()
-        prediction = method.predict(frame.image)
+        prediction = model.predict(frame.image)
         answered = clock()
-        adaptation = method.adapt()
+        adaptation = model.learn()
         learnt = clock()
         times = (1000 * (answered - started), 1000 * (learnt - answered))
         scored = parts.scored(prediction.label)
         if frame.label is not None:
             score.add(scored, frame.label)
         looked = diagnostics_every > 0 and frame.index % diagnostics_every == 0
-        diagnostics = diagnose(method.roles, frame.image) if looked else None
+        diagnostics = model.diagnose(frame.image) if looked else None
         row = _row(frame, prediction, scored, adaptation, times, score.classes, diagnostics)
         writer.frame(row)
         if seen in shown:
@@ -124,10 +122,10 @@ class Evaluator:
         """Writes one row a domain and head; ``after`` is a visit, -1 is before the first frame."""
         if not self._parts.held_out:
             return
-        reused = self._updates == self._parts.method.updates
+        reused = self._updates == self._parts.model.updates
         if not reused:
             self._rows = score_domains(self._parts, watch, after, held_out=self._held_out)
-            self._updates = self._parts.method.updates
+            self._updates = self._parts.model.updates
         name = "start" if after < 0 else self._parts.visits[after].domain
         for row in self._rows:
             self._writer.evaluation(
@@ -145,7 +143,7 @@ def score_domains(
         scores: dict[str, Score] = {}
         for index in range(len(dataset)):
             image, truth = frames.frame(domain, index)
-            for head, label in answers(parts.method.roles, image).items():
+            for head, label in parts.model.answers(image).items():
                 score = scores.setdefault(head, Score(len(parts.label_space)))
                 score.add(parts.scored(label), truth)
         rows += [

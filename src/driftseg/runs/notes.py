@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from driftseg.config.run import RunConfig
 from driftseg.errors import UnreadableError
 from driftseg.labels import LabelMapping
-from driftseg.runs.config import RunConfig
 from driftseg.scenes.dataset import Dataset, scene_of
 from driftseg.stream.schedule import Visit, domains
 from driftseg.stream.stream import Stream

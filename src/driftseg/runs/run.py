@@ -6,12 +6,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from driftseg.config.run import RunConfig
 from driftseg.models.adapters import detach_adapters, save_adapters
 from driftseg.models.checkpoints import save_checkpoint
-from driftseg.runs.builder import Parts, build
-from driftseg.runs.config import RunConfig
+from driftseg.models.segmenter import Segmenter
+from driftseg.runs.build import Parts, build
 from driftseg.runs.loop import Watch, play
-from driftseg.runs.method_builder import longest_window
 from driftseg.runs.record import RunWriter, environment, make_serial
 
 
@@ -31,17 +31,22 @@ def run(config: RunConfig, watch: Watch = _unwatched) -> Path:
     writer = _writer(config, parts)
     try:
         if parts.calibration is not None:
-            writer.calibration(parts.calibration.to_json(longest_window(config.method)))
+            writer.calibration(parts.calibration.to_json(_longest_window(config)))
         play(
             parts, writer, watch, pictures=config.pictures,
             diagnostics_every=config.diagnostics_every,
         )  # fmt: skip
         if config.keep_checkpoint:
             _keep_checkpoint(parts, writer.folder / "checkpoints")
-        return writer.finish(_skipped(parts))
+        return writer.finish(_skipped(parts) + _failed(parts))
     except BaseException:
         writer.discard()
         raise
+
+
+def _longest_window(config: RunConfig) -> int | None:
+    detector = config.method.drift_detector
+    return None if detector is None else detector.learnt_window
 
 
 def _skipped(parts: Parts) -> list[str]:
@@ -51,6 +56,16 @@ def _skipped(parts: Parts) -> list[str]:
         return []
     told = [f"frame {s.name} (visit {s.visit}) was skipped: {s.reason}" for s in every]
     return [f"{len(every)} of {len(parts.stream)} frames could not be read", *told]
+
+
+def _failed(parts: Parts) -> list[str]:
+    number = parts.model.guard.skipped
+    if not number:
+        return []
+    return [
+        f"{number} steps were not made, for their loss was not finite: lower "
+        "method.learning_rate, or train less of the network"
+    ]
 
 
 def _writer(config: RunConfig, parts: Parts) -> RunWriter:
@@ -99,7 +114,8 @@ def _writer(config: RunConfig, parts: Parts) -> RunWriter:
 def _keep_checkpoint(parts: Parts, folder: Path) -> None:
     """The adapted student; its adapters, if it has any, in a file of their own."""
     info = parts.checkpoint
-    model = parts.method.roles.model
+    model = parts.model.roles.network
+    assert isinstance(model, Segmenter)
     extra = {"adapted_from": info.digest}
     if model.adapters is not None:
         path = folder / "adapters.safetensors"

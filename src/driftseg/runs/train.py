@@ -10,14 +10,12 @@ import numpy as np
 import torch
 import yaml
 
+from driftseg.config.train import TrainConfig
 from driftseg.errors import InputError
 from driftseg.labels.spaces import OWN
-from driftseg.models.checkpoints import LoadReport, load_weights
-from driftseg.models.encoders import ENCODERS
-from driftseg.models.segmenter import Segmenter, build_segmenter
+from driftseg.models.checkpoints import LoadReport
 from driftseg.replay.replay import build_replay
 from driftseg.runs.classes import with_classes
-from driftseg.runs.config import ModelSettings, TrainConfig
 from driftseg.training.source import Recipe, SourceTraining
 
 
@@ -39,7 +37,7 @@ def build_training(config: TrainConfig) -> tuple[SourceTraining, list[LoadReport
             f"data is labelled in {data.label_space.title}, validation in "
             f"{validation.label_space.title}; both must share one label space"
         )
-    model, reports = build_model(config.model, classes=len(data.label_space))
+    model, reports = config.model.make(classes=len(data.label_space))
     batches = build_replay(
         data,
         config.sampling,
@@ -79,31 +77,6 @@ def build_training(config: TrainConfig) -> tuple[SourceTraining, list[LoadReport
     )
     _resume(training, config)
     return training, reports
-
-
-def build_model(settings: ModelSettings, *, classes: int) -> tuple[Segmenter, list[LoadReport]]:
-    """A segmenter with the weights that the settings name."""
-    if settings.encoder not in ENCODERS:
-        raise InputError(
-            f"model.encoder: no encoder is called {settings.encoder!r}; known: {list(ENCODERS)}"
-        )
-    model = build_segmenter(
-        settings.encoder,
-        classes=classes,
-        head_width=settings.head_width,
-        early_head=settings.early_head,
-    )
-    apart = settings.head_weights is not None
-    sources = [
-        (settings.weights, ["encoder"] if apart else None),
-        (settings.head_weights, ["head", "early_head"]),
-    ]
-    reports = [
-        load_weights(model, source, parts=parts, may_stay_random=settings.may_stay_random)
-        for source, parts in sources
-        if source is not None
-    ]
-    return model, reports
 
 
 def use_threads(threads: int | None) -> None:

@@ -9,14 +9,75 @@ held-out source frames (`driftseg.control.calibration`), per class, or follow th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import torch
+from pydantic import Field
 from torch import Tensor
+
+from driftseg.control.calibration import Calibration
+from driftseg.errors import InputError
+from driftseg.labels import IGNORE
+from driftseg.settings import Positive, Settings, Share
 
 Weigh = Literal["share", "pixels"]
 """share: every pixel weighs as much as the share of pixels that pass. pixels: those that pass
 weigh 1, the others 0."""
+
+
+class ConfidenceSettings(Settings):
+    """Which pseudo-labels to believe (`driftseg.learners.parts.confidence`)."""
+
+    rule: Literal["threshold", "source_share", "source_precision", "relative", "self_adapting"] = (
+        "threshold"
+    )
+    """threshold: fixed, the published rule. source_share, source_precision: fixed, learnt from
+    held-out source frames (needs ``calibration``). relative: AdaMatch's. self_adapting:
+    FreeMatch's."""
+    threshold: Share = 0.968
+    """Of the rule ``threshold``; DACS's and HAMLET's."""
+    source_share: Share = 0.8
+    """Share of held-out source pixels that pass the threshold."""
+    precision: Share = 0.95
+    """Share of the held-out source pixels above the threshold that are right."""
+    per_class: bool = False
+    """Whether source_share and source_precision give every class its own threshold."""
+    factor: Positive = 0.9
+    """Of the rule ``relative``: threshold over the source batch's mean confidence; AdaMatch's."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """Of the averages of ``self_adapting``, per trained frame."""
+    weigh: Literal["share", "pixels"] = "share"
+    """share: all pixels weigh as much as the share that passes (DACS). pixels: those that pass
+    weigh 1, others 0."""
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the rule is learnt from held-out source frames."""
+        return self.rule in ("source_share", "source_precision")
+
+    def make(self, calibration: Calibration | None) -> Confidence:
+        """The rule that weighs pseudo-labels.
+
+        Raises:
+            InputError: the rule is learnt from source frames and none were given.
+        """
+        if self.rule == "threshold":
+            return Thresholds([self.threshold], weigh=self.weigh)
+        if self.rule == "relative":
+            return RelativeThreshold(self.factor, weigh=self.weigh)
+        if self.rule == "self_adapting":
+            return SelfAdaptingThresholds(momentum=self.momentum, weigh=self.weigh)
+        if calibration is None:
+            raise InputError(
+                f"method.confidence.rule {self.rule} is learnt from held-out source frames: set "
+                "calibration.data, or another rule"
+            )
+        table = calibration.confidence
+        if self.rule == "source_share":
+            found = table.share_thresholds(self.source_share, per_class=self.per_class)
+        else:
+            found = table.precision_thresholds(self.precision, per_class=self.per_class)
+        return Thresholds(found, weigh=self.weigh)
 
 
 class Confidence(Protocol):
@@ -140,3 +201,12 @@ def _weights(passing: Tensor, weigh: Weigh) -> Tensor:
         return passing.float()
     share = passing.float().mean()
     return share.expand(passing.shape).clone()
+
+
+def where_labelled(logits: Tensor, labels: Tensor) -> float:
+    """Mean largest probability on the head's grid, over cells whose first pixel is labelled."""
+    confidence = logits.softmax(dim=1).amax(dim=1)
+    step_y, step_x = (labels.shape[i + 1] // confidence.shape[i + 1] for i in (0, 1))
+    known = labels[:, ::step_y, ::step_x][:, : confidence.shape[1], : confidence.shape[2]]
+    mask = (known != IGNORE).to(confidence)
+    return float((confidence * mask).sum() / mask.sum().clamp(min=1))

@@ -10,19 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from driftseg.frame import Image
+from driftseg.settings import Settings, is_changed
 
 Restyling = Callable[[Image, Image, np.random.Generator], Image]
 """(source, reference, generator) to the restyled source; images are uint8, (H, W, 3)."""
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int16]
+
+RestylingName = Literal[
+    "histogram", "reinhard", "bands", "fourier", "spectrum", "blur", "streaks", "texture"
+]
+"""The keys of `RESTYLINGS`."""
 
 BAND_SIGMAS = (1.0, 2.0, 4.0)
 """Of the Gaussians between which the bands lie, in pixels."""
@@ -40,6 +48,28 @@ LEAST_SPREAD = 0.1
 """Standard deviation in Lab below which a channel counts as constant; a grey level is 0.4."""
 NOTHING = 1e-6
 """Energy below which there is nothing to compare."""
+
+
+class RestyleSettings(Settings):
+    """How source images are given the target's appearance (this module)."""
+
+    restylings: Annotated[list[RestylingName], Field(min_length=1)] = ["histogram"]
+    """One after another. histogram: per channel. reinhard: mean and spread in Lab. bands: a
+    histogram per band. fourier: low frequencies' amplitudes. spectrum: power at each radial
+    frequency. blur: as soft. streaks: thin bright texture. texture: blur, then streaks."""
+    fourier_beta: Annotated[float, Field(ge=0, le=0.5)] = 0.01
+    """Of fourier: half the window of low frequencies over the shorter side; FDA tries .01, .05
+    and .09."""
+
+    @model_validator(mode="after")
+    def _fourier_is_used(self) -> RestyleSettings:
+        if "fourier" not in self.restylings and is_changed(self, "fourier_beta"):
+            raise ValueError("fourier_beta: fourier is not among the restylings; add it there")
+        return self
+
+    def make_restyling(self) -> Restyling:
+        """The restylings of the list, one after another."""
+        return combined(self.restylings, fourier_beta=self.fourier_beta)
 
 
 def histogram(source: Image, reference: Image, generator: np.random.Generator) -> Image:

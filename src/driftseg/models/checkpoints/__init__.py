@@ -1,6 +1,13 @@
-"""Checkpoints: other projects' weights under our names, and our own files."""
+"""Checkpoints: whole networks and weights from any file a user has, and our own files."""
 
+from driftseg.models.checkpoints.files import is_hub_id
 from driftseg.models.checkpoints.inspection import Inspection, inspect
+from driftseg.models.checkpoints.opening import (
+    check_named,
+    open_checkpoint,
+    order_classes,
+    tell_classes,
+)
 from driftseg.models.checkpoints.own import (
     CheckpointInfo,
     digest,
@@ -15,10 +22,15 @@ __all__ = [
     "CheckpointInfo",
     "Inspection",
     "LoadReport",
+    "check_named",
     "digest",
     "inspect",
+    "is_hub_id",
     "load_checkpoint",
     "load_weights",
+    "open_checkpoint",
+    "order_classes",
     "read_info",
     "save_checkpoint",
+    "tell_classes",
 ]

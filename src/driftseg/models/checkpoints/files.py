@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,29 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from driftseg.errors import InputError
+from driftseg.models.checkpoints.descriptions import (
+    classes_of_config,
+    classes_of_meta,
+    images_of_meta,
+)
+from driftseg.models.checkpoints.hub import fetch
 
 IMAGENET = "imagenet"
 """The source name that stands for an encoder's installed ImageNet weights."""
 
 WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin")
 """What a Hugging Face folder may call its weights, best first."""
+INDEX = ".index.json"
+"""What follows a weights' name where they are cut into several files."""
+CONFIG = "config.json"
+PREPROCESSING = "preprocessor_config.json"
 
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
-_WRAPPERS = ("state_dict", "model_state_dict", "model")
+_TRAINING_STATE = re.compile(
+    r"(optim|sched|lr_|scaler|grad_scaler|rng|random|callback|loops|hyper|meta|message_hub|args|"
+    r"config|cfg|amp|history).*"
+)
+"""Names of what training keeps beside the weights: its tensors are no weights."""
 _CONVERT = "torch.save({'state_dict': model.state_dict()}, path)"
 
 
@@ -50,11 +64,19 @@ class Contents:
     """What a source holds."""
 
     path: Path
-    """The file that the tensors were read from."""
+    """The file that the tensors were read from; of several, their index."""
     tensors: dict[str, Tensor]
-    """Tensors by the names they have in the file."""
+    """Tensors by the names they have in the file, after the names of what they are wrapped in."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """What the file says besides: safetensors metadata, a config.json, plain numbers and texts."""
+    """What the file says besides: safetensors metadata, plain numbers and texts, ``classes``
+    (names in id order) and ``colours`` (RGB)."""
+    config: dict[str, Any] = field(default_factory=dict)
+    """The config.json beside the file, whole; empty without one."""
+    preprocessing: dict[str, Any] = field(default_factory=dict)
+    """How images were prepared (``image_mean``, ...), by the preprocessor_config.json beside the
+    file or the config in it; empty where nothing says so."""
+    size: int = 0
+    """Bytes of all files read."""
 
 
 def read_source(source: str | Path, *, encoder: str | None = None) -> Contents:
@@ -75,11 +97,16 @@ def read_source(source: str | Path, *, encoder: str | None = None) -> Contents:
     if path.is_dir():
         return _read_folder(path)
     if path.is_file():
-        return read_file(path)
-    hub_id = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", str(source))
-    if hub_id and path.suffix not in _SUFFIXES:
-        return _read_hub(str(source))
+        return _with_config(path)
+    if is_hub_id(source):
+        return _with_config(fetch(str(source), WEIGHT_NAMES, INDEX, (CONFIG, PREPROCESSING)))
     raise InputError(f"no checkpoint at {source}: give an existing file, folder or hub id")
+
+
+def is_hub_id(source: str | Path) -> bool:
+    """Whether a text has the form "owner/name" and not the ending of a file of weights."""
+    form = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", str(source))
+    return form is not None and Path(source).suffix not in _SUFFIXES
 
 
 def read_file(path: Path) -> Contents:
@@ -92,6 +119,8 @@ def read_file(path: Path) -> Contents:
         raise InputError(f"no checkpoint file at {path}: give an existing file")
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty: fetch or copy the checkpoint again")
+    if path.name.endswith(INDEX):
+        return _read_pieces(path)
     contents = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path)
     if not contents.tensors:
         raise InputError(f"{path} holds no tensors: give a file of model weights")
@@ -128,7 +157,7 @@ def _read_safetensors(path: Path) -> Contents:
             facts = dict(file.metadata() or {})
     except SafetensorError as error:
         raise _corrupt(path, error) from error
-    return Contents(path, tensors, facts)
+    return Contents(path, tensors, facts, size=path.stat().st_size)
 
 
 def _read_torch(path: Path) -> Contents:
@@ -144,6 +173,11 @@ def _read_torch(path: Path) -> Contents:
                 f"{path} is refused: it wants to call {foreign[1]}, and reading it could run "
                 f"code; where it was made, save the weights alone with {_CONVERT}"
             ) from error
+        if "TorchScript" in str(error):
+            raise InputError(
+                f"{path} is a TorchScript program, not a file of weights: where it was made, save "
+                f"the weights alone with {_CONVERT}"
+            ) from error
         raise _corrupt(path, error) from error
     if not isinstance(held, Mapping):
         kind = type(held).__name__
@@ -151,15 +185,19 @@ def _read_torch(path: Path) -> Contents:
     facts: dict[str, Any] = {
         str(name): value for name, value in held.items() if isinstance(value, str | int | float)
     }
-    meta = held.get("meta")
-    if isinstance(meta, Mapping) and isinstance(meta.get("CLASSES"), list | tuple):
-        facts["classes"] = [str(name) for name in meta["CLASSES"]]  # mmseg's training files
-    for wrapper in _WRAPPERS:
-        if isinstance(held.get(wrapper), Mapping):
-            held = held[wrapper]
-            break
-    tensors = {str(name): value for name, value in held.items() if isinstance(value, Tensor)}
-    return Contents(path, tensors, facts)
+    facts |= classes_of_meta(held.get("meta"))
+    images = images_of_meta(held.get("meta"))
+    size = path.stat().st_size
+    return Contents(path, dict(_flat(held)), facts, preprocessing=images, size=size)
+
+
+def _flat(held: Mapping[Any, Any], start: str = "") -> Iterator[tuple[str, Tensor]]:
+    """All tensors with the names of the mappings they lie in, but the state of training."""
+    for name, value in held.items():
+        if isinstance(value, Tensor):
+            yield f"{start}{name}", value
+        elif isinstance(value, Mapping) and not _TRAINING_STATE.fullmatch(str(name)):
+            yield from _flat(value, f"{start}{name}.")
 
 
 def _corrupt(path: Path, error: Exception) -> InputError:
@@ -172,46 +210,68 @@ def _corrupt(path: Path, error: Exception) -> InputError:
 
 def _read_folder(folder: Path) -> Contents:
     for name in WEIGHT_NAMES:
-        if (folder / name).is_file():
-            contents = read_file(folder / name)
-            contents.facts.update(_read_config(folder / "config.json"))
-            return contents
+        for path in (folder / name, folder / f"{name}{INDEX}"):
+            if path.is_file():
+                return _with_config(path)
     raise InputError(
-        f"no weights in the folder {folder}: wanted {' or '.join(WEIGHT_NAMES)}; give the file "
-        "itself if it has another name"
+        f"no weights in the folder {folder}: wanted {' or '.join(WEIGHT_NAMES)}, or {INDEX[1:]} "
+        "of one of them; give the file itself if it has another name"
     )
+
+
+def _with_config(path: Path) -> Contents:
+    """A file, and the config.json beside it where the file has a Hugging Face folder's name."""
+    contents = read_file(path)
+    if path.name.removesuffix(INDEX) not in WEIGHT_NAMES:
+        return contents
+    config = _read_config(path.with_name(CONFIG))
+    # what safetensors' writers say of themselves tells nothing of the network
+    contents.facts.pop("format", None)
+    plain = {k: v for k, v in config.items() if isinstance(v, str | int | float)}
+    facts = {**contents.facts, **plain, **classes_of_config(path.with_name(CONFIG), config)}
+    images = _read_config(path.with_name(PREPROCESSING))
+    return replace(contents, facts=facts, config=config, preprocessing=images)
+
+
+def _read_pieces(index: Path) -> Contents:
+    """Weights that an index says are cut into several files beside it."""
+    named = _read_json(index).get("weight_map")
+    if not isinstance(named, dict) or not named:
+        raise InputError(f"{index} has no weight_map: fetch or copy the checkpoint again")
+    files = sorted({str(file) for file in named.values()})
+    outside = next((file for file in files if Path(file).name != file), None)
+    if outside is not None:
+        raise InputError(f"{index} names {outside}: the pieces must lie in the index's own folder")
+    tensors: dict[str, Tensor] = {}
+    size = 0
+    for file in files:
+        if not index.with_name(file).is_file():
+            raise InputError(f"{index} names {file}, which is missing: fetch that piece, too")
+        piece = read_file(index.with_name(file))
+        tensors |= piece.tensors
+        size += piece.size
+    absent = next((name for name in named if name not in tensors), None)
+    if absent is not None:
+        raise InputError(
+            f"{index} names the tensor {absent}, which {named[absent]} lacks: fetch all pieces "
+            "again"
+        )
+    return Contents(index, tensors, size=size)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    """The plain values of a Hugging Face config.json, and the class names."""
-    if not path.is_file():
-        return {}
+    """A file of settings, whole; empty where there is none."""
+    return _read_json(path) if path.is_file() else {}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        plain = config.items()
-        facts: dict[str, Any] = {k: v for k, v in plain if isinstance(v, str | int | float)}
-        labels = config.get("id2label", {})
-        facts["classes"] = [str(labels[key]) for key in sorted(labels, key=int)]
-    except (ValueError, AttributeError, TypeError) as error:
-        raise InputError(f"{path} is not a model's config.json: {error}") from error
-    return facts
-
-
-def _read_hub(hub_id: str) -> Contents:
-    import huggingface_hub  # slow to import, rarely needed
-
-    reason = ""
-    for name in WEIGHT_NAMES:
-        try:
-            path = Path(huggingface_hub.hf_hub_download(hub_id, name))
-        except Exception as error:  # offline, unknown, refused: the exception types vary by version
-            reason = reason or str(error).strip().split("\n")[0] or type(error).__name__
-        else:
-            return read_file(path)
-    raise InputError(
-        f"{hub_id} is neither a file or folder here nor could it be fetched from the Hugging Face "
-        f"hub: check the name and the network, or pass a local file ({reason[:160]})"
-    )
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON: fetch or copy it again ({error})") from error
+    if not isinstance(held, dict):
+        raise InputError(f"{path} holds no settings by name: fetch or copy it again")
+    return held
 
 
 def _imagenet_file(encoder: str | None) -> Path:

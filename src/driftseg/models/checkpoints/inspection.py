@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from driftseg.errors import InputError
+from driftseg.models.checkpoints.classes import is_generic
 from driftseg.models.checkpoints.files import Contents, read_source
 from driftseg.models.checkpoints.names import OURS, Role
+from driftseg.models.checkpoints.opening import check_named, open_checkpoint
 from driftseg.models.checkpoints.own import ADAPTERS_KEY, METADATA_KEY, read_info
-from driftseg.models.checkpoints.translation import guess_encoder, part_of, roles_of
-from driftseg.models.checkpoints.weights import understand
+from driftseg.models.checkpoints.sets import WeightSet, choose_role, choose_set, find_sets
+from driftseg.models.checkpoints.translation import guess_encoder, part_of, translate
 
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
@@ -32,68 +35,94 @@ class Inspection:
     class_names: tuple[str, ...]
     """In id order, where the file says them."""
     parameters: Mapping[str, int]
-    """Number of parameters of each part, as in ``Segmenter.groups()``."""
+    """Number of parameters of each part, as in ``Segmenter.parts``."""
     types: Mapping[str, int]
     """Number of tensors of each type."""
     size: int
     """Of the file, in bytes."""
-    roles: tuple[Role, ...]
-    """The networks in a HAMLET or DAFormer training checkpoint; empty in other files."""
+    roles: tuple[str, ...]
+    """Names of the sets of weights in the file; empty where it holds one student."""
     ignored: Mapping[str, str]
     """Names that driftseg has no use for, and why."""
     metadata: Mapping[str, Any]
     """What the file, or the config.json beside it, says besides."""
+    weights: str = ""
+    """Which set of weights this is about, and the words that stand before its names."""
+    classes_known: bool = True
+    """Whether the file names its classes, by names that say something."""
+    refusal: str | None = None
+    """Why a run cannot take the file as its ``checkpoint``; None where it can."""
+    notes: tuple[str, ...] = ()
+    """What a run would tell about the file."""
 
     def lines(self) -> list[str]:
         """The inspection for a person, one fact a line."""
         total = sum(self.parameters.values())
         lines = [
             f"file         {self.path} ({self.size / 1e6:.1f} MB)",
-            f"layout       {self.layout}",
+            f"format       {self.layout}",
             f"encoder      {self.encoder or 'unknown'}",
-            f"classes      {'no head' if self.classes is None else self.classes}",
+            f"classes      {self._classes()}",
         ]
-        if self.class_names:
-            lines.append(f"names        {', '.join(self.class_names)}")
+        if self.roles:
+            lines.append(f"weights      {self.weights}; the file holds {', '.join(self.roles)}")
+        elif self.weights:
+            lines.append(f"weights      {self.weights}")
         lines.append(f"parameters   {total:,}")
         lines += [f"  {part:<18}{count:>12,}" for part, count in self.parameters.items()]
         lines.append(f"types        {', '.join(f'{n} x {t}' for t, n in self.types.items())}")
-        if self.roles:
-            lines.append(f"roles        {', '.join(self.roles)}")
         if self.ignored:
             lines.append(f"not used     {len(self.ignored)} tensors")
         lines += [f"{key:<12} {value}" for key, value in self.metadata.items()]
+        can = "yes" if self.refusal is None else f"no: {self.refusal}"
+        lines.append(f"checkpoint:  {can}")
+        lines += [f"note         {note}" for note in self.notes]
         return lines
+
+    def _classes(self) -> str:
+        if self.classes is None:
+            return "no head"
+        if self.class_names and self.classes_known:
+            return f"{self.classes}: {', '.join(self.class_names)}"
+        return f"{self.classes}, but the file does not name them"
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
 
-def inspect(source: str | Path, *, role: Role | None = None) -> Inspection:
-    """Reads a checkpoint and says what it holds, without building a network.
+def inspect(
+    source: str | Path, *, role: Role | None = None, weights: str | None = None
+) -> Inspection:
+    """Reads a checkpoint and says what it holds, and whether a run can take it.
 
     Args:
-        source: as for `driftseg.models.checkpoints.load_weights`.
+        source: as for `driftseg.models.checkpoints.open_checkpoint`.
         role: which network of a training checkpoint to look at; None takes the first.
+        weights: the same for sets of any name, as for `open_checkpoint`.
 
     Raises:
-        InputError: the source cannot be read or is of no known layout.
+        InputError: the source cannot be read, is of no known layout, or has no such set.
     """
     contents = read_source(source, encoder="efficientnet_lite0")
     if ADAPTERS_KEY in contents.facts:
         return _inspect_adapters(contents)
     path = str(contents.path)
-    roles = tuple(roles_of(contents.tensors))
-    chosen: Role = role or (roles[0] if roles else "student")
-    layout, found = understand(path, contents.tensors, chosen)
+    sets = find_sets(contents.tensors).found
+    if role is not None:
+        chosen = choose_role(path, contents.tensors, role)
+    else:
+        chosen = choose_set(path, contents.tensors, weights)
+    layout, found = chosen.layout, translate(chosen.layout, chosen.tensors)
 
     metadata = {name: value for name, value in contents.facts.items() if name != METADATA_KEY}
-    class_names = tuple(metadata.pop("classes", ()))
+    metadata.pop("colours", None)
+    class_names, known = tuple(metadata.pop("classes", ())), True
     if layout.name == OURS and METADATA_KEY in contents.facts:
         info = read_info(path)
-        class_names = info.classes
+        class_names, known = info.classes, info.classes_known
         metadata |= {"label_space": info.label_space, "digest": info.digest, **info.extra}
     classifier = found.tensors.get("head.classifier.bias")
+    refusal, notes = _would_open(source, chosen.wrappers if len(sets) > 1 else None)
     return Inspection(
         path=path,
         layout=layout.name,
@@ -102,11 +131,32 @@ def inspect(source: str | Path, *, role: Role | None = None) -> Inspection:
         class_names=class_names if classifier is not None else (),
         parameters=_count(found.tensors),
         types=_types(found.tensors),
-        size=contents.path.stat().st_size,
-        roles=roles,
+        size=contents.size,
+        roles=tuple(each.name for each in sets) if _are_roles(sets) else (),
         ignored=found.ignored,
         metadata=metadata,
+        weights=str(chosen) if chosen.wrappers or len(sets) > 1 else "",
+        classes_known=known and bool(class_names) and not is_generic(class_names),
+        refusal=refusal,
+        notes=notes,
     )
+
+
+def _are_roles(sets: Sequence[WeightSet]) -> bool:
+    return len(sets) > 1 or any(each.name != "student" for each in sets)
+
+
+def _would_open(source: str | Path, weights: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """Why a run cannot take the file, or None; and what opening it tells."""
+    try:
+        _, info = open_checkpoint(source, weights=weights)
+    except InputError as error:
+        return str(error), ()
+    try:
+        check_named(info)
+    except InputError as error:
+        return str(error), info.notes
+    return None, info.notes
 
 
 def _inspect_adapters(contents: Contents) -> Inspection:
@@ -131,6 +181,8 @@ def _inspect_adapters(contents: Contents) -> Inspection:
             "digest": info.digest,
             **info.extra,
         },
+        refusal="the file holds adapters alone: name it as adapters.file, and the network that "
+        "they belong to as the checkpoint",
     )
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 NO_CLASSIFIER = "classifies whole images; driftseg has no use for it"
 
+OTHER_HEAD = "of a head that driftseg does not have"
+
 
 @dataclass(frozen=True)
 class EncoderNames:
@@ -61,6 +63,8 @@ class Layout:
     """Whether the fuse convolution's input blocks stand as [c4, c3, c2, c1]."""
     merging_unfolded: bool = False
     """Whether patch merging takes its input channel by channel, as torch's unfold puts it out."""
+    linear_convolutions: bool = False
+    """Whether feed-forward's linear layers are convolutions of one pixel."""
     ignored: Mapping[str, str] = field(default_factory=dict)
     """Pattern of a name that is left out, and why."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from driftseg.models.checkpoints.layout import NO_CLASSIFIER, EncoderNames, Layout
+from driftseg.models.checkpoints.layout import NO_CLASSIFIER, OTHER_HEAD, EncoderNames, Layout
 from driftseg.models.checkpoints.swin_names import SWIN_LAYOUTS
 
 NVLABS_ENCODER = EncoderNames(
@@ -79,6 +79,28 @@ TRANSFORMERS_5_ENCODER = EncoderNames(
         "mlp.fc1": "feed_forward.expand",
         "mlp.dwconv.dwconv": "feed_forward.depthwise",
         "mlp.fc2": "feed_forward.contract",
+    },
+)
+
+# attention is torch's own module: query, key and value are one tensor, "in_proj_weight"
+MMSEGMENTATION_ENCODER = EncoderNames(
+    first_stage=0,
+    stage={
+        r"layers\.(?P<stage>[0-3])\.0\.projection": "embedding.projection",
+        r"layers\.(?P<stage>[0-3])\.0\.norm": "embedding.norm",
+        r"layers\.(?P<stage>[0-3])\.2": "norm",
+    },
+    block=r"layers\.(?P<stage>[0-3])\.1\.(?P<block>\d+)\.(?P<inner>.+)",
+    inner={
+        "norm1": "attention_norm",
+        "attn.attn": "attention.query_key_value",
+        "attn.attn.out_proj": "attention.projection",
+        "attn.sr": "attention.reduction",
+        "attn.norm": "attention.reduction_norm",
+        "norm2": "feed_forward_norm",
+        "ffn.layers.0": "feed_forward.expand",
+        "ffn.layers.1": "feed_forward.depthwise",
+        "ffn.layers.4": "feed_forward.contract",
     },
 )
 
@@ -153,12 +175,8 @@ _DEAD = "mmseg's base class makes it and nothing reads it"
 OURS = "driftseg"
 
 Role = Literal["student", "teacher", "static"]
-ROLE_PREFIXES: dict[Role, str] = {
-    "student": "model.",
-    "teacher": "ema_model.",
-    "static": "imnet_model.",
-}
-"""What HAMLET's and DAFormer's training checkpoints put before the names of their networks."""
+"""The networks in HAMLET's and DAFormer's training checkpoints: ``model.``, ``ema_model.`` and
+``imnet_model.`` stand before their names (`driftseg.models.checkpoints.sets`)."""
 
 LAYOUTS = (
     Layout(
@@ -192,6 +210,15 @@ LAYOUTS = (
         "backbone.",
         NVLABS_ENCODER,
         ignored={r"head\.(weight|bias)": NO_CLASSIFIER},
+    ),
+    Layout(
+        "mmsegmentation SegFormer",
+        r"(backbone\.)?layers\.0\.0\.projection\.weight",
+        "backbone.",
+        MMSEGMENTATION_ENCODER,
+        linear_convolutions=True,
+        # its head normalises and rectifies every level before it joins them: another function
+        ignored={r"(decode_head|auxiliary_head)\..+": OTHER_HEAD},
     ),
     Layout(
         "Hugging Face SegFormer (names of transformers 4)",

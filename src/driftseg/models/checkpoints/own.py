@@ -20,6 +20,7 @@ from torch import Tensor
 from driftseg.errors import InputError
 from driftseg.labels import Colour
 from driftseg.models.checkpoints.files import read_file, read_metadata
+from driftseg.models.checkpoints.names import OURS
 from driftseg.models.checkpoints.translation import guess_encoder
 from driftseg.models.encoders import ENCODERS
 from driftseg.models.encoders.sites import adapter_names
@@ -31,24 +32,27 @@ METADATA_KEY = "driftseg"
 ADAPTERS_KEY = "driftseg_adapters"
 """Where a file of adapters alone keeps its facts (`driftseg.models.adapters.files`)."""
 
+_NOT_WRITTEN = ("path", "layout", "notes")
 _LARGEST_HALF = torch.finfo(torch.float16).max
 
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """The facts of a driftseg checkpoint: enough to build its network."""
+    """The facts of a checkpoint: enough to build its network."""
 
     path: str
     encoder: str
     head_width: int
     early_head: bool
     label_space: str
+    """Name of the preset that has these classes in this order; "own" for other classes, "unknown"
+    where nobody has named them."""
     classes: tuple[str, ...]
-    """Class names in id order."""
+    """Class names in id order; "class 0", "class 1", ... where nobody has named them."""
     half: bool
     """Whether weight matrices and kernels are stored in 16 bits."""
     digest: str
-    """`digest` of the network that `load_checkpoint` builds from the file."""
+    """`digest` of the network that was built from the file."""
     format_version: int = FORMAT_VERSION
     extra: Mapping[str, Any] = field(default_factory=dict)
     """What the writer added (scores, training settings)."""
@@ -56,6 +60,10 @@ class CheckpointInfo:
     """RGB of each class, where the file says them."""
     classes_known: bool = True
     """Whether somebody has named the classes."""
+    layout: str = OURS
+    """Whose names the file's tensors have."""
+    notes: tuple[str, ...] = ()
+    """What a reader of results must know about how the file was read, in sentences."""
 
 
 def save_checkpoint(
@@ -110,7 +118,7 @@ def save_checkpoint(
         colours=tuple(colours),
         classes_known=classes_known,
     )
-    facts = {key: value for key, value in asdict(info).items() if key != "path"}
+    facts = {key: value for key, value in asdict(info).items() if key not in _NOT_WRITTEN}
     if not info.colours:
         del facts["colours"]
     if info.classes_known:  # so that files without such news stay as they always were
@@ -165,8 +173,8 @@ def read_info(path: str | Path) -> CheckpointInfo:
         )
     if text is None:
         raise InputError(
-            f"{path} was not written by driftseg: look into it with driftseg inspect, "
-            "and take weights from it with load_weights"
+            f"{path} was not written by driftseg: open it with open_checkpoint, or look into it "
+            "with driftseg inspect"
         )
     try:
         facts = json.loads(text)

@@ -6,7 +6,7 @@ the stage before, and mmsegmentation's merging takes its input in another order.
 
 from __future__ import annotations
 
-from driftseg.models.checkpoints.layout import NO_CLASSIFIER, EncoderNames, Layout
+from driftseg.models.checkpoints.layout import NO_CLASSIFIER, OTHER_HEAD, EncoderNames, Layout
 
 # query, key and value: one matrix in Microsoft's and mmsegmentation's files, three in Hugging
 # Face's, query and key_value with us; `translation.py` cuts and stacks
@@ -99,10 +99,9 @@ TRANSFORMERS_5_ENCODER = EncoderNames(
 
 _REBUILT = "follows from the sizes; driftseg computes it"
 _FINAL_NORM = "normalises for a classifier of whole images; driftseg has no use for it"
-_OTHER_HEAD = "of a head that driftseg does not have"
 _IGNORED = {
     r".+\.(attn_mask|relative_position_index)": _REBUILT,
-    r"(decode_head|auxiliary_head)\..+": _OTHER_HEAD,
+    r"(decode_head|auxiliary_head)\..+": OTHER_HEAD,
 }
 _MICROSOFT_IGNORED = {
     **_IGNORED,

@@ -1,4 +1,4 @@
-"""From a file's names to ours: picks role and layout, renames, joins, permutes."""
+"""From a file's names to ours: finds the layout, renames, joins, permutes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import torch
 from torch import Tensor
 
 from driftseg.models.checkpoints.layout import Layout
-from driftseg.models.checkpoints.names import LAYOUTS, OURS, ROLE_PREFIXES, Role
+from driftseg.models.checkpoints.names import LAYOUTS, OURS
 from driftseg.models.encoders.mit import MIT_SIZES
 from driftseg.models.encoders.swin import SWIN_SIZES
 
+_TORCH_ATTENTION = "in_proj_"
+"""What torch's attention puts before "weight" and "bias" of query, key and value as one."""
 _BLOCK = r"encoder\.stages\.\d\.blocks\.\d+\."
+_LINEAR = ("feed_forward.expand.weight", "feed_forward.contract.weight")
 
 
 @dataclass(frozen=True)
@@ -26,25 +29,8 @@ class Translation:
     """The file's names behind each of ours."""
     ignored: dict[str, str]
     """The file's names that have none of ours, and why."""
-
-
-def roles_of(names: Iterable[str]) -> list[Role]:
-    """The roles that a file holds; empty where it holds one network without a role."""
-    first_words = {name.removeprefix("module.").partition(".")[0] + "." for name in names}
-    return [role for role, prefix in ROLE_PREFIXES.items() if prefix in first_words]
-
-
-def of_role(tensors: Mapping[str, Tensor], role: Role) -> dict[str, Tensor]:
-    """The tensors of one role under their plain names; all of them where there are no roles."""
-    bare = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-    if not roles_of(bare):
-        return bare
-    prefix = ROLE_PREFIXES[role]
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in bare.items()
-        if name.startswith(prefix)
-    }
+    unknown: tuple[str, ...] = ()
+    """Those of them that no table of the layout holds."""
 
 
 def recognise(names: Iterable[str]) -> Layout | None:
@@ -70,10 +56,14 @@ def translate(layout: Layout, tensors: Mapping[str, Tensor]) -> Translation:
     named: dict[str, Tensor] = {}
     origins: dict[str, tuple[str, ...]] = {}
     ignored: dict[str, str] = {}
+    unknown: list[str] = []
     for name, tensor in tensors.items():
         module, _, leaf = name.rpartition(".")
+        leaf = leaf.removeprefix(_TORCH_ATTENTION)
         reason = layout.why_ignored(name)
         ours = (module,) if layout.name == OURS else layout.ours(module)
+        if not reason and not ours:
+            unknown.append(name)
         if reason or not ours:
             ignored[name] = reason or f"not a name of the {layout.name} layout"
             continue
@@ -85,9 +75,12 @@ def translate(layout: Layout, tensors: Mapping[str, Tensor]) -> Translation:
         named["head.fuse.weight"] = torch.cat(fuse.chunk(4, dim=1)[::-1], dim=1)
     _cut_query(named, origins)
     _join_key_value(named, origins)
+    if layout.linear_convolutions:
+        for name in [n for n in named if n.endswith(_LINEAR) and named[n].ndim == 4]:
+            named[name] = named[name].flatten(1)
     if layout.merging_unfolded:
         _reorder_merging(named)
-    return Translation(named, origins, ignored)
+    return Translation(named, origins, ignored, tuple(unknown))
 
 
 def _join_key_value(named: dict[str, Tensor], origins: dict[str, tuple[str, ...]]) -> None:
@@ -138,7 +131,7 @@ def guess_encoder(tensors: Mapping[str, Tensor]) -> str | None:
 
 
 def part_of(name: str) -> str | None:
-    """The part of a segmenter that one of our names belongs to, as in ``Segmenter.groups()``."""
+    """The part of a segmenter that one of our names belongs to, as in ``Segmenter.parts``."""
     if match := re.match(r"encoder\.stages\.(\d)\.", name):
         return f"encoder.stage{int(match[1]) + 1}"
     first = name.partition(".")[0]

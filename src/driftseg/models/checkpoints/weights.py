@@ -1,7 +1,7 @@
 """Other projects' weights, and our own, into a model that stands already.
 
 A tensor is loaded or reported, never silently skipped: every part of the model (as in
-``Segmenter.groups()``) is either read whole from the file or left random whole, and it is left
+``Segmenter.parts``) is either read whole from the file or left random whole, and it is left
 random only where the caller said that it may be.
 
 Swin's output norms are the one exception to whole stages: no ImageNet file holds them, since a
@@ -13,23 +13,23 @@ network: weight 1, bias 0) while the rest of the stages loads.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from driftseg.errors import InputError
+from driftseg.models.checkpoints.checks import as_float32, refuse_quantised, refuse_unknown
+from driftseg.models.checkpoints.config_facts import check_config
 from driftseg.models.checkpoints.files import read_source
 from driftseg.models.checkpoints.layout import Layout
-from driftseg.models.checkpoints.names import LAYOUTS, Role
+from driftseg.models.checkpoints.names import Role
+from driftseg.models.checkpoints.sets import choose_role, choose_set, set_notes
 from driftseg.models.checkpoints.translation import (
     Translation,
     guess_encoder,
-    of_role,
     part_of,
-    recognise,
-    roles_of,
     translate,
 )
 from driftseg.models.encoders.sites import adapter_names
@@ -54,6 +54,8 @@ class LoadReport:
     """Names of the model's tensors that were wanted and that the file did not fill."""
     ignored: list[str]
     """What was left out of the file: "name: reason"."""
+    notes: tuple[str, ...] = ()
+    """Which set of weights was taken from a file of several, and what lies outside all of them."""
 
     def lines(self) -> list[str]:
         """The report for a person, one fact a line."""
@@ -71,6 +73,7 @@ class LoadReport:
         for reason, left_out in reasons.items():
             more = f" and {len(left_out) - 2} more" if len(left_out) > 2 else ""
             lines.append(f"left out: {', '.join(left_out[:2])}{more} ({reason})")
+        lines += self.notes
         return lines
 
     def __str__(self) -> str:
@@ -84,6 +87,7 @@ def load_weights(
     parts: Sequence[str] | None = None,
     may_stay_random: Sequence[str] = (),
     role: Role = "student",
+    weights: str | None = None,
 ) -> LoadReport:
     """Fills a model with weights of any known layout; a refused file changes nothing.
 
@@ -101,6 +105,7 @@ def load_weights(
             "output_norms" lets an encoder load from a file without its output norms.
         role: which network of a HAMLET or DAFormer training checkpoint to take; files that hold
             one network only have none to choose from.
+        weights: the same for sets of any name, as for `open_checkpoint`; it overrides ``role``.
 
     Raises:
         InputError: the source cannot be read, is of no known layout or of another architecture,
@@ -108,13 +113,60 @@ def load_weights(
     """
     _check_parts(may_stay_random, PARTS)
     _check_parts(parts or (), PARTS[:-1])
+    encoder = guess_encoder(model.state_dict())
+    contents = read_source(source, encoder=encoder)
+    path = str(contents.path)
+    if weights is None:
+        chosen = choose_role(path, contents.tensors, role)
+    else:
+        chosen = choose_set(path, contents.tensors, weights)
+    layout, found = chosen.layout, translate(chosen.layout, chosen.tensors)
+    if any(name.startswith("encoder.") and _is_asked_for(name, parts) for name in found.tensors):
+        refuse_quantised(path, chosen.tensors, ())
+        refuse_unknown(path, layout, found, with_head=False)
+        file_encoder = guess_encoder(found.tensors)
+        if file_encoder is not None and file_encoder == encoder:
+            check_config(path, contents.config, layout, encoder=encoder)
+    report = fill(
+        model,
+        path,
+        layout,
+        found,
+        chosen.tensors,
+        parts=parts,
+        may_stay_random=may_stay_random,
+    )
+    return replace(report, notes=tuple(set_notes(contents.tensors, chosen)))
+
+
+def fill(
+    model: Segmenter,
+    path: str,
+    layout: Layout,
+    found: Translation,
+    originals: Mapping[str, Tensor],
+    *,
+    parts: Sequence[str] | None = None,
+    may_stay_random: Sequence[str] = (),
+) -> LoadReport:
+    """Fills a model with tensors under our names; refused ones change nothing.
+
+    Args:
+        model: the network to fill, in place.
+        path: of the file, for errors and the report.
+        layout: of the file's names.
+        found: the file's tensors under our names.
+        originals: the same under the file's names.
+        parts: as for `load_weights`.
+        may_stay_random: as for `load_weights`.
+
+    Raises:
+        InputError: a part that may not stay random cannot be filled whole.
+    """
     own = set(adapter_names(model))
     complete = {name: t for name, t in model.state_dict().items() if name not in own}
     encoder = guess_encoder(complete)
     wanted = {name: tensor for name, tensor in complete.items() if _is_asked_for(name, parts)}
-    contents = read_source(source, encoder=encoder)
-    path = str(contents.path)
-    layout, found = understand(path, contents.tensors, role)
     held = {name: tensor for name, tensor in found.tensors.items() if _is_asked_for(name, parts)}
 
     whole = "encoder" in may_stay_random
@@ -140,6 +192,8 @@ def load_weights(
     }
     if not ready:
         raise InputError(f"{path} ({layout.name}) fits no part of the model: give another file")
+    refuse_quantised(path, originals, [origin for n in ready for origin in found.origins[n]])
+    ready = as_float32(ready)
     for name, tensor in ready.items():
         if not torch.isfinite(tensor).all():
             raise InputError(f"{path}: {found.origins[name][0]} holds NaN or infinite numbers")
@@ -163,22 +217,6 @@ def load_weights(
         random=[name for name in wanted if name not in ready and not _is_counter(name)],
         ignored=sorted(ignored),
     )
-
-
-def understand(path: str, tensors: Mapping[str, Tensor], role: Role) -> tuple[Layout, Translation]:
-    """Picks the role and the layout of a file's tensors and gives them our names."""
-    held = of_role(tensors, role)
-    if not held or (role != "student" and not roles_of(tensors)):
-        roles = roles_of(tensors) or ["student"]
-        raise InputError(f"{path} holds no {role} network: choose the role from {roles}")
-    layout = recognise(held)
-    if layout is None:
-        first = ", ".join(list(held)[:3])
-        known = ", ".join(layout.name for layout in LAYOUTS)
-        raise InputError(
-            f"{path} is of no known layout (its names begin {first}): known are {known}"
-        )
-    return layout, translate(layout, held)
 
 
 def _check_parts(given: Iterable[str], known: Sequence[str]) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from driftseg.errors import InputError
 from driftseg.models.encoders.efficientnet import EfficientNetLite0
 from driftseg.models.encoders.mit import MIT_SIZES, Mit
 from driftseg.models.encoders.stages import Encoder
 from driftseg.models.encoders.swin import SWIN_SIZES, Swin
+from driftseg.parts import PartTable
 
 ENCODERS: dict[str, Callable[[], Encoder]] = {
     **{name: partial(Mit, size) for name, size in MIT_SIZES.items()},
@@ -24,4 +26,40 @@ HEAD_WIDTHS: dict[str, int] = {
 """Embedding width of the all-MLP head: published for MiT (SegFormer and DAFormer's configs), and
 SegFormer's for encoders as large for Swin."""
 
-__all__ = ["ENCODERS", "HEAD_WIDTHS", "Encoder"]
+OTHERS: PartTable[Callable[[], Encoder]] = PartTable("encoder", {}, group="driftseg.encoders")
+"""Encoders of users: by entry point, or ``package.module:make``."""
+
+
+def make_encoder(name: str, *, where: str = "encoder") -> Encoder:
+    """An encoder with random weights, drawn from torch's default generator.
+
+    Args:
+        name: of ``ENCODERS``, of an entry point, or ``package.module:make``, a function without
+            arguments.
+        where: the setting that names it, for messages.
+
+    Raises:
+        InputError: there is none, or what is made is no `Encoder` of four stages.
+    """
+    if name in ENCODERS:
+        return ENCODERS[name]()
+    if ":" not in name and name not in OTHERS.names():
+        raise InputError(
+            f"{where}: no encoder is called {name!r}; known: {[*ENCODERS, *OTHERS.names()]}, or "
+            "package.module:make for one of your own"
+        )
+    encoder = OTHERS.find(name, where=where)()
+    if not isinstance(encoder, Encoder) or len(encoder.stages) != 4 or len(encoder.channels) != 4:
+        raise InputError(
+            f"{where}: {name} makes a {type(encoder).__name__}, wanted a subclass of "
+            "driftseg.models.encoders.Encoder with four stages and four channels"
+        )
+    return encoder
+
+
+def head_width_of(name: str, encoder: Encoder) -> int:
+    """Embedding width of the all-MLP head where none is set."""
+    return HEAD_WIDTHS.get(name, encoder.head_width)
+
+
+__all__ = ["ENCODERS", "HEAD_WIDTHS", "Encoder", "head_width_of", "make_encoder"]

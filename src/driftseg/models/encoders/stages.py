@@ -23,6 +23,8 @@ class Encoder(nn.Module):
     mean: tuple[float, float, float]
     deviation: tuple[float, float, float]
     """Per-channel mean and standard deviation, RGB in [0, 1], that the encoder expects."""
+    head_width: ClassVar[int] = 128
+    """Embedding width of the heads where none is set and none is published."""
     undecayed: ClassVar[tuple[str, ...]] = ()
     """Last words of the names of parameters that do not decay, besides those of norms."""
     stages: nn.ModuleList

@@ -1,4 +1,4 @@
-"""Restyled replay: exact labels, in images that look like the target.
+"""Replay training: exact labels, in images that look like the target.
 
 A frame gives its appearance and no label: nothing is learnt from what the model guesses of the
 target. Per frame two replay images, one with mild colour jitter and one restyled to a random one
@@ -9,21 +9,36 @@ it is, which is the method `replay_only`: what learning on from the source does 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor
 
+from driftseg.control.when import Always
 from driftseg.errors import InputError
-from driftseg.frame import Adaptation, Image, Prediction, SourceBatch
+from driftseg.frame import Image, SourceBatch
+from driftseg.learners.contract import (
+    NOT_FINITE,
+    Answer,
+    Order,
+    Step,
+    bring_back,
+    learnt,
+)
 from driftseg.learners.parts.ema import momentum
 from driftseg.learners.parts.jitter import jitter_and_blur
-from driftseg.learners.parts.losses import finite, weighted_cross_entropy
+from driftseg.learners.parts.losses import weighted_cross_entropy
 from driftseg.learners.parts.references import References
-from driftseg.learners.parts.restyle import Restyling, restyled
-from driftseg.methods.base import Answer, answer, bring_back, learnt, to_prediction
-from driftseg.methods.self_training import SourceBatches
+from driftseg.learners.parts.restyle import RestyleSettings, Restyling, restyled
+from driftseg.learners.settings import (
+    Composition,
+    MethodSettings,
+    Needs,
+    SourceBatches,
+    Supplies,
+)
 from driftseg.models.roles import Roles
 from driftseg.models.trainable import (
     adamw,
@@ -33,10 +48,80 @@ from driftseg.models.trainable import (
     set_generator,
     set_learning_rate,
 )
+from driftseg.settings import Positive, TrainableSet
 
 
-class RestyledReplay:
-    """Learns from every frame's appearance, by source labels alone.
+class ReplayTrainingSettings(MethodSettings):
+    """What replay_only and restyled_replay share."""
+
+    train: TrainableSet = ["encoder", "head"]
+    """The whole trainable set."""
+    learning_rate: Positive = 6e-5
+    """Of the encoder; heads have ``head_factor`` times as much. The source model's own."""
+    head_factor: Positive = 10.0
+    """Heads learn this many times as fast."""
+    weight_decay: NonNegativeFloat = 0.01
+    norm_statistics: Literal["source", "running", "batch"] = "source"
+    """Under running, training passes on the replay's images move them."""
+    jitter: NonNegativeFloat = 0.05
+    """Strength of colour jitter of the first image, beside the replay's own augmentation; hue
+    moves by up to 360 degrees times it."""
+    teacher: bool = False
+    """Whether a moving average of the student is kept, for diagnostics alone."""
+    teacher_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Largest momentum of that average."""
+
+    def needs(self) -> Needs:
+        """Labelled source scenes."""
+        return Needs(tuple(self.train), self.norm_statistics, teacher=self.teacher, source=True)
+
+    def make_learner(
+        self, supplies: Supplies, *, restyle: Restyling | None, references: int
+    ) -> ReplayTraining:
+        """The update rule, with or without a restyling."""
+        return ReplayTraining(
+            supplies.roles,
+            supplies.replay(False),
+            restyle=restyle,
+            references=references,
+            learning_rate=self.learning_rate,
+            head_factor=self.head_factor,
+            adapter_factor=supplies.adapter_factor,
+            weight_decay=self.weight_decay,
+            teacher_momentum=self.teacher_momentum,
+            jitter=self.jitter,
+            generator=supplies.numpy("learner"),
+            dropout_generator=supplies.torch(),
+        )
+
+
+class ReplayOnlySettings(ReplayTrainingSettings):
+    """Learning on from the source beside the stream, whatever the frames look like."""
+
+    name: Literal["replay_only"]
+
+    def make(self, supplies: Supplies) -> Composition:
+        """On every frame."""
+        return Composition(self.make_learner(supplies, restyle=None, references=1), Always())
+
+
+class RestyledReplaySettings(ReplayTrainingSettings, RestyleSettings):
+    """Replay images in the appearance of the last frames, with their exact labels."""
+
+    name: Literal["restyled_replay"]
+    references: PositiveInt = 8
+    """Last frames of which one is drawn at random for each image."""
+
+    def make(self, supplies: Supplies) -> Composition:
+        """On every frame."""
+        learner = self.make_learner(
+            supplies, restyle=self.make_restyling(), references=self.references
+        )
+        return Composition(learner, Always())
+
+
+class ReplayTraining:
+    """Learns from frames' appearance, by source labels alone.
 
     Args:
         roles: a teacher, if there is one, follows the student and is only looked at.
@@ -52,6 +137,8 @@ class RestyledReplay:
         generator: draws references, jitter and what a restyling draws.
         dropout_generator: draws dropout and drop path.
     """
+
+    keeps_graph = False
 
     def __init__(
         self,
@@ -83,44 +170,41 @@ class RestyledReplay:
         norms would look at that batch or count it."""
         self._generator = generator
         self._dropout_generator = dropout_generator
-        self._image: Image | None = None
-        set_generator(roles.model, dropout_generator)
+        self._teacher_waits = False
+        set_generator(roles.network.module, dropout_generator)
         groups = parameter_groups(
-            roles.model, roles.trainable, learning_rate=0.0, head_factor=head_factor,
+            roles.network, roles.trainable, learning_rate=0.0, head_factor=head_factor,
             weight_decay=weight_decay, adapter_factor=adapter_factor,
         )  # fmt: skip
         self.optimiser = adamw(groups)
 
-    def answer(self, image: Image) -> Answer:
-        """The student's answer; the image is kept for its appearance."""
-        self._image = image
-        return answer(self.roles, image)
-
-    def predict(self, image: Image) -> Prediction:
-        """The student's answer."""
-        answered = self.answer(image)
-        return to_prediction(answered.logits, answered.size)
-
-    def adapt(self) -> Adaptation:
-        """One step on two replay batches, one of them in the last frames' appearance."""
-        if self._image is None:
-            raise RuntimeError("adapt() learns from a prediction: call predict() first")
-        if "teacher" in self.roles.overlays:
-            self.roles.move_teacher(momentum(self.updates, self._teacher_momentum))
+    def look(self, answer: Answer) -> None:
+        """Keeps the frame for its appearance."""
         if self._restyle is not None:
-            self._references.add(self._image)
+            self._references.add(answer.image)
+
+    def learn(self, answer: Answer, order: Order) -> Step:
+        """One step on two replay batches, one of them in the last frames' appearance."""
+        if "teacher" in self.roles.overlays and not self._teacher_waits:
+            self.roles.move_teacher(momentum(self.updates, self._teacher_momentum))
+        statistics = self.roles.moving_statistics()
         losses = self._losses(
             self._jittered(self.replay.sample()), self._worn(self.replay.sample())
         )
-        total = finite(torch.stack(list(losses.values())).sum(), self.updates)
-        set_learning_rate(self.optimiser, self._rate)
+        total = torch.stack(list(losses.values())).sum()
+        values = {name: float(loss.detach()) for name, loss in losses.items()}
+        if not torch.isfinite(total):
+            self.roles.restore_statistics(statistics)
+            self._teacher_waits = True
+            return Step(False, values, reason=NOT_FINITE)
+        rate = self._rate if order.learning_rate is None else order.learning_rate
+        set_learning_rate(self.optimiser, rate, same_for_all=order.one_rate)
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         self.updates += 1
-        self._image = None
-        values = {name: float(loss.detach()) for name, loss in losses.items()}
-        return Adaptation(True, values, self._rate)
+        self._teacher_waits = False
+        return Step(True, values, float(total.detach()), rate)
 
     def _losses(self, jittered: SourceBatch, worn: SourceBatch) -> Mapping[str, Tensor]:
         names = ("source", "plain" if self._restyle is None else "restyled")
@@ -174,6 +258,7 @@ class RestyledReplay:
             "roles": self.roles.state_dict(),
             "optimiser": optimiser_state(self.optimiser),
             "updates": self.updates,
+            "teacher_waits": self._teacher_waits,
             "references": self._references.state_dict(),
             "replay": self.replay.state_dict(),
             "generator": self._generator.bit_generator.state,
@@ -185,6 +270,7 @@ class RestyledReplay:
         self.roles.load_state_dict(state["roles"])
         load_optimiser_state(self.optimiser, state["optimiser"])
         self.updates = state["updates"]
+        self._teacher_waits = state["teacher_waits"]
         self._references.load_state_dict(state["references"])
         self.replay.load_state_dict(state["replay"])
         self._generator.bit_generator.state = state["generator"]

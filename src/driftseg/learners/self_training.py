@@ -1,33 +1,33 @@
 """The self-training step that DACS and HAMLET share (methods A.3), without its defects (A.13).
 
-Only the trained tensors are averaged into the teacher, no logging pass exists, the feature
-distance is guarded and built only when its weight is above 0, and an update whose loss is not
-finite is never made.
+Only trained tensors are averaged into the teacher, there is no logging pass, and the feature
+distance is guarded and built only when its weight is above 0.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
+from pydantic import Field, NonNegativeFloat, ValidationInfo, field_validator, model_validator
 from torch import Tensor
 
 from driftseg.errors import InputError
 from driftseg.frame import SourceBatch
-from driftseg.labels import IGNORE
-from driftseg.learners.parts.classmix import Mixed, choose_classes, paste
-from driftseg.learners.parts.confidence import Confidence
+from driftseg.learners.answering import most_probable
+from driftseg.learners.contract import NOT_FINITE, Answer, Order, Step, bring_back, learnt
+from driftseg.learners.parts.classmix import Mixed
+from driftseg.learners.parts.confidence import Confidence, ConfidenceSettings, where_labelled
 from driftseg.learners.parts.ema import momentum
-from driftseg.learners.parts.jitter import jitter_and_blur
 from driftseg.learners.parts.losses import feature_distance, weighted_cross_entropy
-from driftseg.learners.parts.restyle import Restyling, restyled, to_image
-from driftseg.methods.base import bring_back, learnt, most_probable
+from driftseg.learners.parts.mixing import Mixing
+from driftseg.learners.parts.restyle import RestyleSettings
+from driftseg.learners.settings import MethodSettings, Needs, SourceBatches, Supplies
+from driftseg.models.network import Walk
 from driftseg.models.roles import Roles
-from driftseg.models.segmenter import Walk, upsample
+from driftseg.models.segmenter import upsample
 from driftseg.models.trainable import (
     adamw,
     load_optimiser_state,
@@ -36,32 +36,96 @@ from driftseg.models.trainable import (
     set_generator,
     set_learning_rate,
 )
+from driftseg.settings import Positive, TrainableSet, is_changed
+
+Rows = Annotated[int, Field(ge=0)]
 
 
-class SourceBatches(Protocol):
-    """Where labelled source images come from: `driftseg.replay.replay.Replay`."""
+class SelfTrainingSettings(MethodSettings, RestyleSettings):
+    """What DACS and HAMLET share (methods A.3)."""
 
-    def sample(self) -> SourceBatch:
-        """The next batch."""
-        ...
+    train: TrainableSet = ["encoder", "head"]
+    """The whole trainable set."""
+    head_factor: Positive = 10.0
+    """Heads learn this many times as fast."""
+    weight_decay: NonNegativeFloat = 0.01
+    norm_statistics: Literal["source", "running", "batch", "published"] = "source"
+    teacher_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Largest momentum of the teacher's moving average."""
+    confidence: ConfidenceSettings = ConfidenceSettings()
+    ignored_rows: tuple[Rows, Rows] = (0, 0)
+    """Top and bottom rows whose pseudo-labels have no weight; HAMLET: 15, 120 of 512."""
+    jitter: NonNegativeFloat = 0.2
+    """Strength of brightness, contrast, saturation and hue jitter of the mixed image."""
+    blur: bool = True
+    feature_distance: NonNegativeFloat = 0.0
+    """Weight of the distance to the static role's deep features; HAMLET .005. 0: never built."""
+    feature_distance_classes: list[str] = []
+    """Classes whose pixels it looks at; empty takes all."""
+    replay_style: Literal["plain", "restyled"] = "plain"
+    """restyled: source classes wear the appearance of the frame they are pasted into."""
+    source_loss: Literal["plain", "restyled"] = "plain"
+    """Which source image the source's own losses look at; plain keeps the source in mind,
+    whatever the frames look like."""
 
-    def state_dict(self) -> dict[str, Any]:
-        """For exact continuation."""
-        ...
+    @field_validator("source_loss")
+    @classmethod
+    def _restyled_at_all(cls, value: str, info: ValidationInfo) -> str:
+        if value == "restyled" and info.data.get("replay_style") == "plain":
+            raise ValueError("restyled needs replay_style: restyled")
+        return value
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues."""
-        ...
+    @model_validator(mode="after")
+    def _restylings_are_used(self) -> SelfTrainingSettings:
+        if self.replay_style == "plain" and is_changed(self, "restylings"):
+            raise ValueError("restylings: nothing is restyled; set replay_style: restyled")
+        return self
 
+    def needs(self) -> Needs:
+        """A teacher and labelled source scenes; the whole static role for feature distance."""
+        return Needs(
+            tuple(self.train),
+            self.norm_statistics,
+            teacher=True,
+            static="whole" if self.feature_distance > 0 else "none",
+            source=True,
+        )
 
-@dataclass(frozen=True)
-class Step:
-    """What one step did."""
+    @property
+    def needs_calibration(self) -> bool:
+        """For a detector, or for confidence."""
+        return self.confidence.calibrated or super().needs_calibration
 
-    made: bool
-    """Whether the weights moved; False when the loss was not finite."""
-    losses: Mapping[str, float]
-    """Its losses, and ``pseudo_label_weight``, the mean weight of the teacher's labels."""
+    def make_learner(
+        self, supplies: Supplies, *, hold_everything: bool = False, **released: bool
+    ) -> SelfTraining:
+        """The update rule; ``released`` are switches to the released code's behaviour."""
+        rows = supplies.size[1]
+        if sum(self.ignored_rows) >= rows:
+            raise InputError(
+                f"method.ignored_rows {list(self.ignored_rows)} leave nothing of {rows} rows"
+            )
+        paste_unlabelled = released.pop("paste_unlabelled", False)
+        return SelfTraining(
+            supplies.roles,
+            supplies.replay(hold_everything),
+            head_factor=self.head_factor,
+            weight_decay=self.weight_decay,
+            teacher_momentum=self.teacher_momentum,
+            confidence=self.confidence.make(supplies.calibration),
+            ignored_rows=self.ignored_rows,
+            mixing=Mixing(
+                self.jitter, self.blur, supplies.numpy("learner"),
+                self.make_restyling() if self.replay_style == "restyled" else None,
+                paste_unlabelled,
+            ),
+            feature_distance_weight=self.feature_distance,
+            feature_distance_classes=_ids(self.feature_distance_classes, supplies.classes),
+            adapter_factor=supplies.adapter_factor,
+            restyled_source_loss=self.source_loss == "restyled",
+            dropout_generator=supplies.torch(),
+            **released,
+        )  # fmt: skip
 
 
 class SelfTraining:
@@ -76,19 +140,18 @@ class SelfTraining:
         teacher_momentum: largest momentum of the moving average.
         confidence: weighs pseudo-labels.
         ignored_rows: top and bottom rows whose pseudo-labels weigh nothing.
-        jitter: strength of colour jitter.
-        blur: whether mixed images may be blurred.
+        mixing: pastes source classes into the frame; its generator is this learner's.
         feature_distance_weight: 0 turns it off.
         feature_distance_classes: ids it looks at.
-        paste_unlabelled: as the released code, see `choose_classes`.
         frozen_tensors_drift: as the released code on torch 1.7 (A.13, B5): tensors that have
             learnt and do not learn now still move by AdamW's momentum and decay.
-        restyle: gives source images the frame's appearance before they are pasted into it; None
-            leaves them as they are.
+        diagnostics_move_statistics: a training pass on the target for nothing but its side effect
+            on norms and random draws after every step, as the released code's logging makes (B13).
         restyled_source_loss: the source's own losses look at the restyled images, too.
-        generator: draws classes, jitter, blur and what a restyling draws.
         dropout_generator: draws dropout and drop path.
     """
+
+    keeps_graph = False
 
     def __init__(
         self,
@@ -100,16 +163,13 @@ class SelfTraining:
         teacher_momentum: float,
         confidence: Confidence,
         ignored_rows: tuple[int, int],
-        jitter: float,
-        blur: bool,
+        mixing: Mixing,
         feature_distance_weight: float,
         feature_distance_classes: Sequence[int],
-        paste_unlabelled: bool = False,
         frozen_tensors_drift: bool = False,
+        diagnostics_move_statistics: bool = False,
         adapter_factor: float = 1.0,
-        restyle: Restyling | None = None,
         restyled_source_loss: bool = False,
-        generator: np.random.Generator,
         dropout_generator: torch.Generator,
     ):
         self.roles = roles
@@ -119,45 +179,41 @@ class SelfTraining:
         self._teacher_momentum = teacher_momentum
         self._confidence = confidence
         self._ignored_rows = ignored_rows
-        self._jitter, self._blur = jitter, blur
+        self._mixing = mixing
         self._distance_weight = feature_distance_weight
         self._distance_classes = torch.tensor(list(feature_distance_classes), device=roles.device)
-        self._paste_unlabelled = paste_unlabelled
         self._frozen_tensors_drift = frozen_tensors_drift
-        self._restyle, self._restyled_source_loss = restyle, restyled_source_loss
-        self._generator = generator
+        self._diagnostics_move_statistics = diagnostics_move_statistics
+        self._restyled_source_loss = restyled_source_loss
+        self._teacher_waits = False
         self._dropout_generator = dropout_generator
-        set_generator(roles.model, dropout_generator)
+        set_generator(roles.network.module, dropout_generator)
         groups = parameter_groups(
-            roles.model, roles.trainable, learning_rate=0.0, head_factor=head_factor,
+            roles.network, roles.trainable, learning_rate=0.0, head_factor=head_factor,
             weight_decay=weight_decay, adapter_factor=adapter_factor,
         )  # fmt: skip
         self.optimiser = adamw(groups)
 
-    def step(
-        self,
-        images: Tensor,
-        walk: Walk,
-        *,
-        learning_rate: float,
-        mix_ratio: float,
-        one_rate: bool = False,
-    ) -> Step:
-        """Learns from one frame.
+    def look(self, answer: Answer) -> None:
+        """Nothing to see."""
 
-        Args:
-            images: the frame, (1, 3, H, W) in [0, 1].
-            walk: its shared prefix.
-            learning_rate: of the encoder.
-            mix_ratio: share of the source label's classes that ClassMix pastes.
-            one_rate: heads learn no faster than the encoder.
+    def learn(self, answer: Answer, order: Order) -> Step:
+        """Learns from one frame, its pseudo-labels and a source batch.
+
+        Raises:
+            ValueError: the order states no learning rate or no mix ratio.
         """
-        self.roles.move_teacher(momentum(self.updates, self._teacher_momentum))
+        rate, mix_ratio = order.learning_rate, order.mix_ratio
+        if rate is None or mix_ratio is None:
+            raise ValueError("self-training wants learning_rate and mix_ratio with every order")
+        images, walk = answer.images, answer.walk
+        if not self._teacher_waits:
+            self.roles.move_teacher(momentum(self.updates, self._teacher_momentum))
         statistics = self.roles.moving_statistics()
         confidence = copy.deepcopy(self._confidence.state_dict())
         self.optimiser.zero_grad(set_to_none=not self._frozen_tensors_drift)
         source = self._source(images)
-        worn = self._worn(source, images)
+        worn = self._mixing.worn(source, images)
         losses, source_confidence = self._source_losses(
             worn if self._restyled_source_loss else source
         )
@@ -165,7 +221,7 @@ class SelfTraining:
         made = _backward(losses.values())  # now, so that only one pass at a time is held
         if made:
             pseudo_labels, weights = self.pseudo_labels(images, walk, source_confidence)
-            mixed = self._mix(images, worn, pseudo_labels, weights, mix_ratio)
+            mixed = self._mixing.mix(images, worn, pseudo_labels, weights, mix_ratio)
             loss = self._mixed_loss(mixed)
             values["mixed"] = float(loss.detach())
             values["pseudo_label_weight"] = float(weights.mean())
@@ -174,12 +230,21 @@ class SelfTraining:
             self.roles.restore_statistics(statistics)
             self._confidence.load_state_dict(confidence)
             self._restore_gradients()
-            return Step(False, values)
-        set_learning_rate(self.optimiser, learning_rate, same_for_all=one_rate)
+            self._teacher_waits = True
+            return Step(False, values, reason=NOT_FINITE)
+        set_learning_rate(self.optimiser, rate, same_for_all=order.one_rate)
         self.optimiser.step()
         self._restore_gradients()
         self.updates += 1
-        return Step(True, values)
+        self._teacher_waits = False
+        if self._diagnostics_move_statistics:
+            self._move_statistics(answer)
+        return Step(True, values, values["mixed"], rate)
+
+    @torch.no_grad()
+    def _move_statistics(self, answer: Answer) -> None:
+        levels = self.roles.levels("student", self.roles.prefix(answer.images), training=True)
+        self.roles.logits("student", levels, training=True)
 
     def _source(self, images: Tensor) -> SourceBatch:
         batch = self.replay.sample()
@@ -189,14 +254,6 @@ class SelfTraining:
                 f"{tuple(batch.images.shape[2:])}: ClassMix needs one size; set the target's size"
             )
         return SourceBatch(batch.images.to(self.roles.device), batch.labels.to(self.roles.device))
-
-    def _worn(self, source: SourceBatch, images: Tensor) -> SourceBatch:
-        """The source in the frame's appearance, if it is to wear it."""
-        if self._restyle is None:
-            return source
-        references = [to_image(images[0])] * len(source.images)
-        worn = restyled(source.images, references, self._restyle, self._generator)
-        return SourceBatch(worn, source.labels)
 
     def _mixed_loss(self, mixed: Mixed) -> Tensor:
         levels = self.roles.levels("student", self.roles.prefix(mixed.images), training=True)
@@ -211,13 +268,13 @@ class SelfTraining:
         losses = {"source": weighted_cross_entropy(logits, source.labels)}
         if self._distance_weight > 0:
             losses["feature_distance"] = self._distance_weight * feature_distance(
-                levels[3],
-                self.roles.levels("static", walk)[3],
+                levels[-1],
+                self.roles.levels("static", walk)[-1],
                 source.labels,
                 classes=self._distance_classes,
-                ignored_class=self.roles.model.head.classes,
+                ignored_class=self.roles.network.classes,
             )
-        return losses, _confidence_where_labelled(logits.detach(), source.labels)
+        return losses, where_labelled(logits.detach(), source.labels)
 
     @torch.no_grad()
     def pseudo_labels(
@@ -232,27 +289,6 @@ class SelfTraining:
         weights[:, :top] = 0
         weights[:, max(0, size[0] - bottom) :] = 0
         return most_probable(probabilities), weights
-
-    def _mix(
-        self,
-        images: Tensor,
-        source: SourceBatch,
-        pseudo_labels: Tensor,
-        weights: Tensor,
-        mix_ratio: float,
-    ) -> Mixed:
-        classes = choose_classes(
-            source.labels, ratio=mix_ratio, generator=self._generator,
-            paste_unlabelled=self._paste_unlabelled,
-        )  # fmt: skip
-        mixed = paste(
-            source.images, source.labels, images, pseudo_labels,
-            weights.expand(source.labels.shape), classes=classes,
-        )  # fmt: skip
-        distorted = jitter_and_blur(
-            mixed.images, strength=self._jitter, blur=self._blur, generator=self._generator
-        )
-        return Mixed(distorted, mixed.labels, mixed.weights)
 
     def _restore_gradients(self) -> None:
         """As between steps: zeros where tensors that have learnt are to drift, else nothing."""
@@ -276,9 +312,10 @@ class SelfTraining:
             "roles": self.roles.state_dict(),
             "optimiser": optimiser_state(self.optimiser),
             "updates": self.updates,
+            "teacher_waits": self._teacher_waits,
             "confidence": self._confidence.state_dict(),
             "replay": self.replay.state_dict(),
-            "generator": self._generator.bit_generator.state,
+            "generator": self._mixing.generator.bit_generator.state,
             "dropout_generator": self._dropout_generator.get_state(),
         }
 
@@ -288,9 +325,10 @@ class SelfTraining:
         load_optimiser_state(self.optimiser, state["optimiser"])
         self._restore_gradients()
         self.updates = state["updates"]
+        self._teacher_waits = state["teacher_waits"]
         self._confidence.load_state_dict(state["confidence"])
         self.replay.load_state_dict(state["replay"])
-        self._generator.bit_generator.state = state["generator"]
+        self._mixing.generator.bit_generator.state = state["generator"]
         self._dropout_generator.set_state(state["dropout_generator"])
 
 
@@ -303,10 +341,10 @@ def _backward(losses: Iterable[Tensor]) -> bool:
     return True
 
 
-def _confidence_where_labelled(logits: Tensor, labels: Tensor) -> float:
-    """Mean largest probability on the head's grid, over cells whose first pixel is labelled."""
-    confidence = logits.softmax(dim=1).amax(dim=1)
-    step_y, step_x = (labels.shape[i + 1] // confidence.shape[i + 1] for i in (0, 1))
-    known = labels[:, ::step_y, ::step_x][:, : confidence.shape[1], : confidence.shape[2]]
-    mask = (known != IGNORE).to(confidence)
-    return float((confidence * mask).sum() / mask.sum().clamp(min=1))
+def _ids(names: Sequence[str], classes: Sequence[str]) -> list[int]:
+    unknown = sorted(set(names) - set(classes))
+    if unknown:
+        raise InputError(
+            f"method.feature_distance_classes: {unknown} are no classes of {list(classes)}"
+        )
+    return [classes.index(name) for name in names or classes]

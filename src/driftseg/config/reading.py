@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import types
 import typing
@@ -15,7 +14,6 @@ from pydantic import BaseModel, ValidationError
 
 from driftseg.errors import InputError
 from driftseg.parts import Pick
-from driftseg.runs.learner_config import Method
 from driftseg.scenes.dataset import DatasetSettings
 
 Config = TypeVar("Config", bound=BaseModel)
@@ -55,7 +53,7 @@ def read_config(
     if not isinstance(loaded, dict):
         raise InputError(f"{path}: wanted keys and values, came {type(loaded).__name__}")
     for change in changes:
-        apply_change(loaded, change)
+        apply_change(loaded, change, kind)
     if data is not None:
         _set_root(loaded, kind, data, where=str(path))
     return check(loaded, kind, where=str(path))
@@ -84,8 +82,8 @@ def check(values: Mapping[str, Any], kind: type[Config], *, where: str) -> Confi
         raise InputError(f"{where}: {key}: {first['msg']}{given}") from None
 
 
-def apply_change(values: dict[str, Any], change: str) -> None:
-    """Sets one dotted key: ``method.learning_rate=3e-5``.
+def apply_change(values: dict[str, Any], change: str, kind: type[BaseModel] | None = None) -> None:
+    """Sets one dotted key of values for a config class: ``method.learning_rate=3e-5``.
 
     Another method, kind of adapters or kind of data has other settings, so a change of ``name`` or
     ``kind`` drops the ones before. What a method trains stays, where the new one can be told;
@@ -98,32 +96,34 @@ def apply_change(values: dict[str, Any], change: str) -> None:
     here: Any = values
     for parent in parents:
         here = _step(here, parent, change)
-        if here is None:
+        if not isinstance(here, dict | list):
             raise InputError(f"--set {change}: {parent} has no keys of its own")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         raise InputError(f"--set {change}: {text!r} is not a YAML value") from None
-    if isinstance(value, str):  # YAML 1.1 takes 3e-5 for text
-        with contextlib.suppress(ValueError):
-            value = float(value)
     if isinstance(here, list):
         here[_position(here, last, change)] = value
     else:
         section = ".".join(parents)
         says = "name" if section in METHODS else "kind"
         if last == says and here.get(last) not in (None, value):
-            kept = _kept(section, here, value)
+            kept = _kept(section, here, value, kind)
             here.clear()
             here.update(kept)
         here[last] = value
 
 
-def _kept(section: str, old: Mapping[str, Any], name: Any) -> dict[str, Any]:
+def _kept(
+    section: str, old: Mapping[str, Any], name: Any, kind: type[BaseModel] | None
+) -> dict[str, Any]:
     """What another kind of thing keeps of the old one's settings."""
     if section == "adapters":
         return {key: old[key] for key in KEPT_OF_ADAPTERS if key in old}
-    new = _section_of(Method, {"name": name}) if section in METHODS else None
+    new = None
+    if section in METHODS and kind is not None and "method" in kind.model_fields:
+        pick = next(m for m in kind.model_fields["method"].metadata if isinstance(m, Pick))
+        new = _as_section(pick.section({"name": name}, where="method.name"))
     learner = old.get("learner")
     train = old.get("train", learner.get("train") if isinstance(learner, Mapping) else None)
     return {"train": train} if new and train and "train" in new.model_fields else {}

@@ -8,13 +8,28 @@ head's.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
-from driftseg.frame import Adaptation, Image, Prediction
-from driftseg.methods.base import Answer, answer, to_prediction
+from driftseg.control.when import Always
+from driftseg.learners.contract import NOT_FINITE, Answer, Order, Step
+from driftseg.learners.settings import Composition, MethodSettings, Needs, Supplies
 from driftseg.models.roles import Roles
+
+
+class NormStatisticsSettings(MethodSettings):
+    """Batch normalisation's running statistics follow the target; no weight learns."""
+
+    name: Literal["norm_statistics"]
+
+    def needs(self) -> Needs:
+        """Norms, so that their statistics may move."""
+        return Needs(("norms",), "running")
+
+    def make(self, supplies: Supplies) -> Composition:
+        """On every frame."""
+        return Composition(NormStatistics(supplies.roles), Always())
 
 
 class NormStatistics:
@@ -24,34 +39,38 @@ class NormStatistics:
         roles: ``norms`` trainable, so that their statistics may move; under ``running``.
     """
 
+    keeps_graph = False
+
     def __init__(self, roles: Roles):
         self.roles = roles
         self.updates = 0
         """Times the statistics have moved."""
-        self._answered: Answer | None = None
 
-    def predict(self, image: Image) -> Prediction:
-        """Answers with the statistics as they stand."""
-        self._answered = answer(self.roles, image)
-        return to_prediction(self._answered.logits, self._answered.size)
+    def look(self, answer: Answer) -> None:
+        """Nothing to see."""
 
     @torch.no_grad()
-    def adapt(self) -> Adaptation:
+    def learn(self, answer: Answer, order: Order) -> Step:
         """One more pass of the frame, in which the statistics move."""
-        answered, self._answered = self._answered, None
-        if answered is None:
-            raise RuntimeError("adapt() learns from a prediction: call predict() first")
         before = self.roles.moving_statistics()
-        levels = self.roles.levels("student", answered.walk, update=True)
+        levels = self.roles.levels("student", answer.walk, update=True)
         logits = self.roles.logits("student", levels, update=True)
         if not torch.isfinite(logits).all():
             self.roles.restore_statistics(before)
-            return Adaptation(False)
+            return Step(False, reason=NOT_FINITE)
         self.updates += 1
-        return Adaptation(True)
+        return Step(True)
+
+    def learnt(self) -> dict[str, Any]:
+        """The statistics."""
+        return {"roles": self.roles.state_dict(leave_out=("static", "offline"))}
+
+    def bring_back(self, state: dict[str, Any]) -> None:
+        """Goes on with them."""
+        self.roles.load_state_dict(state["roles"])
 
     def state_dict(self) -> dict[str, Any]:
-        """The statistics."""
+        """The statistics and the count."""
         return {"roles": self.roles.state_dict(), "updates": self.updates}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
-"""What a user may set, checked as a whole before anything heavy starts.
+"""What a run is set by, checked as a whole before anything heavy starts.
 
 Every field says its unit and where its default comes from. The sections of parts come from the
-files that hold these parts; here is only what is a run's or a training's own.
+files that hold these parts; here is only what is a run's own.
 """
 
 from __future__ import annotations
@@ -9,85 +9,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt, SerializeAsAny
 
 from driftseg.labels.classes import Stated as StatedClasses
 from driftseg.labels.mappings import Stated as StatedMapping
+from driftseg.learners.settings import MethodSettings
+from driftseg.methods.table import METHODS
+from driftseg.models.adapters.settings import AdapterSettings
+from driftseg.parts import Pick
 from driftseg.replay.replay import ReplaySettings
-from driftseg.replay.sampling import SamplingSettings
-from driftseg.replay.transforms import AugmentationSettings
-from driftseg.runs.adapter_config import Adapters
-from driftseg.runs.learner_config import Method
 from driftseg.scenes.datasets import Data
-from driftseg.settings import Name, Pixels, Seed, Settings, Share, TrainableSet
+from driftseg.settings import Name, Pixels, Seed, Settings, Share
 from driftseg.stream.schedule import PresetSettings, VisitSettings
 from driftseg.weather.camera import CameraName, CameraSettings
-
-Part = Literal[
-    "encoder", "encoder.stage1", "encoder.stage2", "encoder.stage3", "encoder.stage4",
-    "head", "early_head", "output_norms",
-]  # fmt: skip
-
-
-class ModelSettings(Settings):
-    """The network before source training."""
-
-    encoder: str = "mit_b0"
-    head_width: PositiveInt | None = None
-    """Embedding width of the heads; null takes the encoder's published one."""
-    early_head: bool = True
-    """Whether to build and train the head after stage 1."""
-    weights: str | None = None
-    """A checkpoint file, a Hugging Face folder or hub id, or ``imagenet``; null starts random."""
-    head_weights: str | None = None
-    """Another such source, from which both heads are taken; ``weights`` then gives the encoder
-    alone."""
-    may_stay_random: list[Part] = []
-    """Parts that the weights need not hold; ``output_norms`` for Swin's ImageNet weights."""
-
-
-class TrainConfig(Settings):
-    """``driftseg train``: a source model from labelled scenes."""
-
-    out: Path
-    """Folder for checkpoints and log."""
-    model: ModelSettings = ModelSettings()
-    data: Data
-    """Labelled source scenes to learn from."""
-    validation: Data
-    """Labelled scenes to choose the best checkpoint by."""
-    classes: StatedClasses | None = Field(default=None, exclude_if=lambda value: value is None)
-    """Of folders of labels whose sections state none; the checkpoint keeps them."""
-    augmentation: AugmentationSettings = AugmentationSettings()
-    sampling: SamplingSettings = SamplingSettings(batch_size=8)
-    train: TrainableSet = ["encoder", "head"]
-    """The whole trainable set; leave out ``encoder`` to freeze it."""
-    steps: Annotated[int, Field(ge=0)] = 2000
-    """Of encoder and head; 0 trains the early head alone, on the weights given."""
-    early_head_steps: Annotated[int, Field(ge=0)] = 200
-    """Steps of the early head at the end, everything else frozen; 0 leaves it untrained."""
-    early_head_rare_classes: bool = False
-    """Whether the early head is trained on rare classes first, too; its cross-entropy, which is
-    HAMLET's drift signal, reaches further when it is not."""
-    learning_rate: Annotated[float, Field(gt=0)] = 6e-5
-    """Of the encoder; SegFormer's."""
-    head_factor: Annotated[float, Field(gt=0)] = 10.0
-    """Learning rate of the heads over the encoder's; SegFormer's."""
-    weight_decay: NonNegativeFloat = 0.01
-    warm_up: Annotated[int, Field(ge=0)] = 100
-    """Steps of linear warm-up."""
-    class_weight: Share = 0.0
-    """Power of median-frequency class weights; 0 is off."""
-    validate_every: PositiveInt = 500
-    choose: Literal["best", "last"] = "best"
-    """Whether best.safetensors is chosen by validation, or simply the last, so that no score is
-    flattered by having been chosen by."""
-    half: bool = False
-    """Store matrices in 16 bits."""
-    seed: Seed = 0
-    threads: PositiveInt | None = None
-    """CPU threads; null leaves torch's choice."""
-    device: str = "cpu"
 
 
 class CalibrationSettings(Settings):
@@ -103,7 +37,7 @@ class CalibrationSettings(Settings):
     """Rates in mm/h rendered on them, to learn how far the signal goes; empty renders none."""
 
 
-class RunModel(Settings):
+class RunModelSettings(Settings):
     """The network a run expects."""
 
     encoder: str
@@ -118,9 +52,10 @@ class RunConfig(Settings):
     source_name: str = "source"
     """Of the source, for the run's folder name."""
     checkpoint: str | None = None
-    """A driftseg checkpoint; null takes the bundled Town model."""
-    model: RunModel | None = None
-    adapters: Adapters | None = None
+    """A file, a Hugging Face folder or hub id (docs/checkpoints.md); null takes the bundled Town
+    model."""
+    model: RunModelSettings | None = None
+    adapters: AdapterSettings | None = None
     """Small parts that are put into the encoder; null is none."""
     source: Data | None = None
     """Labelled source scenes for the replay; needed by methods that learn from the source."""
@@ -154,7 +89,7 @@ class RunConfig(Settings):
     a window of the source as large; HAMLET: 512, 512. Held-out frames are always whole."""
     stream_seed: Seed = 0
     """Of the shuffled order and the crops, so that other seeds meet the same frames."""
-    method: Method
+    method: Annotated[SerializeAsAny[MethodSettings], Pick(METHODS)]
     calibration: CalibrationSettings | None = None
     """Needed by HAMLET unless its detector is set whole, and by calibrated confidence."""
     diagnostics_every: Annotated[int, Field(ge=0)] = 10

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from driftseg.config.run import CalibrationSettings, RunConfig
+from driftseg.control.calibration import Calibration
 from driftseg.errors import InputError
 from driftseg.frame import Label
 from driftseg.labels import (
@@ -20,25 +22,26 @@ from driftseg.labels import (
     space_of,
 )
 from driftseg.labels.classes import Stated as StatedClasses
-from driftseg.methods import Method
-from driftseg.models.checkpoints import CheckpointInfo, load_checkpoint
+from driftseg.learners.settings import MethodSettings
+from driftseg.methods.adaptive import AdaptiveModel
+from driftseg.models.adapters.settings import check_adapters
+from driftseg.models.checkpoints import (
+    CheckpointInfo,
+    check_named,
+    is_hub_id,
+    open_checkpoint,
+    order_classes,
+    tell_classes,
+)
 from driftseg.models.segmenter import Segmenter
-from driftseg.runs.adapter_builder import build_adapters, check_adapters
-from driftseg.runs.calibrate import Calibration, calibrate
+from driftseg.runs.adapting import Source, make_adaptive, seeded
+from driftseg.runs.calibrate import calibrate
 from driftseg.runs.classes import (
     check_same_number,
     data_classes,
     name_classes,
     scoring_space,
     with_classes,
-)
-from driftseg.runs.config import CalibrationSettings, RunConfig
-from driftseg.runs.learner_config import Method as MethodSettings
-from driftseg.runs.method_builder import (
-    build_method,
-    full_resolution_signal,
-    needs_calibration,
-    signal_shrink,
 )
 from driftseg.runs.notes import make_notes, mapping_notes
 from driftseg.runs.train import use_device, use_threads
@@ -56,7 +59,7 @@ BUNDLED = "town_mit_b0.safetensors"
 class Parts:
     """Everything a run is made of."""
 
-    method: Method
+    model: AdaptiveModel
     stream: Stream
     held_out: Mapping[str, tuple[Dataset, Visit]]
     """Per domain, its held-out frames and how they are to look."""
@@ -87,13 +90,15 @@ def build(config: RunConfig) -> Parts:
     Raises:
         InputError: anything in the config that cannot be met; nothing has been written.
     """
-    adapters = check_adapters(config)
+    method = config.method
+    adapters = check_adapters(config.adapters, method.needs().train, method=method.name)
     use_threads(config.threads)
     device = use_device(config.device)
     target = with_classes(config.target, data_classes(config)).make(camera_of(config.camera))
     model, info = load_model(config)
     info = name_classes(info, config.classes)
     space = target.label_space
+    info = order_classes(model, info, _wanted_order(config, space))
     scoring = build_scoring(config, info, space)
     known = space if scoring is None else scoring.source
     weather = build_weather(config, space)
@@ -107,24 +112,61 @@ def build(config: RunConfig) -> Parts:
     if held_out and home not in held_out:
         raise InputError(f"home: no held-out frames are called {home!r}; known: {[*held_out]}")
     notes = make_notes(visits, target, held_out, source, stream)
-    notes += mapping_notes(config, scoring)
-    if adapters is not None:
-        notes.append(build_adapters(config, model, adapters))
+    notes += [*mapping_notes(config, scoring), *info.notes]
+    if adapters is not None and config.adapters is not None:
+        generator = seeded(config.seed, "adapters")
+        notes.append(config.adapters.put_into(model, adapters, generator))
     model = model.to(device)
     calibration = None
-    if config.calibration is not None and needs_calibration(config.method):
+    if config.calibration is not None and method.needs_calibration:
         calibration = build_calibration(
-            config.calibration,
-            model,
-            build_weather(config, known),
-            config.method,
-            size,
-            config.classes,
+            config.calibration, model, build_weather(config, known), method, size, config.classes
         )  # source frames are labelled in the model's space, not in the one of scores
-    method = build_method(config, model, source, size, calibration)
-    return Parts(
-        method, stream, held_out, home, weather, space, info, tuple(notes), calibration, scoring
+    adaptive = make_adaptive(
+        method,
+        model,
+        source=_source(config, source),
+        classes=known.classes,
+        size=size,
+        crop=config.crop,
+        replay=config.replay,
+        calibration=calibration,
+        adapter_factor=1.0 if config.adapters is None else config.adapters.factor,
+        seed=config.seed,
     )
+    return Parts(
+        adaptive, stream, held_out, home, weather, space, info, tuple(notes), calibration, scoring
+    )
+
+
+def calibrated(config: RunConfig) -> tuple[Calibration, CheckpointInfo]:
+    """What a run of this config would learn from its calibration frames."""
+    assert config.calibration is not None
+    method = config.method
+    adapters = check_adapters(config.adapters, method.needs().train, method=method.name)
+    model, info = load_model(config)
+    info = name_classes(info, config.classes)
+    if adapters is not None and config.adapters is not None:
+        config.adapters.put_into(model, adapters, seeded(config.seed, "adapters"))
+    target = with_classes(config.target, data_classes(config)).make()
+    info = order_classes(model, info, _wanted_order(config, target.label_space))
+    scoring = build_scoring(config, info, target.label_space)
+    space = target.label_space if scoring is None else scoring.source
+    weather = build_weather(config, space)
+    size = config.target.frame_size(target)
+    found = build_calibration(config.calibration, model, weather, method, size, config.classes)
+    return found, info
+
+
+def _wanted_order(config: RunConfig, space: LabelSpace) -> LabelSpace | None:
+    """In which the model's outputs are to stand; None where predictions are told otherwise."""
+    return space if config.score_in is None and config.mapping is None else None
+
+
+def _source(config: RunConfig, source: Dataset | None) -> Source | None:
+    if source is None or config.source is None:
+        return None
+    return Source(source, config.source.frame_size(source))
 
 
 def build_scoring(
@@ -162,6 +204,7 @@ def build_scoring(
 
 def model_space(info: CheckpointInfo) -> LabelSpace:
     """The label space that a checkpoint predicts in."""
+    check_named(info)
     preset = LABEL_SPACES.get(info.label_space)
     if preset is None:
         return space_of(info.classes, info.colours)
@@ -210,8 +253,7 @@ def build_calibration(
             "signal and confidence depend on the size; set calibration.data.size to the target's"
         )
     return calibrate(
-        model, dataset, weather, rates=calibration.rain, signal_shrink=signal_shrink(method),
-        full_resolution_signal=full_resolution_signal(method),
+        model, dataset, weather, rates=calibration.rain, signal=method.signal
     )  # fmt: skip
 
 
@@ -275,14 +317,15 @@ def load_model(config: RunConfig) -> tuple[Segmenter, CheckpointInfo]:
     wanted = None if config.model is None else config.model.encoder
     if config.checkpoint is None:
         with as_file(files("driftseg") / "assets" / BUNDLED) as path:
-            model, info = load_checkpoint(path)
+            model, info = open_checkpoint(path)
     else:
-        path = Path(config.checkpoint.replace("{encoder}", wanted or "{encoder}"))
-        if not path.is_file():
+        given = config.checkpoint.replace("{encoder}", wanted or "{encoder}")
+        path = Path(given).expanduser()
+        if not path.exists() and not is_hub_id(given):
             raise InputError(
                 f"checkpoint {path}: no such file; make it with driftseg train, or set checkpoint"
             )
-        model, info = load_checkpoint(path)
+        model, info = open_checkpoint(path if path.exists() else given)
     if wanted is not None and info.encoder != wanted:
         raise InputError(
             f"checkpoint {info.path} holds the encoder {info.encoder}, the run asks for {wanted}; "
@@ -293,10 +336,6 @@ def load_model(config: RunConfig) -> tuple[Segmenter, CheckpointInfo]:
 
 def check_classes(info: CheckpointInfo, space: LabelSpace) -> None:
     """Refuses a checkpoint of other classes than the target's."""
+    check_named(info)
     if info.classes != space.classes:
-        raise InputError(
-            f"checkpoint {info.path} knows {len(info.classes)} classes of "
-            f"{space_of(info.classes).title}, the target is labelled in {space.title} with "
-            f"{len(space)}; both must share one label space: set target.label_space to read its "
-            "labels in the model's, or score_in to score in the target's"
-        )
+        raise InputError(tell_classes(info, space))

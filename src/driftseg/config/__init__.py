@@ -1,0 +1,1 @@
+"""What a run and a training are set by, and reading it from YAML."""

@@ -1,0 +1,244 @@
+"""The one object that predicts and learns: a learner under a controller, perhaps with a memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from driftseg.control.contract import Order, Seen, Step
+from driftseg.control.guard import Guard
+from driftseg.frame import Adaptation, Image, Label, Prediction
+from driftseg.learners.answering import answer, to_label, to_prediction, with_offline
+from driftseg.learners.contract import Answer
+from driftseg.learners.settings import Composition, MethodSettings, SignalSettings, Supplies
+from driftseg.methods.device_clock import device_clock
+from driftseg.methods.diagnostics import Certainty, diagnose
+from driftseg.methods.signal import disagreement, static_level
+from driftseg.models.network import Network
+from driftseg.models.roles import Roles
+
+WARM_ANSWERS = 2
+"""Answers timed beside the first frame's own, so that the median is of a device at work."""
+PAUSE = 25
+"""Frames that learning pauses after failed steps, where no change can end the pause."""
+
+
+class AdaptiveModel:
+    """Predicts first, learns after; labels and domains are no arguments, so they cannot leak.
+
+    Roles overlay their tensors on one shared module while they run (``functional_call``), so one
+    pass at a time is made: a lock sees to it. Threads may call any method.
+
+    Args:
+        roles: those that the learner was made with.
+        parts: learner, controller, choices and memory.
+        signal: how the drift signal is computed, where the controller wants it.
+        clock: in seconds; None takes the device's.
+    """
+
+    def __init__(
+        self,
+        roles: Roles,
+        parts: Composition,
+        *,
+        signal: SignalSettings | None = None,
+        clock: Callable[[], float] | None = None,
+    ):
+        self.roles = roles
+        self.learner, self.controller, self.memory = parts.learner, parts.controller, parts.memory
+        self.choices = parts.choices
+        self.guard = Guard(resume_after=None if self.controller.finds_changes else PAUSE)
+        self._signal = SignalSettings() if signal is None else signal
+        self._clock = device_clock(roles.device) if clock is None else clock
+        self._lock = threading.RLock()
+        self._answered: Answer | None = None
+        self._started = 0.0
+
+    @property
+    def updates(self) -> int:
+        """Times the weights have changed, by learning or by being brought back.
+
+        Evaluations made at the same number are the same.
+        """
+        brought_back = 0 if self.memory is None else self.memory.brought_back
+        return int(self.learner.updates + brought_back)
+
+    def predict(self, image: Image) -> Prediction:
+        """Answers with the weights as they stand, and remembers the image for ``learn``.
+
+        Args:
+            image: RGB, (H, W, 3), uint8.
+        """
+        with self._lock:
+            self._started = self._clock()
+            answered = answer(self.roles, image, keep_graph=self.learner.keeps_graph)
+            self._answered = answered
+            self.controller.answered(1000 * (self._clock() - self._started))
+            return to_prediction(with_offline(self.roles, answered), answered.size)
+
+    def learn(self) -> Adaptation:
+        """May learn from the image last predicted.
+
+        Raises:
+            RuntimeError: nothing was predicted since the last call.
+        """
+        with self._lock:
+            answered, self._answered = self._answered, None
+            if answered is None:
+                raise RuntimeError("learn() learns from a prediction: call predict() first")
+            self.learner.look(answered)
+            self._measure_costs(answered)
+            signal, level = self._look(answered)
+            order = self.controller.order(Seen(self.guard.paused, self._elapsed_ms))
+            step, milliseconds = self._step(answered, order)
+            made = step is not None and step.made
+            self.controller.done(order, step, milliseconds)
+            if self.memory is not None:
+                self.memory.learnt(made)
+            event = None if signal is None else self.controller.observe(signal)
+            self.guard.frame()
+            if event is not None:
+                self.guard.resume()
+            bank = None
+            if self.memory is not None:
+                bank = self.memory.after(level, changed=event is not None)
+            return Adaptation(
+                trained=made,
+                losses={} if step is None else step.losses,
+                learning_rate=step.learning_rate if step is not None and made else None,
+                signal=signal,
+                event=None if event is None else asdict(event),
+                bank=bank,
+                **self.controller.told(order, step),
+            )
+
+    def _elapsed_ms(self) -> float:
+        return 1000 * (self._clock() - self._started)
+
+    def _look(self, answered: Answer) -> tuple[float | None, Tensor | None]:
+        """The drift signal and what a domain's signature is made from, where they are wanted."""
+        wanted = self.memory is not None and self.memory.needs_signature
+        shrink = self._signal.shrink
+        signal, level = None, None
+        if self.controller.needs_signal:
+            level = static_level(self.roles, answered, shrink=shrink)
+            signal = disagreement(
+                self.roles, answered, level, full_resolution=self._signal.full_resolution
+            )
+        if wanted and (level is None or shrink != self.memory.signal_shrink):
+            level = static_level(self.roles, answered, shrink=self.memory.signal_shrink)
+        return signal, level if wanted else None
+
+    def _step(self, answered: Answer, order: Order) -> tuple[Step | None, float | None]:
+        if not order.train:
+            return None, None
+        started = self._clock()
+        self._let_learn(order)
+        step = self.learner.learn(answered, order)
+        if step.made:
+            self.guard.passed()
+        elif step.reason is not None:
+            self.guard.failed()
+        return step, 1000 * (self._clock() - started) if step.made else None
+
+    def _let_learn(self, order: Order) -> None:
+        """Says which tensors learn, where that is the controller's or the memory's to say."""
+        names = None if self.memory is None else self.memory.narrow()
+        if order.choice is not None and self.choices is not None:
+            names = tuple(self.choices[order.choice])
+        if names is not None:
+            self.roles.learn_only(names)
+
+    def _measure_costs(self, answered: Answer) -> None:
+        """Times answers and one step of every order, the second of two, and undoes it all."""
+        orders = self.controller.to_measure()
+        if not orders:
+            return
+        for _ in range(WARM_ANSWERS):  # the first of all is slower than any that follow
+            started = self._clock()
+            answer(self.roles, answered.image)
+            self.controller.answered(1000 * (self._clock() - started))
+        before = self.learner.state_dict()
+        for order in orders:
+            for counted in (False, True):
+                started = self._clock()
+                self._let_learn(order)
+                self.learner.learn(answered, order)
+                if counted:
+                    self.controller.measured(order, 1000 * (self._clock() - started))
+        self.roles.learn_only(())
+        self.learner.load_state_dict(before)
+
+    @torch.no_grad()
+    def answers(self, image: Image) -> Mapping[str, Label]:
+        """What every head says, for evaluation; remembers and changes nothing.
+
+        ``main`` is what ``predict`` answers with: the student, with the offline role where there
+        is one. ``early`` is there where the network has an early head.
+        """
+        with self._lock:
+            answered = answer(self.roles, image)
+            labels = {"main": to_label(with_offline(self.roles, answered), answered.size)}
+            if "early" in self.roles.network.heads:
+                first = self.roles.levels("student", answered.walk, depth=1)
+                early = self.roles.logits("student", first, head="early")
+                labels["early"] = to_label(early, answered.size)
+            return labels
+
+    def diagnose(self, image: Image) -> dict[str, Certainty | None]:
+        """How sure every role is of an image; remembers and changes nothing."""
+        with self._lock:
+            return diagnose(self.roles, image)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that an exact continuation needs."""
+        with self._lock:
+            return {
+                "learner": self.learner.state_dict(),
+                "controller": self.controller.state_dict(),
+                "guard": self.guard.state_dict(),
+                "memory": None if self.memory is None else self.memory.state_dict(),
+            }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues a model made with the same arguments."""
+        with self._lock:
+            if self.choices is not None:
+                self.roles.learn_only(())  # what learns is said anew with the next step
+            self.learner.load_state_dict(state["learner"])
+            self.controller.load_state_dict(state["controller"])
+            self.guard.load_state_dict(state["guard"])
+            if self.memory is not None:
+                self.memory.load_state_dict(state["memory"])
+                names = self.memory.narrow()
+                if names is not None:
+                    self.roles.learn_only(names)
+            self._answered = None
+
+
+def adaptive_model(
+    settings: MethodSettings,
+    network: Network,
+    supply: Callable[[Roles], Supplies],
+    *,
+    clock: Callable[[], float] | None = None,
+) -> AdaptiveModel:
+    """The method that settings describe, on a network.
+
+    Args:
+        settings: of the method.
+        network: its weights become the student's.
+        supply: what the method's parts are made from, once there are roles.
+        clock: in seconds; None takes the device's.
+
+    Raises:
+        InputError: the network or the data cannot give what the method needs.
+    """
+    roles = settings.needs().roles(network)
+    parts = settings.make(supply(roles))
+    return AdaptiveModel(roles, parts, signal=settings.signal, clock=clock)

@@ -1,0 +1,27 @@
+"""A bank of what was learnt in every domain, brought back when the domain returns."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from driftseg.control.bank import BankSettings
+from driftseg.learners.settings import Composition, Supplies
+from driftseg.methods.remembering import RememberingSettings
+
+
+class BankMethodSettings(RememberingSettings, BankSettings):
+    """What was learnt in every domain is stored, and brought back when it returns."""
+
+    name: Literal["bank"]
+
+    @model_validator(mode="after")
+    def _changes_come(self) -> BankMethodSettings:
+        if self.drift_detector is None:
+            raise ValueError("without a detector no change is found: set detector")
+        return self
+
+    def make(self, supplies: Supplies) -> Composition:
+        """The learner, remembered for."""
+        return self.compose(supplies, bank=self)

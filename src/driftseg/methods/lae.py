@@ -1,0 +1,50 @@
+"""LAE: learning, accumulation, ensemble (Gao et al., ICCV 2023, methods E.5)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from driftseg.control.bank import BankSettings
+from driftseg.learners.settings import Composition, Needs, Supplies
+from driftseg.methods.remembering import RememberingSettings
+
+
+class LaeSettings(RememberingSettings):
+    """Learning, accumulation, ensemble: online and offline adapters answer together."""
+
+    name: Literal["lae"]
+    offline_horizon: Annotated[int, Field(ge=2)] = 10_000
+    """Trained frames over which offline adapters average (momentum 1 - 1 / horizon); LAE's. A
+    stream of a few hundred frames wants about a hundred."""
+    head_first: Annotated[int, Field(ge=0)] = 0
+    """Frames after a change in which only the head learns; LAE: three of five epochs."""
+    bank: BankSettings | None = None
+    """Stores what was learnt in every domain, too; null does not."""
+
+    @model_validator(mode="after")
+    def _changes_come(self) -> LaeSettings:
+        own = self.learner_finds_changes
+        if own and self.head_first > 0:
+            raise ValueError(f"head_first: {self.learner.name} says itself what learns; set 0")
+        if self.head_first > 0 and "head" not in self.learner.needs().train:
+            raise ValueError("head_first: the head does not learn; add it to learner.train")
+        if self.detector is None and not own and (self.head_first > 0 or self.bank is not None):
+            raise ValueError("without a detector no change is found: head_first 0, bank null")
+        return self
+
+    def needs(self) -> Needs:
+        """An average of the adapters, too."""
+        return replace(super().needs(), offline=True)
+
+    def make(self, supplies: Supplies) -> Composition:
+        """The learner, remembered for."""
+        return self.compose(
+            supplies,
+            offline_momentum=1 - 1 / self.offline_horizon,
+            first_task=self.drift_detector is not None,
+            head_first=self.head_first,
+            bank=self.bank,
+        )

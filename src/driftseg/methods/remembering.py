@@ -1,0 +1,110 @@
+"""The settings that lae and bank share: a method that learns, and a memory beside it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import PositiveInt, SerializeAsAny, model_validator
+
+from driftseg.control.bank import BankSettings
+from driftseg.control.detectors import DetectorSettings
+from driftseg.control.when import Always
+from driftseg.errors import InputError
+from driftseg.learners.settings import (
+    Composition,
+    MethodSettings,
+    Needs,
+    SignalSettings,
+    Supplies,
+)
+from driftseg.methods.memory import Memory
+from driftseg.methods.table import METHODS
+from driftseg.parts import Pick
+from driftseg.settings import is_changed
+
+
+class RememberingSettings(MethodSettings):
+    """What lae and bank share."""
+
+    learner: Annotated[SerializeAsAny[MethodSettings], Pick(METHODS)]
+    """How it learns."""
+    detector: DetectorSettings | None = DetectorSettings()
+    """What finds changes; hamlet's own where it is the learner."""
+    signal_shrink: PositiveInt = 3
+    """Factor by which the image is made smaller for drift signal and domain signature."""
+
+    @model_validator(mode="after")
+    def _one_detector(self) -> RememberingSettings:
+        if self.learner_finds_changes and self.detector and is_changed(self, "detector"):
+            raise ValueError(
+                f"detector: {self.learner.name} has its own; set learner.detector in its place"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_remembered_for(self) -> RememberingSettings:
+        if not self.learner.needs().train or isinstance(self.learner, RememberingSettings):
+            raise ValueError(f"learner: {self.learner.name} learns nothing that can be kept")
+        return self
+
+    @property
+    def learner_finds_changes(self) -> bool:
+        """Whether the learner's own controller has a detector."""
+        return self.learner.drift_detector is not None
+
+    @property
+    def learner_settings(self) -> MethodSettings:
+        """Of the method it learns by."""
+        return self.learner
+
+    @property
+    def drift_detector(self) -> DetectorSettings | None:
+        """The learner's own, or this one's."""
+        own = self.learner.drift_detector
+        return self.detector if own is None else own
+
+    @property
+    def signal(self) -> SignalSettings:
+        """The learner's where it has a detector."""
+        return (
+            self.learner.signal
+            if self.learner_finds_changes
+            else SignalSettings(self.signal_shrink)
+        )
+
+    @property
+    def needs_calibration(self) -> bool:
+        """For the detector, or for what the learner takes."""
+        return self.learner.needs_calibration or super().needs_calibration
+
+    def needs(self) -> Needs:
+        """The learner's, and an early static role where changes are found."""
+        needs = self.learner.needs()
+        if self.drift_detector is not None and needs.static == "none":
+            needs = replace(needs, static="early")
+        return needs
+
+    def compose(self, supplies: Supplies, **memory: Any) -> Composition:
+        """The learner's composition, with a detector where it has none, and a memory."""
+        made = self.learner.make(supplies)
+        given = self.drift_detector
+        drift = None if given is None else given.found(supplies.calibration)
+        if given is not None and drift is not None and not self.learner_finds_changes:
+            if not isinstance(made.controller, Always):
+                raise InputError(
+                    f"method {self.name}: learner {self.learner.name} decides for itself when to "
+                    "learn and finds no changes; set detector to null"
+                )
+            made.controller.detector = given.make(drift)
+        bank: BankSettings | None = memory.pop("bank")
+        return replace(
+            made,
+            memory=Memory(
+                supplies.roles,
+                made.learner,
+                bank=None if bank is None or drift is None else bank.make_bank(drift.window),
+                signal_shrink=self.signal_shrink,
+                **memory,
+            ),
+        )

@@ -1,0 +1,25 @@
+"""Every method by the name that configs and records use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from driftseg.parts import PartTable
+
+METHODS: PartTable[Any] = PartTable(
+    "method",
+    {
+        "source_only": "driftseg.learners.source_only:SourceOnlySettings",
+        "norm_statistics": "driftseg.learners.norm_statistics:NormStatisticsSettings",
+        "tent": "driftseg.learners.tent:TentSettings",
+        "dacs": "driftseg.methods.dacs:DacsSettings",
+        "hamlet": "driftseg.methods.hamlet:HamletSettings",
+        "replay_only": "driftseg.learners.replay_training:ReplayOnlySettings",
+        "restyled_replay": "driftseg.learners.replay_training:RestyledReplaySettings",
+        "lae": "driftseg.methods.lae:LaeSettings",
+        "bank": "driftseg.methods.bank:BankMethodSettings",
+    },
+    group="driftseg.methods",
+    kind="driftseg.learners.settings:MethodSettings",
+)
+"""The whole list. replay_only restyles nothing; lae and bank learn by one of the others."""

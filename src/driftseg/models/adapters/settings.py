@@ -1,0 +1,131 @@
+"""Adapters' settings, and putting them into a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, PositiveInt
+
+from driftseg.errors import InputError
+from driftseg.models.adapters.attach import attach
+from driftseg.models.adapters.files import load_adapters
+from driftseg.models.adapters.spec import (
+    WIDEST,
+    Activation,
+    AdapterSpec,
+    Kind,
+    Where,
+    adapter_spec,
+)
+from driftseg.models.encoders.sites import Target, adapters_of
+from driftseg.models.segmenter import Segmenter
+from driftseg.settings import Positive, Settings
+
+Stage = Literal[1, 2, 3, 4]
+
+
+class AdapterSettings(Settings):
+    """Small trainable parts in the encoder (docs/adapters.md).
+
+    Null takes the kind's default; what a kind does not have cannot be set.
+    """
+
+    kind: Kind
+    where: Where = "block"
+    """block: in every block of the stages. stage: on the map that each stage puts out."""
+    stages: Annotated[list[Stage], Field(min_length=1)] = [1, 2, 3, 4]
+    width: Annotated[int, Field(ge=1, le=WIDEST)] | None = None
+    """Channels of the bottleneck; or set ``ratio``. AdaptFormer: 64. Convpass: 8."""
+    ratio: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Those channels over the width of the place, which differs from stage to stage. Bottleneck:
+    1/16, Pfeiffer's. Convolution: 1/4."""
+    rank: PositiveInt | None = None
+    """Of lora: 8, as in peft."""
+    alpha: Positive | None = None
+    """Of lora, whose update is scaled by alpha / rank: 8, as in peft."""
+    targets: list[Target] | None = None
+    """Of lora: which linear maps; the paper's are query and value."""
+    activation: Activation | None = None
+    """Of bottleneck and convolution: relu."""
+    depthwise: bool | None = None
+    """Of convolution: whether its 3x3 kernel is one per channel; true."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """AdaptFormer and Convpass: .1. Others: 0."""
+    scale: Positive | None = None
+    """Factor of what is added. AdaptFormer: .1. Others: 1."""
+    learnable_scale: bool | None = None
+    """Of adaptformer and bottleneck: whether ``scale`` is only where it starts; false."""
+    factor: Positive = 10.0
+    """Adapters learn this many times as fast as the encoder would: as the heads, for both start
+    from little. Published rates are 1e-3 to 1e-2."""
+    file: Path | None = None
+    """Values to start from, written by a run with ``keep_checkpoint``; null starts from nothing."""
+
+    def spec(self, train: Sequence[str], *, method: str) -> AdapterSpec:
+        """Which adapters these settings ask for.
+
+        Args:
+            train: what the method trains.
+            method: its name, for messages.
+
+        Raises:
+            InputError: the settings contradict themselves or ``train``.
+        """
+        spec = adapter_spec(**self.model_dump(exclude={"factor", "file"}))
+        deaf = (
+            []
+            if {"adapters", "encoder"} & {*train}
+            else [number for number in spec.stages if f"encoder.stage{number}" not in train]
+        )
+        if self.file is None and len(deaf) == len(spec.stages):
+            raise InputError(
+                f"adapters: method {method} does not train them, and untrained ones do nothing: "
+                "add adapters to method.train where it has one, set adapters.file, or leave the "
+                "section out"
+            )
+        if self.file is None and deaf:
+            raise InputError(
+                f"adapters: those of stages {deaf} would never learn, for method.train names "
+                "other stages: add adapters to method.train, or name the same stages in "
+                "adapters.stages"
+            )
+        return spec
+
+    def put_into(self, model: Segmenter, spec: AdapterSpec, generator: torch.Generator) -> str:
+        """Puts adapters into the model, with the file's values if one is named; tells of them.
+
+        Raises:
+            InputError: the encoder has no place for them, or the file does not fit.
+        """
+        attach(model, spec, generator)
+        started = "doing nothing at first"
+        if self.file is not None:
+            info = load_adapters(self.file, model)
+            started = f"from {self.file} (digest {info.digest})"
+        adapters = [adapter for _, adapter in adapters_of(model)]
+        numbers = sum(p.numel() for adapter in adapters for p in adapter.parameters())
+        return (
+            f"{len(adapters)} {spec.kind} adapters with {numbers} parameters in stages "
+            f"{', '.join(map(str, spec.stages))}, {started}"
+        )
+
+
+def check_adapters(
+    section: AdapterSettings | None, train: Sequence[str], *, method: str
+) -> AdapterSpec | None:
+    """The adapters that a config asks for; None for none.
+
+    Raises:
+        InputError: the section contradicts itself or ``train``.
+    """
+    if section is not None:
+        return section.spec(train, method=method)
+    if "adapters" in train:
+        raise InputError(
+            "method.train names adapters and there are none: set adapters.kind, or leave "
+            "adapters out of method.train"
+        )
+    return None

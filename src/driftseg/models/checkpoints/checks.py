@@ -1,0 +1,113 @@
+"""What makes a file's tensors another function than ours, found before they are loaded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from driftseg.errors import InputError
+from driftseg.models.checkpoints.layout import Layout
+from driftseg.models.checkpoints.names import OURS
+from driftseg.models.checkpoints.translation import Translation
+
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_LEAVES = (
+    "weight", "bias", "running_mean", "running_var", "num_batches_tracked",
+    "relative_position_bias_table",
+)  # fmt: skip
+_QUANTISED = re.compile(
+    r".*\.(qweight|qzeros|scales?|zero_points?|weight_scale(_inv)?|input_scale|absmax|quant_map|"
+    r"quant_state.*|scb|g_idx|_packed_params.*)",
+    re.IGNORECASE,
+)
+"""Names of what quantisation keeps beside the weights."""
+_OWNERS = ("backbone.", "segformer.", "swin.")
+_HEADS = ("decode_head.", "auxiliary_head.", "classifier.", "head.")
+_TRAINING_ONLY = re.compile(
+    r"auxiliary_head\.|aux_|loss|criterion|ema_|n_averaged|iteration|local_iter|queue|memory_bank|"
+    r"prototype|discriminator|projector|projection_head|contrast|decode_head\.(loss|criterion)"
+)
+"""Beginnings of names of what no prediction comes through."""
+_PLAIN = (
+    "driftseg reads weights in float16, bfloat16, float32 and float64; save the network before "
+    "quantisation, or its weights in one of these"
+)
+
+
+def refuse_quantised(path: str, tensors: Mapping[str, Tensor], used: Iterable[str]) -> None:
+    """Refuses numbers that are no plain floats.
+
+    Args:
+        path: of the file.
+        tensors: of one network, by the file's names.
+        used: names of those that would be loaded.
+
+    Raises:
+        InputError: naming the first such tensor.
+    """
+    for name, tensor in tensors.items():
+        if _QUANTISED.fullmatch(name):
+            raise InputError(
+                f"{path} holds quantised weights ({name} belongs to a quantisation): {_PLAIN}"
+            )
+        if tensor.is_quantized:
+            raise InputError(f"{path} holds quantised weights ({name} is quantised): {_PLAIN}")
+    for name in used:
+        kind = tensors[name].dtype
+        if kind not in _FLOATS and not name.endswith("num_batches_tracked"):
+            told = str(kind).removeprefix("torch.")
+            raise InputError(f"{path}: {name} holds {told} numbers: {_PLAIN}")
+
+
+def refuse_unknown(path: str, layout: Layout, found: Translation, *, with_head: bool) -> None:
+    """Refuses tensors that may be part of the function and that no table knows.
+
+    Tensors that only training needs (losses, projectors, other heads) are left to the report.
+
+    Args:
+        path: of the file.
+        layout: of its names.
+        found: the names in ours.
+        with_head: whether a whole network is taken; otherwise its encoder alone, and what follows
+            the encoder is left to the report, too.
+
+    Raises:
+        InputError: naming the first such tensor and how many more there are.
+    """
+    if layout.name == OURS:
+        return  # the load itself takes all names or none
+    encoder = [n for ours, names in found.origins.items() if _of_encoder(ours) for n in names]
+    owner = next((o for o in _OWNERS if encoder and all(n.startswith(o) for n in encoder)), "")
+
+    def counts(name: str) -> bool:
+        if with_head and not _TRAINING_ONLY.match(name):
+            return True
+        return bool(encoder) and name.startswith(owner) and not name.startswith(_HEADS)
+
+    odd = [
+        name
+        for ours, names in found.origins.items()
+        for name in names
+        if ours.rpartition(".")[2] not in _LEAVES
+    ]
+    unknown = [*odd, *filter(counts, found.unknown)]
+    if not unknown:
+        return
+    more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
+    raise InputError(
+        f"{path}: {unknown[0]}{more} is no tensor that driftseg knows in the layout {layout.name}; "
+        "without it the network would compute something else: give a file of the plain network, "
+        "with adapters and other additions merged or removed"
+    )
+
+
+def as_float32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors, floating-point ones in float32."""
+    return {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
+
+
+def _of_encoder(ours: str) -> bool:
+    return ours.startswith("encoder.")

@@ -1,0 +1,170 @@
+"""Which class each output of a head stands for, and a head put into the order of given classes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from driftseg.errors import InputError
+from driftseg.labels import LABEL_SPACES, LabelSpace
+from driftseg.models.heads import MlpHead
+from driftseg.models.segmenter import Segmenter
+
+OWN_SPACE = "own"
+"""Name of the label space of classes that are no preset's."""
+UNKNOWN_SPACE = "unknown"
+"""Name of the label space where a file names no classes."""
+
+_GENERIC = re.compile(r"((label|class|category|cls)[ _-]*)?\d+", re.IGNORECASE)
+_NO_CLASS = {"void", "background", "unlabeled", "unlabelled", "unknown", "ignore", "other"}
+
+
+def plain_name(name: str) -> str:
+    """A class name without what differs from one project to the next: case, spaces, _ and -."""
+    return re.sub(r"[\s_-]+", "", name).casefold()
+
+
+def is_generic(names: Sequence[str]) -> bool:
+    """Whether names only count ("LABEL_0", "LABEL_1"), and so say nothing."""
+    return all(_GENERIC.fullmatch(name) for name in names)
+
+
+def counted_names(outputs: int) -> tuple[str, ...]:
+    """What outputs are called where nobody has named them."""
+    return tuple(f"class {number}" for number in range(outputs))
+
+
+def same_order(names: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether both name the same classes in the same order, in whatever spelling."""
+    return [plain_name(name) for name in names] == [plain_name(name) for name in others]
+
+
+def same_set(names: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether both name the same classes, each once, in whatever order and spelling."""
+    ours, theirs = (Counter(plain_name(name) for name in each) for each in (names, others))
+    return ours == theirs and max(ours.values(), default=1) == 1
+
+
+def preset_of(names: Sequence[str], *, any_order: bool = False) -> LabelSpace | None:
+    """The label space that has these classes in this order, or in any; None if there is none."""
+    same = same_set if any_order else same_order
+    return next((s for s in LABEL_SPACES.values() if same(names, s.classes)), None)
+
+
+def order_head(model: Segmenter, names: Sequence[str], wanted: Sequence[str]) -> str | None:
+    """Puts the outputs of all heads into the order of other names of the same classes.
+
+    Args:
+        model: whose classifiers are permuted in place, main head and early head alike.
+        names: of its outputs now.
+        wanted: the same classes as they are to stand.
+
+    Returns:
+        A note for the report, or None where the order was right already.
+
+    Raises:
+        InputError: the names are not of the same classes; it says which differ.
+    """
+    if same_order(names, wanted):
+        return None
+    if not same_set(names, wanted):
+        told = tell_difference(names, wanted)
+        raise InputError(
+            f"the head cannot be put into the order of other classes ({told}): score in the other "
+            "label space with score_in"
+        )
+    places = {plain_name(name): number for number, name in enumerate(names)}
+    keep_outputs(model, [places[plain_name(name)] for name in wanted])
+    first = next(i for i, name in enumerate(wanted) if places[plain_name(name)] != i)
+    return (
+        f"the checkpoint's classes stand in another order; its outputs were put into the order "
+        f"wanted (output {first} is now {wanted[first]!r}, it was {names[first]!r})"
+    )
+
+
+def drop_outputs(
+    model: Segmenter, names: Sequence[str], ignored: Sequence[str | int]
+) -> tuple[list[int], str]:
+    """Takes outputs that stand for no class (void, background) out of all heads.
+
+    They are then never answered: the answer is the best of the other classes.
+
+    Args:
+        model: whose classifiers lose the outputs, in place.
+        names: of its outputs.
+        ignored: names or numbers of the outputs to drop.
+
+    Returns:
+        The numbers of the outputs that are left, and a note for the report.
+
+    Raises:
+        InputError: there is no such output, or none would be left.
+    """
+    places: dict[str, list[int]] = {}
+    for number, name in enumerate(names):
+        places.setdefault(plain_name(name), []).append(number)
+    dropped: set[int] = set()
+    for output in ignored:
+        if isinstance(output, str) and plain_name(output) in places:
+            dropped.update(places[plain_name(output)])
+        elif isinstance(output, int) and 0 <= output < len(names):
+            dropped.add(output)
+        else:
+            raise InputError(
+                f"ignore_outputs: the head has no output {output!r}: name one of {list(names)}, or "
+                f"a number from 0 to {len(names) - 1}"
+            )
+    left = [number for number in range(len(names)) if number not in dropped]
+    if not left:
+        raise InputError("ignore_outputs: no output would be left: keep one class at least")
+    keep_outputs(model, left)
+    told = ", ".join(f"{number} ({names[number]})" for number in sorted(dropped))
+    return left, f"outputs that stand for no class were dropped and are never answered: {told}"
+
+
+def keep_outputs(model: Segmenter, outputs: Sequence[int]) -> None:
+    """Gives every head these outputs of its own, in this order."""
+    for head in filter(None, (model.head, model.early_head)):
+        _keep(head, torch.tensor(outputs))
+
+
+def _keep(head: MlpHead, outputs: torch.Tensor) -> None:
+    old = head.classifier
+    assert old.bias is not None
+    outputs = outputs.to(old.weight.device)
+    with torch.random.fork_rng(devices=[]):  # random values that nobody will see
+        new = nn.Conv2d(old.in_channels, len(outputs), 1)
+    new = new.to(old.weight).requires_grad_(old.weight.requires_grad).train(old.training)
+    assert new.bias is not None
+    with torch.no_grad():
+        new.weight.copy_(old.weight[outputs])
+        new.bias.copy_(old.bias[outputs])
+    head.classifier = new
+    head.classes = len(outputs)
+
+
+def tell_difference(names: Sequence[str], wanted: Sequence[str]) -> str:
+    """Which classes only one of two has, for an error."""
+    ours, theirs = ({plain_name(n) for n in each} for each in (names, wanted))
+    only = [name for name in names if plain_name(name) not in theirs]
+    lacking = [name for name in wanted if plain_name(name) not in ours]
+    twice = [name for name, count in Counter(map(plain_name, names)).items() if count > 1]
+    told = [f"only the checkpoint has {_listed(only)}"] if only else []
+    told += [f"the checkpoint lacks {_listed(lacking)}"] if lacking else []
+    told += [f"the checkpoint has {_listed(twice)} more than once"] if twice else []
+    return "; ".join(told) or "they stand in another order"
+
+
+def without_class(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Names that only the checkpoint has and that usually stand for no class."""
+    theirs = {plain_name(name) for name in wanted}
+    return [n for n in names if plain_name(n) in _NO_CLASS and plain_name(n) not in theirs]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more

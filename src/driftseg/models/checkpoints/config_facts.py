@@ -1,0 +1,169 @@
+"""What a config.json says about the function, checked against the tensors beside it.
+
+Heads of attention, strides, activations and the like leave no trace in the tensors: a network with
+other ones loads without a word and answers something else. So each is compared with what
+driftseg's encoder computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from driftseg.errors import InputError
+from driftseg.models.checkpoints.layout import Layout
+from driftseg.models.encoders import Encoder, mit, swin
+
+_FIXED: dict[str, tuple[object, ...]] = {
+    "hidden_act": ("gelu",),
+    "num_channels": (3,),
+    "qkv_bias": (True,),
+    "use_absolute_embeddings": (False,),
+    "use_absolute_position_embeddings": (False,),
+}
+"""Settings of any encoder, and the values that driftseg's has."""
+_MIT: dict[str, tuple[object, ...]] = {
+    "num_encoder_blocks": (4,),
+    "patch_sizes": ([7, 3, 3, 3],),
+    "strides": ([4, 2, 2, 2],),
+    "sr_ratios": ([*mit.REDUCTIONS],),
+    "num_attention_heads": ([*mit.HEADS],),
+    "mlp_ratios": ([mit.EXPANSION] * 4,),
+    # transformers keeps the published number in the file and computes with torch's default
+    "layer_norm_eps": (mit.BLOCK_NORM_EPSILON, mit.EMBEDDING_NORM_EPSILON),
+}
+_SWIN: dict[str, tuple[object, ...]] = {
+    "num_layers": (4,),
+    "patch_size": (swin.PATCH, [swin.PATCH, swin.PATCH]),
+    "window_size": (swin.WINDOW,),
+    "mlp_ratio": (swin.EXPANSION,),
+    "layer_norm_eps": (swin.EPSILON,),
+}
+_ROUNDING = 1e-3
+"""Files give means and deviations to three decimals."""
+_MODELS = {"segformer": "SegFormer", "swin": "Swin", "upernet": "Swin"}
+"""Kinds of model in config.json, and a word of the names of the layouts that fit."""
+
+
+def check_config(
+    path: str,
+    config: Mapping[str, Any],
+    layout: Layout,
+    *,
+    encoder: str | None,
+    head_width: int | None = None,
+    outputs: int | None = None,
+) -> None:
+    """Refuses settings of another function, and settings that the tensors contradict.
+
+    Args:
+        path: of the weights, for errors.
+        config: of the config.json beside them; empty without one.
+        layout: of the tensors' names.
+        encoder: that the tensors' sizes say.
+        head_width: of the head that is taken from the file, or None.
+        outputs: number of outputs of that head, or None.
+
+    Raises:
+        InputError: naming the setting, its value, and what driftseg or the tensors have.
+    """
+    for key in ("auto_map", "quantization_config"):
+        if config.get(key):
+            what = "code of its own" if key == "auto_map" else "quantised weights"
+            raise InputError(
+                f"{path}: config.json says {key}, that is {what}, which driftseg does not use: "
+                "give a plain SegFormer or Swin"
+            )
+    kind = config.get("model_type")
+    if kind is not None and _MODELS.get(str(kind), "?") not in layout.name:
+        raise InputError(
+            f"{path}: config.json says that the model is a {kind}, the tensors are those of "
+            f"{layout.name}: give the config.json that belongs to the weights, or another model"
+        )
+    settings = _of_encoder(config)
+    wanted = {**_FIXED, **_sizes(encoder)}
+    for key, values in wanted.items():
+        if key in settings and not any(_equal(settings[key], value) for value in values):
+            told = " or ".join(str(value) for value in values)
+            raise InputError(
+                f"{path}: config.json says {key} = {settings[key]}, driftseg's {encoder} has "
+                f"{told}: a network with another {key} cannot be opened"
+            )
+    if kind == "segformer":
+        _agree(path, "decoder_hidden_size", config.get("decoder_hidden_size"), head_width)
+    if isinstance(config.get("id2label"), Mapping) and kind in ("segformer", "upernet"):
+        _agree(path, "number of classes in id2label", len(config["id2label"]), outputs)
+
+
+def check_preprocessing(path: str, settings: Mapping[str, Any], encoder: Encoder) -> None:
+    """Refuses a network that was trained on images normalised in another way than ours.
+
+    Args:
+        path: of the weights, for errors.
+        settings: how images were prepared, by the names of Hugging Face's preprocessors.
+        encoder: whose mean and deviation are applied.
+
+    Raises:
+        InputError: naming the setting, its value, and what driftseg applies.
+    """
+    if not settings:
+        return
+    wanted = {
+        "image_mean": encoder.mean,
+        "image_std": encoder.deviation,
+        "rescale_factor": (1 / 255,),
+    }
+    for key, values in wanted.items():
+        given = settings.get(key)
+        numbers = given if isinstance(given, list | tuple) else [given]
+        if given is not None and not _close(numbers, values):
+            told = [round(value, 4) for value in values]
+            raise InputError(
+                f"{path}: its settings say {key} = {given}, driftseg prepares images with {told}: "
+                "a network trained on other images cannot be opened"
+            )
+    for key in ("do_normalize", "do_rescale"):
+        if settings.get(key) is False:
+            raise InputError(
+                f"{path}: its settings say {key} = False, driftseg always does both: "
+                "a network trained on other images cannot be opened"
+            )
+
+
+def _close(given: Sequence[object], wanted: Sequence[float]) -> bool:
+    return len(given) == len(wanted) and all(
+        isinstance(one, int | float) and abs(one - other) < _ROUNDING
+        for one, other in zip(given, wanted, strict=True)
+    )
+
+
+def _of_encoder(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    inner = config.get("backbone_config")
+    return inner if isinstance(inner, Mapping) else config
+
+
+def _sizes(encoder: str | None) -> dict[str, tuple[object, ...]]:
+    if encoder in mit.MIT_SIZES:
+        size = mit.MIT_SIZES[encoder]
+        return {**_MIT, "hidden_sizes": ([*size.channels],), "depths": ([*size.depths],)}
+    if encoder in swin.SWIN_SIZES:
+        swin_size = swin.SWIN_SIZES[encoder]
+        return {
+            **_SWIN,
+            "embed_dim": (swin_size.channels[0],),
+            "depths": ([*swin_size.depths],),
+            "num_heads": ([*swin_size.heads],),
+        }
+    return {}
+
+
+def _equal(given: object, wanted: object) -> bool:
+    return (list(given) if isinstance(given, list | tuple) else given) == wanted
+
+
+def _agree(path: str, what: str, told: object, held: int | None) -> None:
+    if told is not None and held is not None and told != held:
+        raise InputError(
+            f"{path}: config.json says {what} = {told}, the tensors have {held}: give the "
+            "config.json that belongs to the weights"
+        )

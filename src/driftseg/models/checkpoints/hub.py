@@ -1,0 +1,75 @@
+"""Files of the Hugging Face hub: from the cache on this computer first, then from the network.
+
+Without a network the answer is one line, and it comes at once: the hub's own client would try
+again and again for half a minute, for every file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from driftseg.errors import InputError
+
+PATIENCE = 10.0
+"""Seconds to wait for the hub's first answer."""
+
+
+def fetch(hub_id: str, weights: Sequence[str], index: str, settings: Sequence[str]) -> Path:
+    """The path of a model's weights; its settings, and all pieces, lie beside them.
+
+    Args:
+        hub_id: "owner/name".
+        weights: what the weights may be called, best first.
+        index: what follows the name of weights that are cut into pieces.
+        settings: names of files of settings, which a model may lack.
+
+    Raises:
+        InputError: the model is not in the cache, and the hub cannot be asked, does not know it,
+            or holds no such weights.
+    """
+    import huggingface_hub  # slow to import, rarely needed
+
+    names = [f"{name}{ending}" for name in weights for ending in ("", index)]
+    cached = _first_cached(huggingface_hub, hub_id, names)
+    if cached is not None:
+        return cached
+    try:
+        held = _held_by_hub(huggingface_hub, hub_id)
+        found = next((name for name in names if name in held), None)
+        if found is not None:
+            # what belongs to the weights comes first: a broken fetch must not look like a whole one
+            wanted = [name for name in settings if name in held]
+            if found.endswith(index):
+                kind = Path(found.removesuffix(index)).suffix
+                wanted += [n for n in held if n.endswith(kind) and "/" not in n and "-of-" in n]
+            for name in wanted:
+                huggingface_hub.hf_hub_download(hub_id, name)
+            return Path(huggingface_hub.hf_hub_download(hub_id, found))
+    except Exception as error:  # offline, unknown, refused: the exception types vary by version
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise InputError(
+            f"{hub_id} is neither a file or folder here nor could it be fetched from the Hugging "
+            f"Face hub: check the name and the network, or pass a local file ({reason[:160]})"
+        ) from error
+    raise InputError(
+        f"{hub_id} holds no {' or '.join(weights)} on the Hugging Face hub: choose a model that "
+        "does, or pass a local file"
+    )
+
+
+def _first_cached(hub: Any, hub_id: str, names: Iterable[str]) -> Path | None:
+    for name in names:
+        path = hub.try_to_load_from_cache(hub_id, name)
+        if isinstance(path, str):  # otherwise None, or a mark that says "known to be absent"
+            return Path(path)
+    return None
+
+
+def _held_by_hub(hub: Any, hub_id: str) -> list[str]:
+    """Names of the files of a model; one question, asked once."""
+    if hub.constants.HF_HUB_OFFLINE:
+        raise ConnectionError("HF_HUB_OFFLINE is set and the cache does not hold it")
+    files = hub.HfApi().model_info(hub_id, timeout=PATIENCE).siblings or []
+    return [file.rfilename for file in files]

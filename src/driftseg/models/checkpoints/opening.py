@@ -1,0 +1,312 @@
+"""A whole network from whatever file a user has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from driftseg.errors import InputError
+from driftseg.labels import Colour, LabelSpace
+from driftseg.models.checkpoints.checks import refuse_quantised, refuse_unknown
+from driftseg.models.checkpoints.classes import (
+    OWN_SPACE,
+    UNKNOWN_SPACE,
+    counted_names,
+    drop_outputs,
+    is_generic,
+    order_head,
+    preset_of,
+    same_order,
+    same_set,
+    tell_difference,
+    without_class,
+)
+from driftseg.models.checkpoints.config_facts import check_config, check_preprocessing
+from driftseg.models.checkpoints.files import INDEX, WEIGHT_NAMES, Contents, read_source
+from driftseg.models.checkpoints.own import (
+    ADAPTERS_KEY,
+    METADATA_KEY,
+    CheckpointInfo,
+    digest,
+    load_checkpoint,
+)
+from driftseg.models.checkpoints.sets import WeightSet, choose_set, set_notes
+from driftseg.models.checkpoints.translation import Translation, guess_encoder, translate
+from driftseg.models.checkpoints.weights import fill
+from driftseg.models.segmenter import Segmenter, build_segmenter
+
+
+def open_checkpoint(
+    source: str | Path,
+    *,
+    encoder: str | None = None,
+    weights: str | None = None,
+    classes: Sequence[str] | None = None,
+    ignore_outputs: Sequence[str | int] = (),
+) -> tuple[Segmenter, CheckpointInfo]:
+    """Builds the network that a file holds and fills it whole.
+
+    The encoder, the width of the head and the number of classes follow from the tensors. A file of
+    another project has an early head only where that project has one (HAMLET); otherwise the
+    network's ``early_head`` is None. The network is in float32 and in ``eval()`` mode. Files are
+    data: no code of theirs runs. torch's random generator is left as it was.
+
+    Args:
+        source: a file of driftseg, NVlabs, HAMLET, DAFormer, mmsegmentation or Hugging Face; a
+            Hugging Face folder; or a hub id "owner/name", looked up in the local cache first.
+        encoder: a name of ``ENCODERS`` that the file must hold; None takes what it holds.
+        weights: which set of a file that holds several: "student", "teacher", "static", or the
+            words that stand before its names; None takes the student, or else the first.
+        classes: names in id order for a file that names none.
+        ignore_outputs: names or numbers of outputs that stand for no class (void, background):
+            they are dropped from the heads, and so never answered.
+
+    Returns:
+        The network, and the facts about it; ``info.notes`` says what a reader of results must know.
+
+    Raises:
+        InputError: the source cannot be read, holds no whole network that driftseg has, or its
+            tensors and its settings disagree.
+    """
+    contents = read_source(source)
+    if METADATA_KEY in contents.facts or ADAPTERS_KEY in contents.facts:
+        _refuse_choice(contents, weights)
+        model, info = load_checkpoint(contents.path)
+    else:
+        model, info = _open_foreign(contents, weights)
+    if encoder is not None and info.encoder != encoder:
+        raise InputError(f"{info.path} holds the encoder {info.encoder}, not {encoder}")
+    if classes is not None:
+        info = _named(info, classes)
+    if ignore_outputs:
+        info = _without_outputs(model, info, ignore_outputs)
+    return model, info
+
+
+def order_classes(
+    model: Segmenter, info: CheckpointInfo, wanted: LabelSpace | None
+) -> CheckpointInfo:
+    """Puts a network's outputs into the order of a label space that has the same classes.
+
+    Names that differ in case, spaces, underscores or hyphens alone are the same. A network of other
+    classes stays as it is, and so does one of no named classes; `check_named` and
+    `tell_classes` say why it does not fit.
+
+    Args:
+        model: whose classifiers are permuted in place.
+        info: of the model.
+        wanted: the label space; None takes the preset that has the same classes, if there is one.
+
+    Returns:
+        The facts as they are now, with a note where outputs have moved.
+    """
+    space = preset_of(info.classes, any_order=True) if wanted is None else wanted
+    if space is None or not info.classes_known:
+        return info
+    if not same_set(info.classes, space.classes) and not same_order(info.classes, space.classes):
+        return info
+    note = order_head(model, info.classes, space.classes)
+    info = replace(info, classes=space.classes, label_space=space.name)
+    if note is None:
+        return info
+    colours = space.colours if info.colours else ()
+    return replace(info, colours=colours, digest=digest(model), notes=(*info.notes, note))
+
+
+def check_named(info: CheckpointInfo) -> None:
+    """Refuses a checkpoint whose classes nobody has named; says how to name them."""
+    if not info.classes_known:
+        in_folder = Path(info.path).name.removesuffix(INDEX) in WEIGHT_NAMES
+        config = "write their names into id2label of its config.json, or " if in_folder else ""
+        raise InputError(
+            f"checkpoint {info.path} knows {len(info.classes)} classes, but the file does not name "
+            f"them: {config}open it in Python with open_checkpoint(..., classes=[...]) and save it "
+            "with save_checkpoint"
+        )
+
+
+def tell_classes(info: CheckpointInfo, wanted: LabelSpace) -> str:
+    """Why a checkpoint's classes are not those of a label space, and what can be done.
+
+    Args:
+        info: of a checkpoint whose classes are named and differ from the label space's.
+        wanted: the target's label space.
+    """
+    void = without_class(info.classes, wanted.classes)
+    drop = (
+        f"; {void[0]!r} can be dropped in Python with open_checkpoint(..., "
+        f"ignore_outputs=[{void[0]!r}]) and save_checkpoint"
+        if void
+        else ""
+    )
+    return (
+        f"checkpoint {info.path} knows {len(info.classes)} classes of {info.label_space}, the "
+        f"target is labelled in {wanted.name} with {len(wanted)}; "
+        f"{tell_difference(info.classes, wanted.classes)}; both must share one label space: set "
+        "target.label_space to read its labels in the model's, or score_in to score in the "
+        f"target's{drop}"
+    )
+
+
+def _refuse_choice(contents: Contents, weights: str | None) -> None:
+    if weights not in (None, "student"):
+        raise InputError(
+            f"{contents.path} is a checkpoint of driftseg, which holds one set of weights: leave "
+            "weights out"
+        )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A set of weights that has passed all checks but the one of shapes."""
+
+    chosen: WeightSet
+    translation: Translation
+    encoder: str
+    head_width: int
+    outputs: int
+
+
+def _open_foreign(contents: Contents, weights: str | None) -> tuple[Segmenter, CheckpointInfo]:
+    path = str(contents.path)
+    found = _examine(contents, weights)
+    tensors = found.translation.tensors
+    early = any(name.startswith("early_head.") for name in tensors)
+    names, known, notes = _class_names(contents, found.outputs)
+    with torch.random.fork_rng(devices=[]):
+        model = build_segmenter(
+            found.encoder, classes=found.outputs, head_width=found.head_width, early_head=early
+        )
+    check_preprocessing(path, contents.preprocessing, model.encoder)
+    report = fill(model, path, found.chosen.layout, found.translation, found.chosen.tensors)
+    preset = preset_of(names) if known else None
+    info = CheckpointInfo(
+        path=path,
+        encoder=found.encoder,
+        head_width=found.head_width,
+        early_head=early,
+        label_space=preset.name if preset else OWN_SPACE if known else UNKNOWN_SPACE,
+        classes=preset.classes if preset else names,
+        half=False,
+        digest=digest(model),
+        colours=_colours(contents, found.outputs),
+        classes_known=known,
+        layout=found.chosen.layout.name,
+        notes=(*set_notes(contents.tensors, found.chosen), *notes, *report.lines()[1:]),
+    )
+    return model.eval(), info
+
+
+def _examine(contents: Contents, weights: str | None) -> _Found:
+    path = str(contents.path)
+    chosen = choose_set(path, contents.tensors, weights)
+    layout = chosen.layout
+    found = translate(layout, chosen.tensors)
+    used = [origin for names in found.origins.values() for origin in names]
+    refuse_quantised(path, chosen.tensors, used)
+    with_head = any(name.startswith("head.") for name in found.tensors)
+    refuse_unknown(path, layout, found, with_head=with_head)
+    encoder = guess_encoder(found.tensors)
+    if encoder is None:
+        raise InputError(_no_encoder(path, found.tensors))
+    fuse, classifier = (found.tensors.get(f"head.{name}.weight") for name in ("fuse", "classifier"))
+    whole = fuse is not None and fuse.ndim and classifier is not None and classifier.ndim
+    head_width = fuse.shape[0] if whole and fuse is not None else None
+    outputs = classifier.shape[0] if whole and classifier is not None else None
+    check_config(
+        path, contents.config, layout, encoder=encoder, head_width=head_width, outputs=outputs
+    )
+    if head_width is None or outputs is None:
+        raise InputError(_no_head(path, encoder, chosen, layout.name))
+    return _Found(chosen, found, encoder, head_width, outputs)
+
+
+def _no_encoder(path: str, tensors: dict[str, Tensor]) -> str:
+    held = [tensors.get(f"encoder.stages.{i}.embedding.projection.weight") for i in range(4)]
+    if all(tensor is None for tensor in held):
+        return f"{path} holds no encoder: give a file of a whole network"
+    widths = [None if tensor is None else len(tensor) for tensor in held]
+    depths = [
+        len({n.split(".")[4] for n in tensors if n.startswith(f"encoder.stages.{i}.blocks.")})
+        for i in range(4)
+    ]
+    return (
+        f"{path} holds an encoder that driftseg does not have (widths {widths}, depths {depths}): "
+        "give one of mit_b0 to mit_b5, swin_t, swin_s, swin_b or efficientnet_lite0"
+    )
+
+
+def _no_head(path: str, encoder: str, chosen: WeightSet, layout: str) -> str:
+    other = next((n for n in chosen.tensors if n.startswith("decode_head.")), None)
+    what = (
+        f"a head that driftseg does not have ({other})"
+        if other
+        else "an encoder, but no head that driftseg knows"
+    )
+    return (
+        f"{path} ({layout}) holds {what}: its encoder alone can be taken, to train a head on; set "
+        f"model.encoder={encoder}, model.weights={path} and model.may_stay_random=[head, "
+        "early_head] for driftseg train"
+    )
+
+
+def _class_names(contents: Contents, outputs: int) -> tuple[tuple[str, ...], bool, list[str]]:
+    """Names in id order, whether they are names, and a note where they are not."""
+    names = tuple(contents.facts.get("classes", ()))
+    if names and len(names) != outputs:
+        raise InputError(
+            f"{contents.path} names {len(names)} classes, its head has {outputs} outputs: give a "
+            "file that names one class for each output"
+        )
+    if names and not is_generic(names):
+        return names, True, []
+    told = f"names such as {names[0]} say nothing" if names else "the file names none"
+    note = f"the classes of the {outputs} outputs are not known ({told})"
+    return counted_names(outputs), False, [note]
+
+
+def _colours(contents: Contents, outputs: int) -> tuple[Colour, ...]:
+    colours = tuple(contents.facts.get("colours", ()))
+    return colours if len(colours) == outputs else ()
+
+
+def _named(info: CheckpointInfo, classes: Sequence[str]) -> CheckpointInfo:
+    if len(classes) != len(info.classes):
+        raise InputError(
+            f"classes: {len(classes)} names were given, the head of {info.path} has "
+            f"{len(info.classes)} outputs: name each output"
+        )
+    if info.classes_known and not same_order(classes, info.classes):
+        raise InputError(
+            f"classes: {info.path} names its classes itself, and otherwise "
+            f"({tell_difference(info.classes, classes)}): leave classes out"
+        )
+    preset = preset_of(classes)
+    return replace(
+        info,
+        classes=preset.classes if preset else tuple(classes),
+        label_space=preset.name if preset else OWN_SPACE,
+        classes_known=True,
+        notes=tuple(n for n in info.notes if "are not known" not in n),
+    )
+
+
+def _without_outputs(
+    model: Segmenter, info: CheckpointInfo, ignored: Sequence[str | int]
+) -> CheckpointInfo:
+    left, note = drop_outputs(model, info.classes, ignored)
+    names = tuple(info.classes[number] for number in left)
+    preset = preset_of(names) if info.classes_known else None
+    own = OWN_SPACE if info.classes_known else UNKNOWN_SPACE
+    return replace(
+        info,
+        classes=preset.classes if preset else names,
+        label_space=preset.name if preset else own,
+        colours=tuple(info.colours[number] for number in left) if info.colours else (),
+        digest=digest(model),
+        notes=(*info.notes, note),
+    )

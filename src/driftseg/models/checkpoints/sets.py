@@ -1,0 +1,186 @@
+"""Which sets of weights a file holds, whatever training tools have wrapped round them.
+
+A wrapper is a word before the names: a mapping that holds the weights (``state_dict``), or a module
+that held the network (``module.``, ``_orig_mod.``, ``student.``). Words are not known from a list:
+a word is a wrapper where the names behind it, taken alone, are of a known layout and the names
+with it are not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from driftseg.errors import InputError
+from driftseg.models.checkpoints.layout import Layout
+from driftseg.models.checkpoints.names import LAYOUTS, Role
+from driftseg.models.checkpoints.translation import recognise
+
+_AVERAGED = re.compile(r"(.*_)?(ema|teacher|averaged?|shadow|swa)(_.*)?")
+_STATIC = re.compile(r"(.*_)?(imnet|static)(_.*)?")
+_PARALLEL = re.compile(r"((module|_orig_mod)\.)+")
+"""What torch's parallel and compiled modules put before names."""
+_BESIDE = re.compile(rf"{_AVERAGED.pattern}|{_STATIC.pattern}|student|model|module")
+"""Words that may stand before a second set where the first has none."""
+
+
+@dataclass(frozen=True)
+class WeightSet:
+    """One network's weights in a file."""
+
+    name: str
+    """"student", "teacher" (a moving average), "static", or the wrappers where those words do not
+    tell two sets apart."""
+    wrappers: str
+    """The words before the names, outermost first, with dots between; may be empty."""
+    tensors: Mapping[str, Tensor]
+    """By their names without wrappers."""
+    layout: Layout
+
+    def answers_to(self, word: str) -> bool:
+        """Whether a user who says the word means this set."""
+        return word in (self.name, self.wrappers, *self.wrappers.split("."))
+
+    def __str__(self) -> str:
+        told = self.wrappers and self.wrappers != self.name
+        return f"{self.name} ({self.wrappers})" if told else self.name
+
+
+@dataclass(frozen=True)
+class Sets:
+    """All sets of a file."""
+
+    found: tuple[WeightSet, ...]
+    """Students first."""
+    outside: tuple[str, ...]
+    """Names of tensors that belong to no set."""
+
+
+def find_sets(tensors: Mapping[str, Tensor]) -> Sets:
+    """Finds every set of weights of a known layout."""
+    found = list(_find(tensors, ()))
+    names = _told_apart([words for words, _, _ in found])
+    sets = [
+        WeightSet(name, ".".join(words), held, layout)
+        for name, (words, held, layout) in zip(names, found, strict=True)
+    ]
+    sets.sort(key=lambda each: _ORDER.get(each.name, 0))
+    inside = {id(tensor) for each in sets for tensor in each.tensors.values()}
+    return Sets(tuple(sets), tuple(n for n, tensor in tensors.items() if id(tensor) not in inside))
+
+
+_ORDER = {"teacher": 1, "static": 2}
+
+
+def choose_set(path: str, tensors: Mapping[str, Tensor], weights: str | None) -> WeightSet:
+    """The set that a user wants.
+
+    Args:
+        path: of the file, for errors.
+        tensors: of the file, by their whole names.
+        weights: "student", "teacher", "static", or wrappers; None takes the first set.
+
+    Raises:
+        InputError: the file is of no known layout, or has no such set, or more than one.
+    """
+    sets = find_sets(tensors).found
+    if not sets:
+        first = ", ".join(list(tensors)[:3])
+        known = ", ".join(layout.name for layout in LAYOUTS)
+        raise InputError(
+            f"{path} is of no known layout (its names begin {first}): known are {known}"
+        )
+    if weights is None:
+        return sets[0]
+    chosen = [each for each in sets if each.answers_to(weights)]
+    exact = [each for each in chosen if weights in (each.name, each.wrappers)]
+    chosen = exact if len(exact) == 1 else chosen
+    if not chosen:
+        raise InputError(
+            f"{path} holds no weights called {weights!r}: choose from {tell_sets(sets)}"
+        )
+    if len(chosen) > 1:
+        raise InputError(
+            f"{path}: {weights!r} is the name of {len(chosen)} sets of weights: choose one of "
+            f"{', '.join(each.wrappers for each in chosen)}"
+        )
+    return chosen[0]
+
+
+def choose_role(path: str, tensors: Mapping[str, Tensor], role: Role) -> WeightSet:
+    """The set of a role of HAMLET's and DAFormer's training; InputError where there is none."""
+    sets = find_sets(tensors).found
+    roles = [each.name for each in sets]
+    if sets and role not in roles and (role != "student" or set(roles) & _ORDER.keys()):
+        raise InputError(f"{path} holds no {role} network: choose the role from {roles}")
+    return choose_set(path, tensors, role if role in roles else None)
+
+
+def set_notes(tensors: Mapping[str, Tensor], chosen: WeightSet) -> list[str]:
+    """What a reader must know about the choice: other sets, and tensors of none."""
+    sets = find_sets(tensors)
+    notes = []
+    if len(sets.found) > 1:
+        notes.append(
+            f"the file holds {len(sets.found)} sets of weights: {tell_sets(sets.found)}; {chosen} "
+            "was taken; another can be chosen in Python (weights=...)"
+        )
+    if sets.outside:
+        more = ", ..." if len(sets.outside) > 3 else ""
+        notes.append(
+            "some tensors of the file belong to no network that driftseg knows and were left out: "
+            f"{', '.join(sets.outside[:3])}{more}"
+        )
+    return notes
+
+
+def tell_sets(sets: Sequence[WeightSet]) -> str:
+    """The sets' names in a row."""
+    return ", ".join(str(each) for each in sets)
+
+
+_Found = tuple[tuple[str, ...], dict[str, Tensor], Layout]
+
+
+def _find(tensors: Mapping[str, Tensor], words: tuple[str, ...]) -> Iterator[_Found]:
+    # these two words stand before every name of a module, wherever in a network the module sits
+    tensors = {name[_length(name) :]: tensor for name, tensor in tensors.items()}
+    families: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        first, dot, rest = name.partition(".")
+        if dot:
+            families.setdefault(first, {})[rest] = tensor
+    layout = recognise(tensors)
+    if layout is not None:
+        beside = [first for first in families if _BESIDE.fullmatch(first)]
+        own = {n: t for n, t in tensors.items() if n.partition(".")[0] not in beside}
+        yield words, own, layout
+        families = {first: families[first] for first in beside}
+    for first, held in families.items():
+        yield from _find(held, (*words, first))
+
+
+def _length(name: str) -> int:
+    match = _PARALLEL.match(name)
+    return match.end() if match else 0
+
+
+def _told_apart(wrappers: Sequence[tuple[str, ...]]) -> list[str]:
+    """A name for each set: its kind, or its wrappers where two sets are of one kind."""
+    kinds = [_kind(words) for words in wrappers]
+    return [
+        kind if kinds.count(kind) == 1 or not words else ".".join(words)
+        for kind, words in zip(kinds, wrappers, strict=True)
+    ]
+
+
+def _kind(words: Sequence[str]) -> str:
+    for word in reversed(words):  # the innermost word is nearest to the network
+        if _STATIC.fullmatch(word):
+            return "static"
+        if _AVERAGED.fullmatch(word):
+            return "teacher"
+    return "student"

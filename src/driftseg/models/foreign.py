@@ -1,0 +1,162 @@
+"""What a module of another's making must be, and what is changed in it before roles share it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from driftseg.errors import InputError
+from driftseg.models.encoders.stages import Dropout
+from driftseg.models.norm import BatchNorm
+
+Output = str | int | Callable[[Any], Tensor] | None
+"""How logits are found in what a module returns; None looks in the usual places."""
+LARGEST_CHANGE = 1e-4
+"""Difference of logits, over their largest, that replacing norms may make by rounding."""
+
+
+class ChannelDropout(Dropout):
+    """Drops whole channels while training, as `torch.nn.Dropout2d`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W)."""
+        if not self.training or self.rate == 0:
+            return x
+        draw = torch.rand((*x.shape[:2], 1, 1), generator=self.generator).to(x)
+        return x * (draw >= self.rate) / (1 - self.rate)
+
+
+def adopt(
+    module: nn.Module,
+    images: Tensor,
+    output: Output,
+    *,
+    mean: Sequence[float],
+    deviation: Sequence[float],
+) -> None:
+    """Tries a module, and replaces its norms and dropout layers by ours; keys stay.
+
+    Args:
+        module: changed in place, and put into eval mode.
+        images: (1, 3, H, W) in [0, 1].
+        output: how logits are found.
+        mean: of images.
+        deviation: of images.
+
+    Raises:
+        InputError: it cannot be called, returns no logits map, or answers differently each time.
+    """
+    device = next(module.parameters()).device
+    shape = (1, 3, 1, 1)
+    x = (images - torch.tensor(mean).view(shape)) / torch.tensor(deviation).view(shape)
+    module.eval()
+    before = _try(module, x.to(device), output)
+    if not torch.equal(before, _try(module, x.to(device), output)):
+        raise InputError(
+            f"{type(module).__name__} answers the same image differently each time, in eval mode "
+            "too: adaptation wants a model without chance; turn off what draws at random in it"
+        )
+    for _, owner in list(module.named_modules()):
+        for name, child in list(owner.named_children()):
+            ours = _ours(child)
+            if ours is not None:
+                setattr(owner, name, ours)
+    module.eval()
+    after = _try(module, x.to(device), output)
+    scale = float(before.abs().max()) or 1.0
+    if float((after - before).abs().max()) > LARGEST_CHANGE * scale:
+        raise InputError(
+            f"{type(module).__name__} does not compute the same with driftseg's batch "
+            "normalisation; it may keep its norms elsewhere too: please report this"
+        )
+
+
+def dropouts_of(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Our dropout layers and their names."""
+    for name, one in module.named_modules():
+        if isinstance(one, Dropout):
+            yield name, one
+
+
+def logits_of(found: Any, output: Output, *, batch: int) -> Tensor:
+    """The logits (B, C, h, w) in what a module returned.
+
+    Raises:
+        InputError: there are none.
+    """
+    logits = _picked(found, output)
+    if not isinstance(logits, Tensor):
+        raise InputError(
+            f"the model returns {_described(found)}, in which no logits were found: name them by "
+            "output=, a key, an attribute, a position, or a function"
+        )
+    if logits.ndim != 4 or not logits.is_floating_point() or len(logits) != batch:
+        raise InputError(
+            f"the model's output is {tuple(logits.shape)} of {logits.dtype}; wanted logits "
+            "(images, classes, height, width) of floating point"
+        )
+    return logits
+
+
+def _picked(found: Any, output: Output) -> Any:
+    if callable(output):
+        return output(found)
+    if isinstance(output, int) and isinstance(found, list | tuple):
+        return found[output] if -len(found) <= output < len(found) else None
+    names = ("out", "logits") if output is None else (output,)
+    if isinstance(found, Tensor):
+        return found
+    for name in names:
+        if isinstance(found, Mapping) and name in found:
+            return found[name]
+        if isinstance(name, str) and hasattr(found, name):
+            return getattr(found, name)
+    return None
+
+
+def _try(module: nn.Module, x: Tensor, output: Output) -> Tensor:
+    try:
+        with torch.no_grad():
+            found = module(x)
+    except Exception as error:
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise InputError(
+            f"{type(module).__name__} cannot be called with images of shape {tuple(x.shape)} "
+            f"({type(error).__name__}: {lines[0]}); it must take RGB images (B, 3, H, W); give a "
+            "size that it takes by size=(height, width)"
+        ) from error
+    return logits_of(found, output, batch=len(x))
+
+
+def _ours(child: nn.Module) -> nn.Module | None:
+    """What takes a layer's place; None where it stays.
+
+    Subclasses stay as they are: their function is their own. In eval mode their statistics do
+    not move.
+    """
+    if type(child) in (nn.BatchNorm2d, nn.SyncBatchNorm):
+        assert isinstance(child, nn.BatchNorm2d | nn.SyncBatchNorm)
+        if child.running_mean is None:
+            return None
+        norm = BatchNorm(child.num_features, child.eps, child.momentum, child.affine)
+        if child.affine:
+            norm.weight, norm.bias = child.weight, child.bias
+        for name, buffer in child.named_buffers(recurse=False):
+            norm.register_buffer(name, buffer)
+        return norm
+    if type(child) is nn.Dropout:
+        return Dropout(child.p)
+    if type(child) is nn.Dropout2d:
+        return ChannelDropout(child.p)
+    return None
+
+
+def _described(found: Any) -> str:
+    if isinstance(found, Mapping):
+        return f"a dict with {sorted(map(str, found))}"
+    if isinstance(found, list | tuple):
+        return f"a {type(found).__name__} of {len(found)}"
+    return f"a {type(found).__name__}"

@@ -1,0 +1,390 @@
+"""Any `torch.nn.Module` that maps images to logits, as a network that roles can share.
+
+Nothing of the module's code is known. Its norms are replaced by ours, with the same keys, so that
+running statistics belong to roles; its dropout draws from a generator. ``parts``, names of its
+submodules, make parts of it known: for selection and freezing, and, where each is called once in a
+pass, for prefix sharing: a part that is the same for all roles is computed once per image, and its
+output takes the part's place in the passes of other roles.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from driftseg.errors import InputError
+from driftseg.models.encoders.sites import silent_values
+from driftseg.models.foreign import Output, adopt, dropouts_of, logits_of
+from driftseg.models.network import Head, Overlay, Walk
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+WHOLE, REST = "network", "rest"
+"""The part that is everything, and the one that holds what no named part does."""
+
+
+class WrappedNetwork:
+    """The network contract (`driftseg.models.network.Network`) for a module; made by `wrap`.
+
+    It has one level, its logits.
+
+    Args:
+        module: adopted (`driftseg.models.foreign.adopt`).
+        named: names of submodules that are parts; disjoint.
+        head: the one of them that is the head, if one is.
+        output: how logits are found in what the module returns.
+        ignored: outputs that stand for no class.
+        mean: of images, RGB in [0, 1], subtracted before the module sees them.
+        deviation: they are divided by it.
+        probe: images (1, 3, H, W) that the module takes.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        named: Sequence[str],
+        head: str | None,
+        output: Output,
+        ignored: Sequence[int],
+        mean: Sequence[float],
+        deviation: Sequence[float],
+        probe: Tensor,
+    ):
+        self.module = module
+        self._named = tuple(named)
+        self._head = head
+        self._output = output
+        device = next(module.parameters()).device
+        self._mean = torch.tensor(mean, device=device).view(1, 3, 1, 1)
+        self._deviation = torch.tensor(deviation, device=device).view(1, 3, 1, 1)
+        with torch.no_grad():
+            outputs = self._run(self.start(probe.to(device)).x, {}).shape[1]
+        wrong = sorted(set(ignored) - set(range(outputs)))
+        if wrong:
+            raise InputError(
+                f"ignored outputs: the model has outputs 0 to {outputs - 1}, not {wrong}"
+            )
+        self._kept = [index for index in range(outputs) if index not in {*ignored}]
+        self._whole = len(self._kept) == outputs
+        self.classes = len(self._kept)
+        self.undecayed: frozenset[str] = frozenset()
+        self._upstream = self._find_upstream(self.start(probe.to(device)).x)
+        self.order = tuple(self._upstream)
+
+    @property
+    def parts(self) -> Mapping[str, Sequence[str]]:
+        """The named parts, and the rest of the module."""
+        names = [name for name, _ in self.module.named_parameters()]
+        if not self._named:
+            return {WHOLE: names}
+        parts: dict[str, list[str]] = {part: [] for part in (*self._named, REST)}
+        for name in names:
+            parts[self._part_of(name)].append(name)
+        return {part: members for part, members in parts.items() if members}
+
+    def _part_of(self, name: str) -> str:
+        inside = (part for part in self._named if f"{name}.".startswith(f"{part}."))
+        return next(inside, REST if self._named else WHOLE)
+
+    @property
+    def heads(self) -> Mapping[Head, str | None]:
+        """The main head alone."""
+        return {"main": self._head}
+
+    def upstream(self, part: str) -> frozenset[str]:
+        """As found by a pass through the module."""
+        return self._upstream[part]
+
+    def start(self, images: Tensor) -> Walk:
+        """Normalises images (B, 3, H, W)."""
+        return Walk((images - self._mean.to(images.device)) / self._deviation.to(images.device))
+
+    def prefix(self, walk: Walk, count: int) -> Walk:
+        """Computes the first ``count`` parts and keeps what they put out."""
+        wanted = self.order[:count]
+        if not wanted:
+            return walk
+        kept: dict[str, Any] = {}
+        with self._recording(wanted, kept), suppress(_Reached):
+            self.module(walk.x)
+        return Walk(walk.x, kept=kept)
+
+    def levels(self, walk: Walk, overlay: Overlay, depth: int | None = None) -> tuple[Tensor, ...]:
+        """The logits, (B, C, h, w)."""
+        with self._replaced(walk.kept):
+            return (self._classes_of(self._run(walk.x, overlay)),)
+
+    def logits(self, levels: Sequence[Tensor], overlay: Overlay, head: Head = "main") -> Tensor:
+        """The only level there is."""
+        if head != "main":
+            raise ValueError("a wrapped module has no early head")
+        return levels[0]
+
+    def training_modules(self, part: str) -> Sequence[nn.Module]:
+        """Its dropout layers; the module itself stays in eval mode."""
+        return [m for name, m in dropouts_of(self.module) if self._part_of(name) == part]
+
+    def silent(self) -> dict[str, Tensor]:
+        """Zeros for what every adapter adds."""
+        return silent_values(self.module)
+
+    def _run(self, x: Tensor, overlay: Overlay) -> Tensor:
+        found = functional_call(self.module, dict(overlay), (x,)) if overlay else self.module(x)
+        return logits_of(found, self._output, batch=len(x))
+
+    def _classes_of(self, logits: Tensor) -> Tensor:
+        return logits if self._whole else logits[:, self._kept]
+
+    @contextmanager
+    def _recording(self, parts: Sequence[str], kept: dict[str, Any]) -> Iterator[None]:
+        """Keeps what parts put out; the pass ends once all have."""
+
+        def record(part: str, forward: Any) -> Any:
+            def recorded(*given: Any, **named: Any) -> Any:
+                output = forward(*given, **named)
+                kept[part] = _copied(output)
+                if len(kept) == len(parts):
+                    raise _Reached
+                return output
+
+            return recorded
+
+        modules = {part: self.module.get_submodule(part) for part in parts}
+        with _patched({m: record(part, m.forward) for part, m in modules.items()}):
+            yield
+
+    @contextmanager
+    def _replaced(self, kept: Mapping[str, Any]) -> Iterator[None]:
+        """Parts answer with what was kept of them."""
+
+        def give(value: Any) -> Any:
+            return lambda *given, **named: _copied(value)
+
+        with _patched({self.module.get_submodule(p): give(value) for p, value in kept.items()}):
+            yield
+
+    def _find_upstream(self, x: Tensor) -> dict[str, frozenset[str]]:
+        """Per part that is called exactly once in a pass, in order, what its output depends on.
+
+        By the graph that autograd builds and by the order in which modules are called. Where a
+        module's parameters are used without calling it, no part is walked, to be safe.
+        """
+        if not self._named:
+            return {}
+        calls: dict[str, int] = dict.fromkeys(self._named, 0)
+        begun: set[str] = set()
+        called: set[str] = set()
+        outputs: list[tuple[str, Any, frozenset[str]]] = []
+        with _watched(self.module, begun, called, self._named, calls, outputs, self._part_of):
+            previous = {p: p.requires_grad for p in self.module.parameters()}
+            for parameter in previous:
+                parameter.requires_grad_(parameter.is_floating_point())
+            try:
+                self.module(x)
+                parameters = dict(self.module.named_parameters())
+                odd = {part for part, output, _ in outputs if not _can_be_kept(output)}
+                found = {
+                    part: seen | self._grown_from(output, parameters)
+                    for part, output, seen in outputs
+                }
+            finally:
+                for parameter, before in previous.items():
+                    parameter.requires_grad_(before)
+        quiet = [name for name in parameters if name.rpartition(".")[0] not in called]
+        hidden = self._hidden(x, quiet)
+        return {
+            part: frozenset(seen | {part} | hidden)
+            for part, seen in found.items()
+            if calls[part] == 1 and part not in odd and not hidden
+        }
+
+    @torch.no_grad()
+    def _hidden(self, x: Tensor, names: Sequence[str]) -> frozenset[str]:
+        """The parts of parameters that matter although no module that holds them is called.
+
+        Autograd sees how most of those are used; of the others it cannot be told when.
+        """
+        parameters = dict(self.module.named_parameters())
+        if not names:
+            return frozenset()
+        whole = self._run(x, {})
+        changed = self._run(x, {name: parameters[name] + 1 for name in names})
+        if torch.equal(whole, changed):
+            return frozenset()
+        return frozenset(self._part_of(name) for name in names)
+
+    def _grown_from(self, output: Any, parameters: Mapping[str, nn.Parameter]) -> set[str]:
+        """The parts whose parameters a part's output has a gradient to."""
+        tensors = [t for t in _tensors(output) if t.requires_grad]
+        if not tensors:
+            return set()
+        total = torch.stack([t.float().sum() for t in tensors]).sum()
+        gradients = torch.autograd.grad(
+            total, [*parameters.values()], retain_graph=True, allow_unused=True
+        )
+        return {
+            self._part_of(name)
+            for name, gradient in zip(parameters, gradients, strict=True)
+            if gradient is not None
+        }
+
+
+class _Reached(BaseException):
+    """A pass has come as far as it was to come. No code of a module catches it as an error."""
+
+
+@contextmanager
+def _patched(forwards: Mapping[nn.Module, Any]) -> Iterator[None]:
+    """Modules run another function for a while."""
+    before = {module: module.__dict__.get("forward") for module in forwards}
+    try:
+        for module, forward in forwards.items():
+            module.__dict__["forward"] = forward
+        yield
+    finally:
+        for module, forward in before.items():
+            if forward is None:
+                module.__dict__.pop("forward", None)
+            else:
+                module.__dict__["forward"] = forward
+
+
+@contextmanager
+def _watched(
+    module: nn.Module,
+    begun: set[str],
+    called: set[str],
+    named: Sequence[str],
+    calls: dict[str, int],
+    outputs: list[tuple[str, Any, frozenset[str]]],
+    part_of: Any,
+) -> Iterator[None]:
+    """Notes which modules of which parts were called, and what parts put out."""
+    handles = []
+
+    def enter(name: str) -> Any:
+        def note(*_: Any) -> None:
+            called.add(name)
+            begun.add(part_of(f"{name}.x" if name else "x"))
+
+        return note
+
+    def leave(name: str) -> Any:
+        def note(_: nn.Module, __: Any, output: Any) -> None:
+            calls[name] += 1
+            outputs.append((name, output, frozenset(begun)))
+
+        return note
+
+    for name, one in module.named_modules():
+        if next(one.parameters(recurse=False), None) is not None:
+            handles.append(one.register_forward_pre_hook(enter(name)))
+        if name in named:
+            handles.append(one.register_forward_hook(leave(name)))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _can_be_kept(value: Any) -> bool:
+    """Tensors, also in plain containers; of anything else we do not know how to make a copy."""
+    if type(value) in (dict, OrderedDict):
+        return all(_can_be_kept(one) for one in value.values())
+    if type(value) in (list, tuple):
+        return all(_can_be_kept(one) for one in value)
+    return isinstance(value, Tensor)
+
+
+def _copied(value: Any) -> Any:
+    """What follows may change its input in place, as ``ReLU(inplace=True)`` does."""
+    if isinstance(value, Tensor):
+        return value.clone()
+    if isinstance(value, dict):
+        return type(value)((key, _copied(one)) for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return type(value)([_copied(one) for one in value])
+    return value
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _tensors(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _tensors(one)
+
+
+def wrap(
+    module: nn.Module,
+    *,
+    parts: Sequence[str] = (),
+    head: str | None = None,
+    output: Output = None,
+    ignored: Sequence[int] = (),
+    mean: Sequence[float] = IMAGENET_MEAN,
+    deviation: Sequence[float] = IMAGENET_DEVIATION,
+    size: tuple[int, int] = (128, 128),
+) -> WrappedNetwork:
+    """A network for roles from any module that maps images to logits.
+
+    The module itself is used, not a copy: it is put into eval mode, its norms and dropout layers
+    are replaced by ours, and learning changes its weights.
+
+    Args:
+        module: called with (B, 3, H, W), it returns logits (B, C, h, w): a tensor, something with
+            ``.logits``, or a dict with ``out`` or ``logits``.
+        parts: names of submodules, in the order in which they run: ``encoder.layer1``. What is in
+            none of them is the part ``rest``; without any, the whole is one part, ``network``.
+        head: one of ``parts`` that is the head and learns faster.
+        output: key, attribute, position or function that finds the logits in what comes out.
+        ignored: outputs that stand for no class; they are never answered.
+        mean: of RGB in [0, 1], what the module expects; ImageNet's.
+        deviation: likewise.
+        size: (height, width) of an image that the module takes, to try it with.
+
+    Raises:
+        InputError: the module cannot be adapted; the text says why and what to do.
+    """
+    if not isinstance(module, nn.Module):
+        raise InputError(f"wanted a torch.nn.Module, came a {type(module).__name__}")
+    if not any(p.is_floating_point() for p in module.parameters()):
+        raise InputError(f"{type(module).__name__} has no weights: there is nothing to adapt")
+    _check_parts(module, parts, head)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand((1, 3, *size), generator=generator)
+    adopt(module, images, output, mean=mean, deviation=deviation)
+    return WrappedNetwork(
+        module, named=parts, head=head, output=output, ignored=ignored, mean=mean,
+        deviation=deviation, probe=images,
+    )  # fmt: skip
+
+
+def _check_parts(module: nn.Module, parts: Sequence[str], head: str | None) -> None:
+    known = [name for name, _ in module.named_modules() if name]
+    for number, part in enumerate(parts):
+        if part not in known:
+            near = difflib.get_close_matches(part, known, n=3, cutoff=0.4)
+            hint = f"close to it: {near}" if near else f"it begins with {known[:5]}"
+            raise InputError(f"parts: the model has no module {part!r}; {hint}")
+        for other in parts[number + 1 :]:
+            if f"{part}.".startswith(f"{other}.") or f"{other}.".startswith(f"{part}."):
+                raise InputError(f"parts: {part} and {other} overlap; name disjoint modules")
+        if not any(True for _ in module.get_submodule(part).parameters()):
+            raise InputError(f"parts: {part} has no weights; name modules that have some")
+        if part in (WHOLE, REST):
+            raise InputError(f"parts: {part!r} is a word of driftseg's own; name its submodules")
+    if head is not None and head not in parts:
+        raise InputError(f"head: {head!r} is not among parts {list(parts)}; add it there")

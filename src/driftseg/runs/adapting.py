@@ -1,0 +1,119 @@
+"""From a method's settings, a network and source scenes to a model that adapts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from driftseg.control.calibration import Calibration
+from driftseg.errors import InputError
+from driftseg.learners.settings import (
+    STREAMS,
+    MethodSettings,
+    SourceBatches,
+    Supplies,
+)
+from driftseg.methods.adaptive import AdaptiveModel, adaptive_model
+from driftseg.models.network import Network
+from driftseg.models.roles import Roles
+from driftseg.replay.replay import ReplaySettings, build_replay
+from driftseg.scenes.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Source:
+    """Labelled source scenes."""
+
+    scenes: Dataset
+    size: tuple[int, int]
+    """(width, height) of its images."""
+
+
+def make_adaptive(
+    method: MethodSettings,
+    network: Network,
+    *,
+    source: Source | None,
+    classes: tuple[str, ...],
+    size: tuple[int, int],
+    crop: tuple[int, int] | None = None,
+    replay: ReplaySettings | None = None,
+    calibration: Calibration | None = None,
+    adapter_factor: float = 1.0,
+    seed: int = 0,
+) -> AdaptiveModel:
+    """The method on the network.
+
+    Args:
+        method: its settings.
+        network: the source model, on its device.
+        source: for methods that learn from source scenes.
+        classes: the network's, in id order.
+        size: (width, height) of whole frames.
+        crop: (width, height) of the window of each frame that is adapted on; None is the frame.
+        replay: how source scenes are drawn.
+        calibration: what was learnt from held-out source frames, if anything was.
+        adapter_factor: adapters of the encoder learn this many times as fast as it would.
+        seed: of everything random.
+
+    Raises:
+        InputError: the network or the source cannot give what the method needs.
+    """
+    given = ReplaySettings() if replay is None else replay
+    if method.needs().source:
+        source = _check_source(source, network, size, method.learner_settings.name)
+
+    def batches(hold_everything: bool) -> SourceBatches:
+        assert source is not None, "a method that replays says so in its needs"
+        return build_replay(
+            source.scenes,
+            given,
+            given.augmentation,
+            size=crop or size,
+            view=size,
+            capacity=len(source.scenes) if hold_everything else given.capacity,
+            generator=np.random.default_rng([seed, STREAMS["replay"]]),
+        )
+
+    def supply(roles: Roles) -> Supplies:
+        return Supplies(
+            roles,
+            crop or size,
+            classes,
+            batches,
+            calibration=calibration,
+            adapter_factor=adapter_factor,
+            seed=seed,
+        )
+
+    return adaptive_model(method, network, supply)
+
+
+def seeded(seed: int, stream: str) -> torch.Generator:
+    """A generator of torch for one of the random streams of a seed."""
+    drawn = np.random.default_rng([seed, STREAMS[stream]]).integers(2**63)
+    return torch.Generator().manual_seed(int(drawn))
+
+
+def _check_source(
+    source: Source | None, network: Network, size: tuple[int, int], method: str
+) -> Source:
+    """Whether the network can learn from these scenes beside these frames."""
+    if source is None:
+        raise InputError(f"method {method} learns from labelled source scenes: set source")
+    space = source.scenes.label_space
+    if len(space) != network.classes:
+        raise InputError(
+            f"the source is labelled in {space.title} ({len(space)} classes), the model knows "
+            f"{network.classes}; both must share one label space: set source.label_space where "
+            "the labels can be told in the model's"
+        )
+    width, height = source.size
+    if width < size[0] or height < size[1]:
+        raise InputError(
+            f"source scenes are {width}x{height}, frames {size[0]}x{size[1]}; nothing is enlarged "
+            "silently: set a smaller target.size, or larger source scenes"
+        )
+    return source

@@ -1,0 +1,305 @@
+"""What cannot be opened is refused by name, in one line, by open_checkpoint and by inspect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from weight_files import CLASSES, NAMES, RANDOM_HEADS, State, fresh, save_ours, split
+
+from driftseg.errors import InputError
+from driftseg.models.checkpoints import inspect, load_weights, open_checkpoint
+
+transformers = pytest.importorskip("transformers")
+
+
+def refuse(source: Path | str, match: str, **options: Any) -> None:
+    with pytest.raises(InputError, match=match) as caught:
+        open_checkpoint(source, **options)
+    assert "\n" not in str(caught.value)
+
+
+def refuse_and_tell(source: Path, match: str) -> None:
+    """By both, with the same words."""
+    refuse(source, match)
+    with pytest.raises(InputError, match=match) as caught:
+        open_checkpoint(source)
+    assert inspect(source).lines()[-1] == f"checkpoint:  no: {caught.value}"
+
+
+def changed(folder: Path, out: Path, **settings: Any) -> Path:
+    """A folder's weights with another config.json."""
+    out.mkdir(exist_ok=True)
+    if not (out / "model.safetensors").exists():
+        (out / "model.safetensors").symlink_to(folder / "model.safetensors")
+    config = json.loads((folder / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps({**config, **settings}))
+    return out
+
+
+SETTINGS = {
+    "num_attention_heads": ([1, 2, 4, 8], r"\[1, 2, 5, 8\]"),
+    "strides": ([4, 2, 2, 1], r"\[4, 2, 2, 2\]"),
+    "patch_sizes": ([3, 3, 3, 3], r"\[7, 3, 3, 3\]"),
+    "sr_ratios": ([8, 4, 2, 2], r"\[8, 4, 2, 1\]"),
+    "mlp_ratios": ([4, 4, 4, 8], r"\[4, 4, 4, 4\]"),
+    "hidden_sizes": ([64, 128, 320, 512], r"\[32, 64, 160, 256\]"),
+    "depths": ([2, 2, 2, 3], r"\[2, 2, 2, 2\]"),
+    "hidden_act": ("relu", "gelu"),
+    "num_channels": (4, "3"),
+    "num_encoder_blocks": (3, "4"),
+    "layer_norm_eps": (0.001, "1e-06 or 1e-05"),
+    "qkv_bias": (False, "True"),
+    "use_absolute_position_embeddings": (True, "False"),
+}
+
+
+@pytest.mark.parametrize("key", SETTINGS)
+def test_settings_of_another_function(key: str, folder: Path, tmp_path: Path) -> None:
+    value, ours = SETTINGS[key]
+    path = changed(folder, tmp_path / "a", **{key: value})
+    refuse_and_tell(path, rf"config\.json says {key} = .*, driftseg's mit_b0 has {ours}: a network")
+    with pytest.raises(InputError, match=rf"config\.json says {key} = "):
+        load_weights(fresh(early_head=False), path)
+
+
+def test_settings_that_the_tensors_contradict(folder: Path, tmp_path: Path) -> None:
+    path = changed(folder, tmp_path / "a", decoder_hidden_size=64)
+    refuse_and_tell(path, r"config\.json says decoder_hidden_size = 64, the tensors have 32: give")
+    names = {str(i): f"c{i}x" for i in range(4)}
+    refuse_and_tell(
+        changed(folder, tmp_path / "a", id2label=names),
+        r"config\.json says number of classes in id2label = 4, the tensors have 5: give",
+    )
+    refuse_and_tell(
+        changed(folder, tmp_path / "a", model_type="swin"),
+        r"says that the model is a swin, the tensors are those of Hugging Face SegFormer",
+    )
+    refuse(
+        changed(folder, tmp_path / "a", id2label={"0": "a", "2": "b"}),
+        r"id2label must name one class for each id from 0 on \(ids are \[0, 2\]\.\.\. instead",
+    )
+    refuse(changed(folder, tmp_path / "a", id2label=["a"]), "id2label must name one class")
+    (tmp_path / "a" / "config.json").write_text("{")
+    refuse(tmp_path / "a", r"config\.json is not JSON: fetch or copy it again")
+    (tmp_path / "a" / "config.json").write_text("[1]")
+    refuse(tmp_path / "a", r"config\.json holds no settings by name")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "match"),
+    [
+        ("image_mean", [0.5, 0.5, 0.5], r"\[0\.485, 0\.456, 0\.406\]: a network trained on other"),
+        ("image_std", [1.0], r"\[0\.229, 0\.224, 0\.225\]"),
+        ("rescale_factor", 1.0, r"\[0\.0039\]"),
+        ("do_normalize", False, "driftseg always does both"),
+    ],
+)
+def test_images_that_are_normalised_otherwise(
+    key: str, value: object, match: str, folder: Path, tmp_path: Path
+) -> None:
+    path = changed(folder, tmp_path / "a")
+    settings = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
+                "rescale_factor": 0.00392156862745098, "do_normalize": True}  # fmt: skip
+    (path / "preprocessor_config.json").write_text(json.dumps(settings))
+    open_checkpoint(path)
+    (path / "preprocessor_config.json").write_text(json.dumps({**settings, key: value}))
+    refuse_and_tell(path, rf"its settings say {key} = .*{match}")
+
+
+def test_images_of_mmsegmentation(nvlabs: State, tmp_path: Path) -> None:
+    text = "img_norm_cfg = dict(\n    mean=[{}, 116.28, 103.53], std=[58.395, 57.12, 57.375])"
+    for mean in (123.675, 100.0):
+        meta = {"CLASSES": NAMES, "config": text.format(mean)}
+        torch.save({"state_dict": nvlabs, "meta": meta}, tmp_path / f"{mean}.pth")
+    open_checkpoint(tmp_path / "123.675.pth")
+    refuse_and_tell(tmp_path / "100.0.pth", r"its settings say image_mean = \[0\.39215")
+
+
+def test_code_and_quantisation_in_the_settings(folder: Path, tmp_path: Path) -> None:
+    path = changed(folder, tmp_path / "a", auto_map={"AutoModel": "modeling.Own"})
+    refuse_and_tell(path, r"config\.json says auto_map, that is code of its own, which driftseg")
+    path = changed(folder, tmp_path / "a", quantization_config={"bits": 8})
+    refuse_and_tell(path, r"config\.json says quantization_config, that is quantised weights")
+
+
+QUERY = "backbone.block1.0.attn.q.weight"
+
+
+def _as_int8(state: State) -> State:
+    return {**state, QUERY: (state[QUERY] * 50).to(torch.int8)}
+
+
+def _as_fp8(state: State) -> State:
+    return {**state, QUERY: state[QUERY].to(torch.float8_e4m3fn)}
+
+
+def _with_scale(state: State) -> State:
+    return {**_as_int8(state), QUERY + "_scale": torch.ones(1)}
+
+
+def _as_qint8(state: State) -> State:
+    return {**state, QUERY: torch.quantize_per_tensor(state[QUERY], 0.1, 0, torch.qint8)}
+
+
+@pytest.mark.filterwarnings("ignore")  # torch warns that its own quantised tensors will go
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (_as_int8, r"attn\.q\.weight holds int8 numbers: driftseg reads weights in float16"),
+        (_as_fp8, r"attn\.q\.weight holds float8_e4m3fn numbers: driftseg reads"),
+        (_with_scale, r"quantised weights \(.*q\.weight_scale belongs to a quantisation\)"),
+        (_as_qint8, r"quantised weights \(.*attn\.q\.weight is quantised\)"),
+    ],
+    ids=["int8", "fp8", "scale", "qint8"],
+)
+def test_quantised_tensors(
+    change: Callable[[State], State], match: str, nvlabs: State, tmp_path: Path
+) -> None:
+    torch.save(change(nvlabs), tmp_path / "a.pth")
+    refuse_and_tell(tmp_path / "a.pth", match)
+    with pytest.raises(InputError, match=match):
+        load_weights(fresh(early_head=False), tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("backbone.block1.0.adapter.down.weight", "encoder"),
+        ("backbone.block1.0.attn.q.lora_A", "encoder"),
+        ("backbone.pos_embed1", "encoder"),
+        ("backbone.prompt.weight", "encoder"),
+        ("decode_head.attention.weight", "head"),
+        ("neck.convs.0.weight", "neck"),
+    ],
+)
+def test_tensors_that_nobody_knows(name: str, part: str, nvlabs: State, tmp_path: Path) -> None:
+    torch.save({**nvlabs, name: torch.ones(32)}, tmp_path / "a.pth")
+    refuse_and_tell(
+        tmp_path / "a.pth",
+        rf"{name} is no tensor that driftseg knows in the layout NVlabs SegFormer; without it",
+    )
+    if part == "encoder":
+        with pytest.raises(InputError, match=f"{name} is no tensor that driftseg knows"):
+            load_weights(fresh(early_head=False), tmp_path / "a.pth")
+
+
+def test_heads_that_are_not_used_are_left_out(nvlabs: State, tmp_path: Path) -> None:
+    other = {
+        "auxiliary_head.conv_seg.weight": torch.ones(5, 32, 1, 1),
+        "loss.weight": torch.ones(5),
+    }
+    torch.save({**nvlabs, **other}, tmp_path / "a.pth")
+    _, info = open_checkpoint(tmp_path / "a.pth")
+    assert any("auxiliary_head.conv_seg.weight" in note for note in info.notes)
+
+
+def test_no_head_or_another_head(nvlabs: State, tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    encoder = {name: t for name, t in nvlabs.items() if name.startswith("backbone.")}
+    torch.save(encoder, path)
+    refuse_and_tell(
+        path,
+        rf"holds an encoder, but no head that driftseg knows: its encoder alone can be taken, .*"
+        rf"model\.encoder=mit_b0, model\.weights={path} and model\.may_stay_random=\[head, early",
+    )
+    torch.save({**encoder, "decode_head.embed_layers.0.proj.weight": torch.ones(8, 32)}, path)
+    refuse_and_tell(
+        path, r"holds a head that driftseg does not have \(decode_head\.embed_layers\.0\.proj"
+    )
+    assert load_weights(fresh(), path, may_stay_random=RANDOM_HEADS).random
+
+
+def test_upernet_gives_its_encoder(tmp_path: Path) -> None:
+    backbone = transformers.SwinConfig(out_features=[f"stage{i}" for i in range(1, 5)])
+    config = transformers.UperNetConfig(
+        backbone_config=backbone, hidden_size=16, auxiliary_channels=8, num_labels=3
+    )
+    transformers.UperNetForSemanticSegmentation(config).save_pretrained(tmp_path)
+    refuse_and_tell(tmp_path, r"a head that driftseg does not have.*model\.encoder=swin_t")
+    model = fresh("swin_t")
+    assert {n.split(".")[0] for n in load_weights(
+        model, tmp_path, may_stay_random=RANDOM_HEADS
+    ).random} == {"head", "early_head"}  # fmt: skip
+    settings = json.loads((tmp_path / "config.json").read_text())
+    for key, value in {"window_size": 12, "use_absolute_embeddings": True, "mlp_ratio": 2.0,
+                       "num_heads": [2, 4, 8, 16], "patch_size": 2, "layer_norm_eps": 1e-3,
+                       }.items():  # fmt: skip
+        inner = {**settings["backbone_config"], key: value}
+        (tmp_path / "config.json").write_text(json.dumps({**settings, "backbone_config": inner}))
+        refuse(tmp_path, rf"config\.json says {key} = .*, driftseg's swin_t has")
+
+
+def test_unknown_sizes_and_other_files(nvlabs: State, folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    deeper = {n.replace("block4.1", "block4.2"): t for n, t in nvlabs.items() if "block4.1" in n}
+    torch.save({**nvlabs, **deeper}, path)
+    refuse_and_tell(
+        path, r"does not have \(widths \[32, 64, 160, 256\], depths \[2, 2, 2, 3\]\): give one of"
+    )
+    torch.save({n: t for n, t in nvlabs.items() if n.startswith("decode_head.")}, path)
+    refuse_and_tell(path, "holds no encoder: give a file of a whole network")
+    torch.save({"state_dict": nvlabs, "meta": {"CLASSES": NAMES[:3]}}, path)
+    refuse_and_tell(path, "names 3 classes, its head has 5 outputs: give a file that names one")
+    lacking = {n: t for n, t in nvlabs.items() if n != "decode_head.linear_c2.proj.weight"}
+    torch.save(lacking, path)
+    refuse_and_tell(path, r"lacks 1 of \d+ tensors of head: head\.embed\.1\.weight")
+    torch.save({"conv1.weight": torch.zeros(3)}, path)
+    refuse(path, r"is of no known layout \(its names begin conv1\.weight\)")
+    refuse(folder, "holds the encoder mit_b0, not mit_b1", encoder="mit_b1")
+    refuse("imagenet", "no installed package holds ImageNet weights")
+
+
+def test_our_own_file_has_one_set(tmp_path: Path) -> None:
+    path = tmp_path / "own.safetensors"
+    save_ours(path, fresh())
+    assert inspect(path).lines()[-1] == "checkpoint:  yes"
+    open_checkpoint(path, weights="student")
+    refuse(path, "which holds one set of weights: leave weights out", weights="teacher")
+
+
+def test_pieces_that_are_missing_or_elsewhere(folder: Path, tmp_path: Path) -> None:
+    index = split(folder, tmp_path, "safetensors")
+    held = json.loads(index.read_text())
+    places = held["weight_map"]
+    first = "model-00001-of-00002.safetensors"
+    index.write_text(json.dumps({"weight_map": {**places, "extra.weight": first}}))
+    refuse(tmp_path, r"names the tensor extra\.weight, which model-0000.* lacks")
+    index.write_text(json.dumps({"weight_map": {**places, "a": "../b.safetensors"}}))
+    refuse(tmp_path, r"names \.\./b\.safetensors: the pieces must lie in the index's own folder")
+    index.write_text("{}")
+    refuse(tmp_path, "has no weight_map")
+    index.write_text(json.dumps(held))
+    (tmp_path / "model-00002-of-00002.safetensors").unlink()
+    refuse(tmp_path, r"names model-00002-of-00002\.safetensors, which is missing: fetch that piece")
+
+
+@pytest.mark.filterwarnings("ignore")  # torch warns that such programs will go
+def test_a_torchscript_program(tmp_path: Path) -> None:
+    class Twice(torch.nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return 2 * x
+
+    traced = torch.jit.trace(Twice(), torch.ones(1))
+    torch.jit.save(traced, str(tmp_path / "a.pt"))
+    refuse(tmp_path / "a.pt", "is a TorchScript program, not a file of weights")
+
+
+class TestNames:
+    def test_names_that_do_not_fit(self, folder: Path) -> None:
+        refuse(folder, r"classes: 2 names were given, the head of .* has 5 outputs: name each",
+               classes=("a", "b"))  # fmt: skip
+        told = r"\(only the checkpoint has sky; the checkpoint lacks void\): leave classes out"
+        refuse(folder, f"names its classes itself, and otherwise {told}",
+               classes=(*NAMES[:4], "void"))  # fmt: skip
+
+    def test_outputs_that_are_none(self, folder: Path) -> None:
+        refuse(folder, r"ignore_outputs: the head has no output 'void': name one of \['road'",
+               ignore_outputs=("void",))  # fmt: skip
+        refuse(folder, "no output 7: .* or a number from 0 to 4", ignore_outputs=(7,))
+        refuse(folder, "no output would be left", ignore_outputs=tuple(range(CLASSES)))
