@@ -13,6 +13,7 @@ from PIL import Image
 
 from driftseg.images.reading import read_ids
 from driftseg.labels import CAMVID11, CITYSCAPES19
+from driftseg.replay import class_cache
 from driftseg.replay.class_cache import cache_folder, counted_files, read_rows
 from driftseg.replay.sampling import class_counts
 from driftseg.scenes.dataset import Entry, SceneFiles, select
@@ -195,3 +196,17 @@ def test_depth_is_not_read_to_count_classes(drive: Path) -> None:
     with pytest.raises(AssertionError, match="depth was read"):
         deep.scene(0)
     assert class_counts(deep).tolist() == class_counts(scenes(drive))[:2].tolist()
+
+
+def test_the_key_follows_from_all_code_that_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or counts would outlive the reader that made them."""
+    read: list[str] = []
+    original = Path.read_bytes
+
+    def noted(path: Path) -> bytes:
+        read.append(f"{path.parent.name}/{path.name}")
+        return original(path)
+
+    monkeypatch.setattr(Path, "read_bytes", noted)
+    class_cache._own_code.__wrapped__()
+    assert {"images/reading.py", "scenes/layout.py", "labels/tables.py"} <= set(read)

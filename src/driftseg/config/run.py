@@ -68,7 +68,8 @@ class RunConfig(Settings):
     """Held-out frames of single domains, in place of ``evaluation``; a name that the schedule
     does not hold is scored too, as it is."""
     classes: StatedClasses | None = Field(default=None, exclude_if=lambda value: value is None)
-    """Names of the model's outputs in their order, where the checkpoint's file says none."""
+    """Names of the model's outputs in their order, where the checkpoint's file says none; also of
+    folders, images, videos and cameras whose sections state none."""
     score_in: StatedClasses | None = None
     """A label space: what the target and the held-out frames are labelled in, where that is
     coarser than the model's. Predictions are told in it before they are scored; a class without

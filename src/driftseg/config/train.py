@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
+from driftseg.labels.classes import Stated as StatedClasses
 from driftseg.models.making import ModelSettings
 from driftseg.replay.sampling import SamplingSettings
 from driftseg.replay.transforms import AugmentationSettings
@@ -24,6 +25,8 @@ class TrainConfig(Settings):
     """Labelled source scenes to learn from."""
     validation: Data
     """Labelled scenes to choose the best checkpoint by."""
+    classes: StatedClasses | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Of folders of labels whose sections state none; the checkpoint keeps them."""
     augmentation: AugmentationSettings = AugmentationSettings()
     sampling: SamplingSettings = SamplingSettings(batch_size=8)
     train: TrainableSet = ["encoder", "head"]

@@ -21,6 +21,7 @@ from driftseg.labels import (
     mapping_between,
     space_of,
 )
+from driftseg.labels.classes import Stated as StatedClasses
 from driftseg.learners.settings import MethodSettings
 from driftseg.methods.adaptive import AdaptiveModel
 from driftseg.models.adapters.settings import check_adapters
@@ -35,7 +36,13 @@ from driftseg.models.checkpoints import (
 from driftseg.models.segmenter import Segmenter
 from driftseg.runs.adapting import Source, make_adaptive, seeded
 from driftseg.runs.calibrate import calibrate
-from driftseg.runs.classes import check_same_number, name_classes, scoring_space
+from driftseg.runs.classes import (
+    check_same_number,
+    data_classes,
+    name_classes,
+    scoring_space,
+    with_classes,
+)
 from driftseg.runs.notes import make_notes, mapping_notes
 from driftseg.runs.train import use_device, use_threads
 from driftseg.scenes.dataset import Dataset, select
@@ -87,7 +94,7 @@ def build(config: RunConfig) -> Parts:
     adapters = check_adapters(config.adapters, method.needs().train, method=method.name)
     use_threads(config.threads)
     device = use_device(config.device)
-    target = config.target.make(camera_of(config.camera))
+    target = with_classes(config.target, data_classes(config)).make(camera_of(config.camera))
     model, info = load_model(config)
     info = name_classes(info, config.classes)
     space = target.label_space
@@ -98,7 +105,7 @@ def build(config: RunConfig) -> Parts:
     visits = make_schedule(config.schedule)
     size = config.target.frame_size(target)
     stream = build_stream(config, target, visits, weather, size)
-    source = None if config.source is None else config.source.make()
+    source = None if config.source is None else with_classes(config.source, config.classes).make()
     check_same_number(source, known)
     held_out = build_held_out(config, visits, space)
     home = visits[0].domain if config.home is None else config.home
@@ -113,7 +120,7 @@ def build(config: RunConfig) -> Parts:
     calibration = None
     if config.calibration is not None and method.needs_calibration:
         calibration = build_calibration(
-            config.calibration, model, build_weather(config, known), method, size
+            config.calibration, model, build_weather(config, known), method, size, config.classes
         )  # source frames are labelled in the model's space, not in the one of scores
     adaptive = make_adaptive(
         method,
@@ -141,13 +148,14 @@ def calibrated(config: RunConfig) -> tuple[Calibration, CheckpointInfo]:
     info = name_classes(info, config.classes)
     if adapters is not None and config.adapters is not None:
         config.adapters.put_into(model, adapters, seeded(config.seed, "adapters"))
-    target = config.target.make()
+    target = with_classes(config.target, data_classes(config)).make()
     info = order_classes(model, info, _wanted_order(config, target.label_space))
     scoring = build_scoring(config, info, target.label_space)
     space = target.label_space if scoring is None else scoring.source
     weather = build_weather(config, space)
     size = config.target.frame_size(target)
-    return build_calibration(config.calibration, model, weather, method, size), info
+    found = build_calibration(config.calibration, model, weather, method, size, config.classes)
+    return found, info
 
 
 def _wanted_order(config: RunConfig, space: LabelSpace) -> LabelSpace | None:
@@ -219,6 +227,7 @@ def build_calibration(
     weather: Weather,
     method: MethodSettings,
     size: tuple[int, int],
+    classes: StatedClasses | None = None,
 ) -> Calibration:
     """What the model is like on held-out source frames, before anything is learnt.
 
@@ -228,8 +237,9 @@ def build_calibration(
         weather: how rain is rendered.
         method: whose signal is measured.
         size: (width, height) of the stream's frames, before any crop.
+        classes: the run's, for data that states none.
     """
-    dataset = calibration.data.make(weather.camera)
+    dataset = with_classes(calibration.data, classes).make(weather.camera)
     if dataset.label_space != weather.label_space:
         raise InputError(
             f"calibration.data is labelled in {dataset.label_space.title}, the model predicts in "
@@ -251,9 +261,13 @@ def build_held_out(
     config: RunConfig, visits: list[Visit], space: LabelSpace
 ) -> dict[str, tuple[Dataset, Visit]]:
     """Every domain's held-out frames: its own, or the common ones in its weather."""
-    camera = camera_of(config.camera)
-    common = None if config.evaluation is None else config.evaluation.make(camera)
-    own = {name: data.make(camera) for name, data in config.evaluations.items()}
+    camera, classes = camera_of(config.camera), data_classes(config)
+    common = (
+        None if config.evaluation is None else with_classes(config.evaluation, classes).make(camera)
+    )
+    own = {
+        name: with_classes(data, classes).make(camera) for name, data in config.evaluations.items()
+    }
     sets = {f"evaluations.{name}": dataset for name, dataset in own.items()}
     sets |= {} if common is None else {"evaluation": common}
     for name, dataset in sets.items():

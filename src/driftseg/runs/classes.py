@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
 from driftseg.labels import ClassesSettings, LabelSpace, named_space
 from driftseg.labels.classes import Stated as StatedClasses
 from driftseg.models.checkpoints import CheckpointInfo
-from driftseg.scenes.dataset import Dataset
+from driftseg.scenes.dataset import Dataset, DatasetSettings
+from driftseg.scenes.folder import FolderSettings
+from driftseg.scenes.frames import UnlabelledSettings
 
 
 def scoring_space(stated: StatedClasses) -> LabelSpace:
@@ -48,6 +51,32 @@ def name_classes(info: CheckpointInfo, stated: StatedClasses | None) -> Checkpoi
         info, label_space=space.name, classes=space.classes, colours=space.colours,
         classes_known=True,
     )  # fmt: skip
+
+
+def data_classes(config: RunConfig) -> StatedClasses | None:
+    """What the target and held-out frames are labelled in, where their sections do not say.
+
+    That is what the model predicts in, unless predictions are told in another space.
+    """
+    told = config.score_in is not None or config.mapping is not None
+    return None if told else config.classes
+
+
+def with_classes(section: DatasetSettings, stated: StatedClasses | None) -> DatasetSettings:
+    """A data section that takes its classes from the whole config, where it states none itself.
+
+    Only sections that cannot know their classes do: folders of images, and sources without labels.
+
+    Args:
+        section: of the config.
+        stated: the config's ``classes``; None leaves the section as it is.
+    """
+    if not isinstance(section, FolderSettings | UnlabelledSettings) or stated is None:
+        return section
+    default = type(section).model_fields["label_space"].get_default()
+    if section.classes is not None or section.label_space != default:
+        return section
+    return section.model_copy(update={"classes": stated})
 
 
 def check_same_number(source: Dataset | None, known: LabelSpace) -> None:

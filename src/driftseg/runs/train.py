@@ -15,6 +15,7 @@ from driftseg.errors import InputError
 from driftseg.labels.spaces import OWN
 from driftseg.models.checkpoints import LoadReport
 from driftseg.replay.replay import build_replay
+from driftseg.runs.classes import with_classes
 from driftseg.training.source import Recipe, SourceTraining
 
 
@@ -29,8 +30,8 @@ def build_training(config: TrainConfig) -> tuple[SourceTraining, list[LoadReport
     use_threads(config.threads)
     device = use_device(config.device)
     torch.manual_seed(config.seed)
-    data = config.data.make()
-    validation = config.validation.make()
+    data = with_classes(config.data, config.classes).make()
+    validation = with_classes(config.validation, config.classes).make()
     if data.label_space != validation.label_space:
         raise InputError(
             f"data is labelled in {data.label_space.title}, validation in "

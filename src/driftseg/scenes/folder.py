@@ -14,6 +14,7 @@ from driftseg.labels import (
     classes_beside,
     named_space,
 )
+from driftseg.labels.classes import FILE
 from driftseg.labels.tables import IdTable
 from driftseg.scenes.dataset import Entry, SceneFiles
 from driftseg.scenes.selection import SelectedSettings
@@ -36,9 +37,7 @@ class FolderSettings(SelectedSettings, ClassesSettings):
 
     def files(self) -> SceneFiles:
         """All images of the folder."""
-        classes = self.stated_classes() or classes_of_folder(self.root, self.labels)
-        if classes is None:
-            classes = Classes(named_space(self.label_space, "label_space"))
+        classes = self.stated_classes() or self._found_classes()
         return folder(
             self.root,
             label_space=classes.space,
@@ -46,6 +45,19 @@ class FolderSettings(SelectedSettings, ClassesSettings):
             size=self.size,
             ids=classes.ids,
         )
+
+    def _found_classes(self) -> Classes:
+        found = classes_of_folder(self.root, self.labels)
+        named = named_space(self.label_space, "label_space")
+        if found is None:
+            return Classes(named)
+        default = type(self).model_fields["label_space"].get_default()
+        if self.label_space != default and found.space != named:
+            raise InputError(
+                f"{self.root}: a file {FILE} says {found.space.title}, label_space says "
+                f"{named.name}; remove one of them"
+            )
+        return found
 
 
 def classes_of_folder(root: Path, labels: Path | None) -> Classes | None:

@@ -1,0 +1,187 @@
+"""Classes of one's own: what may be stated, how, and what is told of mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from driftseg.errors import InputError
+from driftseg.labels import (
+    CAMVID11,
+    CITYSCAPES19,
+    LABEL_SPACES,
+    MAPPINGS,
+    Classes,
+    ClassesSettings,
+    colours_of,
+    mapping_between,
+    named_classes,
+    space_of,
+)
+from driftseg.labels.classes import read_classes, read_plain
+from driftseg.labels.spaces import palette
+
+OURS = space_of(["track", "grass", "obstacle", "sky"])
+
+
+def stated(**values: object) -> Classes:
+    found = ClassesSettings.model_validate(values).stated_classes()
+    assert found is not None
+    return found
+
+
+def test_a_list_of_names() -> None:
+    classes = stated(classes=["track", "grass"])
+    assert (classes.space.name, classes.space.classes) == ("own", ("track", "grass"))
+    assert classes.ids is None
+    assert len(set(classes.space.colours)) == 2
+
+
+def test_ids_and_colours() -> None:
+    classes = stated(
+        classes=["track", {"name": "grass", "ids": [5, 6], "colour": [1, 2, 3]}], ignored_ids=[9]
+    )
+    assert classes.ids == {0: 0, 5: 1, 6: 1, 9: 255, 255: 255}
+    assert classes.space.colours[1] == (1, 2, 3)
+
+
+@pytest.mark.parametrize("name", LABEL_SPACES)
+def test_presets_are_the_same_thing(name: str) -> None:
+    assert stated(classes=name).space is LABEL_SPACES[name]
+    assert stated(classes=list(LABEL_SPACES[name].classes)).space is LABEL_SPACES[name]
+    assert named_classes(name, "x").space is LABEL_SPACES[name]
+
+
+def test_a_file_has_the_same_keys(tmp_path: Path) -> None:
+    values = {"classes": [{"name": "a", "ids": [3]}, "b"], "ignored_ids": [0], "ground": ["a"]}
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(values))
+    assert read_classes(path) == stated(**values) == stated(classes=str(path))
+    path.write_text("- a\n- b\n")
+    assert read_classes(path).space.classes == ("a", "b")
+    assert stated(classes=str(path), ground=["b"]).space.ground_ids == [1]
+
+
+def test_what_a_record_keeps_is_read_back() -> None:
+    classes = stated(
+        classes=[{"name": "a", "ids": [3, 4]}, {"name": "b", "colour": [9, 9, 9], "ids": [1]}],
+        ignored_ids=[0], ground=["a"], sky=[],
+    )  # fmt: skip
+    again = read_plain(classes.plain(), "record")
+    assert again == classes
+    assert again.space.colours == classes.space.colours
+    assert (again.space.ground_ids, again.space.sky_ids) == ([0], [])
+    assert read_plain(Classes(CAMVID11).plain(), "record").space == CAMVID11
+
+
+def test_ground_and_sky_come_by_name_or_as_stated() -> None:
+    assert stated(classes=["a", "road", "sky"]).space.ground_ids == [1]
+    assert stated(classes=["a", "road", "sky"]).space.sky_ids == [2]
+    own = stated(classes=["a", "road", "sky"], ground=["a"], sky=[])
+    assert (own.space.ground_ids, own.space.sky_ids) == ([0], [])
+
+
+def test_the_palette_is_fixed_and_well_spread() -> None:
+    assert palette(3) == [(128, 0, 0), (0, 128, 0), (128, 128, 0)]
+    every = np.array(palette(255), int)
+    assert len({tuple(colour) for colour in every.tolist()}) == 255
+    first = every[:20]
+    apart = np.abs(first[:, None] - first[None]).max(-1) + 999 * np.eye(20)
+    assert apart.min() >= 64
+    assert palette(2, taken=[(128, 0, 0)]) == [(0, 128, 0), (128, 128, 0)]
+
+
+def test_colours_of_old_records() -> None:
+    assert colours_of("camvid11", CAMVID11.classes) == CAMVID11.colours
+    assert colours_of("camvid11", ("road", "mud"))[0] == (128, 64, 128)
+    assert len(set(colours_of("own", ("a", "b", "c")))) == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"classes": []}, "wanted 1 to 255 classes, came 0"),
+        ({"classes": ["a", "a"]}, r"\['a'\] are named more than once"),
+        ({"classes": ["a", {"name": "b", "ids": [0]}]}, r"ids \[0\] belong to more than one class"),
+        ({"classes": [{"name": "a", "ids": [255]}]}, "255 means that there is no class"),
+        ({"classes": [{"name": "a", "ids": [256]}]}, "less than or equal to 255"),
+        ({"classes": ["a"], "ignored_ids": [0]}, r"ids \[0\] are ignored and belong to a class"),
+        ({"classes": ["track"], "ground": ["trak"]}, "did you mean 'track'"),
+        ({"ground": ["road"]}, "ground stand beside classes; set classes, too"),
+        ({"classes": "citys"}, r"wanted a list of classes or one of .* came 'citys'"),
+        ({"classes": [{"name": "a", "color": [0, 0, 0]}]}, "color: Extra inputs are not perm"),
+        ({}, "wanted a list of classes under the key classes"),
+    ],
+)
+def test_mistakes_in_a_file(values: dict, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "classes.yaml"
+    path.write_text(yaml.safe_dump(values))
+    with pytest.raises(InputError, match=message) as caught:
+        read_classes(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("a: [", "is not YAML"), ("3", "wanted a list of classes, came int"), (None, "no such file")],
+)
+def test_odd_files(text: str | None, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "classes.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_classes(path)
+
+
+def test_no_such_preset() -> None:
+    with pytest.raises(InputError, match=r"^x: no classes are called 'camvid12'; did you mean 'ca"):
+        named_classes("camvid12", "x")
+
+
+TABLE = {
+    "road": "track", "pavement": "track", "tree": "grass", "building": "obstacle",
+    "pole": "obstacle", "sign": "obstacle", "fence": "obstacle", "car": "obstacle",
+    "pedestrian": "obstacle", "bicyclist": None,
+}  # fmt: skip
+
+
+class TestMappings:
+    def test_a_table(self, tmp_path: Path) -> None:
+        mapping = mapping_between(CAMVID11, OURS, TABLE)
+        assert mapping is not None
+        assert mapping.apply(np.arange(11, dtype=np.uint8)).tolist() == [
+            3, 2, 2, 0, 0, 1, 2, 2, 2, 2, 255,
+        ]  # fmt: skip
+        path = tmp_path / "table.yaml"
+        path.write_text(yaml.safe_dump(TABLE))
+        assert mapping_between(CAMVID11, OURS, str(path)) == mapping
+        assert "told in own classes (track, grass, obstacle, sky)" in mapping.describe()
+
+    def test_presets_have_names(self) -> None:
+        found = mapping_between(CITYSCAPES19, CAMVID11, "cityscapes19 to camvid11")
+        assert found == mapping_between(CITYSCAPES19, CAMVID11, None)
+        assert found == MAPPINGS["cityscapes19", "camvid11"]
+        assert mapping_between(CAMVID11, OURS, None) is None
+
+    @pytest.mark.parametrize(
+        ("table", "message"),
+        [
+            (
+                {"rod": "track"},
+                r"^mapping: \['rod'\] are no classes of camvid11; did you mean 'road",
+            ),
+            ({"road": "trac"}, r"^mapping: \['trac'\] are no classes of own; did you mean 'track'"),
+            (
+                {"road": "track"},
+                r"^mapping: \['building', .* of camvid11 are not mapped; give each",
+            ),
+            ("nowhere.yaml", r"^nowhere.yaml: no such file of a mapping; known by name: \['city"),
+        ],
+    )
+    def test_mistakes(self, table: dict | str, message: str) -> None:
+        with pytest.raises(InputError, match=message):
+            mapping_between(CAMVID11, OURS, table)
