@@ -40,6 +40,7 @@ ROOMS: dict[str, set[str]] = {
     "training": GROUND | {"models", "replay", "scenes", "evaluation"},
     "runs": GROUND | WORLD | MIND | {"models", "config", "training", "evaluation"},
     "report": GROUND | {"runs", "evaluation", "weather_sets"},
+    "api": GROUND | WORLD | MIND | {"models", "config", "training", "evaluation", "runs", "report"},
     "cli": GROUND | WORLD | MIND | {"models", "config", "evaluation", "training", "runs", "report"},
     "__main__": {"cli"},
 }

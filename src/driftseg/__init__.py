@@ -35,7 +35,10 @@ _PUBLIC = {
 }
 """Public names and where they live."""
 
-__all__ = [*_PUBLIC, "__version__"]
+__all__ = [
+    "Answer", "InputError", "Model", "OnlineModel", "State", "__version__", "adapt", "frames",
+    "load_dataset", "load_model",
+]  # fmt: skip
 
 if TYPE_CHECKING:
     from driftseg.api.adapting import adapt, load_dataset

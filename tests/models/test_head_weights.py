@@ -11,10 +11,9 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 from weight_files import CLASSES, NAMES, RANDOM_HEADS, WIDTH, State, assert_same_logits, fresh
 
-from driftseg.config.run import ModelSettings
 from driftseg.errors import InputError
 from driftseg.models.checkpoints import digest, inspect, load_weights
-from driftseg.runs.train import build_model
+from driftseg.models.making import ModelSettings
 from tiny_networks import build
 
 HEADS_ALONE = {
@@ -153,7 +152,7 @@ def test_a_config_names_both_files(
     torch.save(hamlet, tmp_path / "whole.pth")
     settings = {"encoder": "mit_b0", "head_width": WIDTH, "weights": str(tmp_path / "encoder.pth"),
                 "head_weights": str(tmp_path / "heads.pth")}  # fmt: skip
-    model, reports = build_model(ModelSettings(**settings), classes=len(NAMES))
+    model, reports = ModelSettings(**settings).make(classes=len(NAMES))
     assert [report.layout for report in reports] == ["NVlabs SegFormer", "HAMLET"]
     assert [report.random for report in reports] == [[], []]
     whole = fresh()

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 from weight_files import RANDOM_HEADS, State, draw
 
-from driftseg.config.run import Part
 from driftseg.errors import InputError
 from driftseg.models.checkpoints import (
     PARTS,
@@ -25,6 +24,7 @@ from driftseg.models.checkpoints import (
     load_weights,
 )
 from driftseg.models.checkpoints import save_checkpoint as save
+from driftseg.models.making import Part
 from driftseg.models.segmenter import Segmenter, build_segmenter
 from tiny_networks import TINY_SWIN, build
 

@@ -7,7 +7,7 @@ distance is guarded and built only when its weight is above 0.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import torch
@@ -21,7 +21,7 @@ from driftseg.learners.contract import NOT_FINITE, Answer, Order, Step, bring_ba
 from driftseg.learners.parts.classmix import Mixed
 from driftseg.learners.parts.confidence import Confidence, ConfidenceSettings, where_labelled
 from driftseg.learners.parts.ema import momentum
-from driftseg.learners.parts.losses import feature_distance, weighted_cross_entropy
+from driftseg.learners.parts.losses import backward, feature_distance, weighted_cross_entropy
 from driftseg.learners.parts.mixing import Mixing
 from driftseg.learners.parts.restyle import RestyleSettings
 from driftseg.learners.parts.window import window
@@ -221,14 +221,14 @@ class SelfTraining:
             worn if self._restyled_source_loss else source
         )
         values = {name: float(loss.detach()) for name, loss in losses.items()}
-        made = _backward(losses.values())  # now, so that only one pass at a time is held
+        made = backward(losses.values())  # now, so that only one pass at a time is held
         if made:
             pseudo_labels, weights = self.pseudo_labels(images, walk, source_confidence)
             mixed = self._mixing.mix(images, worn, pseudo_labels, weights, mix_ratio)
             loss = self._mixed_loss(mixed)
             values["mixed"] = float(loss.detach())
             values["pseudo_label_weight"] = float(weights.mean())
-            made = _backward([loss])
+            made = backward([loss])
         if not made:  # the passes have moved statistics, perhaps to NaN
             self.roles.restore_statistics(statistics)
             self._confidence.load_state_dict(confidence)
@@ -333,15 +333,6 @@ class SelfTraining:
         self.replay.load_state_dict(state["replay"])
         self._mixing.generator.bit_generator.state = state["generator"]
         self._dropout_generator.set_state(state["dropout_generator"])
-
-
-def _backward(losses: Iterable[Tensor]) -> bool:
-    """Adds the gradients of the losses' sum, unless it is not finite."""
-    total = torch.stack(list(losses)).sum()
-    if not torch.isfinite(total):
-        return False
-    total.backward()  # type: ignore[no-untyped-call]
-    return True
 
 
 def _ids(names: Sequence[str], classes: Sequence[str]) -> list[int]:

@@ -10,7 +10,6 @@ output takes the part's place in the passes of other roles.
 from __future__ import annotations
 
 import difflib
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -23,6 +22,7 @@ from driftseg.errors import InputError
 from driftseg.models.encoders.sites import silent_values
 from driftseg.models.foreign import Output, adopt, dropouts_of, logits_of
 from driftseg.models.network import Head, Overlay, Walk
+from driftseg.models.passes import Reached, can_be_kept, copied, patched, tensors_in, watched
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
@@ -113,7 +113,7 @@ class WrappedNetwork:
         if not wanted:
             return walk
         kept: dict[str, Any] = {}
-        with self._recording(wanted, kept), suppress(_Reached):
+        with self._recording(wanted, kept), suppress(Reached):
             self.module(walk.x)
         return Walk(walk.x, kept=kept)
 
@@ -150,15 +150,15 @@ class WrappedNetwork:
         def record(part: str, forward: Any) -> Any:
             def recorded(*given: Any, **named: Any) -> Any:
                 output = forward(*given, **named)
-                kept[part] = _copied(output)
+                kept[part] = copied(output)
                 if len(kept) == len(parts):
-                    raise _Reached
+                    raise Reached
                 return output
 
             return recorded
 
         modules = {part: self.module.get_submodule(part) for part in parts}
-        with _patched({m: record(part, m.forward) for part, m in modules.items()}):
+        with patched({m: record(part, m.forward) for part, m in modules.items()}):
             yield
 
     @contextmanager
@@ -166,9 +166,9 @@ class WrappedNetwork:
         """Parts answer with what was kept of them."""
 
         def give(value: Any) -> Any:
-            return lambda *given, **named: _copied(value)
+            return lambda *given, **named: copied(value)
 
-        with _patched({self.module.get_submodule(p): give(value) for p, value in kept.items()}):
+        with patched({self.module.get_submodule(p): give(value) for p, value in kept.items()}):
             yield
 
     def _find_upstream(self, x: Tensor) -> dict[str, frozenset[str]]:
@@ -183,14 +183,14 @@ class WrappedNetwork:
         begun: set[str] = set()
         called: set[str] = set()
         outputs: list[tuple[str, Any, frozenset[str]]] = []
-        with _watched(self.module, begun, called, self._named, calls, outputs, self._part_of):
+        with watched(self.module, begun, called, self._named, calls, outputs, self._part_of):
             previous = {p: p.requires_grad for p in self.module.parameters()}
             for parameter in previous:
                 parameter.requires_grad_(parameter.is_floating_point())
             try:
                 self.module(x)
                 parameters = dict(self.module.named_parameters())
-                odd = {part for part, output, _ in outputs if not _can_be_kept(output)}
+                odd = {part for part, output, _ in outputs if not can_be_kept(output)}
                 found = {
                     part: seen | self._grown_from(output, parameters)
                     for part, output, seen in outputs
@@ -223,7 +223,7 @@ class WrappedNetwork:
 
     def _grown_from(self, output: Any, parameters: Mapping[str, nn.Parameter]) -> set[str]:
         """The parts whose parameters a part's output has a gradient to."""
-        tensors = [t for t in _tensors(output) if t.requires_grad]
+        tensors = [t for t in tensors_in(output) if t.requires_grad]
         if not tensors:
             return set()
         total = torch.stack([t.float().sum() for t in tensors]).sum()
@@ -235,96 +235,6 @@ class WrappedNetwork:
             for name, gradient in zip(parameters, gradients, strict=True)
             if gradient is not None
         }
-
-
-class _Reached(BaseException):
-    """A pass has come as far as it was to come. No code of a module catches it as an error."""
-
-
-@contextmanager
-def _patched(forwards: Mapping[nn.Module, Any]) -> Iterator[None]:
-    """Modules run another function for a while."""
-    before = {module: module.__dict__.get("forward") for module in forwards}
-    try:
-        for module, forward in forwards.items():
-            module.__dict__["forward"] = forward
-        yield
-    finally:
-        for module, forward in before.items():
-            if forward is None:
-                module.__dict__.pop("forward", None)
-            else:
-                module.__dict__["forward"] = forward
-
-
-@contextmanager
-def _watched(
-    module: nn.Module,
-    begun: set[str],
-    called: set[str],
-    named: Sequence[str],
-    calls: dict[str, int],
-    outputs: list[tuple[str, Any, frozenset[str]]],
-    part_of: Any,
-) -> Iterator[None]:
-    """Notes which modules of which parts were called, and what parts put out."""
-    handles = []
-
-    def enter(name: str) -> Any:
-        def note(*_: Any) -> None:
-            called.add(name)
-            begun.add(part_of(f"{name}.x" if name else "x"))
-
-        return note
-
-    def leave(name: str) -> Any:
-        def note(_: nn.Module, __: Any, output: Any) -> None:
-            calls[name] += 1
-            outputs.append((name, output, frozenset(begun)))
-
-        return note
-
-    for name, one in module.named_modules():
-        if next(one.parameters(recurse=False), None) is not None:
-            handles.append(one.register_forward_pre_hook(enter(name)))
-        if name in named:
-            handles.append(one.register_forward_hook(leave(name)))
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _can_be_kept(value: Any) -> bool:
-    """Tensors, also in plain containers; of anything else we do not know how to make a copy."""
-    if type(value) in (dict, OrderedDict):
-        return all(_can_be_kept(one) for one in value.values())
-    if type(value) in (list, tuple):
-        return all(_can_be_kept(one) for one in value)
-    return isinstance(value, Tensor)
-
-
-def _copied(value: Any) -> Any:
-    """What follows may change its input in place, as ``ReLU(inplace=True)`` does."""
-    if isinstance(value, Tensor):
-        return value.clone()
-    if isinstance(value, dict):
-        return type(value)((key, _copied(one)) for key, one in value.items())
-    if isinstance(value, list | tuple):
-        return type(value)([_copied(one) for one in value])
-    return value
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from _tensors(one)
-    elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _tensors(one)
 
 
 def wrap(

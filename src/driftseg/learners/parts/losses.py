@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from driftseg.errors import InputError
 from driftseg.labels import IGNORE
 from driftseg.learners.parts.upsampled_loss import upsampled_cross_entropy, whole_factors
 from driftseg.models.segmenter import upsample
@@ -22,14 +23,13 @@ def entropy(logits: Tensor) -> Tensor:
     return per_pixel.mean()
 
 
-def finite(loss: Tensor, updates: int) -> Tensor:
-    """The loss itself; InputError before it can spoil the weights if it is not finite."""
-    if not torch.isfinite(loss):
-        raise InputError(
-            f"the loss is {float(loss.detach())} after {updates} updates: lower "
-            "method.learning_rate, or train less of the network"
-        )
-    return loss
+def backward(losses: Iterable[Tensor]) -> bool:
+    """Adds the gradients of the losses' sum, unless it is not finite."""
+    total = torch.stack(list(losses)).sum()
+    if not torch.isfinite(total):
+        return False
+    total.backward()  # type: ignore[no-untyped-call]
+    return True
 
 
 def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
