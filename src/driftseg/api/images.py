@@ -129,7 +129,7 @@ def as_image(given: Any, *, name: str = "image") -> Image:
     if isinstance(given, str | Path):
         return read_image(Path(given))
     if isinstance(given, PillowImage.Image):
-        return np.asarray(given.convert("RGB"), dtype=np.uint8)
+        return np.array(given.convert("RGB"), dtype=np.uint8)
     array = given.detach().cpu().numpy() if hasattr(given, "detach") else np.asarray(given)
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, axis=2)
