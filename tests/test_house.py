@@ -16,6 +16,8 @@ WORLD = {"weather", "scenes", "town", "stream", "replay", "weather_sets", "check
 MIND = {"control", "learners", "methods"}
 DESK = {"config", "training", "evaluation", "runs", "report", "cli"}
 
+EVERYTHING = GROUND | WORLD | MIND | (DESK - {"cli"}) | {"models", "conformance"}
+
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "frame": set(),
@@ -40,8 +42,9 @@ ROOMS: dict[str, set[str]] = {
     "training": GROUND | {"models", "replay", "scenes", "evaluation"},
     "runs": GROUND | WORLD | MIND | {"models", "config", "training", "evaluation"},
     "report": GROUND | {"runs", "evaluation", "weather_sets"},
-    "api": GROUND | WORLD | MIND | {"models", "config", "training", "evaluation", "runs", "report"},
-    "cli": GROUND | WORLD | MIND | {"models", "config", "evaluation", "training", "runs", "report"},
+    "conformance": GROUND | WORLD | MIND | {"models", "runs"},
+    "api": EVERYTHING,
+    "cli": EVERYTHING | {"api"},
     "__main__": {"cli"},
 }
 """docs/architecture.md, executable."""

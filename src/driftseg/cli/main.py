@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from driftseg.cli.calibrate import calibrate
+from driftseg.cli.check import app as check
 from driftseg.cli.data import app as data
 from driftseg.cli.demo import demo
 from driftseg.cli.inspect import info, inspect
@@ -32,6 +33,7 @@ for command in (demo, train, calibrate, run, evaluate, report, inspect, info):
     app.command()(command)
 app.command(cls=SeveralValues)(weather)
 app.add_typer(data)
+app.add_typer(check)
 
 
 @app.callback()

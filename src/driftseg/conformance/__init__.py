@@ -1,0 +1,1 @@
+"""Laws that encoders, methods and datasets keep, checked on any of them."""
