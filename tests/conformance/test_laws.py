@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from driftseg.api.commands import check_dataset, check_encoder, check_method
+from driftseg.api.laws import check_dataset, check_encoder, check_method
 from driftseg.conformance.dataset import DatasetLaws
 from driftseg.conformance.encoder import EncoderLaws
 from driftseg.conformance.method import MethodLaws
