@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from driftseg.errors import InputError
-from driftseg.labels import Colour, LabelSpace
+from driftseg.labels import Colour, LabelSpace, space_of
 from driftseg.models.checkpoints.checks import refuse_quantised, refuse_unknown
 from driftseg.models.checkpoints.classes import (
     OWN_SPACE,
@@ -144,11 +144,12 @@ def tell_classes(info: CheckpointInfo, wanted: LabelSpace) -> str:
         else ""
     )
     return (
-        f"checkpoint {info.path} knows {len(info.classes)} classes of {info.label_space}, the "
-        f"target is labelled in {wanted.name} with {len(wanted)}; "
+        f"checkpoint {info.path} knows {len(info.classes)} "
+        f"{space_of(info.classes).phrase}, the target is labelled in {wanted.title} with "
+        f"{len(wanted)}; "
         f"{tell_difference(info.classes, wanted.classes)}; both must share one label space: set "
-        "target.label_space to read its labels in the model's, or score_in to score in the "
-        f"target's{drop}"
+        "target.label_space to read its labels in the model's, or score_in or mapping to "
+        f"score in the target's{drop}"
     )
 
 
