@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 CODES = {"note": 0, "warning": 1, "error": 2}
 """Exit codes of `check`."""
+ASSUMED = (
+    "nothing says what the ids mean, so they are taken for camvid11's; docs/classes.md says how to "
+    "state classes of your own"
+)
 STYLES = {"note": "dim", "warning": "yellow", "error": "red"}
 
 app = typer.Typer(
@@ -125,8 +129,10 @@ def _say(console: Console, text: str, style: str | None = None) -> None:
 
 
 def _show(console: Console, found: DatasetCheck) -> None:
-    where = f"{found.root}: {found.title} ({found.layout}), classes of {found.label_space.title}"
+    where = f"{found.root}: {found.title} ({found.layout}), {found.label_space.phrase}"
     _say(console, where)
+    if found.classes_assumed:
+        _say(console, ASSUMED)
     if found.headers_only:
         _say(console, "only headers were looked at; damage, ids and classes were not")
     if found.parts:
@@ -219,7 +225,7 @@ def _write(found: DatasetCheck, out: Path) -> Iterator[Path]:
             Bar(share.name, colour, share.share, share.scenes)
             for share, colour in zip(found.classes, colours, strict=True)
         ]
-        title = f"{found.title}, {labels} labels, classes of {found.label_space.title}"
+        title = f"{found.title}, {labels} labels, {found.label_space.phrase}"
         figure = class_shares_figure(bars, title=title, scenes=labels)
         yield _whole(
             out / "class_shares.png",
