@@ -30,8 +30,8 @@ Given = str | Path | Mapping[str, Any]
 """A config: a YAML file, plain values, or checked settings."""
 
 __all__ = [
-    "Evaluation", "LoadReport", "Moment", "Progress", "Trained", "calibrate", "evaluate", "inspect", "plain",
-    "read", "report", "run", "train",
+    "Evaluation", "LoadReport", "Moment", "Progress", "Trained", "calibrate", "evaluate",
+    "inspect", "plain", "read", "report", "run", "train",
 ]  # fmt: skip
 
 

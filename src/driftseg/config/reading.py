@@ -78,11 +78,12 @@ def check(
         OwnCodeError: a part of the user's own cannot be imported.
     """
     if changes or data is not None:
-        values = copy.deepcopy(dict(values))
+        changed = copy.deepcopy(dict(values))
         for change in changes:
-            apply_change(values, change, kind)
+            apply_change(changed, change, kind)
         if data is not None:
-            _set_root(values, kind, data, where=where)
+            _set_root(changed, kind, data, where=where)
+        values = changed
     _check_keys(values, kind, where)
     try:
         return kind.model_validate(values)
