@@ -16,7 +16,7 @@ from driftseg.models.checkpoints import CheckpointInfo, open_checkpoint
 from driftseg.models.network import Network
 from driftseg.models.segmenter import Segmenter
 from driftseg.models.wrapped import wrap
-from driftseg.runs.build import BUNDLED
+from driftseg.runs.source_model import BUNDLED
 from driftseg.runs.train import use_device
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import as_file, files
-from pathlib import Path
 
 import numpy as np
 
@@ -14,12 +12,8 @@ from driftseg.control.calibration import Calibration
 from driftseg.errors import InputError
 from driftseg.frame import Label
 from driftseg.labels import (
-    LABEL_SPACES,
-    MAPPINGS,
     LabelMapping,
     LabelSpace,
-    mapping_between,
-    space_of,
 )
 from driftseg.labels.classes import Stated as StatedClasses
 from driftseg.learners.settings import MethodSettings
@@ -27,23 +21,18 @@ from driftseg.methods.adaptive import AdaptiveModel
 from driftseg.models.adapters.settings import check_adapters
 from driftseg.models.checkpoints import (
     CheckpointInfo,
-    check_named,
-    is_hub_id,
-    open_checkpoint,
-    order_classes,
-    tell_classes,
 )
-from driftseg.models.segmenter import Segmenter
+from driftseg.models.network import Network
 from driftseg.runs.adapting import Source, make_adaptive, seeded
 from driftseg.runs.calibrate import calibrate
 from driftseg.runs.classes import (
     check_same_number,
     data_classes,
     name_classes,
-    scoring_space,
     with_classes,
 )
 from driftseg.runs.notes import make_notes, mapping_notes
+from driftseg.runs.source_model import build_scoring, in_order, load_model
 from driftseg.runs.train import use_device, use_threads
 from driftseg.scenes.dataset import Dataset, select
 from driftseg.scenes.live import LiveScenes
@@ -51,8 +40,6 @@ from driftseg.stream.schedule import Visit, domains, make_schedule
 from driftseg.stream.stream import Stream
 from driftseg.weather.camera import camera_of
 from driftseg.weather.weather import Weather
-
-BUNDLED = "town_mit_b0.safetensors"
 
 
 @dataclass(frozen=True)
@@ -98,7 +85,7 @@ def build(config: RunConfig) -> Parts:
     model, info = load_model(config)
     info = name_classes(info, config.classes)
     space = target.label_space
-    info = order_classes(model, info, _wanted_order(config, space))
+    info = in_order(model, info, config, space)
     scoring = build_scoring(config, info, space)
     known = space if scoring is None else scoring.source
     weather = build_weather(config, space)
@@ -116,7 +103,7 @@ def build(config: RunConfig) -> Parts:
     if adapters is not None and config.adapters is not None:
         generator = seeded(config.seed, "adapters")
         notes.append(config.adapters.put_into(model, adapters, generator))
-    model = model.to(device)
+    model.module.to(device)
     calibration = None
     if config.calibration is not None and method.needs_calibration:
         calibration = build_calibration(
@@ -149,7 +136,7 @@ def calibrated(config: RunConfig) -> tuple[Calibration, CheckpointInfo]:
     if adapters is not None and config.adapters is not None:
         config.adapters.put_into(model, adapters, seeded(config.seed, "adapters"))
     target = with_classes(config.target, data_classes(config)).make()
-    info = order_classes(model, info, _wanted_order(config, target.label_space))
+    info = in_order(model, info, config, target.label_space)
     scoring = build_scoring(config, info, target.label_space)
     space = target.label_space if scoring is None else scoring.source
     weather = build_weather(config, space)
@@ -158,62 +145,10 @@ def calibrated(config: RunConfig) -> tuple[Calibration, CheckpointInfo]:
     return found, info
 
 
-def _wanted_order(config: RunConfig, space: LabelSpace) -> LabelSpace | None:
-    """In which the model's outputs are to stand; None where predictions are told otherwise."""
-    return space if config.score_in is None and config.mapping is None else None
-
-
 def _source(config: RunConfig, source: Dataset | None) -> Source | None:
     if source is None or config.source is None:
         return None
     return Source(source, config.source.frame_size(source))
-
-
-def build_scoring(
-    config: RunConfig, info: CheckpointInfo, space: LabelSpace
-) -> LabelMapping | None:
-    """How the model's predictions are told in the target's label space.
-
-    Args:
-        config: whose ``score_in`` or ``mapping`` says that they are to be.
-        info: of the model.
-        space: the target's.
-
-    Raises:
-        InputError: they are not of one space and may not, or cannot, be told in it.
-    """
-    if config.score_in is None and config.mapping is None:
-        check_classes(info, space)
-        return None
-    if config.score_in is not None:
-        wanted = scoring_space(config.score_in)
-        if space != wanted:
-            raise InputError(
-                f"score_in: the target is labelled in {space.title}, not in {wanted.title}; set "
-                f"score_in to {space.name}, or target.label_space to {wanted.name}"
-            )
-    mapping = mapping_between(model_space(info), space, config.mapping)
-    if mapping is None:
-        known = [target for source, target in MAPPINGS if source == info.label_space]
-        raise InputError(
-            f"score_in: predictions in {info.label_space} cannot be told in {space.title}; they "
-            f"can be in {known or 'no other space'}, and in any space with a mapping"
-        )
-    return mapping
-
-
-def model_space(info: CheckpointInfo) -> LabelSpace:
-    """The label space that a checkpoint predicts in."""
-    check_named(info)
-    preset = LABEL_SPACES.get(info.label_space)
-    if preset is None:
-        return space_of(info.classes, info.colours)
-    if info.classes != preset.classes:
-        raise InputError(
-            f"checkpoint {info.path} says {preset.name}, but its {len(info.classes)} classes are "
-            "others; its predictions cannot be told in another label space"
-        )
-    return preset
 
 
 def build_weather(config: RunConfig, space: LabelSpace) -> Weather:
@@ -223,7 +158,7 @@ def build_weather(config: RunConfig, space: LabelSpace) -> Weather:
 
 def build_calibration(
     calibration: CalibrationSettings,
-    model: Segmenter,
+    model: Network,
     weather: Weather,
     method: MethodSettings,
     size: tuple[int, int],
@@ -310,32 +245,3 @@ def build_stream(
     if isinstance(target, LiveScenes):
         target.check_order([number for _, number in stream.plan])
     return stream
-
-
-def load_model(config: RunConfig) -> tuple[Segmenter, CheckpointInfo]:
-    """The source model, checked against the encoder that the config expects."""
-    wanted = None if config.model is None else config.model.encoder
-    if config.checkpoint is None:
-        with as_file(files("driftseg") / "assets" / BUNDLED) as path:
-            model, info = open_checkpoint(path)
-    else:
-        given = config.checkpoint.replace("{encoder}", wanted or "{encoder}")
-        path = Path(given).expanduser()
-        if not path.exists() and not is_hub_id(given):
-            raise InputError(
-                f"checkpoint {path}: no such file; make it with driftseg train, or set checkpoint"
-            )
-        model, info = open_checkpoint(path if path.exists() else given)
-    if wanted is not None and info.encoder != wanted:
-        raise InputError(
-            f"checkpoint {info.path} holds the encoder {info.encoder}, the run asks for {wanted}; "
-            f"set model.encoder={info.encoder}, or name another checkpoint"
-        )
-    return model, info
-
-
-def check_classes(info: CheckpointInfo, space: LabelSpace) -> None:
-    """Refuses a checkpoint of other classes than the target's."""
-    check_named(info)
-    if info.classes != space.classes:
-        raise InputError(tell_classes(info, space))

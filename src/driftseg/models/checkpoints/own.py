@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from driftseg.errors import InputError
 from driftseg.labels import Colour
@@ -194,7 +194,7 @@ def read_info(path: str | Path) -> CheckpointInfo:
     return info
 
 
-def digest(model: Segmenter) -> str:
+def digest(model: nn.Module) -> str:
     """The first 12 hexadecimal digits of a SHA-256 over all names, shapes and bytes."""
     return digest_tensors(model.state_dict())
 

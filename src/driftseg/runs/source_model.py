@@ -1,0 +1,157 @@
+"""The model that a run starts from, and in which classes its predictions are told."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from torch import nn
+
+from driftseg.config.run import RunConfig
+from driftseg.errors import InputError
+from driftseg.labels import (
+    LABEL_SPACES,
+    MAPPINGS,
+    LabelMapping,
+    LabelSpace,
+    mapping_between,
+    space_of,
+)
+from driftseg.models.checkpoints import (
+    CheckpointInfo,
+    check_named,
+    digest,
+    is_hub_id,
+    open_checkpoint,
+    order_classes,
+    tell_classes,
+)
+from driftseg.models.network import Network
+from driftseg.models.segmenter import Segmenter
+from driftseg.models.wrapped import wrap
+from driftseg.parts import load
+from driftseg.runs.classes import scoring_space
+
+BUNDLED = "town_mit_b0.safetensors"
+
+
+def load_model(config: RunConfig) -> tuple[Network, CheckpointInfo]:
+    """The source model, checked against what the config expects."""
+    if config.model is not None and config.model.network is not None:
+        return own_network(config, config.model.network)
+    wanted = None if config.model is None else config.model.encoder
+    if config.checkpoint is None:
+        with as_file(files("driftseg") / "assets" / BUNDLED) as path:
+            model, info = open_checkpoint(path)
+    else:
+        given = config.checkpoint.replace("{encoder}", wanted or "{encoder}")
+        path = Path(given).expanduser()
+        if not path.exists() and not is_hub_id(given):
+            raise InputError(
+                f"checkpoint {path}: no such file; make it with driftseg train, or set checkpoint"
+            )
+        model, info = open_checkpoint(path if path.exists() else given)
+    if wanted is not None and info.encoder != wanted:
+        raise InputError(
+            f"checkpoint {info.path} holds the encoder {info.encoder}, the run asks for {wanted}; "
+            f"set model.encoder={info.encoder}, or name another checkpoint"
+        )
+    return model, info
+
+
+def check_classes(info: CheckpointInfo, space: LabelSpace) -> None:
+    """Refuses a checkpoint of other classes than the target's."""
+    check_named(info)
+    if info.classes != space.classes:
+        raise InputError(tell_classes(info, space))
+
+
+def own_network(config: RunConfig, name: str) -> tuple[Network, CheckpointInfo]:
+    """A torch module of a user's making, as a network.
+
+    Raises:
+        InputError: it cannot be made or adapted.
+    """
+    settings = config.model
+    assert settings is not None
+    module = load(name, where="model.network")()
+    if not isinstance(module, nn.Module):
+        raise InputError(
+            f"model.network: {name} makes a {type(module).__name__}, wanted a torch.nn.Module"
+        )
+    given = settings.model_dump(exclude={"encoder", "network"}, exclude_none=True)
+    network = wrap(module, **given)
+    info = CheckpointInfo(
+        path=name,
+        encoder=type(module).__name__,
+        head_width=0,
+        early_head=False,
+        label_space="unknown",
+        classes=tuple(f"class {number}" for number in range(network.classes)),
+        half=False,
+        digest=digest(module),
+        classes_known=False,
+        layout="a torch module",
+        notes=(f"{name} is one of the user's own, of parts {', '.join(network.parts)}",),
+    )
+    return network, info
+
+
+def in_order(
+    model: Network, info: CheckpointInfo, config: RunConfig, space: LabelSpace
+) -> CheckpointInfo:
+    """Puts the outputs into the target's order where the classes are the same.
+
+    Outputs of a module of the user's own stay as they are.
+    """
+    if not isinstance(model, Segmenter):
+        return info
+    told = config.score_in is not None or config.mapping is not None
+    return order_classes(model, info, None if told else space)
+
+
+def build_scoring(
+    config: RunConfig, info: CheckpointInfo, space: LabelSpace
+) -> LabelMapping | None:
+    """How the model's predictions are told in the target's label space.
+
+    Args:
+        config: whose ``score_in`` or ``mapping`` says that they are to be.
+        info: of the model.
+        space: the target's.
+
+    Raises:
+        InputError: they are not of one space and may not, or cannot, be told in it.
+    """
+    if config.score_in is None and config.mapping is None:
+        check_classes(info, space)
+        return None
+    if config.score_in is not None:
+        wanted = scoring_space(config.score_in)
+        if space != wanted:
+            raise InputError(
+                f"score_in: the target is labelled in {space.title}, not in {wanted.title}; set "
+                f"score_in to {space.name}, or target.label_space to {wanted.name}"
+            )
+    mapping = mapping_between(model_space(info), space, config.mapping)
+    if mapping is None:
+        known = [target for source, target in MAPPINGS if source == info.label_space]
+        raise InputError(
+            f"score_in: predictions in {info.label_space} cannot be told in {space.title}; they "
+            f"can be in {known or 'no other space'}, and in any space with a mapping"
+        )
+    return mapping
+
+
+def model_space(info: CheckpointInfo) -> LabelSpace:
+    """The label space that a checkpoint predicts in."""
+    check_named(info)
+    preset = LABEL_SPACES.get(info.label_space)
+    if preset is None:
+        return space_of(info.classes, info.colours)
+    if info.classes != preset.classes:
+        raise InputError(
+            f"checkpoint {info.path} says {preset.name}, but its {len(info.classes)} classes are "
+            "others; its predictions cannot be told in another label space"
+        )
+    return preset
