@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 _PUBLIC = {
     "METHODS": "driftseg.methods.table",
     "AdaptiveModel": "driftseg.methods.adaptive",
-    "adaptive_model": "driftseg.methods.adaptive",
     "drift_signal": "driftseg.methods.signal",
     "Memory": "driftseg.methods.memory",
     "Composition": "driftseg.learners.settings",
@@ -39,7 +38,7 @@ _PUBLIC = {
 __all__ = [
     "METHODS", "AdaptiveModel", "AfterChange", "Always", "Answer", "Composition", "Every",
     "Memory", "MethodSettings", "Needs", "Never", "NormStatistics", "Order", "ReplayTraining",
-    "SelfTraining", "Step", "Supplies", "Tent", "adaptive_model", "drift_signal",
+    "SelfTraining", "Step", "Supplies", "Tent", "drift_signal",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ if TYPE_CHECKING:
     from driftseg.learners.self_training import SelfTraining
     from driftseg.learners.settings import Composition, MethodSettings, Needs, Supplies
     from driftseg.learners.tent import Tent
-    from driftseg.methods.adaptive import AdaptiveModel, adaptive_model
+    from driftseg.methods.adaptive import AdaptiveModel
     from driftseg.methods.memory import Memory
     from driftseg.methods.signal import drift_signal
     from driftseg.methods.table import METHODS
