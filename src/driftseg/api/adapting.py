@@ -48,8 +48,10 @@ def adapt(
         method: a name (``tent``, ``dacs``, ``hamlet``, ``restyled_replay``, ...), the import path
             of a method of your own, or a whole method section.
         source: labelled source scenes for methods that learn from them: a dataset, or a handful
-            of (image, label) pairs, labelled in the model's classes. Scenes smaller than frames
-            are learnt from in windows of their own size.
+            of (image, label) pairs, labelled in the model's classes. They are read when the first
+            image comes, brought to its size and held in memory; of a large dataset an evenly
+            chosen part, as much as 512 MB hold (set ``replay={"capacity": ...}`` for more).
+            Scenes smaller than frames are learnt from in windows of their own size.
         calibration: labelled source scenes that the model was not trained on, in stream order,
             for methods that learn thresholds from them (``hamlet``).
         settings: settings of the method, and the sections ``adapters``, ``replay``, ``crop`` and
