@@ -18,6 +18,8 @@ here is private, but for `driftseg.weather`, `driftseg.metrics` and `driftseg.me
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -89,3 +91,18 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_PUBLIC, *_ROOMS})
+
+
+class _Package(ModuleType):
+    """Keeps `driftseg.report` a function: loading the room of that name would bind the room."""
+
+    @property
+    def report(self) -> Any:
+        return importlib.import_module(_PUBLIC["report"]).report
+
+    @report.setter
+    def report(self, room: ModuleType) -> None:
+        """Python binds a module here when it is first loaded; the function stays."""
+
+
+sys.modules[__name__].__class__ = _Package

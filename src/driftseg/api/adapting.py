@@ -8,13 +8,13 @@ from typing import Any
 
 from torch import nn
 
-from driftseg.api.images import as_image
 from driftseg.api.models import Model, load_model
 from driftseg.api.online import OnlineModel
 from driftseg.config.adapt import AdaptConfig
 from driftseg.config.reading import check
 from driftseg.control.calibration import Calibration
 from driftseg.errors import InputError
+from driftseg.images.given import as_image
 from driftseg.labels import LabelSpace
 from driftseg.learners.settings import MethodSettings
 from driftseg.models.adapters.settings import check_adapters

@@ -15,12 +15,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from driftseg.api.images import as_image, as_images, is_batch
+from driftseg.api.images import as_images, is_batch
 from driftseg.api.models import Model
 from driftseg.config.adapt import AdaptConfig
 from driftseg.control.calibration import Calibration
 from driftseg.errors import InputError
 from driftseg.frame import Adaptation, Image, Label
+from driftseg.images.given import as_image
 from driftseg.methods.adaptive import AdaptiveModel
 from driftseg.models.plain import plain_copy
 from driftseg.models.segmenter import upsample
