@@ -284,8 +284,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.integer):
         return int(value)
     if isinstance(value, float | np.floating):
-        return round(float(value), 6) if math.isfinite(value) else None
+        return _rounded(float(value)) if math.isfinite(value) else None
     return value
+
+
+def _rounded(value: float) -> float:
+    """Six decimals; below 0.1 six significant digits, or a small learning rate would be none."""
+    return round(value, 6) if abs(value) >= 0.1 else float(f"{value:.6g}")
 
 
 def _colours(stored: Sequence[Sequence[int]] | None) -> tuple[Colour, ...] | None:
