@@ -204,9 +204,16 @@ def _weights(passing: Tensor, weigh: Weigh) -> Tensor:
 
 
 def where_labelled(logits: Tensor, labels: Tensor) -> float:
-    """Mean largest probability on the head's grid, over cells whose first pixel is labelled."""
+    """Mean largest probability on the head's grid, over the cells that are labelled.
+
+    A cell takes the label nearest to it, as `torch.nn.functional.interpolate` takes it. So a grid
+    that does not divide the labels' size is covered whole.
+    """
     confidence = logits.softmax(dim=1).amax(dim=1)
-    step_y, step_x = (labels.shape[i + 1] // confidence.shape[i + 1] for i in (0, 1))
-    known = labels[:, ::step_y, ::step_x][:, : confidence.shape[1], : confidence.shape[2]]
+    rows, columns = (
+        torch.arange(cells, device=labels.device) * pixels // cells
+        for cells, pixels in zip(confidence.shape[1:], labels.shape[1:], strict=True)
+    )
+    known = labels[:, rows[:, None], columns]
     mask = (known != IGNORE).to(confidence)
     return float((confidence * mask).sum() / mask.sum().clamp(min=1))
