@@ -210,6 +210,19 @@ class TestBank:
         assert rows[7].event is None
         assert (rows[7].bank["stored"], rows[7].bank["found"]) == (None, 0)
 
+    def test_a_change_at_the_frame_of_a_second_look(self, make_model, make_replay, frames) -> None:
+        """It stores what was learnt in the domain left, and the look's find is not lost."""
+        method = self.method(make_model, make_replay, 3, 6, 7)
+        left = {}
+        for number, image in enumerate(day_night_day(frames)[:8]):
+            told = step(method, image)
+            left[number] = method.learner.learnt()["roles"]["student"]
+        day, night = method.memory.bank.states()
+        assert same(day["roles"]["student"], left[3])
+        assert same(night["roles"]["student"], left[6])
+        assert (told.bank["found"], method.memory.brought_back) == (0, 1)
+        assert same(left[7], left[3])
+
     def test_bytes_are_what_is_stored(self, make_model, make_replay, frames) -> None:
         """Trained tensors once, and twice in the optimiser's moments."""
         method = self.method(make_model, make_replay, 3)
