@@ -65,6 +65,18 @@ def test_exact_continuation() -> None:
     assert torch.equal(whole.weights(p, 1.0), other.weights(p, 1.0))
 
 
+def test_loaded_averages_go_where_the_probabilities_are() -> None:
+    """A file's tensors lie on the CPU whatever the device. Kind stands for place here."""
+    whole = SelfAdaptingThresholds(momentum=0.9)
+    whole.weights(probabilities(0), 1.0)
+    state = {name: tensor.double() for name, tensor in whole.state_dict().items()}
+    other = SelfAdaptingThresholds(momentum=0.9)
+    other.load_state_dict(state)
+    p = probabilities(3)
+    assert torch.equal(whole.weights(p, 1.0), other.weights(p, 1.0))
+    assert {tensor.dtype for tensor in other.state_dict().values()} == {torch.float32}
+
+
 @pytest.mark.parametrize(
     "rule", [Thresholds([0.8]), RelativeThreshold(0.9), SelfAdaptingThresholds(momentum=0.9)]
 )

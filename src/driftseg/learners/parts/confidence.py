@@ -182,8 +182,8 @@ class SelfAdaptingThresholds:
         if self._overall is None or self._classes is None:
             self._overall, self._classes = overall, classes
         else:
-            self._overall = torch.lerp(overall, self._overall, self._momentum)
-            self._classes = torch.lerp(classes, self._classes, self._momentum)
+            self._overall = torch.lerp(overall, self._overall.to(overall), self._momentum)
+            self._classes = torch.lerp(classes, self._classes.to(classes), self._momentum)
         limits = self._overall * self._classes / self._classes.max()
         return _weights(confidence >= limits[labels], self._weigh)
 
@@ -192,7 +192,7 @@ class SelfAdaptingThresholds:
         return {"overall": self._overall, "classes": self._classes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on."""
+        """Goes on; where a state from a file belongs is known at the next frame."""
         self._overall, self._classes = state["overall"], state["classes"]
 
 
