@@ -84,7 +84,7 @@ class DatasetSettings(Settings):
         """(width, height) of the images of what was made: ``size``, or that of the first one."""
         if self.size is not None:
             return self.size
-        height, width = dataset.scene(0).image.shape[:2]
+        height, width = without_depth(dataset).scene(0).image.shape[:2]
         return width, height
 
 
