@@ -64,7 +64,10 @@ def evaluate(config: ConfigFile, change: Changes = None, data: DataFolder = None
     console = Console()
     with console.status("scoring ..."):
         parts = build(settings)
-        rows = score_domains(parts, lambda moment: None)
+        try:
+            rows = score_domains(parts, lambda moment: None)
+        finally:
+            parts.data.close()
     frames = ", ".join(f"{name} {len(data)}" for name, (data, _) in parts.held_out.items())
     console.print(_table(rows, parts.label_space.classes))
     for told in (f"{parts.checkpoint.path}; frames: {frames}", *parts.checkpoint.notes):

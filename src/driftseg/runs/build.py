@@ -3,46 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from driftseg.config.run import CalibrationSettings, RunConfig
+from driftseg.config.run import RunConfig
 from driftseg.control.calibration import Calibration
 from driftseg.errors import InputError
 from driftseg.frame import Label
 from driftseg.labels import (
-    LABEL_SPACES,
-    MAPPINGS,
     LabelMapping,
     LabelSpace,
-    mapping_between,
-    space_of,
 )
-from driftseg.labels.classes import Stated as StatedClasses
-from driftseg.learners.settings import MethodSettings
 from driftseg.methods.adaptive import AdaptiveModel
 from driftseg.models.adapters.settings import check_adapters
 from driftseg.models.checkpoints import (
     CheckpointInfo,
-    check_named,
     is_hub_id,
     open_checkpoint,
     order_classes,
-    tell_classes,
 )
 from driftseg.models.segmenter import Segmenter
 from driftseg.runs.adapting import Source, make_adaptive, seeded
 from driftseg.runs.calibrate import calibrate
 from driftseg.runs.classes import (
+    build_scoring,
     check_same_number,
     data_classes,
     name_classes,
-    scoring_space,
-    with_classes,
+    wanted_order,
 )
+from driftseg.runs.data import RunData
 from driftseg.runs.notes import make_notes, mapping_notes
 from driftseg.runs.train import use_device, use_threads
 from driftseg.scenes.dataset import Dataset, select
@@ -70,6 +65,8 @@ class Parts:
     """In which the run is scored: the target's."""
     checkpoint: CheckpointInfo
     notes: tuple[str, ...]
+    data: RunData
+    """Every dataset of the run."""
     calibration: Calibration | None = None
     scoring: LabelMapping | None = None
     """How predictions are told in the label space; None where it is the model's own."""
@@ -85,29 +82,38 @@ class Parts:
 
 
 def build(config: RunConfig) -> Parts:
-    """Reads data and checkpoint and makes the method.
+    """Reads data and checkpoint and makes the method; whoever asks closes the parts.
 
     Raises:
-        InputError: anything in the config that cannot be met; nothing has been written.
+        InputError: anything in the config that cannot be met; nothing has been written, and
+            nothing is left open.
     """
+    use_threads(config.threads)
+    device, data = use_device(config.device), RunData()
+    try:
+        return _build(config, device, data)
+    except BaseException:
+        data.close()
+        raise
+
+
+def _build(config: RunConfig, device: torch.device, data: RunData) -> Parts:
     method = config.method
     adapters = check_adapters(config.adapters, method.needs().train, method=method.name)
-    use_threads(config.threads)
-    device = use_device(config.device)
-    target = with_classes(config.target, data_classes(config)).make(camera_of(config.camera))
+    target = data.open("target", config.target, data_classes(config), camera_of(config.camera))
     model, info = load_model(config)
     info = name_classes(info, config.classes)
     space = target.label_space
-    info = order_classes(model, info, _wanted_order(config, space))
+    info = order_classes(model, info, wanted_order(config, space))
     scoring = build_scoring(config, info, space)
     known = space if scoring is None else scoring.source
     weather = build_weather(config, space)
     visits = make_schedule(config.schedule)
     size = config.target.frame_size(target)
     stream = build_stream(config, target, visits, weather, size)
-    source = None if config.source is None else with_classes(config.source, config.classes).make()
+    source = None if config.source is None else data.open("source", config.source, config.classes)
     check_same_number(source, known)
-    held_out = build_held_out(config, visits, space)
+    held_out = build_held_out(config, visits, space, data)
     home = visits[0].domain if config.home is None else config.home
     if held_out and home not in held_out:
         raise InputError(f"home: no held-out frames are called {home!r}; known: {[*held_out]}")
@@ -120,7 +126,7 @@ def build(config: RunConfig) -> Parts:
     calibration = None
     if config.calibration is not None and method.needs_calibration:
         calibration = build_calibration(
-            config.calibration, model, build_weather(config, known), method, size, config.classes
+            config, model, build_weather(config, known), size, data
         )  # source frames are labelled in the model's space, not in the one of scores
     adaptive = make_adaptive(
         method,
@@ -135,32 +141,40 @@ def build(config: RunConfig) -> Parts:
         seed=config.seed,
     )
     return Parts(
-        adaptive, stream, held_out, home, weather, space, info, tuple(notes), calibration, scoring
+        adaptive,
+        stream,
+        held_out,
+        home,
+        weather,
+        space,
+        info,
+        tuple(notes),
+        data,
+        calibration,
+        scoring,
     )
 
 
 def calibrated(config: RunConfig) -> tuple[Calibration, CheckpointInfo]:
     """What a run of this config would learn from its calibration frames."""
-    assert config.calibration is not None
+    with closing(RunData()) as data:
+        return _calibrated(config, data)
+
+
+def _calibrated(config: RunConfig, data: RunData) -> tuple[Calibration, CheckpointInfo]:
     method = config.method
     adapters = check_adapters(config.adapters, method.needs().train, method=method.name)
     model, info = load_model(config)
     info = name_classes(info, config.classes)
     if adapters is not None and config.adapters is not None:
         config.adapters.put_into(model, adapters, seeded(config.seed, "adapters"))
-    target = with_classes(config.target, data_classes(config)).make()
-    info = order_classes(model, info, _wanted_order(config, target.label_space))
+    target = data.open("target", config.target, data_classes(config))
+    info = order_classes(model, info, wanted_order(config, target.label_space))
     scoring = build_scoring(config, info, target.label_space)
     space = target.label_space if scoring is None else scoring.source
     weather = build_weather(config, space)
     size = config.target.frame_size(target)
-    found = build_calibration(config.calibration, model, weather, method, size, config.classes)
-    return found, info
-
-
-def _wanted_order(config: RunConfig, space: LabelSpace) -> LabelSpace | None:
-    """In which the model's outputs are to stand; None where predictions are told otherwise."""
-    return space if config.score_in is None and config.mapping is None else None
+    return build_calibration(config, model, weather, size, data), info
 
 
 def _source(config: RunConfig, source: Dataset | None) -> Source | None:
@@ -169,77 +183,27 @@ def _source(config: RunConfig, source: Dataset | None) -> Source | None:
     return Source(source, config.source.frame_size(source))
 
 
-def build_scoring(
-    config: RunConfig, info: CheckpointInfo, space: LabelSpace
-) -> LabelMapping | None:
-    """How the model's predictions are told in the target's label space.
-
-    Args:
-        config: whose ``score_in`` or ``mapping`` says that they are to be.
-        info: of the model.
-        space: the target's.
-
-    Raises:
-        InputError: they are not of one space and may not, or cannot, be told in it.
-    """
-    if config.score_in is None and config.mapping is None:
-        check_classes(info, space)
-        return None
-    if config.score_in is not None:
-        wanted = scoring_space(config.score_in)
-        if space != wanted:
-            raise InputError(
-                f"score_in: the target is labelled in {space.title}, not in {wanted.title}; set "
-                f"score_in to {space.name}, or target.label_space to {wanted.name}"
-            )
-    mapping = mapping_between(model_space(info), space, config.mapping)
-    if mapping is None:
-        known = [target for source, target in MAPPINGS if source == info.label_space]
-        raise InputError(
-            f"score_in: predictions in {info.label_space} cannot be told in {space.title}; they "
-            f"can be in {known or 'no other space'}, and in any space with a mapping"
-        )
-    return mapping
-
-
-def model_space(info: CheckpointInfo) -> LabelSpace:
-    """The label space that a checkpoint predicts in."""
-    check_named(info)
-    preset = LABEL_SPACES.get(info.label_space)
-    if preset is None:
-        return space_of(info.classes, info.colours)
-    if info.classes != preset.classes:
-        raise InputError(
-            f"checkpoint {info.path} says {preset.name}, but its {len(info.classes)} classes are "
-            "others; its predictions cannot be told in another label space"
-        )
-    return preset
-
-
 def build_weather(config: RunConfig, space: LabelSpace) -> Weather:
     """How scenes of a label space are put into weather."""
     return Weather(camera_of(config.camera), space, config.weather_seed, config.severity)
 
 
 def build_calibration(
-    calibration: CalibrationSettings,
-    model: Segmenter,
-    weather: Weather,
-    method: MethodSettings,
-    size: tuple[int, int],
-    classes: StatedClasses | None = None,
+    config: RunConfig, model: Segmenter, weather: Weather, size: tuple[int, int], data: RunData
 ) -> Calibration:
     """What the model is like on held-out source frames, before anything is learnt.
 
     Args:
-        calibration: the section.
+        config: whose calibration section says on which frames, and for whose method.
         model: as it will start.
         weather: how rain is rendered.
-        method: whose signal is measured.
         size: (width, height) of the stream's frames, before any crop.
-        classes: the run's, for data that states none.
+        data: opens them.
     """
-    dataset = with_classes(calibration.data, classes).make(weather.camera)
+    calibration = config.calibration
+    assert calibration is not None
+    where = "calibration.data"
+    dataset = data.open(where, calibration.data, config.classes, weather.camera)
     if dataset.label_space != weather.label_space:
         raise InputError(
             f"calibration.data is labelled in {dataset.label_space.title}, the model predicts in "
@@ -253,20 +217,21 @@ def build_calibration(
             "signal and confidence depend on the size; set calibration.data.size to the target's"
         )
     return calibrate(
-        model, dataset, weather, rates=calibration.rain, signal=method.signal
+        model, dataset, weather, rates=calibration.rain, signal=config.method.signal
     )  # fmt: skip
 
 
 def build_held_out(
-    config: RunConfig, visits: list[Visit], space: LabelSpace
+    config: RunConfig, visits: list[Visit], space: LabelSpace, data: RunData
 ) -> dict[str, tuple[Dataset, Visit]]:
     """Every domain's held-out frames: its own, or the common ones in its weather."""
     camera, classes = camera_of(config.camera), data_classes(config)
-    common = (
-        None if config.evaluation is None else with_classes(config.evaluation, classes).make(camera)
-    )
+    common = None
+    if config.evaluation is not None:
+        common = data.open("evaluation", config.evaluation, classes, camera)
     own = {
-        name: with_classes(data, classes).make(camera) for name, data in config.evaluations.items()
+        name: data.open(f"evaluations.{name}", section, classes, camera)
+        for name, section in config.evaluations.items()
     }
     sets = {f"evaluations.{name}": dataset for name, dataset in own.items()}
     sets |= {} if common is None else {"evaluation": common}
@@ -332,10 +297,3 @@ def load_model(config: RunConfig) -> tuple[Segmenter, CheckpointInfo]:
             f"set model.encoder={info.encoder}, or name another checkpoint"
         )
     return model, info
-
-
-def check_classes(info: CheckpointInfo, space: LabelSpace) -> None:
-    """Refuses a checkpoint of other classes than the target's."""
-    check_named(info)
-    if info.classes != space.classes:
-        raise InputError(tell_classes(info, space))

@@ -64,9 +64,14 @@ def make_serial(
 
 
 def environment(
-    *, device: str, digest: str, checkpoint: str, notes: Sequence[str]
+    *,
+    device: str,
+    digest: str,
+    checkpoint: str,
+    notes: Sequence[str],
+    data: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Versions, machine, git revision and what a reader should know."""
+    """Versions, machine, git revision, what weights and data were used, what else to know."""
     return {
         "driftseg": driftseg.__version__,
         "python": platform.python_version(),
@@ -78,6 +83,7 @@ def environment(
         "git": _git_revision(),
         "checkpoint": checkpoint,
         "weights_digest": digest,
+        "data": dict(data or {}),
         "notes": list(notes),
     }
 
