@@ -217,7 +217,7 @@ def build_calibration(
             "signal and confidence depend on the size; set calibration.data.size to the target's"
         )
     return calibrate(
-        model, dataset, weather, rates=calibration.rain, signal=config.method.signal
+        model, dataset, weather, rates=calibration.rain, method=config.method
     )  # fmt: skip
 
 
