@@ -14,10 +14,9 @@ from driftseg.labels import CAMVID11
 from driftseg.models.checkpoints import save_checkpoint
 from driftseg.models.segmenter import build_segmenter
 from foreign_models import name_torchvision_operators
+from tiny_runs import tiny_values
 
 name_torchvision_operators()
-
-SIZE = [96, 64]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -49,25 +48,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tiny_run(tiny_checkpoint: Path, tmp_path: Path) -> dict:
     """A run config of a few seconds, as plain values."""
-    return {
-        "name": "tiny",
-        "source_name": "town",
-        "checkpoint": str(tiny_checkpoint),
-        "source": {"kind": "town", "seed": 1, "frames": 4, "every": 20, "size": SIZE},
-        "target": {"kind": "town", "seed": 2, "frames": 8, "every": 5, "size": SIZE},
-        "evaluation": {"kind": "town", "seed": 3, "frames": 2, "every": 9, "size": SIZE},
-        "schedule": [
-            {"name": "clear", "frames": 2},
-            {"name": "wet", "rain": 100, "frames": 2},
-            {"name": "clear", "frames": 2},
-        ],
-        "camera": "town",
-        "method": {"name": "dacs"},
-        "replay": {"capacity": 4, "minimum_share": 0.004},
-        "pictures": 1,
-        "out": str(tmp_path / "runs"),
-        "threads": 1,
-    }
+    return tiny_values(tiny_checkpoint, tmp_path / "runs")
 
 
 @pytest.fixture

@@ -39,7 +39,6 @@ ROOMS: dict[str, set[str]] = {
     "methods": GROUND | {"models", "control", "learners"},
     "config": GROUND | WORLD | MIND | {"models"},
     "evaluation": GROUND,
-    "metrics": {"evaluation"},
     "training": GROUND | {"models", "replay", "scenes", "evaluation"},
     "runs": GROUND | WORLD | MIND | {"models", "config", "training", "evaluation"},
     "report": GROUND | {"runs", "evaluation", "weather_sets"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftseg.control.drift import Detector, WindowDetector, changes
-from driftseg.control.river_detectors import adwin, page_hinkley
+from driftseg.control.river_detectors import LibraryDetector, adwin, page_hinkley
 from driftseg.errors import InputError
 
 
@@ -163,6 +164,42 @@ def test_every_window_event_exceeds_its_threshold(signal: list[float], length: i
 def test_settings_that_make_no_detector(settings) -> None:
     with pytest.raises(InputError, match="window >= 1 and rise > 0 > fall"):
         window(**settings)
+
+
+class Silent:
+    """A library's detector that never finds anything."""
+
+    drift_detected = False
+
+    def update(self, signal: float) -> None:
+        pass
+
+
+@pytest.mark.parametrize("recent", [1, 4, 75])
+def test_a_librarys_reading_is_of_all_signals(recent: int) -> None:
+    signals = np.random.default_rng(0).normal(1, 0.3, 300).tolist()
+    detector = LibraryDetector("silent", Silent, recent=recent)
+    for number, signal in enumerate(signals, 1):
+        detector.add(signal)
+        latest = min(recent, number // 2)
+        if latest:
+            found = detector.reading()
+            assert found.reference == pytest.approx(np.mean(signals[: number - latest]))
+            assert found.mean == pytest.approx(np.mean(signals[number - latest : number]))
+    again = LibraryDetector("silent", Silent, recent=recent)
+    again.load_state_dict(detector.state_dict())
+    assert again.reading() == detector.reading()
+
+
+def test_a_librarys_reading_costs_the_same_after_a_long_calm() -> None:
+    """Going through all signals for every frame took minutes here."""
+    detector = LibraryDetector("silent", Silent, recent=10)
+    for _ in range(100_000):
+        detector.add(1.0)
+    begun = time.perf_counter()
+    for _ in range(2_000):
+        detector.reading()
+    assert time.perf_counter() - begun < 2
 
 
 def test_without_the_library_the_way_out_is_named(monkeypatch) -> None:

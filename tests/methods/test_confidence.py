@@ -7,7 +7,13 @@ import copy
 import pytest
 import torch
 
-from driftseg.learners.parts.confidence import RelativeThreshold, SelfAdaptingThresholds, Thresholds
+from driftseg.labels import IGNORE
+from driftseg.learners.parts.confidence import (
+    RelativeThreshold,
+    SelfAdaptingThresholds,
+    Thresholds,
+    where_labelled,
+)
 
 
 def probabilities(seed: int = 0, classes: int = 3) -> torch.Tensor:
@@ -59,6 +65,18 @@ def test_exact_continuation() -> None:
     assert torch.equal(whole.weights(p, 1.0), other.weights(p, 1.0))
 
 
+def test_loaded_averages_go_where_the_probabilities_are() -> None:
+    """A file's tensors lie on the CPU whatever the device. Kind stands for place here."""
+    whole = SelfAdaptingThresholds(momentum=0.9)
+    whole.weights(probabilities(0), 1.0)
+    state = {name: tensor.double() for name, tensor in whole.state_dict().items()}
+    other = SelfAdaptingThresholds(momentum=0.9)
+    other.load_state_dict(state)
+    p = probabilities(3)
+    assert torch.equal(whole.weights(p, 1.0), other.weights(p, 1.0))
+    assert {tensor.dtype for tensor in other.state_dict().values()} == {torch.float32}
+
+
 @pytest.mark.parametrize(
     "rule", [Thresholds([0.8]), RelativeThreshold(0.9), SelfAdaptingThresholds(momentum=0.9)]
 )
@@ -68,3 +86,21 @@ def test_weights_can_be_changed_in_place(rule) -> None:
     weights[:, :2] = 0
     assert (weights[:, :2] == 0).all()
     assert weights[:, 2:].sum() > 0
+
+
+@pytest.mark.parametrize("size", [(32, 40), (35, 43), (31, 38), (29, 37)])
+def test_confidence_where_labelled_takes_the_nearest_labels(size: tuple[int, int]) -> None:
+    """Also where the grid does not divide the size: labels of the edge are cells of the edge."""
+    logits = torch.randn(2, 3, 8, 10, generator=torch.Generator().manual_seed(0))
+    labels = torch.randint(0, 3, (2, *size), generator=torch.Generator().manual_seed(1))
+    labels[:, size[0] // 2 :] = IGNORE
+    labels[:, :, size[1] - 4 :] = 0  # the last column of cells is labelled from top to bottom
+    nearest = torch.nn.functional.interpolate(labels[:, None].double(), size=(8, 10))[:, 0]
+    confidence = logits.softmax(1).amax(1)
+    expected = confidence[nearest != IGNORE].mean()
+    assert where_labelled(logits, labels) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_confidence_of_nothing_labelled_is_nothing() -> None:
+    labels = torch.full((1, 9, 9), IGNORE)
+    assert where_labelled(torch.randn(1, 3, 2, 2), labels) == 0

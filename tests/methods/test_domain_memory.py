@@ -15,8 +15,7 @@ from driftseg.control.drift import Event
 from driftseg.control.which import FixedSelector, RoundRobinSelector
 from driftseg.learners.answering import answer, to_label, with_offline
 from driftseg.methods.adaptive import AdaptiveModel
-from driftseg.methods.memory import Memory, signature
-from driftseg.methods.signal import static_level
+from driftseg.methods.memory import Memory
 from driftseg.models.adapters import adapter_spec, attach
 from driftseg.models.encoders.sites import adapter_names
 
@@ -210,6 +209,19 @@ class TestBank:
         assert rows[7].event is None
         assert (rows[7].bank["stored"], rows[7].bank["found"]) == (None, 0)
 
+    def test_a_change_at_the_frame_of_a_second_look(self, make_model, make_replay, frames) -> None:
+        """It stores what was learnt in the domain left, and the look's find is not lost."""
+        method = self.method(make_model, make_replay, 3, 6, 7)
+        left = {}
+        for number, image in enumerate(day_night_day(frames)[:8]):
+            told = step(method, image)
+            left[number] = method.learner.learnt()["roles"]["student"]
+        day, night = method.memory.bank.states()
+        assert same(day["roles"]["student"], left[3])
+        assert same(night["roles"]["student"], left[6])
+        assert (told.bank["found"], method.memory.brought_back) == (0, 1)
+        assert same(left[7], left[3])
+
     def test_bytes_are_what_is_stored(self, make_model, make_replay, frames) -> None:
         """Trained tensors once, and twice in the optimiser's moments."""
         method = self.method(make_model, make_replay, 3)
@@ -324,20 +336,6 @@ def test_running_statistics_return_with_the_domain(make_model, make_replay, fram
 def day_night_day(frames) -> list[np.ndarray]:
     night = [image // 4 for image in frames]
     return [*frames[:3], *night[:4], *frames[3:6], frames[0]]
-
-
-class TestSignature:
-    def test_is_the_same_whatever_was_learnt(self, make_model, make_replay, frames) -> None:
-        method = make_memory(make_model(), make_replay())
-        before = signature(static_level(method.roles, answer(method.roles, frames[5])))
-        for image in frames[:3]:
-            step(method, image)
-        after = signature(static_level(method.roles, answer(method.roles, frames[5])))
-        assert np.array_equal(before, after)
-
-    def test_is_mean_and_deviation_of_every_channel(self) -> None:
-        level = torch.tensor([[[[1.0, 3.0]], [[5.0, 5.0]]]])
-        assert signature(level) == pytest.approx(np.array([[2.0, 5.0], [2**0.5, 0.0]]))
 
 
 def test_adapting_twice_is_refused(make_model, make_replay) -> None:

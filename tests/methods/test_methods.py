@@ -132,6 +132,18 @@ class TestTent:
         play(method, frames[:3])
         assert int(counted) == 3
 
+    @pytest.mark.parametrize("policy", ["source", "batch", "running"])
+    def test_a_graph_is_kept_only_where_it_is_learnt_from(
+        self, policy: str, make_model, frames, monkeypatch
+    ) -> None:
+        """Under running, a pass of its own is learnt from: the answer needs no graph."""
+        method = make_tent(make_model("efficientnet_lite0"), norm_statistics=policy)
+        seen = []
+        monkeypatch.setattr(method.learner, "look", seen.append)
+        row = play(method, frames[:1])[0]
+        assert seen[0].logits.requires_grad == (policy != "running")
+        assert row["entropy"] > 0
+
     def test_nothing_is_random(self, make_model, frames) -> None:
         """Whatever torch's own generator stands at: no dropout, also under running."""
         rows = []

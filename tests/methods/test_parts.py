@@ -10,15 +10,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from driftseg.frame import SourceBatch
 from driftseg.learners.parts.classmix import choose_classes, number_of_classes, paste
 from driftseg.learners.parts.ema import momentum
 from driftseg.learners.parts.jitter import jitter_and_blur, kernel_size
 from driftseg.learners.parts.losses import (
+    as_numbers,
     downsample_labels,
     entropy,
     feature_distance,
     weighted_cross_entropy,
 )
+from driftseg.learners.parts.mixing import Mixing
 from driftseg.models.segmenter import upsample
 
 
@@ -62,6 +65,41 @@ def test_paste_takes_source_where_chosen_and_target_elsewhere() -> None:
                 assert torch.equal(mixed.images[b, :, y, x], origin[b, :, y, x])
                 assert mixed.labels[b, y, x] == (1 if pasted else pseudo[b, y, x])
                 assert mixed.weights[b, y, x] == (1 if pasted else 0.25)
+
+
+def test_nothing_is_read_back_from_the_device_to_mix() -> None:
+    """Tensors without values stand for a device: asking them for one raises."""
+    generator = torch.Generator().manual_seed(0)
+    frame = torch.rand((1, 3, 16, 20), generator=generator)
+    source = SourceBatch(
+        torch.rand((2, 3, 16, 20), generator=generator),
+        torch.randint(0, 4, (2, 16, 20), generator=generator),
+    )
+    here, there = (
+        Mixing(0.2, True, np.random.default_rng(2)).mix(
+            frame,
+            source,
+            torch.zeros((1, 16, 20), dtype=torch.int64, device=place),
+            torch.zeros((1, 16, 20), device=place),
+            0.5,
+        )
+        for place in ("cpu", "meta")
+    )
+    for name in ("images", "labels", "weights"):
+        one, other = getattr(here, name), getattr(there, name)
+        assert other.device.type == "meta"
+        assert (other.shape, other.dtype) == (one.shape, one.dtype)
+
+
+def test_numbers_for_the_record_are_fetched_at_once(monkeypatch) -> None:
+    told = {"a": torch.tensor(0.1, requires_grad=True), "b": torch.tensor(math.inf)}
+    expected = {"a": float(told["a"].detach()), "b": math.inf}
+    fetched, tolist = [], torch.Tensor.tolist
+    monkeypatch.setattr(
+        torch.Tensor, "tolist", lambda tensor: fetched.append(tensor) or tolist(tensor)
+    )
+    assert as_numbers(told) == expected
+    assert len(fetched) == 1
 
 
 @given(st.lists(st.floats(-10, 10, width=32), min_size=1, max_size=60))

@@ -9,16 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from driftseg.images.reading import read_ids
 from driftseg.labels import CAMVID11, CITYSCAPES19
 from driftseg.replay import class_cache
 from driftseg.replay.class_cache import cache_folder, counted_files, read_rows
+from driftseg.replay.replay import Replay
 from driftseg.replay.sampling import class_counts
+from driftseg.replay.transforms import Augmentation
 from driftseg.scenes.dataset import Entry, SceneFiles, select
-from driftseg.scenes.folder import folder
+from driftseg.scenes.folder import FolderSettings, folder
 from driftseg.town.scenes import TownScenes
+from driftseg.weather.random_weather import RandomWeather
 
 
 @pytest.fixture(autouse=True)
@@ -184,14 +188,35 @@ def test_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cache_folder() == tmp_path / ".cache" / "driftseg"
 
 
+class Refusing:
+    """Depth that nobody may read."""
+
+    def read(self, view: object) -> tuple[np.ndarray, str]:
+        raise AssertionError("depth was read")
+
+    def files(self, image: Path, depth: Path | None, camera: Path | None) -> list[Path]:
+        return []
+
+
+@pytest.mark.parametrize("weather", [None, RandomWeather(["rain"], CAMVID11, chance=1.0)])
+def test_depth_is_not_read_to_replay(drive: Path, weather: RandomWeather | None) -> None:
+    """Weather on replayed scenes takes it from their labels."""
+    deep = select(scenes(drive).with_depth(Refusing()), stop=2, where="here")
+    settings = FolderSettings(root=drive / "in", labels=drive / "ids")
+    assert settings.frame_size(deep) == (10, 8)
+    batches, plain = (
+        Replay(
+            dataset,
+            augmentation=Augmentation((10, 8), weather=weather),
+            generator=np.random.default_rng(0),
+        )
+        for dataset in (deep, select(scenes(drive), stop=2, where="here"))
+    )
+    for _ in range(3):
+        assert torch.equal(batches.sample().images, plain.sample().images)
+
+
 def test_depth_is_not_read_to_count_classes(drive: Path) -> None:
-    class Refusing:
-        def read(self, view: object) -> tuple[np.ndarray, str]:
-            raise AssertionError("depth was read")
-
-        def files(self, image: Path, depth: Path | None, camera: Path | None) -> list[Path]:
-            return []
-
     deep = select(scenes(drive).with_depth(Refusing()), stop=2, where="here")
     with pytest.raises(AssertionError, match="depth was read"):
         deep.scene(0)

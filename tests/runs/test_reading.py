@@ -122,6 +122,9 @@ def test_data_sets_every_camvid_root(tiny_run, write_config) -> None:
         ("seed", r"--set wants key=value, came 'seed'"),
         ("seed.deeper=1", r"seed: .*\(came \{'deeper': 1\}\)"),
         ("threads.deeper=1", r"--set threads.deeper=1: threads has no keys of its own"),
+        ("seed.x=1", r"seed: .*\(came \{'x': 1\}\)|seed has no keys of its own"),
+        ("method.name=5", r"method.name: wanted name: one of .*came 5"),
+        ("method=5", r"method: .*came 5"),
         ("out.kind=2", r"--set out.kind=2: out has no keys of its own"),
     ],
 )
@@ -129,6 +132,30 @@ def test_mistakes_are_named(change: str, message: str, tiny_run, write_config) -
     with pytest.raises(InputError, match=message) as caught:
         read_config(write_config(tiny_run), RunConfig, changes=[change])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("typed", ["1e5", "5", "007", "true", "2026-01-01", "1:30"])
+def test_a_text_setting_takes_what_was_typed(typed: str, tiny_run, write_config) -> None:
+    """YAML makes numbers and dates of them, which no one who types a name means."""
+    path = write_config(tiny_run)
+    config = read_config(path, RunConfig, changes=[
+        f"name={typed}", f"schedule.0.name={typed.replace(':', '-')}", f"checkpoint={typed}",
+        f"out={typed}", f"home= {typed}",
+    ])  # fmt: skip
+    assert (config.name, config.checkpoint, config.home) == (typed, typed, typed)
+    assert config.out == Path(typed)
+    assert config.schedule[0].name == typed.replace(":", "-")
+
+
+def test_a_text_setting_can_still_be_null(tiny_run, write_config) -> None:
+    path = write_config(tiny_run)
+    config = read_config(path, RunConfig, changes=["checkpoint=null", "home='5'", 'name="1e5"'])
+    assert (config.checkpoint, config.home, config.name) == (None, "5", "1e5")
+
+
+def test_a_number_for_a_text_in_a_file_wants_quotes(tiny_run) -> None:
+    with pytest.raises(InputError, match=r"name: .*\(came 5\); quotes around it make it a text"):
+        check({**tiny_run, "name": 5}, RunConfig, where="x")
 
 
 def test_missing_key(tiny_run) -> None:

@@ -25,6 +25,7 @@ from driftseg.runs.loop import HeldOut, Moment, score_domains
 from driftseg.runs.record import RunWriter, plain, read_run
 from driftseg.runs.run import run
 from driftseg.town.scenes import TownScenes
+from tiny_runs import tiny_values
 
 FRAME_COLUMNS = {
     "index", "visit", "domain", "name", "labelled", "intersection", "union", "confidence",
@@ -33,24 +34,24 @@ FRAME_COLUMNS = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def three(tiny_run) -> list:
+@pytest.fixture(scope="module")
+def every(tiny_checkpoint, tmp_path_factory) -> list:
+    """A run of every method; they are only looked at, so one of each will do."""
+    values = tiny_values(tiny_checkpoint, tmp_path_factory.mktemp("every") / "runs")
     return [
-        play(
-            tiny_run, method=METHOD_SETTINGS.get(name, {"name": name}), adapters=ADAPTERS.get(name)
-        )
+        play(values, method=METHOD_SETTINGS.get(name, {"name": name}), adapters=ADAPTERS.get(name))
         for name in METHODS
     ]
 
 
-def test_columns_are_the_same_for_every_method(three) -> None:
-    for done in three:
+def test_columns_are_the_same_for_every_method(every) -> None:
+    for done in every:
         assert len(done.frames) == 6
         assert all(set(row) == FRAME_COLUMNS for row in done.frames)
         keys = [(r["after_visit"], r["after_domain"], r["domain"], r["head"])
                 for r in done.evaluations]  # fmt: skip
         assert keys == [(r["after_visit"], r["after_domain"], r["domain"], r["head"])
-                        for r in three[0].evaluations]  # fmt: skip
+                        for r in every[0].evaluations]  # fmt: skip
         assert keys == [
             (after, name, domain, head)
             for after, name in ((-1, "start"), (0, "clear"), (1, "wet"), (2, "clear"))
@@ -60,8 +61,8 @@ def test_columns_are_the_same_for_every_method(three) -> None:
         assert len(columns) == 1
 
 
-def test_what_a_run_leaves_behind(three) -> None:
-    done = three[[*METHODS].index("dacs")]
+def test_what_a_run_leaves_behind(every) -> None:
+    done = every[[*METHODS].index("dacs")]
     assert re.fullmatch(r"\d{6}_\d{4}_town2tiny_dacs_mlp_mit_b0_s0_[0-9a-f]{5}", done.path.name)
     assert {p.name for p in done.path.iterdir()} == {
         "config.yaml", "environment.json", "schedule.json", "frames.jsonl", "evaluations.jsonl",
@@ -91,8 +92,8 @@ def test_the_record_is_the_truth(tiny_run, tiny_checkpoint) -> None:
     assert done.frames[0]["union"] == score.union.tolist()
 
 
-def test_unmoved_weights_reuse_scores_exactly(three) -> None:
-    source_only, *adapting = three
+def test_unmoved_weights_reuse_scores_exactly(every) -> None:
+    source_only, *adapting = every
     reused = [row["reused"] for row in source_only.evaluations]
     assert reused == [False] * 4 + [True] * 12
     first, last = source_only.evaluations[:4], source_only.evaluations[-4:]

@@ -15,6 +15,7 @@ from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
 from driftseg.runs.record import read_run
 from driftseg.runs.run import run
+from driftseg.scenes.capture import open_file
 from driftseg.scenes.live import LiveScenes
 
 SIZE = (96, 64)
@@ -47,18 +48,20 @@ def unlabelled(tiny_run: dict, target: dict, **changes: object) -> RunConfig:
 
 
 class Camera:
-    """Grey frames without end."""
+    """Grey frames, without end or until they are of another size."""
 
-    def __init__(self) -> None:
-        self.given = 0
+    def __init__(self, spoilt_from: int | None = None) -> None:
+        self.given, self.spoilt_from, self.released = 0, spoilt_from, False
 
     def read(self) -> tuple[bool, np.ndarray]:
         self.given += 1
         time.sleep(0.005)
+        if self.given == self.spoilt_from:
+            raise KeyboardInterrupt
         return True, np.full((SIZE[1], SIZE[0], 3), 20 * self.given % 256, np.uint8)
 
     def release(self) -> None:
-        pass
+        self.released = True
 
 
 def test_a_video(tiny_run: dict, drive: Path) -> None:
@@ -93,6 +96,64 @@ def camera(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
     monkeypatch.setattr("driftseg.scenes.live.open_live", open_live)
     return opened
+
+
+@pytest.fixture
+def captures(monkeypatch: pytest.MonkeyPatch) -> list[Camera]:
+    """Every camera that is opened, in order; what they do is set by ``spoilt``."""
+    made: list[Camera] = []
+
+    def open_live(source: object, *, patience: float) -> Camera:
+        made.append(Camera(spoilt_from=3 if source == 9 else None))
+        return made[-1]
+
+    monkeypatch.setattr("driftseg.scenes.live.open_live", open_live)
+    return made
+
+
+class TestACameraIsGivenBack:
+    """Waiting for the garbage collector may take as long as the program runs."""
+
+    def target(self, device: int = 0, **changes: object) -> dict:
+        return {"kind": "camera", "device": device, "frames": 4, "newest": False, **changes}
+
+    def test_after_a_run(self, tiny_run: dict, captures: list[Camera]) -> None:
+        run(unlabelled(tiny_run, self.target()))
+        assert [capture.released for capture in captures] == [True]
+
+    def test_when_the_run_is_stopped(self, tiny_run: dict, captures: list[Camera]) -> None:
+        with pytest.raises(KeyboardInterrupt):
+            run(unlabelled(tiny_run, self.target(device=9)))
+        assert [capture.released for capture in captures] == [True]
+        assert not list(Path(tiny_run["out"]).glob("*"))
+
+    def test_when_somebody_watching_fails(self, tiny_run: dict, captures: list[Camera]) -> None:
+        def watch(moment: object) -> None:
+            raise ValueError("no screen")
+
+        with pytest.raises(ValueError, match="no screen"):
+            run(unlabelled(tiny_run, self.target()), watch)
+        assert [capture.released for capture in captures] == [True]
+
+    def test_when_the_run_cannot_be_built(self, tiny_run: dict, captures: list[Camera]) -> None:
+        config = unlabelled(tiny_run, self.target(frames=3))
+        with pytest.raises(InputError, match="goes back to earlier frames") as caught:
+            run(config)
+        assert caught.value is not None  # its traceback holds the dataset
+        assert [capture.released for capture in captures] == [True]
+
+
+def test_a_video_file_is_closed_after_a_run(
+    tiny_run: dict, drive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    monkeypatch.setattr(
+        "driftseg.scenes.video.open_file", lambda path: opened.append(open_file(path)) or opened[-1]
+    )
+    target = {"kind": "video", "path": str(drive / "drive.avi")}
+    run(unlabelled(tiny_run, target))
+    assert opened
+    assert not any(capture.isOpened() for capture in opened)
 
 
 def test_a_camera(tiny_run: dict, camera: list[object]) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from driftseg.errors import InputError, UnreadableError
 from driftseg.labels import CAMVID11
+from driftseg.scenes.dataset import close, select
 from driftseg.scenes.sequence import sequence
 from driftseg.scenes.video import VideoScenes
 
@@ -91,6 +92,17 @@ def test_in_order_nothing_is_opened_or_jumped(
     monkeypatch.setattr(scenes, "_jump", lambda frame: pytest.fail("jumped"))
     for index in range(2, len(scenes)):
         scenes.scene(index)
+
+
+def test_a_closed_video_opens_again(lossless: Path) -> None:
+    scenes = select(video(lossless), include=["0000[0-3]*"], where="here")
+    capture = scenes.dataset._capture
+    assert np.array_equal(scenes.scene(20).image, pictures()[20])
+    close(scenes)
+    assert not capture.isOpened()
+    for index in (21, 3, 4):
+        assert np.array_equal(scenes.scene(index).image, pictures()[index])
+    close(scenes)
 
 
 def test_range_and_size(lossless: Path) -> None:

@@ -148,6 +148,4 @@ def _scenes(given: Dataset | Labelled, space: LabelSpace) -> Dataset:
 def _calibrated(model: Model, method: MethodSettings, given: Dataset | Labelled) -> Calibration:
     scenes = _scenes(given, model.label_space)
     weather = Weather(CITYSCAPES, scenes.label_space, 0)
-    return calibrate(
-        model.network, scenes, weather, rates=(50.0, 100.0, 200.0), signal=method.signal
-    )
+    return calibrate(model.network, scenes, weather, rates=(50.0, 100.0, 200.0), method=method)

@@ -115,7 +115,10 @@ def evaluate(
             f"{where}: there are no held-out frames; name them under evaluation or evaluations"
         )
     parts = build(settings)
-    rows = score_domains(parts, lambda moment: None)
+    try:
+        rows = score_domains(parts, lambda moment: None)
+    finally:
+        parts.data.close()
     frames = {name: len(held_out) for name, (held_out, _) in parts.held_out.items()}
     info = parts.checkpoint
     return Evaluation(rows, parts.label_space.classes, info.path, frames, info.notes)

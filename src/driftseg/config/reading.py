@@ -7,6 +7,7 @@ import difflib
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,8 @@ Config = TypeVar("Config", bound=BaseModel)
 
 METHODS = ("method", "method.learner")
 """Sections of which ``name`` says what they are; of others it is ``kind``."""
+UNQUOTED = (bool, int, float, date)
+"""What YAML makes of a text without quotes that looks like one of these."""
 KEPT_OF_ADAPTERS = ("stages", "dropout", "factor")
 """What stays when ``adapters.kind`` changes: every kind has it, and means the same by it."""
 
@@ -97,6 +100,8 @@ def check(
             own = first["ctx"]["error"]
             given = "" if isinstance(own, InputError) else given
             raise InputError(f"{where}: {key}: {own}{given}") from None
+        if first["type"] == "string_type" and isinstance(first["input"], UNQUOTED):
+            given += "; quotes around it make it a text"
         raise InputError(f"{where}: {key}: {first['msg']}{given}") from None
 
 
@@ -105,7 +110,8 @@ def apply_change(values: dict[str, Any], change: str, kind: type[BaseModel] | No
 
     Another method, kind of adapters or kind of data has other settings, so a change of ``name`` or
     ``kind`` drops the ones before. What a method trains stays, where the new one can be told;
-    so do the adapters' stages, dropout and factor.
+    so do the adapters' stages, dropout and factor. A setting that is text takes what was typed:
+    ``name=5`` is the name "5".
     """
     key, equals, text = change.partition("=")
     if not equals or not key:
@@ -120,6 +126,8 @@ def apply_change(values: dict[str, Any], change: str, kind: type[BaseModel] | No
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         raise InputError(f"--set {change}: {text!r} is not a YAML value") from None
+    if isinstance(value, UNQUOTED) and kind is not None and _is_text(values, kind, parents, last):
+        value = text.strip()
     if isinstance(here, list):
         here[_position(here, last, change)] = value
     else:
@@ -132,6 +140,18 @@ def apply_change(values: dict[str, Any], change: str, kind: type[BaseModel] | No
         here[last] = value
 
 
+def _is_text(values: Any, kind: type[BaseModel], parents: Sequence[str], last: str) -> bool:
+    """Whether the setting at this place is text and no number, as far as its section is known."""
+    try:
+        for path, _, section in _sections(values, kind, (), "config"):
+            if path == tuple(parents) and last in section.model_fields:
+                options = {*_options(section.model_fields[last].annotation)}
+                return bool(options & {str, Path}) and not options & {int, float, bool}
+    except InputError:  # of another section, which a later change may mend
+        return False
+    return False
+
+
 def _kept(
     section: str, old: Mapping[str, Any], name: Any, kind: type[BaseModel] | None
 ) -> dict[str, Any]:
@@ -141,7 +161,10 @@ def _kept(
     new = None
     if section in METHODS and kind is not None and "method" in kind.model_fields:
         pick = next(m for m in kind.model_fields["method"].metadata if isinstance(m, Pick))
-        new = _as_section(pick.section({"name": name}, where="method.name"))
+        try:
+            new = _as_section(pick.section({"name": name}, where="method.name"))
+        except ValueError as error:
+            raise InputError(f"method.name: {error}") from None
     learner = old.get("learner")
     train = old.get("train", learner.get("train") if isinstance(learner, Mapping) else None)
     return {"train": train} if new and train and "train" in new.model_fields else {}

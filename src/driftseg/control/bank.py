@@ -167,10 +167,16 @@ class Bank:
         self._numbers = 0
         self._changes = 0
 
-    def see(self, signature: Signature) -> tuple[Turn, Any] | None:
-        """Takes one frame's signature; tells of the second look when it brings a state back."""
+    def see(self, signature: Signature, *, changed: bool = False) -> tuple[Turn, Any] | None:
+        """Takes one frame's signature; tells of the second look when it brings a state back.
+
+        Args:
+            signature: the frame's.
+            changed: whether `change` is told next. It looks at the same frames, so the second look
+                is left to it: what the second look brought back would be stored as learnt here.
+        """
         self._visit.add(signature)
-        if self._to_wait == 0:
+        if self._to_wait == 0 or changed:
             return None
         self._to_wait -= 1
         if self._to_wait > 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,10 @@ class LibraryDetector:
     next ``recent`` signals are waited for, and their mean is the event's value. Then a fresh
     detector starts, so what it knows follows from the signals since: they are its state.
 
+    The library keeps its own state in compiled objects that tell it to nobody. So every signal
+    since the last change is kept, eight bytes each, to rebuild it exactly. The mean of the older
+    ones is a running one: a reading costs the same however long nothing has changed.
+
     Args:
         name: for records.
         make: makes a river drift detector (``update(x)``, ``drift_detected``).
@@ -29,7 +34,9 @@ class LibraryDetector:
     def __init__(self, name: str, make: Callable[[], Any], *, recent: int):
         self._name, self._make, self._recent = name, make, recent
         self._detector = make()
-        self._signals: list[float] = []
+        self._signals = array("d")
+        self._older, self._older_sum = 0, 0.0
+        """Signals before the latest ones, and their sum."""
         self._reference: float | None = None
         """Of an alarm whose value is being measured."""
         self._level = 0
@@ -38,26 +45,37 @@ class LibraryDetector:
         """Asks the library at every signal, or measures what it has found."""
         if not math.isfinite(signal):
             return None
-        self._signals.append(signal)
+        self._take(signal)
         if self._reference is not None:
             return self._measured(self._reference)
         self._detector.update(signal)
         if self._detector.drift_detected and len(self._signals) > 1:
             self._reference, _ = self._levels()
-            self._signals = []
+            self._forget()
         return None
+
+    def _take(self, signal: float) -> None:
+        self._signals.append(signal)
+        older = len(self._signals) - min(self._recent, len(self._signals) // 2)
+        if older > self._older:  # by one at most
+            self._older_sum += self._signals[self._older]
+            self._older = older
+
+    def _forget(self) -> None:
+        self._signals = array("d")
+        self._older, self._older_sum = 0, 0.0
 
     def _measured(self, reference: float) -> Event | None:
         if len(self._signals) < self._recent:
             return None
         value = float(np.mean(self._signals))
-        self._detector, self._signals, self._reference = self._make(), [], None
+        self._detector, self._reference = self._make(), None
+        self._forget()
         self._level += 1 if value > reference else -1
         return Event("away" if value > reference else "back", value, reference, self._level)
 
     def _levels(self) -> tuple[float, float]:
-        recent = min(self._recent, len(self._signals) // 2)
-        return float(np.mean(self._signals[:-recent])), float(np.mean(self._signals[-recent:]))
+        return self._older_sum / self._older, float(np.mean(self._signals[self._older :]))
 
     def reading(self) -> Reading:
         """Reference and recent mean; the library's own thresholds have no such form."""
@@ -80,10 +98,12 @@ class LibraryDetector:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Shows a fresh detector the same signals."""
-        self._detector, self._signals = self._make(), list(state["signals"])
+        self._detector = self._make()
+        self._forget()
         self._reference, self._level = state["reference"], state["level"]
-        if self._reference is None:
-            for signal in self._signals:
+        for signal in state["signals"]:
+            self._take(signal)
+            if self._reference is None:
                 self._detector.update(signal)
 
 

@@ -73,7 +73,10 @@ def certainty(logits: Tensor) -> dict[str, float]:
     """Mean largest probability and mean entropy (nats) of logits (B, C, h, w), on their grid."""
     probabilities = logits.softmax(dim=1)
     entropy = -(probabilities * logits.log_softmax(dim=1)).sum(dim=1).mean()
-    return {"confidence": float(probabilities.amax(dim=1).mean()), "entropy": float(entropy)}
+    confidence = probabilities.amax(dim=1).mean()
+    return dict(
+        zip(("confidence", "entropy"), torch.stack([confidence, entropy]).tolist(), strict=True)
+    )
 
 
 def to_label(logits: Tensor, size: tuple[int, int]) -> Label:

@@ -8,6 +8,7 @@ it is, which is the method `replay_only`: what learning on from the source does 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -28,7 +29,7 @@ from driftseg.learners.contract import (
 )
 from driftseg.learners.parts.ema import momentum
 from driftseg.learners.parts.jitter import jitter_and_blur
-from driftseg.learners.parts.losses import weighted_cross_entropy
+from driftseg.learners.parts.losses import as_numbers, weighted_cross_entropy
 from driftseg.learners.parts.references import References
 from driftseg.learners.parts.restyle import RestyleSettings, Restyling, restyled
 from driftseg.learners.parts.window import window
@@ -193,8 +194,9 @@ class ReplayTraining:
             self._jittered(self.replay.sample()), self._worn(self.replay.sample())
         )
         total = torch.stack(list(losses.values())).sum()
-        values = {name: float(loss.detach()) for name, loss in losses.items()}
-        if not torch.isfinite(total):
+        values = as_numbers({**losses, "total": total})
+        summed = values.pop("total")
+        if not math.isfinite(summed):
             self.roles.restore_statistics(statistics)
             self._teacher_waits = True
             return Step(False, values, reason=NOT_FINITE)
@@ -205,7 +207,7 @@ class ReplayTraining:
         self.optimiser.step()
         self.updates += 1
         self._teacher_waits = False
-        return Step(True, values, float(total.detach()), rate)
+        return Step(True, values, summed, rate)
 
     def _losses(self, jittered: SourceBatch, worn: SourceBatch) -> Mapping[str, Tensor]:
         names = ("source", "plain" if self._restyle is None else "restyled")

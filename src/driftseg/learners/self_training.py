@@ -16,12 +16,17 @@ from torch import Tensor
 
 from driftseg.errors import InputError
 from driftseg.frame import SourceBatch
-from driftseg.learners.answering import most_probable
+from driftseg.learners.answering import most_probable, to_images
 from driftseg.learners.contract import NOT_FINITE, Answer, Order, Step, bring_back, learnt
 from driftseg.learners.parts.classmix import Mixed
 from driftseg.learners.parts.confidence import Confidence, ConfidenceSettings, where_labelled
 from driftseg.learners.parts.ema import momentum
-from driftseg.learners.parts.losses import backward, feature_distance, weighted_cross_entropy
+from driftseg.learners.parts.losses import (
+    as_numbers,
+    backward,
+    feature_distance,
+    weighted_cross_entropy,
+)
 from driftseg.learners.parts.mixing import Mixing
 from driftseg.learners.parts.restyle import RestyleSettings
 from driftseg.learners.parts.window import window
@@ -214,21 +219,21 @@ class SelfTraining:
         statistics = self.roles.moving_statistics()
         confidence = copy.deepcopy(self._confidence.state_dict())
         self.optimiser.zero_grad(set_to_none=not self._frozen_tensors_drift)
-        source = on_device(self.replay.sample(), self.roles.device)
-        images, walk = self._window(answer, source)
-        worn = self._mixing.worn(source, images)
+        source = self.replay.sample()
+        images, walk, frame = self._window(answer, source)
+        worn = self._mixing.worn(source, frame)
         losses, source_confidence = self._source_losses(
-            worn if self._restyled_source_loss else source
+            on_device(worn if self._restyled_source_loss else source, self.roles.device)
         )
-        values = {name: float(loss.detach()) for name, loss in losses.items()}
+        told = {name: loss.detach() for name, loss in losses.items()}
         made = backward(losses.values())  # now, so that only one pass at a time is held
         if made:
             pseudo_labels, weights = self.pseudo_labels(images, walk, source_confidence)
-            mixed = self._mixing.mix(images, worn, pseudo_labels, weights, mix_ratio)
+            mixed = self._mixing.mix(frame, worn, pseudo_labels, weights, mix_ratio)
             loss = self._mixed_loss(mixed)
-            values["mixed"] = float(loss.detach())
-            values["pseudo_label_weight"] = float(weights.mean())
+            told |= {"mixed": loss.detach(), "pseudo_label_weight": weights.mean()}
             made = backward([loss])
+        values = as_numbers(told)
         if not made:  # the passes have moved statistics, perhaps to NaN
             self.roles.restore_statistics(statistics)
             self._confidence.load_state_dict(confidence)
@@ -241,29 +246,29 @@ class SelfTraining:
         self.updates += 1
         self._teacher_waits = False
         if self._diagnostics_move_statistics:
-            self._move_statistics(answer)
+            with torch.no_grad():
+                self._pass(answer.images)
         return Step(True, values, values["mixed"], rate)
 
-    @torch.no_grad()
-    def _move_statistics(self, answer: Answer) -> None:
-        levels = self.roles.levels("student", self.roles.prefix(answer.images), training=True)
-        self.roles.logits("student", levels, training=True)
-
-    def _window(self, answer: Answer, source: SourceBatch) -> tuple[Tensor, Walk]:
-        """The frame, or a window of it as large as the source's crops."""
+    def _window(self, answer: Answer, source: SourceBatch) -> tuple[Tensor, Walk, Tensor]:
+        """The frame, or a window of it as large as the source's crops; last, on the CPU."""
         size = (source.images.shape[2], source.images.shape[3])
         where = window(answer.size, size, self._mixing.generator, why="ClassMix")
-        if where is None:
-            return answer.images, answer.walk
-        images = answer.images[:, :, where[0], where[1]]
-        return images, self.roles.prefix(images)
+        images, walk, image = answer.images, answer.walk, answer.image
+        if where is not None:
+            images, image = images[:, :, where[0], where[1]], image[where]
+            walk = self.roles.prefix(images)
+        on_cpu = images.device.type == "cpu"
+        return images, walk, images if on_cpu else to_images(image, torch.device("cpu"))
+
+    def _pass(self, images: Tensor) -> Tensor:
+        levels = self.roles.levels("student", self.roles.prefix(images), training=True)
+        return self.roles.logits("student", levels, training=True)
 
     def _mixed_loss(self, mixed: Mixed) -> Tensor:
-        levels = self.roles.levels("student", self.roles.prefix(mixed.images), training=True)
-        logits = self.roles.logits("student", levels, training=True)
-        return weighted_cross_entropy(logits, mixed.labels, mixed.weights)
+        return weighted_cross_entropy(self._pass(mixed.images), mixed.labels, mixed.weights)
 
-    def _source_losses(self, source: SourceBatch) -> tuple[dict[str, Tensor], float]:
+    def _source_losses(self, source: SourceBatch) -> tuple[dict[str, Tensor], Tensor]:
         """The losses, and how sure the student is where the source is labelled."""
         walk = self.roles.prefix(source.images)
         levels = self.roles.levels("student", walk, training=True)
@@ -281,7 +286,7 @@ class SelfTraining:
 
     @torch.no_grad()
     def pseudo_labels(
-        self, images: Tensor, walk: Walk, source_confidence: float
+        self, images: Tensor, walk: Walk, source_confidence: Tensor | float
     ) -> tuple[Tensor, Tensor]:
         """The teacher's labels (1, H, W) and their weights (1, H, W)."""
         size = (images.shape[2], images.shape[3])

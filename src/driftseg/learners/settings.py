@@ -27,7 +27,7 @@ number, so that it moves no other."""
 
 
 class SourceBatches(Protocol):
-    """Where labelled source images come from: `driftseg.replay.replay.Replay`."""
+    """Where labelled source images come from, on the CPU: `driftseg.replay.replay.Replay`."""
 
     def sample(self) -> SourceBatch:
         """The next batch."""

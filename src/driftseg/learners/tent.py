@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import torch
@@ -72,7 +73,7 @@ class Tent:
         logits = answer.logits if self.keeps_graph else self._forward(answer)
         loss = entropy(logits)
         value = float(loss.detach())
-        if not torch.isfinite(loss):
+        if not math.isfinite(value):
             self.roles.restore_statistics(statistics)
             return Step(False, {"entropy": value}, reason=NOT_FINITE)
         rate = self._rate if order.learning_rate is None else order.learning_rate

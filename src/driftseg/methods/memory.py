@@ -98,13 +98,11 @@ class Memory:
         """
         told = None
         if self.bank is not None and level is not None:
-            # A state brought back at the frame of a change would be stored as the old domain's.
-            kept = self._learner.learnt() if changed else None
-            second = self.bank.see(signature(level))
-            if kept is not None:
-                told = self._turn(*self.bank.change(kept))
-            elif second is not None:
-                told = self._turn(*second)
+            turned = self.bank.see(signature(level), changed=changed)
+            if changed:
+                turned = self.bank.change(self._learner.learnt())
+            if turned is not None:
+                told = self._turn(*turned)
         if changed:
             self._changed = True
             self._head_frames = self._head_first

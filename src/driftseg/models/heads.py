@@ -78,6 +78,7 @@ class MlpHead(nn.Module):
     def _drop_channels(self, x: Tensor) -> Tensor:
         if not self.training or self.dropout == 0:
             return x
+        # Drawn on the CPU: the same on every device. Sending it there waits for nothing.
         draw = torch.rand(x.shape[:2], generator=self.generator)
         kept = (draw >= self.dropout).to(x) / (1 - self.dropout)
         return x * kept[:, :, None, None]

@@ -16,7 +16,7 @@ from driftseg.frame import Image, Label, SourceBatch
 from driftseg.images.reading import Size
 from driftseg.replay.sampling import Sampler, SamplingSettings, class_counts
 from driftseg.replay.transforms import Augmentation, AugmentationSettings, to_batch
-from driftseg.scenes.dataset import Dataset
+from driftseg.scenes.dataset import Dataset, without_depth
 
 REDRAWS = 10
 """Times a crop is drawn anew while it holds too little of its class (HAMLET, part A.2)."""
@@ -61,6 +61,7 @@ class Replay:
         self._batch_size = batch_size
         self._minimum_share = minimum_share
         self._generator = generator
+        dataset = without_depth(dataset)  # weather on replayed scenes takes it from their labels
         counts = class_counts(dataset)
         law = {
             "rare_classes": rare_classes,

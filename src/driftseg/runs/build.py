@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-from driftseg.config.run import CalibrationSettings, RunConfig
+from driftseg.config.run import RunConfig
 from driftseg.control.calibration import Calibration
 from driftseg.errors import InputError
 from driftseg.frame import Label
@@ -15,8 +17,6 @@ from driftseg.labels import (
     LabelMapping,
     LabelSpace,
 )
-from driftseg.labels.classes import Stated as StatedClasses
-from driftseg.learners.settings import MethodSettings
 from driftseg.methods.adaptive import AdaptiveModel
 from driftseg.models.adapters.settings import check_adapters
 from driftseg.models.checkpoints import (
@@ -26,13 +26,14 @@ from driftseg.models.network import Network
 from driftseg.runs.adapting import Source, make_adaptive, seeded
 from driftseg.runs.calibrate import calibrate
 from driftseg.runs.classes import (
+    build_scoring,
     check_same_number,
     data_classes,
     name_classes,
-    with_classes,
 )
+from driftseg.runs.data import RunData
 from driftseg.runs.notes import make_notes, mapping_notes
-from driftseg.runs.source_model import build_scoring, in_order, load_model
+from driftseg.runs.source_model import in_order, load_model
 from driftseg.runs.train import use_device, use_threads
 from driftseg.scenes.dataset import Dataset, select
 from driftseg.scenes.live import LiveScenes
@@ -57,6 +58,8 @@ class Parts:
     """In which the run is scored: the target's."""
     checkpoint: CheckpointInfo
     notes: tuple[str, ...]
+    data: RunData
+    """Every dataset of the run."""
     calibration: Calibration | None = None
     scoring: LabelMapping | None = None
     """How predictions are told in the label space; None where it is the model's own."""
@@ -72,16 +75,25 @@ class Parts:
 
 
 def build(config: RunConfig) -> Parts:
-    """Reads data and checkpoint and makes the method.
+    """Reads data and checkpoint and makes the method; whoever asks closes the parts.
 
     Raises:
-        InputError: anything in the config that cannot be met; nothing has been written.
+        InputError: anything in the config that cannot be met; nothing has been written, and
+            nothing is left open.
     """
+    use_threads(config.threads)
+    device, data = use_device(config.device), RunData()
+    try:
+        return _build(config, device, data)
+    except BaseException:
+        data.close()
+        raise
+
+
+def _build(config: RunConfig, device: torch.device, data: RunData) -> Parts:
     method = config.method
     adapters = check_adapters(config.adapters, method.needs().train, method=method.name)
-    use_threads(config.threads)
-    device = use_device(config.device)
-    target = with_classes(config.target, data_classes(config)).make(camera_of(config.camera))
+    target = data.open("target", config.target, data_classes(config), camera_of(config.camera))
     model, info = load_model(config)
     info = name_classes(info, config.classes)
     space = target.label_space
@@ -92,9 +104,9 @@ def build(config: RunConfig) -> Parts:
     visits = make_schedule(config.schedule)
     size = config.target.frame_size(target)
     stream = build_stream(config, target, visits, weather, size)
-    source = None if config.source is None else with_classes(config.source, config.classes).make()
+    source = None if config.source is None else data.open("source", config.source, config.classes)
     check_same_number(source, known)
-    held_out = build_held_out(config, visits, space)
+    held_out = build_held_out(config, visits, space, data)
     home = visits[0].domain if config.home is None else config.home
     if held_out and home not in held_out:
         raise InputError(f"home: no held-out frames are called {home!r}; known: {[*held_out]}")
@@ -107,7 +119,7 @@ def build(config: RunConfig) -> Parts:
     calibration = None
     if config.calibration is not None and method.needs_calibration:
         calibration = build_calibration(
-            config.calibration, model, build_weather(config, known), method, size, config.classes
+            config, model, build_weather(config, known), size, data
         )  # source frames are labelled in the model's space, not in the one of scores
     adaptive = make_adaptive(
         method,
@@ -122,27 +134,40 @@ def build(config: RunConfig) -> Parts:
         seed=config.seed,
     )
     return Parts(
-        adaptive, stream, held_out, home, weather, space, info, tuple(notes), calibration, scoring
+        adaptive,
+        stream,
+        held_out,
+        home,
+        weather,
+        space,
+        info,
+        tuple(notes),
+        data,
+        calibration,
+        scoring,
     )
 
 
 def calibrated(config: RunConfig) -> tuple[Calibration, CheckpointInfo]:
     """What a run of this config would learn from its calibration frames."""
-    assert config.calibration is not None
+    with closing(RunData()) as data:
+        return _calibrated(config, data)
+
+
+def _calibrated(config: RunConfig, data: RunData) -> tuple[Calibration, CheckpointInfo]:
     method = config.method
     adapters = check_adapters(config.adapters, method.needs().train, method=method.name)
     model, info = load_model(config)
     info = name_classes(info, config.classes)
     if adapters is not None and config.adapters is not None:
         config.adapters.put_into(model, adapters, seeded(config.seed, "adapters"))
-    target = with_classes(config.target, data_classes(config)).make()
+    target = data.open("target", config.target, data_classes(config))
     info = in_order(model, info, config, target.label_space)
     scoring = build_scoring(config, info, target.label_space)
     space = target.label_space if scoring is None else scoring.source
     weather = build_weather(config, space)
     size = config.target.frame_size(target)
-    found = build_calibration(config.calibration, model, weather, method, size, config.classes)
-    return found, info
+    return build_calibration(config, model, weather, size, data), info
 
 
 def _source(config: RunConfig, source: Dataset | None) -> Source | None:
@@ -157,24 +182,21 @@ def build_weather(config: RunConfig, space: LabelSpace) -> Weather:
 
 
 def build_calibration(
-    calibration: CalibrationSettings,
-    model: Network,
-    weather: Weather,
-    method: MethodSettings,
-    size: tuple[int, int],
-    classes: StatedClasses | None = None,
+    config: RunConfig, model: Network, weather: Weather, size: tuple[int, int], data: RunData
 ) -> Calibration:
     """What the model is like on held-out source frames, before anything is learnt.
 
     Args:
-        calibration: the section.
+        config: whose calibration section says on which frames, and for whose method.
         model: as it will start.
         weather: how rain is rendered.
-        method: whose signal is measured.
         size: (width, height) of the stream's frames, before any crop.
-        classes: the run's, for data that states none.
+        data: opens them.
     """
-    dataset = with_classes(calibration.data, classes).make(weather.camera)
+    calibration = config.calibration
+    assert calibration is not None
+    where = "calibration.data"
+    dataset = data.open(where, calibration.data, config.classes, weather.camera)
     if dataset.label_space != weather.label_space:
         raise InputError(
             f"calibration.data is labelled in {dataset.label_space.title}, the model predicts in "
@@ -188,20 +210,21 @@ def build_calibration(
             "signal and confidence depend on the size; set calibration.data.size to the target's"
         )
     return calibrate(
-        model, dataset, weather, rates=calibration.rain, signal=method.signal
+        model, dataset, weather, rates=calibration.rain, method=config.method
     )  # fmt: skip
 
 
 def build_held_out(
-    config: RunConfig, visits: list[Visit], space: LabelSpace
+    config: RunConfig, visits: list[Visit], space: LabelSpace, data: RunData
 ) -> dict[str, tuple[Dataset, Visit]]:
     """Every domain's held-out frames: its own, or the common ones in its weather."""
     camera, classes = camera_of(config.camera), data_classes(config)
-    common = (
-        None if config.evaluation is None else with_classes(config.evaluation, classes).make(camera)
-    )
+    common = None
+    if config.evaluation is not None:
+        common = data.open("evaluation", config.evaluation, classes, camera)
     own = {
-        name: with_classes(data, classes).make(camera) for name, data in config.evaluations.items()
+        name: data.open(f"evaluations.{name}", section, classes, camera)
+        for name, section in config.evaluations.items()
     }
     sets = {f"evaluations.{name}": dataset for name, dataset in own.items()}
     sets |= {} if common is None else {"evaluation": common}

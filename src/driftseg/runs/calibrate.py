@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,10 +11,10 @@ import torch
 from driftseg.control.calibration import Calibration, ConfidenceTable
 from driftseg.errors import InputError
 from driftseg.learners.answering import answer
-from driftseg.learners.settings import SignalSettings
+from driftseg.learners.settings import MethodSettings
 from driftseg.methods.signal import drift_signal
 from driftseg.models.network import Network
-from driftseg.models.roles import Roles
+from driftseg.models.roles import Role
 from driftseg.models.segmenter import upsample
 from driftseg.scenes.dataset import Dataset
 from driftseg.stream.schedule import Visit, rain_name
@@ -28,22 +29,33 @@ def calibrate(
     weather: Weather,
     *,
     rates: Sequence[float],
-    signal: SignalSettings | None = None,
+    method: MethodSettings,
 ) -> Calibration:
-    """Runs the source model over frames as they are and in rain.
+    """Runs the source model over frames as they are and in rain, as the method will at its start.
+
+    What is learnt here is compared with what the method sees later. So both are measured alike:
+
+    * every role takes the statistics that ``norm_statistics`` gives it. Under ``batch`` the student
+      answers by each frame's own; under ``running`` by the file's, for nothing has moved them yet.
+    * the signal is of the student's answer, as in the stream. An offline role is its copy at
+      first and has no part in the signal.
+    * confidence is of whoever gives pseudo-labels: the teacher where there is one. Its weights are
+      the student's at first, but under ``published`` its statistics are each frame's own.
 
     Args:
-        model: as it will start; nothing of it changes.
+        model: as it will start; no weight or statistic of it changes.
         dataset: labelled source frames in stream order that the model was not trained on.
         weather: how rain is rendered.
         rates: mm/h.
-        signal: as the method's.
+        method: that will be started.
 
     Raises:
-        InputError: a frame has no label.
+        InputError: a frame has no label, or the network has not what the method trains.
     """
-    signal = SignalSettings(1) if signal is None else signal
-    roles = Roles(model, [], static="early")
+    signal, needs = method.signal, method.needs()
+    static = "early" if needs.static == "none" else needs.static
+    roles = replace(needs, static=static, offline=False).roles(model)
+    labeller: Role = "teacher" if needs.teacher else "student"
     table = ConfidenceTable(model.classes)
     signals: dict[str, list[float]] = {}
     for rate in (0.0, *rates):
@@ -59,7 +71,8 @@ def calibrate(
             if rate == 0:
                 if scene.label is None:
                     raise InputError(f"calibration frame {scene.name} has no label")
-                best = upsample(answered.logits, answered.size).softmax(dim=1)[0].max(dim=0)
+                logits = roles.logits(labeller, roles.levels(labeller, answered.walk))
+                best = upsample(logits, answered.size).softmax(dim=1)[0].max(dim=0)
                 table.add(
                     best.values.cpu().numpy(), best.indices.cpu().numpy(), np.asarray(scene.label)
                 )

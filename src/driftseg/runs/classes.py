@@ -6,9 +6,18 @@ from dataclasses import replace
 
 from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
-from driftseg.labels import ClassesSettings, LabelSpace, named_space
+from driftseg.labels import (
+    LABEL_SPACES,
+    MAPPINGS,
+    ClassesSettings,
+    LabelMapping,
+    LabelSpace,
+    mapping_between,
+    named_space,
+    space_of,
+)
 from driftseg.labels.classes import Stated as StatedClasses
-from driftseg.models.checkpoints import CheckpointInfo
+from driftseg.models.checkpoints import CheckpointInfo, check_named, tell_classes
 from driftseg.scenes.dataset import Dataset, DatasetSettings
 from driftseg.scenes.folder import FolderSettings
 from driftseg.scenes.frames import UnlabelledSettings
@@ -94,3 +103,62 @@ def check_same_number(source: Dataset | None, known: LabelSpace) -> None:
             f"the source is labelled in {source.label_space.title}, the model predicts "
             f"{known.title}; state the source's classes in the model's order"
         )
+
+
+def wanted_order(config: RunConfig, space: LabelSpace) -> LabelSpace | None:
+    """In which the model's outputs are to stand; None where predictions are told otherwise."""
+    return space if config.score_in is None and config.mapping is None else None
+
+
+def build_scoring(
+    config: RunConfig, info: CheckpointInfo, space: LabelSpace
+) -> LabelMapping | None:
+    """How the model's predictions are told in the target's label space.
+
+    Args:
+        config: whose ``score_in`` or ``mapping`` says that they are to be.
+        info: of the model.
+        space: the target's.
+
+    Raises:
+        InputError: they are not of one space and may not, or cannot, be told in it.
+    """
+    if config.score_in is None and config.mapping is None:
+        check_classes(info, space)
+        return None
+    if config.score_in is not None:
+        wanted = scoring_space(config.score_in)
+        if space != wanted:
+            raise InputError(
+                f"score_in: the target is labelled in {space.title}, not in {wanted.title}; set "
+                f"score_in to {space.name}, or target.label_space to {wanted.name}"
+            )
+    mapping = mapping_between(model_space(info), space, config.mapping)
+    if mapping is None:
+        known = [target for source, target in MAPPINGS if source == info.label_space]
+        raise InputError(
+            f"score_in: predictions in {info.label_space} cannot be told in {space.title}; they "
+            f"can be in {known or 'no other space'}, and in any space with a mapping"
+        )
+    return mapping
+
+
+def model_space(info: CheckpointInfo) -> LabelSpace:
+    """The label space that a checkpoint predicts in."""
+    check_named(info)
+    preset = LABEL_SPACES.get(info.label_space)
+    if preset is None:
+        return space_of(info.classes, info.colours)
+    if info.classes != preset.classes:
+        raise InputError(
+            f"checkpoint {info.path} says {preset.name}, but its {len(info.classes)} classes are "
+            "others; its predictions cannot be told in another label space"
+        )
+    return preset
+
+
+def check_classes(info: CheckpointInfo, space: LabelSpace) -> None:
+    """Refuses a checkpoint of other classes than the target's."""
+    check_named(info)
+    if info.classes != space.classes:
+        raise InputError(tell_classes(info, space))

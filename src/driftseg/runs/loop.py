@@ -39,7 +39,7 @@ def play(
 ) -> None:
     """Runs the whole stream: predict, score, adapt, record; evaluate after every domain."""
     model, stream, evaluator = parts.model, parts.stream, Evaluator(parts, writer)
-    visit, seen, seconds = 0, 0, 0.0
+    visit, seen, played, seconds = 0, 0, 0, 0.0
     clock = device_clock(model.roles.device)
     score = Score(len(parts.label_space))
     evaluator.evaluate(-1, watch)
@@ -64,9 +64,9 @@ def play(
         writer.frame(row)
         if seen in shown:
             _keep_pictures(writer, parts, frame, scored, shown.index(seen))
-        seen, seconds = seen + 1, seconds + learnt - started
+        seen, played, seconds = seen + 1, played + 1, seconds + learnt - started
         watch(_moment(frame, stream_length=len(stream), score=score, adaptation=adaptation,
-                      speed=(frame.index + 1) / seconds))  # fmt: skip
+                      speed=played / seconds))  # fmt: skip
     while visit < len(stream.visits):
         evaluator.evaluate(visit, watch)
         visit += 1

@@ -64,9 +64,14 @@ def make_serial(
 
 
 def environment(
-    *, device: str, digest: str, checkpoint: str, notes: Sequence[str]
+    *,
+    device: str,
+    digest: str,
+    checkpoint: str,
+    notes: Sequence[str],
+    data: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Versions, machine, git revision and what a reader should know."""
+    """Versions, machine, git revision, what weights and data were used, what else to know."""
     return {
         "driftseg": driftseg.__version__,
         "python": platform.python_version(),
@@ -78,6 +83,7 @@ def environment(
         "git": _git_revision(),
         "checkpoint": checkpoint,
         "weights_digest": digest,
+        "data": dict(data or {}),
         "notes": list(notes),
     }
 
@@ -284,8 +290,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.integer):
         return int(value)
     if isinstance(value, float | np.floating):
-        return round(float(value), 6) if math.isfinite(value) else None
+        return _rounded(float(value)) if math.isfinite(value) else None
     return value
+
+
+def _rounded(value: float) -> float:
+    """Six decimals; below 0.1 six significant digits, or a small learning rate would be none."""
+    return round(value, 6) if abs(value) >= 0.1 else float(f"{value:.6g}")
 
 
 def _colours(stored: Sequence[Sequence[int]] | None) -> tuple[Colour, ...] | None:

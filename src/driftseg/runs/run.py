@@ -25,12 +25,19 @@ def _unwatched(moment: object) -> None:
 def run(config: RunConfig, watch: Watch = _unwatched) -> Path:
     """Plays one method through one schedule; returns the run's folder.
 
-    Whatever goes wrong, no half-written run stays behind.
+    Whatever goes wrong, no half-written run stays behind, and no camera or file stays open.
 
     Raises:
         InputError: the config, the data or the checkpoint cannot be used.
     """
     parts = build(config)
+    try:
+        return _play(config, parts, watch)
+    finally:
+        parts.data.close()
+
+
+def _play(config: RunConfig, parts: Parts, watch: Watch) -> Path:
     writer = _writer(config, parts)
     try:
         if parts.calibration is not None:
@@ -103,6 +110,7 @@ def _writer(config: RunConfig, parts: Parts) -> RunWriter:
             device=config.device,
             digest=info.digest,
             checkpoint=_origin(config),
+            data=parts.data.digests(),
             notes=parts.notes,
         ),
         schedule=schedule,

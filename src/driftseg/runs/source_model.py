@@ -10,12 +10,7 @@ from torch import nn
 from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
 from driftseg.labels import (
-    LABEL_SPACES,
-    MAPPINGS,
-    LabelMapping,
     LabelSpace,
-    mapping_between,
-    space_of,
 )
 from driftseg.models.checkpoints import (
     CheckpointInfo,
@@ -30,7 +25,7 @@ from driftseg.models.network import Network
 from driftseg.models.segmenter import Segmenter
 from driftseg.models.wrapped import wrap
 from driftseg.parts import load
-from driftseg.runs.classes import scoring_space
+from driftseg.runs.classes import wanted_order
 
 BUNDLED = "town_mit_b0.safetensors"
 
@@ -106,52 +101,4 @@ def in_order(
     """
     if not isinstance(model, Segmenter):
         return info
-    told = config.score_in is not None or config.mapping is not None
-    return order_classes(model, info, None if told else space)
-
-
-def build_scoring(
-    config: RunConfig, info: CheckpointInfo, space: LabelSpace
-) -> LabelMapping | None:
-    """How the model's predictions are told in the target's label space.
-
-    Args:
-        config: whose ``score_in`` or ``mapping`` says that they are to be.
-        info: of the model.
-        space: the target's.
-
-    Raises:
-        InputError: they are not of one space and may not, or cannot, be told in it.
-    """
-    if config.score_in is None and config.mapping is None:
-        check_classes(info, space)
-        return None
-    if config.score_in is not None:
-        wanted = scoring_space(config.score_in)
-        if space != wanted:
-            raise InputError(
-                f"score_in: the target is labelled in {space.title}, not in {wanted.title}; set "
-                f"score_in to {space.name}, or target.label_space to {wanted.name}"
-            )
-    mapping = mapping_between(model_space(info), space, config.mapping)
-    if mapping is None:
-        known = [target for source, target in MAPPINGS if source == info.label_space]
-        raise InputError(
-            f"score_in: predictions in {info.label_space} cannot be told in {space.title}; they "
-            f"can be in {known or 'no other space'}, and in any space with a mapping"
-        )
-    return mapping
-
-
-def model_space(info: CheckpointInfo) -> LabelSpace:
-    """The label space that a checkpoint predicts in."""
-    check_named(info)
-    preset = LABEL_SPACES.get(info.label_space)
-    if preset is None:
-        return space_of(info.classes, info.colours)
-    if info.classes != preset.classes:
-        raise InputError(
-            f"checkpoint {info.path} says {preset.name}, but its {len(info.classes)} classes are "
-            "others; its predictions cannot be told in another label space"
-        )
-    return preset
+    return order_classes(model, info, wanted_order(config, space))

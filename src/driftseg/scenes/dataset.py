@@ -31,7 +31,11 @@ RENDERED = re.compile(r"(clear|(rain|snow)/[\d.]+mm|fog/[\d.]+m|night/[\d.]+|bet
 
 
 class Dataset(Protocol):
-    """Scenes in a fixed order."""
+    """Scenes in a fixed order.
+
+    One that holds something open, as a camera is, has a method ``close`` as well, which a run
+    calls however it ends.
+    """
 
     @property
     def label_space(self) -> LabelSpace:
@@ -84,7 +88,7 @@ class DatasetSettings(Settings):
         """(width, height) of the images of what was made: ``size``, or that of the first one."""
         if self.size is not None:
             return self.size
-        height, width = dataset.scene(0).image.shape[:2]
+        height, width = without_depth(dataset).scene(0).image.shape[:2]
         return width, height
 
 
@@ -223,6 +227,22 @@ def without_depth(dataset: Dataset) -> Dataset:
     if isinstance(dataset, Selection):
         return Selection(without_depth(dataset.dataset), dataset.indices)
     return dataset.with_depth(None) if isinstance(dataset, SceneFiles) else dataset
+
+
+def files_of(dataset: Dataset, index: int) -> list[Path]:
+    """All files that a scene is read from; none where it is no scene of image files."""
+    while isinstance(dataset, Selection):
+        index, dataset = dataset.indices[index], dataset.dataset
+    return dataset.files(index) if isinstance(dataset, SceneFiles) else []
+
+
+def close(dataset: Dataset) -> None:
+    """Gives back what a dataset holds open, as a video or a camera does; most hold nothing."""
+    while isinstance(dataset, Selection):
+        dataset = dataset.dataset
+    release = getattr(dataset, "close", None)
+    if release is not None:
+        release()
 
 
 def is_named(name: str, include: Sequence[str], exclude: Sequence[str]) -> bool:

@@ -70,10 +70,12 @@ class VideoScenes:
         self._capture = open_file(path)
         self._times = _times(self._capture, stop)
         if not self._times:
+            self.close()
             raise InputError(f"{path}: not one frame can be decoded; is it a video, and whole?")
         self._distinct = bool(np.all(np.diff(self._times) > 0))
         self._frames = range(start, len(self._times), every)
         if not self._frames:
+            self.close()
             raise InputError(
                 f"{path}: no frame is left by start={start} stop={stop}; "
                 f"the video has {len(self._times)} frames up to there"
@@ -101,6 +103,11 @@ class VideoScenes:
         if self._size is not None:
             image = resize_image(image, self._size, name=where)
         return Scene(self.name(index), image)
+
+    def close(self) -> None:
+        """Closes the file; a frame asked for later opens it again."""
+        self._capture.release()
+        self._next = len(self._times)
 
     def _decode(self, frame: int) -> Image | None:
         if not self._next <= frame <= self._next + NEAR and self._jump(frame):

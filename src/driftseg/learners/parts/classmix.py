@@ -58,6 +58,9 @@ def paste(
 ) -> Mixed:
     """Source pixels of ``classes`` over target images.
 
+    Images are mixed where they lie, labels and weights where the pseudo-labels do: which pixels
+    are pasted follows from the source's labels alone.
+
     Args:
         images: source, (B, 3, H, W).
         labels: source, (B, H, W).
@@ -67,8 +70,9 @@ def paste(
         classes: ids to paste.
     """
     mask = torch.isin(labels, torch.tensor(classes, dtype=labels.dtype, device=labels.device))
+    there = mask.to(pseudo_labels.device)
     return Mixed(
         images=torch.where(mask[:, None], images, target),
-        labels=torch.where(mask, labels, pseudo_labels),
-        weights=torch.where(mask, torch.ones_like(weights), weights),
+        labels=torch.where(there, labels.to(pseudo_labels.device), pseudo_labels),
+        weights=torch.where(there, torch.ones_like(weights), weights),
     )

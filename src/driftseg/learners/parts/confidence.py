@@ -83,7 +83,7 @@ class ConfidenceSettings(Settings):
 class Confidence(Protocol):
     """Turns the teacher's probabilities into weights of its labels."""
 
-    def weights(self, probabilities: Tensor, source_confidence: float) -> Tensor:
+    def weights(self, probabilities: Tensor, source_confidence: Tensor | float) -> Tensor:
         """Weights (B, H, W).
 
         Args:
@@ -114,7 +114,7 @@ class Thresholds:
         self._thresholds = torch.tensor(list(thresholds))
         self._weigh = weigh
 
-    def weights(self, probabilities: Tensor, source_confidence: float) -> Tensor:
+    def weights(self, probabilities: Tensor, source_confidence: Tensor | float) -> Tensor:
         """By the threshold of the most probable class."""
         confidence, labels = probabilities.max(dim=1)
         limits = self._thresholds.to(confidence)
@@ -144,9 +144,9 @@ class RelativeThreshold:
     def __init__(self, factor: float, *, weigh: Weigh = "share"):
         self._factor, self._weigh = factor, weigh
 
-    def weights(self, probabilities: Tensor, source_confidence: float) -> Tensor:
+    def weights(self, probabilities: Tensor, source_confidence: Tensor | float) -> Tensor:
         """By this step's threshold."""
-        passing = probabilities.amax(dim=1) >= self._factor * source_confidence
+        passing = probabilities.amax(dim=1) >= self._factor * float(source_confidence)
         return _weights(passing, self._weigh)
 
     def state_dict(self) -> dict[str, Any]:
@@ -175,15 +175,15 @@ class SelfAdaptingThresholds:
         self._overall: Tensor | None = None
         self._classes: Tensor | None = None
 
-    def weights(self, probabilities: Tensor, source_confidence: float) -> Tensor:
+    def weights(self, probabilities: Tensor, source_confidence: Tensor | float) -> Tensor:
         """Moves the averages, then judges by them."""
         confidence, labels = probabilities.max(dim=1)
         overall, classes = confidence.mean(), probabilities.mean(dim=(0, 2, 3))
         if self._overall is None or self._classes is None:
             self._overall, self._classes = overall, classes
         else:
-            self._overall = torch.lerp(overall, self._overall, self._momentum)
-            self._classes = torch.lerp(classes, self._classes, self._momentum)
+            self._overall = torch.lerp(overall, self._overall.to(overall), self._momentum)
+            self._classes = torch.lerp(classes, self._classes.to(classes), self._momentum)
         limits = self._overall * self._classes / self._classes.max()
         return _weights(confidence >= limits[labels], self._weigh)
 
@@ -192,7 +192,7 @@ class SelfAdaptingThresholds:
         return {"overall": self._overall, "classes": self._classes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on."""
+        """Goes on; where a state from a file belongs is known at the next frame."""
         self._overall, self._classes = state["overall"], state["classes"]
 
 
@@ -203,10 +203,18 @@ def _weights(passing: Tensor, weigh: Weigh) -> Tensor:
     return share.expand(passing.shape).clone()
 
 
-def where_labelled(logits: Tensor, labels: Tensor) -> float:
-    """Mean largest probability on the head's grid, over cells whose first pixel is labelled."""
+def where_labelled(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean largest probability on the head's grid, over the cells that are labelled.
+
+    A cell takes the label nearest to it, as `torch.nn.functional.interpolate` takes it. So a grid
+    that does not divide the labels' size is covered whole. The mean stays on the device: few rules
+    ask for it.
+    """
     confidence = logits.softmax(dim=1).amax(dim=1)
-    step_y, step_x = (labels.shape[i + 1] // confidence.shape[i + 1] for i in (0, 1))
-    known = labels[:, ::step_y, ::step_x][:, : confidence.shape[1], : confidence.shape[2]]
+    rows, columns = (
+        torch.arange(cells, device=labels.device) * pixels // cells
+        for cells, pixels in zip(confidence.shape[1:], labels.shape[1:], strict=True)
+    )
+    known = labels[:, rows[:, None], columns]
     mask = (known != IGNORE).to(confidence)
-    return float((confidence * mask).sum() / mask.sum().clamp(min=1))
+    return (confidence * mask).sum() / mask.sum().clamp(min=1)

@@ -20,16 +20,21 @@ def jitter_and_blur(
     """Distorts (B, 3, H, W) in [0, 1]; labels need no change.
 
     Jitter is applied with chance 0.8, blur with 0.5 (methods A.3, steps 2 and 8). Both draws are
-    always made, so switching one off does not change whether the other happens.
+    always made, so switching one off does not change whether the other happens. Both are OpenCV's:
+    hand over images that lie on the CPU.
     """
     jittered, blurred = generator.random(2)
+    jitters = strength > 0 and jittered > 1 - JITTER_CHANCE
+    blurs = blur and blurred > BLUR_CHANCE
+    if not jitters and not blurs:
+        return images
     result = [np.ascontiguousarray(x.permute(1, 2, 0).cpu().numpy()) for x in images]
-    if strength > 0 and jittered > 1 - JITTER_CHANCE:
+    if jitters:
         factors = generator.uniform(1 - strength, 1 + strength, 3)
         hue = generator.uniform(-strength, strength) * 360
         order = generator.permutation(4)
         result = [_jitter(x, factors, hue, order) for x in result]
-    if blur and blurred > BLUR_CHANCE:
+    if blurs:
         sigma = generator.uniform(0.15, 1.15)
         result = [_blur(x, sigma) for x in result]
     return torch.stack([torch.from_numpy(x).permute(2, 0, 1) for x in result]).to(images)

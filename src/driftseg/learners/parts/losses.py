@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -30,6 +30,12 @@ def backward(losses: Iterable[Tensor]) -> bool:
         return False
     total.backward()  # type: ignore[no-untyped-call]
     return True
+
+
+def as_numbers(told: Mapping[str, Tensor]) -> dict[str, float]:
+    """Single numbers on a device, for the record: fetched together, for each fetch waits for it."""
+    fetched = torch.stack([tensor.detach() for tensor in told.values()]).tolist()
+    return dict(zip(told, fetched, strict=True))
 
 
 def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:

@@ -1,4 +1,8 @@
-"""The mixed image of self-training: source classes pasted into the frame, then distorted."""
+"""The mixed image of self-training: source classes pasted into the frame, then distorted.
+
+Source and frame come from the CPU, and jitter and blur are OpenCV's. So images are mixed there,
+and only the pseudo-labels are the device's: nothing waits for it.
+"""
 
 from __future__ import annotations
 
@@ -46,9 +50,9 @@ class Mixing:
         """Pastes a share of the source label's classes, jitters and blurs.
 
         Args:
-            images: the frame, (1, 3, H, W) in [0, 1].
-            source: as it is to be pasted, (B, ...).
-            pseudo_labels: of the frame, (1, H, W).
+            images: the frame, (1, 3, H, W) in [0, 1], on the CPU.
+            source: as it is to be pasted, (B, ...), on the CPU.
+            pseudo_labels: of the frame, (1, H, W), on the network's device, as the result is.
             weights: of these labels, (1, H, W).
             ratio: share of the source label's classes.
         """
@@ -63,4 +67,4 @@ class Mixing:
         distorted = jitter_and_blur(
             mixed.images, strength=self.jitter, blur=self.blur, generator=self.generator
         )
-        return Mixed(distorted, mixed.labels, mixed.weights)
+        return Mixed(distorted.to(pseudo_labels.device), mixed.labels, mixed.weights)

@@ -1,0 +1,67 @@
+"""The datasets of a run: opened by their sections, told in its record, closed together."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import ExitStack
+from typing import Any
+
+from driftseg.labels.classes import Stated as StatedClasses
+from driftseg.runs.classes import with_classes
+from driftseg.scenes.dataset import Dataset, DatasetSettings, close, files_of
+from driftseg.weather.camera import CITYSCAPES, Camera
+
+
+class RunData:
+    """Opens datasets and keeps track of them.
+
+    Some hold a file or a camera open. So whoever opens them closes them, however a run ends.
+    """
+
+    def __init__(self) -> None:
+        self._opened: dict[str, Dataset] = {}
+
+    def open(
+        self,
+        where: str,
+        section: DatasetSettings,
+        classes: StatedClasses | None,
+        camera: Camera = CITYSCAPES,
+    ) -> Dataset:
+        """The dataset of a section.
+
+        Args:
+            where: the section's name in the config.
+            section: what it says.
+            classes: of the whole config, for data that states none.
+            camera: through which its weather is seen.
+        """
+        dataset = with_classes(section, classes).make(camera)
+        self._opened[where] = dataset
+        return dataset
+
+    def digests(self) -> dict[str, dict[str, Any]]:
+        """Per section, how many scenes it has and a digest of them."""
+        return {
+            where: {"scenes": len(dataset), "digest": digest(dataset)}
+            for where, dataset in self._opened.items()
+        }
+
+    def close(self) -> None:
+        """Gives back whatever is held open."""
+        with ExitStack() as stack:
+            for dataset in self._opened.values():
+                stack.callback(close, dataset)
+
+
+def digest(dataset: Dataset) -> str:
+    """Twelve hexadecimal digits of the scenes' names and, for files, their sizes in bytes.
+
+    It tells whether two runs had the same data, as far as that can be seen without reading it. It
+    does not depend on where files lie.
+    """
+    found = hashlib.sha256()
+    for index in range(len(dataset)):
+        sizes = [path.stat().st_size if path.is_file() else -1 for path in files_of(dataset, index)]
+        found.update(f"{dataset.name(index)} {sizes}\n".encode())
+    return found.hexdigest()[:12]
