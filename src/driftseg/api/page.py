@@ -18,7 +18,10 @@ INTRODUCTION = """\
 # API
 
 What `import driftseg` offers. What is not named here is private: it may change from one version to
-the next. Arrays say their shape, H rows by W columns; images are RGB.
+the next. Encoders, methods and datasets of your own may also import what
+[own_encoders.md](own_encoders.md), [own_methods.md](own_methods.md) and
+[own_datasets.md](own_datasets.md) import. Arrays say their shape, H rows by W columns; images are
+RGB.
 
 `python -m driftseg.api.page > docs/api.md` makes this page from the docstrings, and a test keeps
 it true.
