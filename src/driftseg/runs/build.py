@@ -280,9 +280,10 @@ def build_stream(
 def load_model(config: RunConfig) -> tuple[Segmenter, CheckpointInfo]:
     """The source model, checked against the encoder that the config expects."""
     wanted = None if config.model is None else config.model.encoder
+    chosen, ignored = config.weights, config.ignore_outputs or ()
     if config.checkpoint is None:
         with as_file(files("driftseg") / "assets" / BUNDLED) as path:
-            model, info = open_checkpoint(path)
+            model, info = open_checkpoint(path, weights=chosen, ignore_outputs=ignored)
     else:
         given = config.checkpoint.replace("{encoder}", wanted or "{encoder}")
         path = Path(given).expanduser()
@@ -290,7 +291,8 @@ def load_model(config: RunConfig) -> tuple[Segmenter, CheckpointInfo]:
             raise InputError(
                 f"checkpoint {path}: no such file; make it with driftseg train, or set checkpoint"
             )
-        model, info = open_checkpoint(path if path.exists() else given)
+        source = path if path.exists() else given
+        model, info = open_checkpoint(source, weights=chosen, ignore_outputs=ignored)
     if wanted is not None and info.encoder != wanted:
         raise InputError(
             f"checkpoint {info.path} holds the encoder {info.encoder}, the run asks for {wanted}; "

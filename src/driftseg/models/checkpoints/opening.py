@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from driftseg.errors import InputError
-from driftseg.labels import Colour, LabelSpace
+from driftseg.labels import Colour, LabelSpace, space_of
 from driftseg.models.checkpoints.checks import refuse_quantised, refuse_unknown
 from driftseg.models.checkpoints.classes import (
     OWN_SPACE,
@@ -61,7 +61,8 @@ def open_checkpoint(
         encoder: a name of ``ENCODERS`` that the file must hold; None takes what it holds.
         weights: which set of a file that holds several: "student", "teacher", "static", or the
             words that stand before its names; None takes the student, or else the first.
-        classes: names in id order for a file that names none.
+        classes: names in id order for a file that names none: of all outputs, or without those
+            that are ignored.
         ignore_outputs: names or numbers of outputs that stand for no class (void, background):
             they are dropped from the heads, and so never answered.
 
@@ -80,10 +81,13 @@ def open_checkpoint(
         model, info = _open_foreign(contents, weights)
     if encoder is not None and info.encoder != encoder:
         raise InputError(f"{info.path} holds the encoder {info.encoder}, not {encoder}")
-    if classes is not None:
+    every = classes is not None and len(classes) == len(info.classes)
+    if classes is not None and every:
         info = _named(info, classes)
     if ignore_outputs:
         info = _without_outputs(model, info, ignore_outputs)
+    if classes is not None and not every:
+        info = _named(info, classes)
     return model, info
 
 
@@ -121,11 +125,10 @@ def check_named(info: CheckpointInfo) -> None:
     """Refuses a checkpoint whose classes nobody has named; says how to name them."""
     if not info.classes_known:
         in_folder = Path(info.path).name.removesuffix(INDEX) in WEIGHT_NAMES
-        config = "write their names into id2label of its config.json, or " if in_folder else ""
+        config = ", or write them into id2label of its config.json" if in_folder else ""
         raise InputError(
             f"checkpoint {info.path} knows {len(info.classes)} classes, but the file does not name "
-            f"them: {config}open it in Python with open_checkpoint(..., classes=[...]) and save it "
-            "with save_checkpoint"
+            f"them: set classes to their names, in the order of the outputs{config}"
         )
 
 
@@ -137,15 +140,11 @@ def tell_classes(info: CheckpointInfo, wanted: LabelSpace) -> str:
         wanted: the target's label space.
     """
     void = without_class(info.classes, wanted.classes)
-    drop = (
-        f"; {void[0]!r} can be dropped in Python with open_checkpoint(..., "
-        f"ignore_outputs=[{void[0]!r}]) and save_checkpoint"
-        if void
-        else ""
-    )
+    drop = f"; ignore_outputs=[{void[0]}] drops {void[0]!r}, which is no class" if void else ""
     return (
-        f"checkpoint {info.path} knows {len(info.classes)} classes of {info.label_space}, the "
-        f"target is labelled in {wanted.name} with {len(wanted)}; "
+        f"checkpoint {info.path} knows {len(info.classes)} classes of "
+        f"{space_of(info.classes).title}, the target is labelled in {wanted.title} with "
+        f"{len(wanted)}; "
         f"{tell_difference(info.classes, wanted.classes)}; both must share one label space: set "
         "target.label_space to read its labels in the model's, or score_in to score in the "
         f"target's{drop}"
