@@ -4,7 +4,7 @@
 
 ``my_module:make`` gives a torch module that predicts Cityscapes' 19 classes (and perhaps more,
 which ``--ignore`` names). Two shifts of CamVid, in its authors' frames of 480x360 enlarged to
-``--size``: ``dusk``, the 62 training frames of 0001TP; ``storm``, twelve frames a visit of the day
+``--size``: ``dusk``, the 62 training frames of 0001TP; ``storm``, six frames a visit of the day
 0006R0 in rendered rain. The source is what is left of a day elsewhere, ``--source`` frames of
 0016E5 with their labels told in Cityscapes' classes. Every frame is answered before it is learnt
 from; predictions are told in CamVid's eleven classes, and one without a counterpart is wrong.
@@ -38,7 +38,7 @@ IN_CITYSCAPES = {
     "pedestrian": "person", "bicyclist": "bicycle",
 }  # fmt: skip
 STORM = (0, 25, 50, 100, 200, 100, 50, 25, 0)
-FRAMES = 12
+FRAMES = 6
 METHODS: dict[str, tuple[str, dict[str, object]]] = {
     "source model": ("source_only", {}),
     "norm_statistics": ("norm_statistics", {}),

@@ -16,10 +16,11 @@ from PIL import Image
 
 from driftseg.stream.schedule import domains, foggy, storm
 from driftseg.town.town import Town
-from driftseg.weather import fog, rain
 from driftseg.weather.camera import TOWN
 from driftseg.weather.conditions import Conditions
+from driftseg.weather.fog import transmission as fog_transmission
 from driftseg.weather.geometry import geometry_of
+from driftseg.weather.rain import transmission as rain_transmission
 from driftseg.weather.render import render
 
 PLACES = ((1, 130), (7, 40), (2, 500))
@@ -51,10 +52,10 @@ def caption(conditions: Conditions, weather: str) -> str:
     if conditions.clear:
         return {"rain": "0 mm/h", "fog": "clear"}[weather]
     if weather == "fog":
-        through = fog.transmission(HUNDRED, conditions.visibility)[0, 0]
+        through = fog_transmission(HUNDRED, conditions.visibility)[0, 0]
         told = f"{conditions.visibility:g} m"
     else:
-        through = rain.transmission(HUNDRED, conditions.rain)[0, 0]
+        through = rain_transmission(HUNDRED, conditions.rain)[0, 0]
         told = f"{conditions.rain:g} mm/h"
     return f"{told}   {conditions.strength:.2f}/km   T(100 m) {through:.2f}"
 

@@ -18,6 +18,8 @@ here is private, but for `driftseg.weather`, `driftseg.metrics` and `driftseg.me
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -26,23 +28,53 @@ _PUBLIC = {
     "Answer": "driftseg.api.online",
     "InputError": "driftseg.errors",
     "Model": "driftseg.api.models",
+    "Moment": "driftseg.api.commands",
     "OnlineModel": "driftseg.api.online",
+    "Progress": "driftseg.api.commands",
     "State": "driftseg.api.online",
     "adapt": "driftseg.api.adapting",
+    "calibrate": "driftseg.api.commands",
+    "check_data": "driftseg.api.data",
+    "check_dataset": "driftseg.api.laws",
+    "check_encoder": "driftseg.api.laws",
+    "check_method": "driftseg.api.laws",
+    "evaluate": "driftseg.api.commands",
     "frames": "driftseg.api.images",
+    "inspect": "driftseg.api.commands",
     "load_dataset": "driftseg.api.adapting",
     "load_model": "driftseg.api.models",
+    "make_weather_set": "driftseg.api.data",
+    "report": "driftseg.api.commands",
+    "run": "driftseg.api.commands",
+    "train": "driftseg.api.commands",
 }
 """Public names and where they live."""
+_ROOMS = ("methods", "metrics", "weather")
+"""Public modules."""
 
 __all__ = [
-    "Answer", "InputError", "Model", "OnlineModel", "State", "__version__", "adapt", "frames",
-    "load_dataset", "load_model",
+    "Answer", "InputError", "Model", "Moment", "OnlineModel", "Progress", "State", "__version__",
+    "adapt", "calibrate", "check_data", "check_dataset", "check_encoder", "check_method",
+    "evaluate", "frames", "inspect", "load_dataset", "load_model", "make_weather_set", "methods",
+    "metrics", "report", "run", "train", "weather",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
+    from driftseg import methods, metrics, weather
     from driftseg.api.adapting import adapt, load_dataset
+    from driftseg.api.commands import (
+        Moment,
+        Progress,
+        calibrate,
+        evaluate,
+        inspect,
+        report,
+        run,
+        train,
+    )
+    from driftseg.api.data import check_data, make_weather_set
     from driftseg.api.images import frames
+    from driftseg.api.laws import check_dataset, check_encoder, check_method
     from driftseg.api.models import Model, load_model
     from driftseg.api.online import Answer, OnlineModel, State
     from driftseg.errors import InputError
@@ -50,10 +82,27 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     """Loads a public name when it is first used; `import driftseg` alone loads nothing else."""
+    if name in _ROOMS:
+        return importlib.import_module(f"driftseg.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'driftseg' has no attribute {name!r}")
     return getattr(importlib.import_module(_PUBLIC[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC})
+    return sorted({*globals(), *_PUBLIC, *_ROOMS})
+
+
+class _Package(ModuleType):
+    """Keeps `driftseg.report` a function: loading the room of that name would bind the room."""
+
+    @property
+    def report(self) -> Any:
+        return importlib.import_module(_PUBLIC["report"]).report
+
+    @report.setter
+    def report(self, room: ModuleType) -> None:
+        """Python binds a module here when it is first loaded; the function stays."""
+
+
+sys.modules[__name__].__class__ = _Package

@@ -35,6 +35,11 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def is_none(value: object) -> bool:
+    """For fields that came later: left out of records while they are not set, so hashes stay."""
+    return value is None
+
+
 def is_changed(section: Settings, name: str) -> bool:
     """Whether a setting is not its default; a record names every setting, changed or not."""
     return bool(getattr(section, name) != type(section).model_fields[name].get_default())

@@ -309,3 +309,20 @@ def test_every_public_name_is_there() -> None:
         assert getattr(driftseg, name) is not None
     with pytest.raises(AttributeError, match="has no attribute 'adaptt'"):
         _ = driftseg.adaptt
+
+
+def test_of_a_large_source_only_a_part_is_read(drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("driftseg.api.online.HELD_BYTES", 3 * 4 * SIZE[0] * SIZE[1])
+    monkeypatch.setattr("driftseg.api.online.LEAST_HELD", 1)
+    town = driftseg.load_dataset("town", seed=1, frames=9, every=20, size=SIZE)
+    read = []
+    plain = town.scene
+    town.scene = lambda index: read.append(index) or plain(index)
+    adapter = driftseg.adapt(ours(), "replay_only", source=town, **SMALL)
+    play(adapter, drive[:1])
+    assert set(read) == {0, 3, 6}
+    read.clear()
+    whole = driftseg.adapt(ours(), "replay_only", source=town,
+                           replay={"minimum_share": 0.004, "capacity": 9})  # fmt: skip
+    play(whole, drive[:1])
+    assert set(read) == set(range(9))

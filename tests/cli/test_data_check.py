@@ -92,7 +92,7 @@ def test_what_it_writes(drive: Path, tmp_path: Path) -> None:
     [
         (["gone"], "gone: no such folder"),
         (["IN", "--layout", "kitti"], "no layout is called 'kitti'"),
-        (["IN", "--label-space", "mars"], "--label-space: no label space is called 'mars'"),
+        (["IN", "--label-space", "mars"], "label_space: no label space is called 'mars'"),
         (["IN", "--out", "IN/report"], "lies in the dataset, which is never written to"),
         (["IN", "--out", "IN/0.png/x"], "lies in the dataset"),
         (["IN", "--out", "FILE/x"], "cannot be written to (Not a directory)"),
@@ -128,13 +128,14 @@ def test_a_folder_that_is_read_only(drive: Path, tmp_path: Path) -> None:
 def test_a_disk_that_fills_up_leaves_nothing_half_written(
     drive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from driftseg.api import data as api
     from driftseg.cli import data
     from driftseg.errors import InputError
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(data.os, "replace", full)
+    monkeypatch.setattr(api.os, "replace", full)
     with pytest.raises(InputError, match=r"report.json: cannot be written \(No space left"):
         data.check(drive / "in", out=tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []

@@ -28,7 +28,9 @@ def drive(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def without_torch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def without_torch(
+    folder: Path, *arguments: str, start: tuple[str, ...] = ("-m", "driftseg")
+) -> subprocess.CompletedProcess[str]:
     """Runs a command where no process, not even a worker, can import torch."""
     trap = folder / "trap" / "torch"
     trap.mkdir(parents=True)
@@ -36,7 +38,7 @@ def without_torch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[
     source = Path(driftseg.__file__).parents[1]
     path = os.pathsep.join([str(trap.parent), str(source), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
-        [sys.executable, "-m", "driftseg", *arguments],
+        [sys.executable, *start, *arguments],
         cwd=folder, capture_output=True, text=True, timeout=120, check=False,
         env={**os.environ, "PYTHONPATH": path, "NO_COLOR": "1"},
     )  # fmt: skip
@@ -55,6 +57,23 @@ def without_torch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[
 )  # fmt: skip
 def test_torch_is_not_imported(arguments: list[str], drive: Path) -> None:
     done = without_torch(drive, *arguments)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import driftseg; dir(driftseg); driftseg.__version__",
+        "import driftseg; driftseg.check_data('images', labels='labels', out='report')",
+        "import driftseg; driftseg.make_weather_set('images', 'made', labels='labels', rain=50, "
+        "label_space='camvid11', wet_road=1)",
+        "from driftseg import weather; weather.rain('images/0.png')",
+        "from driftseg import weather; weather.wet_road('images/0.png', label='labels/0.png', "
+        "label_space='camvid11')",
+    ],
+)
+def test_calls_do_without_torch(code: str, drive: Path) -> None:
+    done = without_torch(drive, code, start=("-c",))
     assert done.returncode == 0, done.stderr
 
 

@@ -80,11 +80,12 @@ def test_other_classes_stay_and_are_told(tmp_path: Path) -> None:
     assert order_classes(model, info, CAMVID11) == info
     text = tell_classes(info, CAMVID11)
     assert text == (
-        f"checkpoint {info.path} knows 11 classes of own classes "
-        f"({', '.join(info.classes[:8])} and 3 more), the target is labelled in camvid11 with "
-        "11; only the checkpoint has rider, Void; the checkpoint lacks pedestrian, bicyclist; both "
-        "must share one label space: set target.label_space to read its labels in the model's, or "
-        "score_in to score in the target's; ignore_outputs=[Void] drops 'Void', which is no class"
+        f"checkpoint {info.path} knows 11 own classes ({', '.join(info.classes[:8])} and 3 more), "
+        "the target is labelled in camvid11 with 11; only the checkpoint has rider, Void; the "
+        "checkpoint lacks pedestrian, bicyclist; both must share one label space: set "
+        "target.label_space to read its labels in the model's, or score_in to score in the "
+        "target's (with mapping, where no mapping is known); ignore_outputs=[Void] drops 'Void', "
+        "which is no class"
     )
     with pytest.raises(InputError, match=r"other classes \(only the checkpoint has rider, .*score"):
         order_head(model, info.classes, CAMVID11.classes)

@@ -161,3 +161,20 @@ def test_distortion_is_bounded_and_reproducible() -> None:
         assert a.dtype == np.uint8
         changed += not np.array_equal(a, image)
     assert changed > 20
+
+
+def test_scenes_are_brought_to_the_view_once_and_nothing_else_changes() -> None:
+    """What is drawn from fitted scenes is what is drawn from whole ones, to the last bit."""
+    scenes = TownScenes(seed=1, frames=2, every=30, size=(200, 120))
+    augmentation = Augmentation((64, 48), view=(97, 61), photometric=True)
+    for number in range(2):
+        scene = scenes.scene(number)
+        fitted = augmentation.fitted(scene.image, scene.label)
+        assert fitted[0].shape[:2] == fitted[1].shape
+        assert fitted[0].size < scene.image.size
+        for seed in range(4):
+            whole = augmentation(scene.image, scene.label, np.random.default_rng(seed))
+            held = augmentation(*fitted, np.random.default_rng(seed))
+            assert all(np.array_equal(a, b) for a, b in zip(whole, held, strict=True))
+    loose = Augmentation((64, 48), scale=(1.0, 2.0))
+    assert loose.fitted(scene.image, scene.label)[0] is scene.image

@@ -92,7 +92,8 @@ def own_run(home: Path, tiny_run: dict, monkeypatch: pytest.MonkeyPatch) -> dict
 def test_data_check_finds_the_file_of_classes(home: Path) -> None:
     done = driftseg(home, "data", "check", "drive/images", "--labels", "drive/raw_labels")
     assert done.returncode == 0, done.stdout
-    assert "classes of own classes (track, grass, obstacle, sky)" in done.stdout
+    assert "(folder), own classes (track, grass, obstacle, sky)" in done.stdout
+    assert "nothing says what the ids mean" not in done.stdout
     found = check_dataset(home / "drive" / "images", labels=home / "drive" / "raw_labels")
     assert [share.name for share in found.classes] == list(CLASSES)
     assert found.to_json()["colours"][0] == [128, 64, 128]
@@ -101,6 +102,15 @@ def test_data_check_finds_the_file_of_classes(home: Path) -> None:
         classes=ClassesSettings(classes=list(CLASSES)).stated_classes(),
     )  # fmt: skip
     assert [s.pixels for s in plain.classes] == [s.pixels for s in found.classes]
+
+
+def test_classes_that_nobody_states_are_not_passed_off_as_ours(tmp_path: Path) -> None:
+    write_drive(tmp_path)
+    done = driftseg(tmp_path, "data", "check", "images", "--labels", "labels")
+    assert "nothing says what the ids mean, so they are taken for camvid11's" in done.stdout
+    assert check_dataset(tmp_path / "images", labels=tmp_path / "labels").classes_assumed
+    bare = driftseg(tmp_path, "data", "check", "images")
+    assert "nothing says what the ids mean" not in bare.stdout
 
 
 def test_a_checkpoint_keeps_them(home: Path) -> None:
@@ -214,7 +224,7 @@ class TestMistakes:
             ({"classes": "nowhere.yaml"}, "^nowhere.yaml: no such file of classes"),
             ({"classes": "camvid12"}, "^classes: no classes are called 'camvid12'; did you mean"),
             ({"classes": ["a", "b", "c", "d"], "labels": None},
-             r"knows 4 classes of own classes \(track, .*labelled in own classes \(a, b, c, d\)"),
+             r"knows 4 own classes \(track, .*labelled in own classes \(a, b, c, d\)"),
         ],
     )  # fmt: skip
     def test_runs(self, target: dict, message: str, own_run: dict) -> None:
@@ -315,7 +325,9 @@ class TestClassesOfAWholeConfig:
         changes = {"classes": list(CLASSES), "source": data, "evaluation": data, "target": pictures}
         parts = build(check({**own_run, **changes}, RunConfig, where="test"))
         assert parts.label_space.classes == CLASSES
-        with pytest.raises(InputError, match=r"knows 4 classes .* labelled in camvid11 with 11"):
+        with pytest.raises(
+            InputError, match=r"knows 4 own classes .* labelled in camvid11 with 11"
+        ):
             build(check({**own_run, **changes, "classes": None}, RunConfig, where="test"))
 
     def test_training(self, home: Path, tmp_path: Path) -> None:

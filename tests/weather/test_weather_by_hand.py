@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -10,8 +11,6 @@ import pytest
 from driftseg.errors import InputError
 from driftseg.frame import Scene
 from driftseg.labels import CAMVID11
-from driftseg.weather import rain as rain_module
-from driftseg.weather import snow as snow_module
 from driftseg.weather.camera import CITYSCAPES, Camera
 from driftseg.weather.depth import road_plane_depth
 from driftseg.weather.draws import seed_of
@@ -30,6 +29,9 @@ from driftseg.weather.snow import (
 from driftseg.weather.streaks import Particles, _circle_of_confusion, coverage
 from driftseg.weather.wet_road import wet_road
 
+rain_module = import_module("driftseg.weather.rain")
+snow_module = import_module("driftseg.weather.snow")
+"""Modules, of which the package binds the names to functions."""
 COVERED = 0.05
 """Of the exposure, for every pixel."""
 

@@ -292,9 +292,9 @@ def test_jpeg_and_names(tmp_path: Path) -> None:
         ({"rain": (5.0, 5.0)}, "rain5: asked for twice"),
         ({"fog": (0.0,)}, "visibility must be"),
         ({"night": (2.0,)}, "night must lie in 0 to 1"),
-        ({"fog": (75.0,), "wet_road": 1.0}, "--wet-road goes together with rain"),
-        ({"snow": (1.0,), "lens_drops": 0.1}, "--lens-drops goes together with rain"),
-        ({"fog": (75.0,), "snow_cover": 0.1}, "--snow-cover goes together with snow"),
+        ({"fog": (75.0,), "wet_road": 1.0}, "wet_road goes together with rain"),
+        ({"snow": (1.0,), "lens_drops": 0.1}, "lens_drops goes together with rain"),
+        ({"fog": (75.0,), "snow_cover": 0.1}, "snow_cover goes together with snow"),
         ({"fog": (math.inf,)}, "fog inf is the images as they are"),
     ],
 )

@@ -8,13 +8,13 @@ from typing import Any
 
 from torch import nn
 
-from driftseg.api.images import as_image
 from driftseg.api.models import Model, load_model
 from driftseg.api.online import OnlineModel
 from driftseg.config.adapt import AdaptConfig
 from driftseg.config.reading import check
 from driftseg.control.calibration import Calibration
 from driftseg.errors import InputError
+from driftseg.images.given import as_image
 from driftseg.labels import LabelSpace
 from driftseg.learners.settings import MethodSettings
 from driftseg.models.adapters.settings import check_adapters
@@ -48,8 +48,10 @@ def adapt(
         method: a name (``tent``, ``dacs``, ``hamlet``, ``restyled_replay``, ...), the import path
             of a method of your own, or a whole method section.
         source: labelled source scenes for methods that learn from them: a dataset, or a handful
-            of (image, label) pairs, labelled in the model's classes. Scenes smaller than frames
-            are learnt from in windows of their own size.
+            of (image, label) pairs, labelled in the model's classes. They are read when the first
+            image comes, brought to its size and held in memory; of a large dataset an evenly
+            chosen part, as much as 512 MB hold (set ``replay={"capacity": ...}`` for more).
+            Scenes smaller than frames are learnt from in windows of their own size.
         calibration: labelled source scenes that the model was not trained on, in stream order,
             for methods that learn thresholds from them (``hamlet``).
         settings: settings of the method, and the sections ``adapters``, ``replay``, ``crop`` and

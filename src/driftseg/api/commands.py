@@ -1,52 +1,238 @@
-"""What the commands do, as functions."""
+"""What the commands do, as functions; the command line parses for them and prints."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
 
-from driftseg.config.reading import apply_change, check
-from driftseg.conformance.dataset import DatasetLaws
-from driftseg.conformance.encoder import EncoderLaws
-from driftseg.conformance.laws import Finding
-from driftseg.conformance.method import MethodLaws
-from driftseg.methods.table import METHODS
-from driftseg.scenes.datasets import DATASETS
+from pydantic import BaseModel
+
+from driftseg.config.reading import check, read_config
+from driftseg.config.run import RunConfig
+from driftseg.config.train import TrainConfig
+from driftseg.control.detectors import DetectorSettings
+from driftseg.errors import InputError
+from driftseg.models.checkpoints import Inspection, LoadReport
+from driftseg.models.checkpoints import inspect as inspect_checkpoint
+from driftseg.report.numbers import write_numbers
+from driftseg.report.page import write_report
+from driftseg.runs.build import build, calibrated
+from driftseg.runs.loop import Moment, Watch, score_domains
+from driftseg.runs.record import plain, read_run
+from driftseg.runs.run import run as play_run
+from driftseg.runs.train import build_training
+from driftseg.training.source import Progress
+
+Config = TypeVar("Config", bound=BaseModel)
+Given = str | Path | Mapping[str, Any]
+"""A config: a YAML file, plain values, or checked settings."""
+
+__all__ = [
+    "Evaluation", "LoadReport", "Moment", "Progress", "Trained", "calibrate", "evaluate",
+    "inspect", "plain", "read", "report", "run", "train",
+]  # fmt: skip
 
 
-def check_encoder(name: str) -> list[Finding]:
-    """The laws of an encoder, each with what became of it.
+def read(
+    config: Given | Config,
+    kind: type[Config],
+    changes: Sequence[str] = (),
+    data: str | Path | None = None,
+) -> Config:
+    """Checked settings from a file, from plain values, or from settings themselves.
+
+    Raises:
+        InputError: a key or a value is wrong; one line names it and the way out.
+    """
+    if isinstance(config, kind):
+        if changes or data is not None:
+            raise InputError("changes and data are for configs that are not checked yet")
+        return config
+    folder = None if data is None else Path(data)
+    if isinstance(config, Mapping):
+        return check(config, kind, where="config", changes=changes, data=folder)
+    assert isinstance(config, str | Path)
+    return read_config(Path(config), kind, changes=changes, data=folder)
+
+
+def run(
+    config: Given | RunConfig,
+    *,
+    changes: Sequence[str] = (),
+    data: str | Path | None = None,
+    watch: Watch | None = None,
+) -> Path:
+    """Plays one method through one schedule (``driftseg run``).
 
     Args:
-        name: ``package.module:make``, or one of driftseg's.
+        config: a YAML file, plain values, or a `RunConfig`.
+        changes: ``key.sub=value`` each, as ``--set``.
+        data: folder of every data section that takes one and names none.
+        watch: called after every frame and evaluation with a `Moment`.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        InputError: the config, the data or the checkpoint cannot be used.
     """
-    return EncoderLaws(name).check()
+    settings = read(config, RunConfig, changes, data)
+    return play_run(settings) if watch is None else play_run(settings, watch)
 
 
-def check_method(
-    name: str, settings: Mapping[str, Any] | None = None, *, changes: Sequence[str] = ()
-) -> list[Finding]:
-    """The laws of a method, each with what became of it.
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a checkpoint on held-out frames."""
+
+    rows: Sequence[Mapping[str, Any]]
+    """One a domain and head: ``domain``, ``head``, ``frames``, ``mean_iou``, ``iou``, ..."""
+    classes: tuple[str, ...]
+    checkpoint: str
+    frames: Mapping[str, int]
+    """Number of held-out frames of each domain."""
+    notes: tuple[str, ...]
+
+
+def evaluate(
+    config: Given, *, changes: Sequence[str] = (), data: str | Path | None = None
+) -> Evaluation:
+    """Scores a config's checkpoint in every domain, without adapting (``driftseg evaluate``).
+
+    Arguments are those of `run`.
+
+    Raises:
+        InputError: as `run`, or there are no held-out frames.
+    """
+    still = [*changes, "method={name: source_only}", "source=null"]
+    settings = read(config, RunConfig, still, data)
+    if settings.adapters is not None and settings.adapters.file is None:
+        settings = settings.model_copy(update={"adapters": None})  # untrained ones add nothing
+    if settings.evaluation is None and not settings.evaluations:
+        where = config if isinstance(config, str | Path) else "config"
+        raise InputError(
+            f"{where}: there are no held-out frames; name them under evaluation or evaluations"
+        )
+    parts = build(settings)
+    try:
+        rows = score_domains(parts, lambda moment: None)
+    finally:
+        parts.data.close()
+    frames = {name: len(held_out) for name, (held_out, _) in parts.held_out.items()}
+    info = parts.checkpoint
+    return Evaluation(rows, parts.label_space.classes, info.path, frames, info.notes)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a source training."""
+
+    best: Path
+    """The checkpoint chosen by validation, or the last one."""
+    mean_iou: float
+    """Its validation mIoU in percent."""
+
+
+def train(
+    config: Given | TrainConfig,
+    *,
+    changes: Sequence[str] = (),
+    data: str | Path | None = None,
+    watch: Callable[[Progress], None] | None = None,
+    loaded: Callable[[Sequence[LoadReport]], None] | None = None,
+) -> Trained:
+    """Trains a source model on labelled scenes (``driftseg train``).
+
+    An interrupted training goes on where it stood when it is called again.
 
     Args:
-        name: ``package.module:Method``, or one of driftseg's.
-        settings: of the method.
-        changes: ``key=value`` each, as ``--set`` takes them.
+        config: a YAML file, plain values, or a `TrainConfig`.
+        changes: ``key.sub=value`` each, as ``--set``.
+        data: folder of every data section that takes one and names none.
+        watch: called now and then with a `Progress`.
+        loaded: called once with what became of every file of weights.
+
+    Raises:
+        InputError: anything in the config that cannot be met.
     """
-    return MethodLaws(_settings(METHODS, name, settings, changes)).check()
+    settings = read(config, TrainConfig, changes, data)
+    training, reports = build_training(settings)
+    if loaded is not None:
+        loaded(reports)
+    best = training.run((lambda progress: None) if watch is None else watch)
+    return Trained(settings.out / "best.safetensors", best)
 
 
-def check_dataset(
-    name: str, settings: Mapping[str, Any] | None = None, *, changes: Sequence[str] = ()
-) -> list[Finding]:
-    """The laws of a dataset, each with what became of it; arguments as for `check_method`."""
-    return DatasetLaws(_settings(DATASETS, name, settings, changes)).check()
+def calibrate(
+    config: Given, *, changes: Sequence[str] = (), data: str | Path | None = None
+) -> dict[str, Any]:
+    """What fits a model, learnt from held-out source frames (``driftseg calibrate``).
+
+    Arguments are those of `run`.
+
+    Returns:
+        ``detector`` (window, thresholds, levels), ``signals``, ``confidence``, and ``checkpoint``
+        with its ``notes``.
+
+    Raises:
+        InputError: as `run`, or the config names no calibration frames.
+    """
+    settings = read(config, RunConfig, changes, data)
+    if settings.calibration is None:
+        where = config if isinstance(config, str | Path) else "config"
+        raise InputError(f"{where}: set calibration.data to labelled source frames held out")
+    found, info = calibrated(settings)
+    detector = settings.method.drift_detector or DetectorSettings()
+    learnt = found.to_json(detector.longest_window)
+    return {**learnt, "checkpoint": info.path, "notes": list(info.notes)}
 
 
-def _settings(
-    table: Any, name: str, settings: Mapping[str, Any] | None, changes: Sequence[str]
-) -> Any:
-    values = {table.key: name, **(settings or {})}
-    for change in changes:
-        apply_change(values, change)
-    return check(values, table.find(name, where=table.what), where=name)
+def report(
+    runs: Sequence[str | Path],
+    out: str | Path | None = None,
+    *,
+    title: str | None = None,
+    oracle: str | Path | None = None,
+    numbers: str | Path | None = None,
+) -> Path:
+    """One page of one or several runs (``driftseg report``).
+
+    Args:
+        runs: folders of finished runs; seeds of one config are shown as mean and spread.
+        out: the HTML file; None is ``report.html`` in the last run.
+        title: heading of the page.
+        oracle: folder of a run with the best scores to be had; shows what was recovered.
+        numbers: also write the numbers: a .csv with a row a run, or a .md table over seeds.
+
+    Returns:
+        The page.
+
+    Raises:
+        InputError: a folder is no finished run.
+    """
+    if not runs:
+        raise InputError("report: no run is named; give folders of finished runs")
+    read_runs = [read_run(Path(path)) for path in runs]
+    path = Path(runs[-1]) / "report.html" if out is None else Path(out)
+    best = None if oracle is None else read_run(Path(oracle))
+    write_report(read_runs, path, title=title, oracle=best)
+    if numbers is not None:
+        write_numbers(read_runs, Path(numbers))
+    return path
+
+
+def inspect(
+    checkpoint: str | Path, *, role: str | None = None, weights: str | None = None
+) -> Inspection:
+    """What a checkpoint file holds (``driftseg inspect``); ``lines()`` tells it in sentences.
+
+    Args:
+        checkpoint: a file, a Hugging Face folder or hub id.
+        role: which network of a training checkpoint.
+        weights: which set of weights, where the file holds several.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    return inspect_checkpoint(checkpoint, role=role, weights=weights)  # type: ignore[arg-type]

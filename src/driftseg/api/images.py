@@ -8,11 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image as PillowImage
-
 from driftseg.errors import InputError
 from driftseg.frame import Image
+from driftseg.images.given import as_image
 from driftseg.images.reading import IMAGE_SUFFIXES, read_image, resize_image
 from driftseg.labels import CAMVID11
 from driftseg.scenes.capture import open_file, read
@@ -113,44 +111,6 @@ def _live(
 
 def _sized(image: Image, size: tuple[int, int] | None, name: str) -> Image:
     return image if size is None else resize_image(image, size, name=name)
-
-
-def as_image(given: Any, *, name: str = "image") -> Image:
-    """One image as RGB (H, W, 3) of uint8.
-
-    Args:
-        given: an array or tensor (H, W, 3) or (3, H, W), of uint8, or of floats in [0, 1]; grey
-            (H, W); a PIL image; or the path of an image file.
-        name: what to call it in an error.
-
-    Raises:
-        InputError: it is none of these.
-    """
-    if isinstance(given, str | Path):
-        return read_image(Path(given))
-    if isinstance(given, PillowImage.Image):
-        return np.array(given.convert("RGB"), dtype=np.uint8)
-    array = given.detach().cpu().numpy() if hasattr(given, "detach") else np.asarray(given)
-    if array.ndim == 2:
-        array = np.repeat(array[..., None], 3, axis=2)
-    if array.ndim == 3 and array.shape[2] != 3 and array.shape[0] == 3:
-        array = np.transpose(array, (1, 2, 0))
-    if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
-        raise InputError(
-            f"{name}: wanted RGB of shape (height, width, 3), came {tuple(np.shape(given))}"
-        )
-    if array.dtype == np.uint8:
-        return np.ascontiguousarray(array)
-    if not np.issubdtype(array.dtype, np.floating):
-        raise InputError(
-            f"{name}: wanted uint8, or floats in [0, 1], came {array.dtype}; convert it to one"
-        )
-    if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
-        raise InputError(
-            f"{name}: floats are taken for RGB in [0, 1], these go from {array.min():g} to "
-            f"{array.max():g}; give images before they are normalised"
-        )
-    return np.ascontiguousarray(np.rint(array * 255).astype(np.uint8))
 
 
 def is_batch(given: Any) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from torch import nn
 
@@ -16,7 +16,7 @@ from driftseg.models.checkpoints import CheckpointInfo, open_checkpoint
 from driftseg.models.network import Network
 from driftseg.models.segmenter import Segmenter
 from driftseg.models.wrapped import wrap
-from driftseg.runs.build import BUNDLED
+from driftseg.runs.source_model import BUNDLED
 from driftseg.runs.train import use_device
 
 
@@ -48,7 +48,7 @@ class Model:
 
 
 def load_model(
-    source: str | Path | nn.Module | Model | None = None,
+    source: str | Path | nn.Module | Network | Model | None = None,
     *,
     classes: Sequence[str] | None = None,
     ignore: Sequence[int | str] = (),
@@ -60,8 +60,10 @@ def load_model(
 
     Args:
         source: a checkpoint file (driftseg's, NVlabs's, HAMLET's, mmsegmentation's), a Hugging
-            Face folder or hub id (SegFormer), or any torch module that maps images to logits.
-            None takes the bundled model of the procedural Town.
+            Face folder or hub id (SegFormer); any torch module that maps images to logits; or an
+            object of your own that meets `driftseg.models.network.Network`, where you know a
+            network's stages and want them walked one by one. None takes the bundled model of the
+            procedural Town.
         classes: names of the outputs in id order, without ignored ones; None takes the file's.
         ignore: outputs that stand for no class (void), by number or, in a file that names its
             classes, by name; they are never answered.
@@ -83,13 +85,15 @@ def load_model(
             f"load_model: {', '.join(module)} can be set for a torch module; this source is "
             "a checkpoint, which says these things itself"
         )
-    if isinstance(source, Segmenter):
+    if isinstance(source, Segmenter) or _is_network(source):
         names = _names(classes, source.classes)
-        return _model(source.to(where), names, classes is not None)
+        source.module.to(where)
+        return _model(source, names, classes is not None)
     if source is None:
         with as_file(files("driftseg") / "assets" / BUNDLED) as path:
             network, info = open_checkpoint(path)
     else:
+        assert isinstance(source, str | Path)
         network, info = open_checkpoint(
             source, weights=weights, classes=classes, ignore_outputs=ignore
         )
@@ -101,6 +105,12 @@ def load_model(
         info,
         info.notes,
     )
+
+
+def _is_network(source: object) -> TypeGuard[Network]:
+    """Whether an object of a user's own meets the network contract in name."""
+    wanted = ("module", "parts", "order", "heads", "classes", "start", "levels", "logits")
+    return not isinstance(source, nn.Module) and all(hasattr(source, name) for name in wanted)
 
 
 def _of_module(

@@ -15,17 +15,25 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from driftseg.api.images import as_image, as_images, is_batch
+from driftseg.api.images import as_images, is_batch
 from driftseg.api.models import Model
 from driftseg.config.adapt import AdaptConfig
 from driftseg.control.calibration import Calibration
 from driftseg.errors import InputError
 from driftseg.frame import Adaptation, Image, Label
+from driftseg.images.given import as_image
 from driftseg.methods.adaptive import AdaptiveModel
 from driftseg.models.plain import plain_copy
 from driftseg.models.segmenter import upsample
+from driftseg.replay.replay import ReplaySettings
 from driftseg.runs.adapting import Source, make_adaptive
 from driftseg.runs.states import read_state, save_state
+from driftseg.scenes.dataset import Selection
+
+HELD_BYTES = 512 * 2**20
+"""Memory for source scenes where no ``replay`` capacity is set."""
+LEAST_HELD = 8
+"""Scenes that are held however large they are."""
 
 Confidences = npt.NDArray[np.float32]
 
@@ -277,14 +285,15 @@ class OnlineModel:
         """The adaptive model, made for images of the first one's size."""
         if self._adaptive is None:
             size = (image.shape[1], image.shape[0])
+            source, replay = _held(self._source, self.config.replay, size)
             self._adaptive = make_adaptive(
                 self.config.method,
                 self.model.network,
-                source=self._source,
+                source=source,
                 classes=self.model.classes,
-                size=_smaller(size, None if self._source is None else self._source.size),
+                size=_smaller(size, None if source is None else source.size),
                 crop=None if self.config.crop is None else _smaller(size, self.config.crop),
-                replay=self.config.replay,
+                replay=replay,
                 calibration=self._calibration,
                 adapter_factor=1.0 if self.config.adapters is None else self.config.adapters.factor,
                 seed=self.config.seed,
@@ -292,6 +301,21 @@ class OnlineModel:
             self._size = size
             self._start = self._adaptive.state_dict()
         return self._adaptive
+
+
+def _held(
+    source: Source | None, replay: ReplaySettings, size: tuple[int, int]
+) -> tuple[Source | None, ReplaySettings]:
+    """As much of a source as memory is granted for, evenly chosen, unless a capacity is set."""
+    if source is None or "capacity" in replay.model_fields_set:
+        return source, replay
+    width, height = _smaller(size, source.size)
+    most = max(LEAST_HELD, HELD_BYTES // (4 * width * height))  # three bytes of image, one of label
+    number = len(source.scenes)
+    if number > most:
+        chosen = [index * number // most for index in range(most)]
+        source = Source(Selection(source.scenes, chosen), source.size)
+    return source, replay.model_copy(update={"capacity": min(most, replay.capacity)})
 
 
 def _smaller(size: tuple[int, int], other: tuple[int, int] | None) -> tuple[int, int]:

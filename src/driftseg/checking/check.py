@@ -80,6 +80,7 @@ def check_dataset(
         ignored=ignored,
         unknown_ids=_unknown(examined),
         findings=tuple(sorted(findings, key=lambda found: order[found.severity])),
+        classes_assumed=source.assumed,
     )
 
 

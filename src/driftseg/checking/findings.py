@@ -117,6 +117,8 @@ class DatasetCheck:
     """Pixels of every id that means nothing."""
     findings: tuple[Finding, ...]
     """The worst first."""
+    classes_assumed: bool = False
+    """Whether ids of labels are taken for CamVid's because nothing says what they mean."""
 
     @property
     def severity(self) -> Severity:

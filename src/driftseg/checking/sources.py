@@ -32,6 +32,8 @@ class Source:
     label_space: LabelSpace
     pairs: list[Pair]
     examiner: Examiner
+    assumed: bool = False
+    """Whether nothing says what the ids of labels mean."""
     labels: Path | None = None
     """The folder of labels that was named; without one that fits it is refused."""
 
@@ -95,10 +97,12 @@ def _told_in(layout: Layout, classes: Classes | None) -> tuple[LabelSpace, Label
 
 
 def _of_folder(root: Path, labels: Path | None, wanted: Classes | None) -> Source:
-    classes = wanted or classes_of_folder(root, labels) or Classes(CAMVID11)
+    known = wanted or classes_of_folder(root, labels)
+    classes = known or Classes(CAMVID11)
     space, examiner = classes.space, _of_ids(classes)
     pairs = _folder_pairs(root, labels)
-    return Source(FOLDER, "a folder of images", space, pairs, examiner, labels)
+    assumed = known is None and any(pair.label is not None for pair in pairs)
+    return Source(FOLDER, "a folder of images", space, pairs, examiner, assumed, labels)
 
 
 def _folder_pairs(root: Path, labels: Path | None) -> list[Pair]:

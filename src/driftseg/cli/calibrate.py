@@ -25,26 +25,18 @@ def calibrate(
     Looks at the config's calibration frames (held-out source frames), as they are and in
     synthetic rain. A run does the same by itself; this shows what it would learn.
     """
-    from driftseg.config.reading import read_config
-    from driftseg.config.run import RunConfig
-    from driftseg.control.detectors import DetectorSettings
-    from driftseg.runs.build import calibrated
-    from driftseg.runs.record import plain
+    from driftseg.api import commands
 
-    settings = read_config(config, RunConfig, changes=change or (), data=data)
-    if settings.calibration is None:
-        raise InputError(f"{config}: set calibration.data to labelled source frames held out")
     console = Console()
     with console.status("looking at the calibration frames ..."):
-        found, info = calibrated(settings)
-    detector = settings.method.drift_detector or DetectorSettings()
-    values = found.to_json(detector.longest_window)
+        values = commands.calibrate(config, changes=change or (), data=data)
+    told = (values.pop("checkpoint"), *values.pop("notes"))
     console.print(_table(values), highlight=False)
-    for told in (info.path, *info.notes):
-        console.print(told, soft_wrap=True, highlight=False, markup=False)
+    for line in told:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     if out is not None:
         try:
-            out.write_text(json.dumps(plain(values), indent=1) + "\n", encoding="utf-8")
+            out.write_text(json.dumps(commands.plain(values), indent=1) + "\n", encoding="utf-8")
         except OSError as error:
             raise InputError(f"{out}: cannot be written ({error.strerror})") from None
         console.print(f"written to {out}", soft_wrap=True, highlight=False)

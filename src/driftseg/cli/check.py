@@ -25,7 +25,7 @@ app = typer.Typer(
 @app.command()
 def encoder(name: Name) -> None:
     """Check the laws of an encoder: four stages that can be walked one by one."""
-    from driftseg.api.commands import check_encoder
+    from driftseg.api.laws import check_encoder
 
     _tell(name, check_encoder(name))
 
@@ -33,7 +33,7 @@ def encoder(name: Name) -> None:
 @app.command()
 def method(name: Name, change: Changes = None) -> None:
     """Check the laws of a method, on a small world that needs no data."""
-    from driftseg.api.commands import check_method
+    from driftseg.api.laws import check_method
 
     _tell(name, check_method(name, changes=change or ()))
 
@@ -41,7 +41,7 @@ def method(name: Name, change: Changes = None) -> None:
 @app.command()
 def dataset(name: Name, change: Changes = None) -> None:
     """Check the laws of a dataset, on some of its scenes."""
-    from driftseg.api.commands import check_dataset
+    from driftseg.api.laws import check_dataset
 
     _tell(name, check_dataset(name, changes=change or ()))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,14 +13,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from driftseg.errors import InputError
-from driftseg.labels import Classes, named_classes, named_space
-
 if TYPE_CHECKING:
-    from driftseg.checking.findings import DatasetCheck, Severity
+    from driftseg.api.data import DatasetCheck, Severity
 
 CODES = {"note": 0, "warning": 1, "error": 2}
 """Exit codes of `check`."""
+ASSUMED = (
+    "nothing says what the ids mean, so they are taken for camvid11's; docs/classes.md says how to "
+    "state classes of your own"
+)
 STYLES = {"note": "dim", "warning": "yellow", "error": "red"}
 
 app = typer.Typer(
@@ -76,35 +75,27 @@ def check(
     the dataset is changed. Ends with exit code 0 where all is well, 1 with warnings, 2 with
     errors: what driftseg would refuse.
     """
-    from driftseg.checking.check import check_dataset
+    from driftseg.api.data import check_data, prepare, write_check
 
-    if out is not None and path.is_dir():
-        _prepare(out, path)
+    if out is not None:
+        prepare(out, path)
     console = Console()
     with _progress(console) as watch:
-        found = check_dataset(
+        found = check_data(
             path,
             layout=layout,
             labels=labels,
-            classes=_classes(label_space, classes),
+            label_space=label_space,
+            classes=classes,
             headers_only=quick,
-            workers=workers or min(8, os.cpu_count() or 1),
+            workers=workers,
             watch=watch,
         )
-    _show(console, found)
+    _show(console, found)  # before anything is written: a full disk shall not hide it
     if out is not None:
-        for written in _write(found, out):
+        for written in write_check(found, out):
             console.print(f"written: {written}", soft_wrap=True, highlight=False)
     raise typer.Exit(CODES[found.severity])
-
-
-def _classes(label_space: str | None, classes: str | None) -> Classes | None:
-    """What labels mean, as either option says."""
-    if label_space is not None and classes is not None:
-        raise InputError("--label-space and --classes both say what labels mean; give one of them")
-    if classes is not None:
-        return named_classes(classes, "--classes")
-    return None if label_space is None else Classes(named_space(label_space, "--label-space"))
 
 
 @contextmanager
@@ -125,8 +116,10 @@ def _say(console: Console, text: str, style: str | None = None) -> None:
 
 
 def _show(console: Console, found: DatasetCheck) -> None:
-    where = f"{found.root}: {found.title} ({found.layout}), classes of {found.label_space.title}"
+    where = f"{found.root}: {found.title} ({found.layout}), {found.label_space.phrase}"
     _say(console, where)
+    if found.classes_assumed:
+        _say(console, ASSUMED)
     if found.headers_only:
         _say(console, "only headers were looked at; damage, ids and classes were not")
     if found.parts:
@@ -191,48 +184,3 @@ def _class_table(found: DatasetCheck) -> Table:
             str(share.scenes or "-"),
         )
     return table
-
-
-def _prepare(out: Path, root: Path) -> None:
-    """Makes the folder before the work is done, and refuses one that cannot be written to."""
-    if out.resolve().is_relative_to(root.resolve()):
-        raise InputError(f"{out}: lies in the dataset, which is never written to; choose another")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".writable.partial"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written to ({error.strerror})") from None
-
-
-def _write(found: DatasetCheck, out: Path) -> Iterator[Path]:
-    """The report, and a picture where there are classes; each whole or not at all."""
-    from driftseg.report.class_shares import Bar, class_shares_figure
-
-    report = json.dumps(found.to_json(), indent=1) + "\n"
-    yield _whole(out / "report.json", lambda partial: partial.write_text(report, encoding="utf-8"))
-    if found.classes:
-        labels = found.labels_counted
-        colours = found.label_space.colours
-        bars = [
-            Bar(share.name, colour, share.share, share.scenes)
-            for share, colour in zip(found.classes, colours, strict=True)
-        ]
-        title = f"{found.title}, {labels} labels, classes of {found.label_space.title}"
-        figure = class_shares_figure(bars, title=title, scenes=labels)
-        yield _whole(
-            out / "class_shares.png",
-            lambda partial: figure.savefig(partial, dpi=110, format="png"),
-        )
-
-
-def _whole(path: Path, write: Callable[[Path], object]) -> Path:
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        write(partial)
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
-    return path

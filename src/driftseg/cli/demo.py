@@ -33,12 +33,9 @@ def demo(
     a few minutes on two cores.
     """
     # Heavy imports wait until they are needed, so that --help is quick.
+    from driftseg.api import commands
     from driftseg.cli.watch import LiveWatch
-    from driftseg.config.reading import read_config
     from driftseg.config.run import RunConfig
-    from driftseg.report.page import write_report
-    from driftseg.runs.record import read_run
-    from driftseg.runs.run import run as play_run
 
     console = Console()
     console.print(
@@ -56,12 +53,10 @@ def demo(
     for name, own in METHODS.items():
         changes = [f"out={out}", f"schedule.frames={frames}", *own]
         with as_file(files("driftseg") / "assets" / "town_storm.yaml") as path:
-            settings = read_config(path, RunConfig, changes=changes)
+            settings = commands.read(path, RunConfig, changes)
         with LiveWatch(console, f"{name:<15}") as watch:
-            folders.append(play_run(settings, watch))
-    report = write_report(
-        [read_run(folder) for folder in folders], out / "report.html", title="A storm over Town"
-    )
+            folders.append(commands.run(settings, watch=watch))
+    report = commands.report(folders, out / "report.html", title="A storm over Town")
     minutes = (time.perf_counter() - started) / 60
     console.print(f"\nfinished in {minutes:.1f} minutes", highlight=False)
     console.print(f"open the report: {report.resolve()}", soft_wrap=True, highlight=False)

@@ -30,9 +30,9 @@ def inspect(
     Format, encoder, classes, sets of weights, and whether a run can take it as its checkpoint. No
     code of the file runs.
     """
-    from driftseg.models.checkpoints import inspect as inspect_checkpoint
+    from driftseg.api import commands
 
-    for line in inspect_checkpoint(checkpoint, role=role, weights=weights).lines():
+    for line in commands.inspect(checkpoint, role=role, weights=weights).lines():
         Console().print(line, highlight=False, soft_wrap=True, markup=False)
 
 

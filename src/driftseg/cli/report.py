@@ -32,15 +32,10 @@ def report(
 
     Runs of one method with different seeds are shown as mean and spread.
     """
-    from driftseg.report.numbers import write_numbers
-    from driftseg.report.page import write_report
-    from driftseg.runs.record import read_run
+    from driftseg.api import commands
 
-    read = [read_run(path) for path in runs]
-    path = out or runs[-1] / "report.html"
-    best = None if oracle is None else read_run(oracle)
-    write_report(read, path, title=title, oracle=best)
+    page = commands.report(runs, out, title=title, oracle=oracle, numbers=numbers)
     console = Console()
-    console.print(f"report: {path}", soft_wrap=True, highlight=False)
+    console.print(f"report: {page}", soft_wrap=True, highlight=False)
     if numbers is not None:
-        console.print(f"numbers: {write_numbers(read, numbers)}", soft_wrap=True, highlight=False)
+        console.print(f"numbers: {numbers}", soft_wrap=True, highlight=False)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
-
-from driftseg.errors import InputError
 
 ConfigFile = Annotated[Path, typer.Argument(help="YAML file; see examples/")]
 Changes = Annotated[
@@ -30,15 +29,14 @@ def run(config: ConfigFile, change: Changes = None, data: DataFolder = None) -> 
 
     Every frame is recorded; look at the record with driftseg report.
     """
+    from driftseg.api import commands
     from driftseg.cli.watch import LiveWatch
-    from driftseg.config.reading import read_config
     from driftseg.config.run import RunConfig
-    from driftseg.runs.run import run as play_run
 
-    settings = read_config(config, RunConfig, changes=change or (), data=data)
+    settings = commands.read(config, RunConfig, change or (), data)
     console = Console()
     with LiveWatch(console, settings.method.name) as watch:
-        folder = play_run(settings, watch)
+        folder = commands.run(settings, watch=watch)
     console.print(f"recorded in {folder}", soft_wrap=True, highlight=False)
     console.print(f"look at it: driftseg report {folder}", soft_wrap=True, highlight=False)
 
@@ -48,33 +46,18 @@ def evaluate(config: ConfigFile, change: Changes = None, data: DataFolder = None
 
     The config's checkpoint, in every domain of its schedule, without adapting.
     """
-    from driftseg.config.reading import read_config
-    from driftseg.config.run import RunConfig
-    from driftseg.runs.build import build
-    from driftseg.runs.loop import score_domains
+    from driftseg.api import commands
 
-    changes = [*(change or ()), "method={name: source_only}", "source=null"]
-    settings = read_config(config, RunConfig, changes=changes, data=data)
-    if settings.adapters is not None and settings.adapters.file is None:
-        settings = settings.model_copy(update={"adapters": None})  # untrained ones add nothing
-    if settings.evaluation is None and not settings.evaluations:
-        raise InputError(
-            f"{config}: there are no held-out frames; name them under evaluation or evaluations"
-        )
     console = Console()
     with console.status("scoring ..."):
-        parts = build(settings)
-        try:
-            rows = score_domains(parts, lambda moment: None)
-        finally:
-            parts.data.close()
-    frames = ", ".join(f"{name} {len(data)}" for name, (data, _) in parts.held_out.items())
-    console.print(_table(rows, parts.label_space.classes))
-    for told in (f"{parts.checkpoint.path}; frames: {frames}", *parts.checkpoint.notes):
+        found = commands.evaluate(config, changes=change or (), data=data)
+    frames = ", ".join(f"{name} {count}" for name, count in found.frames.items())
+    console.print(_table(found.rows, found.classes))
+    for told in (f"{found.checkpoint}; frames: {frames}", *found.notes):
         console.print(told, soft_wrap=True, highlight=False, markup=False)
 
 
-def _table(rows: list[dict[str, object]], classes: tuple[str, ...]) -> Table:
+def _table(rows: Sequence[Mapping[str, Any]], classes: tuple[str, ...]) -> Table:
     main = [row for row in rows if row["head"] == "main"]
     early = {row["domain"]: row["mean_iou"] for row in rows if row["head"] == "early"}
     table = Table(title="IoU in percent")
@@ -85,7 +68,7 @@ def _table(rows: list[dict[str, object]], classes: tuple[str, ...]) -> Table:
     if early:
         table.add_row("mean, early head", *(_number(early.get(row["domain"])) for row in main))
     for name in classes:
-        table.add_row(name, *(_number(row["iou"][name]) for row in main))  # type: ignore[index]
+        table.add_row(name, *(_number(row["iou"][name]) for row in main))
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from driftseg.training.source import Progress as Step
+    from driftseg.api.commands import LoadReport
+    from driftseg.api.commands import Progress as Step
 
 
 def train(
@@ -29,17 +31,18 @@ def train(
 
     An interrupted training goes on where it stood when the same command is given again.
     """
-    from driftseg.config.reading import read_config
+    from driftseg.api import commands
     from driftseg.config.train import TrainConfig
-    from driftseg.runs.train import build_training
 
-    settings = read_config(config, TrainConfig, changes=change or (), data=data)
+    settings = commands.read(config, TrainConfig, change or (), data)
     console = Console()
     console.print("reading the source scenes ...")
-    training, reports = build_training(settings)
-    told = [line for report in reports for line in report.lines()]
-    for line in told or ["starting from random weights"]:
-        console.print(line, highlight=False)
+
+    def tell(reports: Sequence[LoadReport]) -> None:
+        told = [line for report in reports for line in report.lines()]
+        for line in told or ["starting from random weights"]:
+            console.print(line, highlight=False)
+
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
         TextColumn("{task.fields[facts]}"), TimeRemainingColumn(),
@@ -60,7 +63,5 @@ def train(
                     soft_wrap=True,
                 )
 
-        best = training.run(show)
-    console.print(
-        f"best validation mIoU {best:.2f} %: {settings.out / 'best.safetensors'}", soft_wrap=True
-    )
+        done = commands.train(settings, watch=show, loaded=tell)
+    console.print(f"best validation mIoU {done.mean_iou:.2f} %: {done.best}", soft_wrap=True)

@@ -7,7 +7,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from driftseg.runs.loop import Moment
+from driftseg.api.commands import Moment
 
 
 class LiveWatch:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 if TYPE_CHECKING:
-    from driftseg.weather_sets.making import Outcome, Progress
+    from driftseg.api.data import Outcome, Progress
 
 TOLD = 20
 """Reasons on the screen; the record has all."""
@@ -34,8 +33,12 @@ class MakingWatch:
         self._task = self._bar.add_task("images", total=None, speed="")
 
     def __enter__(self) -> MakingWatch:
-        self._bar.start()
         return self
+
+    def start(self) -> None:
+        """Shows the bar, and reckons speed from now on."""
+        self._started = time.monotonic()
+        self._bar.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None,
@@ -63,14 +66,14 @@ class MakingWatch:
             )  # fmt: skip
 
 
-def tell(console: Console, outcome: Outcome, page: Path) -> None:
+def tell(console: Console, outcome: Outcome) -> None:
     """Says what was made, and what could not be."""
     lines = [f"{outcome.made} images made, {outcome.kept} were there already"]
     if outcome.gone:
         lines.append(f"{len(outcome.gone)} source images are gone, and what was made of them")
     lines += [f"depth of {count}: {source}" for source, count in outcome.depths.items()]
     lines += [f"labels of {count}: {how}" for how, count in outcome.labels.items()]
-    lines += [f"record: {outcome.record}", f"look at it: {page}"]
+    lines += [f"record: {outcome.record}", f"look at it: {outcome.page}"]
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     if outcome.unreadable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import types
 import typing
@@ -55,20 +56,37 @@ def read_config(
         raise InputError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
     if not isinstance(loaded, dict):
         raise InputError(f"{path}: wanted keys and values, came {type(loaded).__name__}")
-    for change in changes:
-        apply_change(loaded, change, kind)
-    if data is not None:
-        _set_root(loaded, kind, data, where=str(path))
-    return check(loaded, kind, where=str(path))
+    return check(loaded, kind, where=str(path), changes=changes, data=data)
 
 
-def check(values: Mapping[str, Any], kind: type[Config], *, where: str) -> Config:
-    """A checked config from plain values.
+def check(
+    values: Mapping[str, Any],
+    kind: type[Config],
+    *,
+    where: str,
+    changes: Sequence[str] = (),
+    data: Path | None = None,
+) -> Config:
+    """A checked config from plain values, which stay as they are.
+
+    Args:
+        values: by key.
+        kind: the config class they must fit.
+        where: what to call them in an error.
+        changes: ``key.sub=value`` each; the value is YAML.
+        data: folder of every data section that takes one and names none.
 
     Raises:
         InputError: a key or a value is wrong, or there is no such part.
         OwnCodeError: a part of the user's own cannot be imported.
     """
+    if changes or data is not None:
+        changed = copy.deepcopy(dict(values))
+        for change in changes:
+            apply_change(changed, change, kind)
+        if data is not None:
+            _set_root(changed, kind, data, where=where)
+        values = changed
     _check_keys(values, kind, where)
     try:
         return kind.model_validate(values)

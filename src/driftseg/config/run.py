@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveInt, SerializeAsAny
+from pydantic import Field, NonNegativeFloat, PositiveInt, SerializeAsAny, model_validator
 
 from driftseg.labels.classes import Stated as StatedClasses
 from driftseg.labels.mappings import Stated as StatedMapping
@@ -19,7 +19,7 @@ from driftseg.models.adapters.settings import AdapterSettings
 from driftseg.parts import Pick
 from driftseg.replay.replay import ReplaySettings
 from driftseg.scenes.datasets import Data
-from driftseg.settings import Name, Pixels, Seed, Settings, Share
+from driftseg.settings import Name, Pixels, Positive, Seed, Settings, Share, is_none
 from driftseg.stream.schedule import PresetSettings, VisitSettings
 from driftseg.weather.camera import CameraName, CameraSettings
 
@@ -40,8 +40,34 @@ class CalibrationSettings(Settings):
 class RunModelSettings(Settings):
     """The network a run expects."""
 
-    encoder: str
+    encoder: str | None = None
     """The checkpoint must have this encoder; it also replaces {encoder} in ``checkpoint``."""
+    network: str | None = Field(default=None, exclude_if=is_none)
+    """``package.module:make``, a function that makes a torch module of your own, which maps images
+    to logits; in place of ``checkpoint``. What follows is for it alone."""
+    parts: list[str] | None = Field(default=None, exclude_if=is_none)
+    """Names of its submodules, in the order in which they run."""
+    head: str | None = Field(default=None, exclude_if=is_none)
+    """One of ``parts`` that is the head and learns faster."""
+    output: str | int | None = Field(default=None, exclude_if=is_none)
+    """Key or position of the logits in what it returns."""
+    ignored: list[int] | None = Field(default=None, exclude_if=is_none)
+    """Outputs that stand for no class."""
+    mean: tuple[float, float, float] | None = Field(default=None, exclude_if=is_none)
+    """Of RGB in [0, 1], what it expects; ImageNet's."""
+    deviation: tuple[Positive, Positive, Positive] | None = Field(default=None, exclude_if=is_none)
+    size: tuple[Pixels, Pixels] | None = Field(default=None, exclude_if=is_none)
+    """(height, width) of an image that it takes, to try it with."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> RunModelSettings:
+        if (self.encoder is None) == (self.network is None):
+            raise ValueError("wanted either encoder or network")
+        own = ("parts", "head", "output", "ignored", "mean", "deviation", "size")
+        given = [name for name in own if getattr(self, name) is not None]
+        if self.network is None and given:
+            raise ValueError(f"{', '.join(given)}: are for a network of your own; set network")
+        return self
 
 
 class RunConfig(Settings):
@@ -54,11 +80,11 @@ class RunConfig(Settings):
     checkpoint: str | None = None
     """A file, a Hugging Face folder or hub id (docs/checkpoints.md); null takes the bundled Town
     model."""
-    weights: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    weights: str | None = Field(default=None, exclude_if=is_none)
     """Which set of a checkpoint that holds several: student, teacher, static, or the words before
     its names; null takes the student, or else the first."""
     ignore_outputs: Annotated[list[int | str], Field(min_length=1)] | None = Field(
-        default=None, exclude_if=lambda value: value is None
+        default=None, exclude_if=is_none
     )
     """Outputs of the model that stand for no class (void, background), by number or by the file's
     name; they are never answered, and ``classes`` leaves them out."""
@@ -75,7 +101,7 @@ class RunConfig(Settings):
     evaluations: dict[Name, Data] = {}
     """Held-out frames of single domains, in place of ``evaluation``; a name that the schedule
     does not hold is scored too, as it is."""
-    classes: StatedClasses | None = Field(default=None, exclude_if=lambda value: value is None)
+    classes: StatedClasses | None = Field(default=None, exclude_if=is_none)
     """Names of the model's outputs in their order, where the checkpoint's file says none; also of
     folders, images, videos and cameras whose sections state none."""
     score_in: StatedClasses | None = None
@@ -83,7 +109,7 @@ class RunConfig(Settings):
     coarser than the model's. Predictions are told in it before they are scored; a class without
     a counterpart counts as wrong. null: both share one space, or ``mapping`` says how
     predictions are told in the target's."""
-    mapping: StatedMapping | None = Field(default=None, exclude_if=lambda value: value is None)
+    mapping: StatedMapping | None = Field(default=None, exclude_if=is_none)
     """How predictions are told in the space that they are scored in: each class of the model ->
     one of the target or null; or a YAML file that says so. null takes the built-in mapping."""
     home: str | None = None

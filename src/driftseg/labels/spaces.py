@@ -61,6 +61,11 @@ class LabelSpace:
         return f"own classes ({first}{more})"
 
     @property
+    def phrase(self) -> str:
+        """The same after a comma: ``classes of camvid11``, or ``own classes (...)``."""
+        return self.title if self.name == OWN else f"classes of {self.name}"
+
+    @property
     def ground_ids(self) -> list[int]:
         """Ids of the classes that lie in the road plane; empty where no class does."""
         return self._ids(GROUND if self.ground is None else self.ground)

@@ -15,11 +15,10 @@ from driftseg.control.guard import Guard
 from driftseg.frame import Adaptation, Image, Label, Prediction
 from driftseg.learners.answering import answer, to_label, to_prediction, with_offline
 from driftseg.learners.contract import Answer
-from driftseg.learners.settings import Composition, MethodSettings, SignalSettings, Supplies
+from driftseg.learners.settings import Composition, SignalSettings
 from driftseg.methods.device_clock import device_clock
 from driftseg.methods.diagnostics import Certainty, diagnose
 from driftseg.methods.signal import disagreement, static_level
-from driftseg.models.network import Network
 from driftseg.models.roles import Roles
 
 WARM_ANSWERS = 2
@@ -231,26 +230,3 @@ class AdaptiveModel:
                 if names is not None:
                     self.roles.learn_only(names)
             self._answered = None
-
-
-def adaptive_model(
-    settings: MethodSettings,
-    network: Network,
-    supply: Callable[[Roles], Supplies],
-    *,
-    clock: Callable[[], float] | None = None,
-) -> AdaptiveModel:
-    """The method that settings describe, on a network.
-
-    Args:
-        settings: of the method.
-        network: its weights become the student's.
-        supply: what the method's parts are made from, once there are roles.
-        clock: in seconds; None takes the device's.
-
-    Raises:
-        InputError: the network or the data cannot give what the method needs.
-    """
-    roles = settings.needs().roles(network)
-    parts = settings.make(supply(roles))
-    return AdaptiveModel(roles, parts, signal=settings.signal, clock=clock)

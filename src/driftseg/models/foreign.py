@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, OwnCodeError
 from driftseg.models.encoders.stages import Dropout
 from driftseg.models.norm import BatchNorm
 
@@ -117,17 +118,29 @@ def _picked(found: Any, output: Output) -> Any:
     return None
 
 
-def _try(module: nn.Module, x: Tensor, output: Output) -> Tensor:
+@contextmanager
+def calling(module: nn.Module, x: Tensor, mend: str) -> Iterator[None]:
+    """Says in one line what could not be called, and with what; the module's own error follows.
+
+    Raises:
+        OwnCodeError: the module raised something.
+    """
     try:
-        with torch.no_grad():
-            found = module(x)
+        yield
+    except InputError:
+        raise
     except Exception as error:
-        lines = str(error).splitlines() or [type(error).__name__]
-        raise InputError(
+        lines = str(error).splitlines() or [""]
+        raise OwnCodeError(
             f"{type(module).__name__} cannot be called with images of shape {tuple(x.shape)} "
-            f"({type(error).__name__}: {lines[0]}); it must take RGB images (B, 3, H, W); give a "
-            "size that it takes by size=(height, width)"
+            f"({type(error).__name__}: {lines[0]}); {mend}"
         ) from error
+
+
+def _try(module: nn.Module, x: Tensor, output: Output) -> Tensor:
+    mend = "it must take RGB images (B, 3, H, W); give a size that it takes by size=(height, width)"
+    with torch.no_grad(), calling(module, x, mend):
+        found = module(x)
     return logits_of(found, output, batch=len(x))
 
 

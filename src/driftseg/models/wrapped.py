@@ -20,7 +20,7 @@ from torch.func import functional_call
 
 from driftseg.errors import InputError
 from driftseg.models.encoders.sites import silent_values
-from driftseg.models.foreign import Output, adopt, dropouts_of, logits_of
+from driftseg.models.foreign import Output, adopt, calling, dropouts_of, logits_of
 from driftseg.models.network import Head, Overlay, Walk
 from driftseg.models.passes import Reached, can_be_kept, copied, patched, tensors_in, watched
 
@@ -137,7 +137,8 @@ class WrappedNetwork:
         return silent_values(self.module)
 
     def _run(self, x: Tensor, overlay: Overlay) -> Tensor:
-        found = functional_call(self.module, dict(overlay), (x,)) if overlay else self.module(x)
+        with calling(self.module, x, "bring images to a size that the model takes"):
+            found = functional_call(self.module, dict(overlay), (x,)) if overlay else self.module(x)
         return logits_of(found, self._output, batch=len(x))
 
     def _classes_of(self, logits: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ class Replay:
     Args:
         dataset: labelled source scenes.
         augmentation: applied to every draw.
-        capacity: scenes kept; they are read once and held in memory (uint8).
+        capacity: scenes kept; they are read once, brought to the view and held in memory (uint8).
         batch_size: images in a batch.
         rare_classes: rare-class sampling (DAFormer), otherwise uniform.
         temperature: of rare-class sampling.
@@ -74,7 +74,7 @@ class Replay:
         """Of the scenes in the buffer."""
         self.frequencies = counts[kept].sum(axis=0)
         """Labelled pixels per class in the buffer, (C,)."""
-        self._scenes = [_labelled(dataset, i) for i in kept]
+        self._scenes = [augmentation.fitted(*_labelled(dataset, i)) for i in kept]
         self._sampler = Sampler(counts[kept], **law, generator=generator)  # type: ignore[arg-type]
 
     def __len__(self) -> int:

@@ -70,6 +70,20 @@ class Augmentation:
     weather: RandomWeather | None = None
     """Weather rendered on the whole image, before all else; None is none."""
 
+    def fitted(self, image: Image, label: Label) -> tuple[Image, Label]:
+        """What of an image and its label can be done once for all: bringing them to the view.
+
+        Nothing where the enlargement is drawn anew each time, or weather is rendered first. What
+        is made of the result is the same to the last bit as what is made of the original.
+        """
+        if self.weather is not None or self.scale != (1.0, 1.0):
+            return image, label
+        return _resized(image, label, self._fit(image))
+
+    def _fit(self, image: Image) -> float:
+        view = self.view or self.size
+        return max(view[0] / image.shape[1], view[1] / image.shape[0])
+
     def __call__(
         self, image: Image, label: Label, generator: np.random.Generator
     ) -> tuple[Image, Label]:
@@ -91,12 +105,8 @@ class Augmentation:
         factor = generator.uniform(*self.scale)
         if factor == 1.0 and image.shape[:2] == (height, width) == view[::-1]:
             return image, label
-        fit = max(view[0] / image.shape[1], view[1] / image.shape[0]) * factor
-        wide, high = round(image.shape[1] * fit), round(image.shape[0] * fit)
-        method = cv2.INTER_AREA if fit < 1 else cv2.INTER_LINEAR
-        image = np.asarray(cv2.resize(image, (wide, high), interpolation=method), np.uint8)
-        nearest = cv2.INTER_NEAREST_EXACT
-        label = np.asarray(cv2.resize(label, (wide, high), interpolation=nearest), np.uint8)
+        image, label = _resized(image, label, self._fit(image) * factor)
+        high, wide = label.shape
         right, down = max(0, width - wide), max(0, height - high)
         if right or down:
             image = np.pad(image, ((0, down), (0, right), (0, 0)), mode="edge")
@@ -104,6 +114,17 @@ class Augmentation:
         x = int(generator.integers(0, image.shape[1] - width + 1))
         y = int(generator.integers(0, image.shape[0] - height + 1))
         return image[y : y + height, x : x + width], label[y : y + height, x : x + width]
+
+
+def _resized(image: Image, label: Label, fit: float) -> tuple[Image, Label]:
+    """An image and its label ``fit`` times as large."""
+    size = round(image.shape[1] * fit), round(image.shape[0] * fit)
+    if size == (image.shape[1], image.shape[0]):
+        return image, label
+    method = cv2.INTER_AREA if fit < 1 else cv2.INTER_LINEAR
+    image = np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
+    nearest = cv2.INTER_NEAREST_EXACT
+    return image, np.asarray(cv2.resize(label, size, interpolation=nearest), np.uint8)
 
 
 def distort(image: Image, generator: np.random.Generator) -> Image:

@@ -15,9 +15,8 @@ from driftseg.learners.settings import (
     SourceBatches,
     Supplies,
 )
-from driftseg.methods.adaptive import AdaptiveModel, adaptive_model
+from driftseg.methods.adaptive import AdaptiveModel
 from driftseg.models.network import Network
-from driftseg.models.roles import Roles
 from driftseg.replay.replay import ReplaySettings, build_replay
 from driftseg.scenes.dataset import Dataset
 
@@ -77,18 +76,17 @@ def make_adaptive(
             generator=np.random.default_rng([seed, STREAMS["replay"]]),
         )
 
-    def supply(roles: Roles) -> Supplies:
-        return Supplies(
-            roles,
-            crop or size,
-            classes,
-            batches,
-            calibration=calibration,
-            adapter_factor=adapter_factor,
-            seed=seed,
-        )
-
-    return adaptive_model(method, network, supply)
+    roles = method.needs().roles(network)
+    supplies = Supplies(
+        roles,
+        crop or size,
+        classes,
+        batches,
+        calibration=calibration,
+        adapter_factor=adapter_factor,
+        seed=seed,
+    )
+    return AdaptiveModel(roles, method.make(supplies), signal=method.signal)
 
 
 def seeded(seed: int, stream: str) -> torch.Generator:

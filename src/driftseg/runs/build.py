@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from importlib.resources import as_file, files
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,11 +21,8 @@ from driftseg.methods.adaptive import AdaptiveModel
 from driftseg.models.adapters.settings import check_adapters
 from driftseg.models.checkpoints import (
     CheckpointInfo,
-    is_hub_id,
-    open_checkpoint,
-    order_classes,
 )
-from driftseg.models.segmenter import Segmenter
+from driftseg.models.network import Network
 from driftseg.runs.adapting import Source, make_adaptive, seeded
 from driftseg.runs.calibrate import calibrate
 from driftseg.runs.classes import (
@@ -35,10 +30,10 @@ from driftseg.runs.classes import (
     check_same_number,
     data_classes,
     name_classes,
-    wanted_order,
 )
 from driftseg.runs.data import RunData
 from driftseg.runs.notes import make_notes, mapping_notes
+from driftseg.runs.source_model import in_order, load_model
 from driftseg.runs.train import use_device, use_threads
 from driftseg.scenes.dataset import Dataset, select
 from driftseg.scenes.live import LiveScenes
@@ -46,8 +41,6 @@ from driftseg.stream.schedule import Visit, domains, make_schedule
 from driftseg.stream.stream import Stream
 from driftseg.weather.camera import camera_of
 from driftseg.weather.weather import Weather
-
-BUNDLED = "town_mit_b0.safetensors"
 
 
 @dataclass(frozen=True)
@@ -104,7 +97,7 @@ def _build(config: RunConfig, device: torch.device, data: RunData) -> Parts:
     model, info = load_model(config)
     info = name_classes(info, config.classes)
     space = target.label_space
-    info = order_classes(model, info, wanted_order(config, space))
+    info = in_order(model, info, config, space)
     scoring = build_scoring(config, info, space)
     known = space if scoring is None else scoring.source
     weather = build_weather(config, space)
@@ -122,7 +115,7 @@ def _build(config: RunConfig, device: torch.device, data: RunData) -> Parts:
     if adapters is not None and config.adapters is not None:
         generator = seeded(config.seed, "adapters")
         notes.append(config.adapters.put_into(model, adapters, generator))
-    model = model.to(device)
+    model.module.to(device)
     calibration = None
     if config.calibration is not None and method.needs_calibration:
         calibration = build_calibration(
@@ -169,7 +162,7 @@ def _calibrated(config: RunConfig, data: RunData) -> tuple[Calibration, Checkpoi
     if adapters is not None and config.adapters is not None:
         config.adapters.put_into(model, adapters, seeded(config.seed, "adapters"))
     target = data.open("target", config.target, data_classes(config))
-    info = order_classes(model, info, wanted_order(config, target.label_space))
+    info = in_order(model, info, config, target.label_space)
     scoring = build_scoring(config, info, target.label_space)
     space = target.label_space if scoring is None else scoring.source
     weather = build_weather(config, space)
@@ -189,7 +182,7 @@ def build_weather(config: RunConfig, space: LabelSpace) -> Weather:
 
 
 def build_calibration(
-    config: RunConfig, model: Segmenter, weather: Weather, size: tuple[int, int], data: RunData
+    config: RunConfig, model: Network, weather: Weather, size: tuple[int, int], data: RunData
 ) -> Calibration:
     """What the model is like on held-out source frames, before anything is learnt.
 
@@ -275,27 +268,3 @@ def build_stream(
     if isinstance(target, LiveScenes):
         target.check_order([number for _, number in stream.plan])
     return stream
-
-
-def load_model(config: RunConfig) -> tuple[Segmenter, CheckpointInfo]:
-    """The source model, checked against the encoder that the config expects."""
-    wanted = None if config.model is None else config.model.encoder
-    chosen, ignored = config.weights, config.ignore_outputs or ()
-    if config.checkpoint is None:
-        with as_file(files("driftseg") / "assets" / BUNDLED) as path:
-            model, info = open_checkpoint(path, weights=chosen, ignore_outputs=ignored)
-    else:
-        given = config.checkpoint.replace("{encoder}", wanted or "{encoder}")
-        path = Path(given).expanduser()
-        if not path.exists() and not is_hub_id(given):
-            raise InputError(
-                f"checkpoint {path}: no such file; make it with driftseg train, or set checkpoint"
-            )
-        source = path if path.exists() else given
-        model, info = open_checkpoint(source, weights=chosen, ignore_outputs=ignored)
-    if wanted is not None and info.encoder != wanted:
-        raise InputError(
-            f"checkpoint {info.path} holds the encoder {info.encoder}, the run asks for {wanted}; "
-            f"set model.encoder={info.encoder}, or name another checkpoint"
-        )
-    return model, info

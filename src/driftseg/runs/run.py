@@ -6,6 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import save_file
+from torch import nn
+
 from driftseg.config.run import RunConfig
 from driftseg.models.adapters import detach_adapters, save_adapters
 from driftseg.models.checkpoints import save_checkpoint
@@ -106,7 +109,7 @@ def _writer(config: RunConfig, parts: Parts) -> RunWriter:
         environment=environment(
             device=config.device,
             digest=info.digest,
-            checkpoint=config.checkpoint or "bundled",
+            checkpoint=_origin(config),
             data=parts.data.digests(),
             notes=parts.notes,
         ),
@@ -119,11 +122,27 @@ def _writer(config: RunConfig, parts: Parts) -> RunWriter:
     )
 
 
+def _origin(config: RunConfig) -> str:
+    own = None if config.model is None else config.model.network
+    return own or config.checkpoint or "bundled"
+
+
+def _keep_module(module: nn.Module, path: Path, digest: str) -> None:
+    """The tensors of a user's own module, under their own names."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()
+    }
+    save_file(state, path, {"format": "pt", "adapted_from": digest})
+
+
 def _keep_checkpoint(parts: Parts, folder: Path) -> None:
     """The adapted student; its adapters, if it has any, in a file of their own."""
     info = parts.checkpoint
     model = parts.model.roles.network
-    assert isinstance(model, Segmenter)
+    if not isinstance(model, Segmenter):
+        _keep_module(model.module, folder / "last.safetensors", info.digest)
+        return
     extra = {"adapted_from": info.digest}
     if model.adapters is not None:
         path = folder / "adapters.safetensors"

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from driftseg.errors import InputError
-from driftseg.frame import Image, Label, Scene
-from driftseg.images.reading import check_ids, read_ids
+from driftseg.frame import Image, Scene
+from driftseg.images.given import as_label
 from driftseg.labels import LabelSpace
 
 Ids = npt.NDArray[np.integer] | str | Path
@@ -41,19 +41,7 @@ class GivenScenes:
 
     def _scene(self, number: int, image: Image, given: Ids) -> Scene:
         name = f"source {number}"
-        ids = read_ids(Path(given)) if isinstance(given, str | Path) else np.asarray(given)
-        if ids.shape != image.shape[:2]:
-            raise InputError(
-                f"{name}: the label is {ids.shape} (height, width), its image {image.shape[:2]}; "
-                "give labels of their images' size"
-            )
-        if not np.issubdtype(ids.dtype, np.integer) or ids.min() < 0 or ids.max() > 255:
-            raise InputError(
-                f"{name}: wanted class ids from 0 to 255, came {ids.dtype} from {ids.min()} to "
-                f"{ids.max()}; 255 is for pixels without a class"
-            )
-        label: Label = np.ascontiguousarray(ids.astype(np.uint8))
-        check_ids(label, classes=len(self.label_space), name=name)
+        label = as_label(given, image, classes=len(self.label_space), name=name)
         return Scene(name, image, label)
 
     def __len__(self) -> int:

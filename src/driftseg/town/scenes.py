@@ -69,6 +69,8 @@ class TownScenes:
         return f"{self._prefix}_{self._step(index):06d}"
 
     def scene(self, index: int) -> Scene:
-        """Renders one frame with exact label and depth."""
+        """Renders one frame with exact label and depth; IndexError beyond the drive's length."""
+        if not 0 <= index < self._frames:
+            raise IndexError(f"frame {index} of a drive of {self._frames}")
         scene = self._town.render(self._step(index))
         return Scene(self.name(index), scene.image, scene.label, scene.depth)

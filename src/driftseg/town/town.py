@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import cv2
@@ -47,6 +48,10 @@ class Town:
     """
 
     label_space: LabelSpace = CAMVID11
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What is remembered of streets follows from these two, and stays with this process."""
+        return partial(Town, seed=self._seed, size=self._size), ()
 
     def __init__(self, *, seed: int, size: Size = (320, 240)):
         self._seed = seed

@@ -64,10 +64,9 @@ def weather_domains(
     """
     for name, value in (("wet_road", wet_road), ("lens_drops", lens_drops)):
         if value and not rain:
-            option = f"--{name.replace('_', '-')}"
-            raise InputError(f"{option} goes together with rain; name its rates, as in --rain 50")
+            raise InputError(f"{name} goes together with rain; name its rates, in mm/h")
     if snow_cover is not None and not snow:
-        raise InputError("--snow-cover goes together with snow; name its rates, as in --snow 1")
+        raise InputError("snow_cover goes together with snow; name its rates, in mm/h")
     lying = SNOW_COVER if snow_cover is None else snow_cover
     found = [
         WeatherDomain(
@@ -96,7 +95,8 @@ def weather_domains(
 def _check(found: Sequence[WeatherDomain], values: dict[str, Sequence[float]]) -> None:
     if not found:
         raise InputError(
-            "no weather was asked for; name some, as in --rain 25 100 --fog 375 --night --snow"
+            "no weather was asked for; name some: rain (mm/h), fog (metres of visibility), night "
+            "(0 to 1) or snow (mm/h)"
         )
     for name, given in values.items():
         if 0 in given:

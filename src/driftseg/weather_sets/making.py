@@ -92,6 +92,8 @@ class Outcome:
     """Source files that are there no more; what was made of them was removed."""
     record: Path
     """``weather.json``."""
+    page: Path | None = None
+    """The contact sheet, where one was made."""
 
 
 def make_set(

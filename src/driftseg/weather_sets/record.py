@@ -169,7 +169,7 @@ class SetRecord:
             )
             raise InputError(
                 f"{self._out}: was made with other settings ({told}); one folder holds one kind "
-                "of images, so choose another --out or the settings of before"
+                "of images, so choose another folder (out) or the settings of before"
             )
         made = {name for entry in self.images.values() for name in entry["made"]}
         for name in sorted(made & head["domains"].keys()):
@@ -177,8 +177,8 @@ class SetRecord:
             if then.get("conditions") != now.get("conditions"):
                 raise InputError(
                     f"{self._out}: {name} was made with {then['words']}, now {now['words']}; one "
-                    "folder holds one kind of images, so choose another --out or the weather of "
-                    "before"
+                    "folder holds one kind of images, so choose another folder (out) or the "
+                    "weather of before"
                 )
 
 

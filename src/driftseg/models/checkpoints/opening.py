@@ -11,6 +11,7 @@ from torch import Tensor
 
 from driftseg.errors import InputError
 from driftseg.labels import Colour, LabelSpace, space_of
+from driftseg.labels.spaces import OWN
 from driftseg.models.checkpoints.checks import refuse_quantised, refuse_unknown
 from driftseg.models.checkpoints.classes import (
     OWN_SPACE,
@@ -141,13 +142,14 @@ def tell_classes(info: CheckpointInfo, wanted: LabelSpace) -> str:
     """
     void = without_class(info.classes, wanted.classes)
     drop = f"; ignore_outputs=[{void[0]}] drops {void[0]!r}, which is no class" if void else ""
+    named = info.label_space != OWN
+    theirs = f"classes of {info.label_space}" if named else space_of(info.classes).phrase
     return (
-        f"checkpoint {info.path} knows {len(info.classes)} classes of "
-        f"{space_of(info.classes).title}, the target is labelled in {wanted.title} with "
-        f"{len(wanted)}; "
-        f"{tell_difference(info.classes, wanted.classes)}; both must share one label space: set "
-        "target.label_space to read its labels in the model's, or score_in to score in the "
-        f"target's{drop}"
+        f"checkpoint {info.path} knows {len(info.classes)} {theirs}, the target is labelled in "
+        f"{wanted.title} with {len(wanted)}; {tell_difference(info.classes, wanted.classes)}; "
+        "both must share one label space: set target.label_space to read its labels in the "
+        "model's, or score_in to score in the target's (with mapping, where no mapping is "
+        f"known){drop}"
     )
 
 

@@ -15,14 +15,14 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from driftseg.errors import InputError
 from driftseg.labels import Colour
 from driftseg.models.checkpoints.files import read_file, read_metadata
 from driftseg.models.checkpoints.names import OURS
 from driftseg.models.checkpoints.translation import guess_encoder
-from driftseg.models.encoders import ENCODERS
+from driftseg.models.encoders import ENCODERS, may_be_encoder
 from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.segmenter import Segmenter, build_segmenter
 
@@ -189,12 +189,12 @@ def read_info(path: str | Path) -> CheckpointInfo:
         info = CheckpointInfo(path=str(path), **facts)
     except (TypeError, KeyError, json.JSONDecodeError) as error:
         raise InputError(f"{path} has damaged driftseg metadata: {error}") from error
-    if info.encoder not in ENCODERS:
+    if not may_be_encoder(info.encoder):
         raise InputError(f"{path} names the unknown encoder {info.encoder}: {list(ENCODERS)}")
     return info
 
 
-def digest(model: Segmenter) -> str:
+def digest(model: nn.Module) -> str:
     """The first 12 hexadecimal digits of a SHA-256 over all names, shapes and bytes."""
     return digest_tensors(model.state_dict())
 

@@ -43,7 +43,7 @@ def make_encoder(name: str, *, where: str = "encoder") -> Encoder:
     """
     if name in ENCODERS:
         return ENCODERS[name]()
-    if ":" not in name and name not in OTHERS.names():
+    if not may_be_encoder(name):
         raise InputError(
             f"{where}: no encoder is called {name!r}; known: {[*ENCODERS, *OTHERS.names()]}, or "
             "package.module:make for one of your own"
@@ -57,9 +57,14 @@ def make_encoder(name: str, *, where: str = "encoder") -> Encoder:
     return encoder
 
 
+def may_be_encoder(name: str) -> bool:
+    """Whether `make_encoder` may find it; one of a user's is imported only there."""
+    return name in ENCODERS or ":" in name or name in OTHERS.names()
+
+
 def head_width_of(name: str, encoder: Encoder) -> int:
     """Embedding width of the all-MLP head where none is set."""
     return HEAD_WIDTHS.get(name, encoder.head_width)
 
 
-__all__ = ["ENCODERS", "HEAD_WIDTHS", "Encoder", "head_width_of", "make_encoder"]
+__all__ = ["ENCODERS", "HEAD_WIDTHS", "Encoder", "head_width_of", "make_encoder", "may_be_encoder"]

@@ -1,0 +1,111 @@
+"""Images, labels and depth as callers have them: arrays, PIL images, torch tensors, files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as PillowImage
+
+from driftseg.errors import InputError
+from driftseg.frame import Depth, Image, Label
+from driftseg.images.reading import check_ids, read_ids, read_image
+
+
+def as_image(given: Any, *, name: str = "image") -> Image:
+    """One image as RGB (H, W, 3) of uint8.
+
+    Args:
+        given: an array or tensor (H, W, 3) or (3, H, W), of uint8, or of floats in [0, 1]; grey
+            (H, W); a PIL image; or the path of an image file.
+        name: what to call it in an error.
+
+    Raises:
+        InputError: it is none of these.
+    """
+    if isinstance(given, str | Path):
+        return read_image(Path(given))
+    if isinstance(given, PillowImage.Image):
+        return np.array(given.convert("RGB"), dtype=np.uint8)
+    array = _array(given)
+    if array.ndim == 2:
+        array = np.repeat(array[..., None], 3, axis=2)
+    if array.ndim == 3 and array.shape[2] != 3 and array.shape[0] == 3:
+        array = np.transpose(array, (1, 2, 0))
+    if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        raise InputError(
+            f"{name}: wanted RGB of shape (height, width, 3), came {tuple(np.shape(given))}"
+        )
+    if array.dtype == np.uint8:
+        return np.ascontiguousarray(array)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise InputError(
+            f"{name}: wanted uint8, or floats in [0, 1], came {array.dtype}; convert it to one"
+        )
+    if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
+        raise InputError(
+            f"{name}: floats are taken for RGB in [0, 1], these go from {array.min():g} to "
+            f"{array.max():g}; give images before they are normalised"
+        )
+    return np.ascontiguousarray(np.rint(array * 255).astype(np.uint8))
+
+
+def as_label(given: Any, image: Image, *, classes: int, name: str) -> Label:
+    """A label map (H, W) of uint8.
+
+    Args:
+        given: class ids and 255, an array or tensor (H, W), or the path of a file of ids.
+        image: that it belongs to, (H, W, 3).
+        classes: number of them.
+        name: what to call it in an error.
+
+    Raises:
+        InputError: it has another size than the image, or holds what is no class.
+    """
+    ids = read_ids(Path(given)) if isinstance(given, str | Path) else _array(given)
+    if ids.shape != image.shape[:2]:
+        raise InputError(
+            f"{name}: the label is {ids.shape} (height, width), its image {image.shape[:2]}; "
+            "give labels of their images' size"
+        )
+    if not np.issubdtype(ids.dtype, np.integer) or ids.min() < 0 or ids.max() > 255:
+        raise InputError(
+            f"{name}: wanted class ids from 0 to 255, came {ids.dtype} from {ids.min()} to "
+            f"{ids.max()}; 255 is for pixels without a class"
+        )
+    label: Label = np.ascontiguousarray(ids.astype(np.uint8))
+    check_ids(label, classes=classes, name=name)
+    return label
+
+
+def as_depth(given: Any, image: Image, *, name: str = "depth") -> Depth:
+    """Metres along the optical axis, (H, W) of float32.
+
+    Args:
+        given: an array or tensor (H, W) of metres, infinite for sky.
+        image: that it belongs to, (H, W, 3).
+        name: what to call it in an error.
+
+    Raises:
+        InputError: it is no such array, or has another size than the image.
+    """
+    array = None if isinstance(given, str | Path) else _array(given)
+    if array is None or array.dtype.kind not in "fiu":
+        told = type(given).__name__ if array is None else f"an array of {array.dtype}"
+        raise InputError(
+            f"{name}: wanted an array of metres (height, width), infinite for sky, came {told}; "
+            "None takes the plane of the road"
+        )
+    if array.shape != image.shape[:2]:
+        raise InputError(
+            f"{name}: is {array.shape}, its image {image.shape[:2]} (height, width); give a depth "
+            "of the image's size"
+        )
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _array(given: Any) -> npt.NDArray[Any]:
+    """An array or a torch tensor as an array; torch itself is not needed for it."""
+    return np.asarray(given.detach().cpu().numpy() if hasattr(given, "detach") else given)

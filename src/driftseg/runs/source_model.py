@@ -1,0 +1,102 @@
+"""The model that a run starts from, and in which classes its predictions are told."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from torch import nn
+
+from driftseg.config.run import RunConfig
+from driftseg.errors import InputError
+from driftseg.labels import (
+    LabelSpace,
+)
+from driftseg.models.checkpoints import (
+    CheckpointInfo,
+    digest,
+    is_hub_id,
+    open_checkpoint,
+    order_classes,
+)
+from driftseg.models.network import Network
+from driftseg.models.segmenter import Segmenter
+from driftseg.models.wrapped import wrap
+from driftseg.parts import load
+from driftseg.runs.classes import wanted_order
+
+BUNDLED = "town_mit_b0.safetensors"
+
+
+def load_model(config: RunConfig) -> tuple[Network, CheckpointInfo]:
+    """The source model, checked against what the config expects."""
+    if config.model is not None and config.model.network is not None:
+        return own_network(config, config.model.network)
+    wanted = None if config.model is None else config.model.encoder
+    chosen, ignored = config.weights, config.ignore_outputs or ()
+    if config.checkpoint is None:
+        with as_file(files("driftseg") / "assets" / BUNDLED) as path:
+            model, info = open_checkpoint(path, weights=chosen, ignore_outputs=ignored)
+    else:
+        given = config.checkpoint.replace("{encoder}", wanted or "{encoder}")
+        path = Path(given).expanduser()
+        if not path.exists() and not is_hub_id(given):
+            raise InputError(
+                f"checkpoint {path}: no such file; make it with driftseg train, or set checkpoint"
+            )
+        source = path if path.exists() else given
+        model, info = open_checkpoint(source, weights=chosen, ignore_outputs=ignored)
+    if wanted is not None and info.encoder != wanted:
+        raise InputError(
+            f"checkpoint {info.path} holds the encoder {info.encoder}, the run asks for {wanted}; "
+            f"set model.encoder={info.encoder}, or name another checkpoint"
+        )
+    return model, info
+
+
+def own_network(config: RunConfig, name: str) -> tuple[Network, CheckpointInfo]:
+    """A torch module of a user's making, as a network.
+
+    Raises:
+        InputError: it cannot be made or adapted.
+    """
+    settings = config.model
+    assert settings is not None
+    if config.weights is not None or config.ignore_outputs is not None:
+        raise InputError(
+            "weights, ignore_outputs: are for checkpoints; of a network of your own set "
+            "model.ignored, and load its weights where it is made"
+        )
+    module = load(name, where="model.network")()
+    if not isinstance(module, nn.Module):
+        raise InputError(
+            f"model.network: {name} makes a {type(module).__name__}, wanted a torch.nn.Module"
+        )
+    given = settings.model_dump(exclude={"encoder", "network"}, exclude_none=True)
+    network = wrap(module, **given)
+    info = CheckpointInfo(
+        path=name,
+        encoder=type(module).__name__,
+        head_width=0,
+        early_head=False,
+        label_space="unknown",
+        classes=tuple(f"class {number}" for number in range(network.classes)),
+        half=False,
+        digest=digest(module),
+        classes_known=False,
+        layout="a torch module",
+        notes=(f"{name} is one of the user's own, of parts {', '.join(network.parts)}",),
+    )
+    return network, info
+
+
+def in_order(
+    model: Network, info: CheckpointInfo, config: RunConfig, space: LabelSpace
+) -> CheckpointInfo:
+    """Puts the outputs into the target's order where the classes are the same.
+
+    Outputs of a module of the user's own stay as they are.
+    """
+    if not isinstance(model, Segmenter):
+        return info
+    return order_classes(model, info, wanted_order(config, space))

@@ -1,0 +1,264 @@
+"""One weather on one image: `driftseg.weather.rain` and the others, for use without a dataset.
+
+Each gives what the renderer (`driftseg.weather.render`) makes of the same weather and seed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from driftseg.errors import InputError
+from driftseg.frame import Image, Scene
+from driftseg.images.given import as_depth, as_image, as_label
+from driftseg.labels import CAMVID11, LabelSpace, named_space
+from driftseg.weather.camera import CAMERAS, Camera
+from driftseg.weather.conditions import Conditions
+from driftseg.weather.geometry import geometry_of
+from driftseg.weather.render import render
+
+Seed = int | np.random.Generator
+"""What draws drops, flakes, patches and noise."""
+
+
+def rain(
+    image: Any,
+    depth: Any = None,
+    rate: float = 100.0,
+    *,
+    camera: str | Camera = "cityscapes",
+    severity: float = 1.0,
+    seed: Seed = 0,
+    label: Any = None,
+    label_space: str | LabelSpace | None = None,
+) -> Image:
+    """The image as it would look in rain: veiled by distance, and with streaks.
+
+    Args:
+        image: RGB as an array or tensor (H, W, 3) or (3, H, W) of uint8 or of floats in [0, 1], a
+            PIL image, or a file's path.
+        depth: metres along the optical axis, (H, W), infinite for sky. None takes the plane of
+            the road; what stands upright is then as far as where its label meets the ground, or,
+            without a label, as the road behind it.
+        rate: mm/h; 25 is heavy, 100 violent, 0 none.
+        camera: ``cityscapes``, ``camvid``, ``town``, or a `Camera`.
+        severity: scales what the rain does; 1 is the physics.
+        seed: another seed draws other drops; a film needs another for each frame.
+        label: class ids, (H, W), or the path of a file of them.
+        label_space: what these mean, by name (``camvid11``, ``cityscapes19``, ...) or as a
+            `LabelSpace`.
+
+    Returns:
+        RGB, (H, W, 3), uint8.
+
+    Raises:
+        InputError: an argument cannot be used; the text says which and why.
+    """
+    scene, space = _scene(image, depth, label, label_space)
+    return _seen(scene, space, Conditions(rain=rate), camera, seed, severity)
+
+
+def fog(
+    image: Any,
+    depth: Any = None,
+    visibility: float | None = 150.0,
+    *,
+    camera: str | Camera = "cityscapes",
+    severity: float = 1.0,
+    seed: Seed = 0,
+    label: Any = None,
+    label_space: str | LabelSpace | None = None,
+) -> Image:
+    """The image as it would look in fog.
+
+    Args:
+        image: as for `rain`.
+        depth: as for `rain`.
+        visibility: metres at which 5 % of the light come through; None is no fog.
+        camera: as for `rain`.
+        severity: scales the extinction; 1 is the physics.
+        seed: as for `rain`; nothing in fog is random.
+        label: as for `rain`.
+        label_space: as for `rain`.
+
+    Returns:
+        RGB, (H, W, 3), uint8.
+
+    Raises:
+        InputError: an argument cannot be used; the text says which and why.
+    """
+    scene, space = _scene(image, depth, label, label_space)
+    return _seen(scene, space, Conditions(visibility=visibility), camera, seed, severity)
+
+
+def night(
+    image: Any,
+    depth: Any = None,
+    strength: float = 1.0,
+    *,
+    camera: str | Camera = "cityscapes",
+    seed: Seed = 0,
+    label: Any = None,
+    label_space: str | LabelSpace | None = None,
+) -> Image:
+    """An image taken by day as it would look at night, in the light of lamps and headlights.
+
+    Args:
+        image: as for `rain`.
+        depth: as for `rain`.
+        strength: 0 is day, 1 is night.
+        camera: as for `rain`.
+        seed: draws the noise of the sensor.
+        label: as for `rain`; says what is sky.
+        label_space: as for `rain`.
+
+    Returns:
+        RGB, (H, W, 3), uint8.
+
+    Raises:
+        InputError: an argument cannot be used; the text says which and why.
+    """
+    scene, space = _scene(image, depth, label, label_space)
+    return _seen(scene, space, Conditions(night=strength), camera, seed)
+
+
+def snow(
+    image: Any,
+    depth: Any = None,
+    rate: float = 1.0,
+    cover: float = 0.0,
+    *,
+    camera: str | Camera = "cityscapes",
+    severity: float = 1.0,
+    seed: Seed = 0,
+    label: Any = None,
+    label_space: str | LabelSpace | None = None,
+) -> Image:
+    """The image as it would look while snow falls and, with ``cover``, lies.
+
+    Args:
+        image: as for `rain`.
+        depth: as for `rain`; a measured one also tells what is ground.
+        rate: mm/h of water that falls as snow: 0.5 is light, 1 moderate, 2.5 heavy.
+        cover: share of the ground under snow, 0 to 1; above 0 it needs a label or a depth.
+        camera: as for `rain`.
+        severity: scales what falling snow does; 1 is the physics.
+        seed: another seed draws other flakes and patches.
+        label: as for `rain`; says what is ground.
+        label_space: as for `rain`.
+
+    Returns:
+        RGB, (H, W, 3), uint8.
+
+    Raises:
+        InputError: an argument cannot be used, or there is ``cover`` and nothing tells what is
+            ground.
+    """
+    scene, space = _scene(image, depth, label, label_space)
+    conditions = Conditions(snow=rate, snow_cover=cover)
+    if cover:
+        _check_ground(scene, space, "cover")
+    return _seen(scene, space, conditions, camera, seed, severity)
+
+
+def wet_road(
+    image: Any,
+    depth: Any = None,
+    wetness: float = 1.0,
+    *,
+    camera: str | Camera = "cityscapes",
+    seed: Seed = 0,
+    label: Any = None,
+    label_space: str | LabelSpace | None = None,
+) -> Image:
+    """The image with a wet ground: darker, and a mirror of what stands on it.
+
+    Args:
+        image: as for `rain`.
+        depth: as for `rain`; a measured one also tells what is ground.
+        wetness: 0 is dry, 1 a film of water.
+        camera: as for `rain`.
+        seed: draws where the water stands.
+        label: as for `rain`; says what is ground. A label or a depth is needed.
+        label_space: as for `rain`.
+
+    Returns:
+        RGB, (H, W, 3), uint8.
+
+    Raises:
+        InputError: an argument cannot be used, or nothing tells what is ground.
+    """
+    scene, space = _scene(image, depth, label, label_space)
+    conditions = Conditions(wet_road=wetness)
+    if wetness:
+        _check_ground(scene, space, "wetness")
+    return _seen(scene, space, conditions, camera, seed)
+
+
+def lens_drops(image: Any, share: float = 0.1, *, seed: Seed = 0) -> Image:
+    """The image behind drops on the lens or the windscreen.
+
+    Args:
+        image: as for `rain`.
+        share: of the picture that lies behind drops, 0 to 0.5.
+        seed: another seed draws other drops.
+
+    Returns:
+        RGB, (H, W, 3), uint8.
+
+    Raises:
+        InputError: an argument cannot be used; the text says which and why.
+    """
+    scene, space = _scene(image, None, None, None)
+    return _seen(scene, space, Conditions(lens_drops=share), "cityscapes", seed)
+
+
+def _scene(
+    image: Any, depth: Any, label: Any, label_space: str | LabelSpace | None
+) -> tuple[Scene, LabelSpace]:
+    """What is known of the image, and what its label means."""
+    if (label is None) != (label_space is None):
+        raise InputError("label_space says what the ids of label mean: give both, or neither")
+    space = named_space(label_space, "label_space") if isinstance(label_space, str) else label_space
+    space = CAMVID11 if space is None else space  # without a label it is never asked
+    shown = as_image(image)
+    ids = None if label is None else as_label(label, shown, classes=len(space), name="label")
+    metres = None if depth is None else as_depth(depth, shown)
+    return Scene("image", shown, ids, metres), space
+
+
+def _check_ground(scene: Scene, space: LabelSpace, wanted_by: str) -> None:
+    """Says how to tell what is ground, where nothing does."""
+    if scene.label is not None and not space.ground_ids and scene.depth is None:
+        raise InputError(
+            f"{wanted_by}: no class of {space.title} is ground; name some in the label space "
+            "(LabelSpace(..., ground=...)), or give depth, in metres"
+        )
+    if scene.label is None and scene.depth is None:
+        raise InputError(
+            f"{wanted_by}: nothing tells what is ground; give label and label_space, or depth, in "
+            f"metres, or {wanted_by}=0"
+        )
+
+
+def _seen(
+    scene: Scene,
+    space: LabelSpace,
+    conditions: Conditions,
+    camera: str | Camera,
+    seed: Seed,
+    severity: float = 1.0,
+) -> Image:
+    if isinstance(camera, str):
+        if camera not in CAMERAS:
+            raise InputError(
+                f"camera: no camera is called {camera!r}; known: {list(CAMERAS)}, or give a Camera"
+            )
+        camera = CAMERAS[camera]
+    if isinstance(seed, int) and seed < 0:
+        raise InputError(f"seed: wanted 0 or more, came {seed}")
+    return render(
+        scene.image, geometry_of(scene, camera, space), conditions,
+        np.random.default_rng(seed), camera=camera, severity=severity,
+    )  # fmt: skip

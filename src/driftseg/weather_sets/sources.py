@@ -1,0 +1,85 @@
+"""What weather is put on: a dataset in a known layout, or a plain folder of images."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from driftseg.errors import InputError
+from driftseg.images.reading import Size
+from driftseg.labels import Classes
+from driftseg.scenes.cityscapes import CITYSCAPES
+from driftseg.scenes.dataset import SceneFiles, scene_of
+from driftseg.scenes.datasets import recognise
+from driftseg.scenes.depth import DepthSettings, make_depth
+from driftseg.scenes.folder import folder
+from driftseg.scenes.layout import Layout, scenes, shown_scenes
+from driftseg.scenes.weather_cityscapes import WEATHER_CITYSCAPES
+from driftseg.weather.camera import Camera
+
+
+def source_scenes(
+    images: Path,
+    split: str | None,
+    domain: str | None,
+    labels: Path | None,
+    classes: Classes,
+    size: Size | None,
+) -> tuple[Layout | None, SceneFiles]:
+    """A folder's layout, if it is in one, and its scenes.
+
+    Args:
+        images: the folder.
+        split: of a layout; None is all.
+        domain: of a layout that has some; None is all.
+        labels: folder of label PNGs of a plain folder of images.
+        classes: what the ids of these mean.
+        size: (width, height) that scenes are shrunk to; None keeps their own.
+
+    Raises:
+        InputError: there is no such folder, it holds no images, or holds them in weather already.
+    """
+    if not images.is_dir():
+        raise InputError(f"{images}: no such folder of images")
+    layout = None if labels is not None else recognise(images)
+    if CITYSCAPES.found(images) and layout is not None:
+        layout = CITYSCAPES  # weather is put on its clear images, not on those in weather beside
+    if layout is WEATHER_CITYSCAPES:
+        raise InputError(
+            f"{images}: holds images of Cityscapes in weather and none of its clear ones, and "
+            f"weather is not put on weather; wanted {CITYSCAPES.wanted}"
+        )
+    if layout is not None:
+        return layout, scenes(layout, images, split=split, domain=domain, size=size)
+    if split is not None or domain is not None:
+        raise InputError(
+            f"{images}: is in no known layout, so it has no splits and domains; leave out split "
+            "and domain"
+        )
+    found = folder(images, label_space=classes.space, labels=labels, size=size, ids=classes.ids)
+    return None, found
+
+
+def with_depth(
+    found: SceneFiles, how: DepthSettings, camera: Camera, root: Path, layout: Layout | None
+) -> SceneFiles:
+    """The scenes with what reads their depth.
+
+    Args:
+        found: the scenes.
+        how: where depth comes from.
+        camera: that depth is made with.
+        root: folder of the dataset.
+        layout: that the folder is in; None is a plain folder of images.
+
+    Raises:
+        InputError: the folder of depth pictures is missing or empty.
+    """
+    entries = found.entries
+    shown = (
+        (lambda: {entry.image: scene_of(entry.name) for entry in entries})
+        if layout is None
+        else partial(shown_scenes, layout, root)
+    )
+    depth = make_depth(how, camera, found.label_space, root=root, images=shown)
+    return found.with_depth(depth)

@@ -1,0 +1,128 @@
+"""The pages' worked examples, from a package outside of driftseg, and mistakes in such packages."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from driftseg.runs.record import read_run
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def blocks(page: str, kind: str) -> list[str]:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)
+
+
+def driftseg(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "driftseg", *arguments], cwd=folder, capture_output=True, text=True,
+        timeout=240, check=False, env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+    )  # fmt: skip
+
+
+def entry_point(folder: Path, page: str) -> None:
+    """An installed package that gives a part the short name of the page."""
+    [table] = blocks(page, "toml")
+    group, name, value = re.search(r'points\."(.*)"\]\n(\w+) = "(.*)"', table).groups()
+    info = folder / "mine-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {value}\n")
+
+
+@pytest.fixture
+def method(tmp_path: Path, tiny_run: dict) -> Path:
+    [code] = blocks("own_methods.md", "python")
+    assert len(code.splitlines()) <= 67
+    (tmp_path / "pseudo_labels.py").write_text(code)
+    [section] = blocks("own_methods.md", "yaml")
+    values = {**tiny_run, "source": None, "evaluation": None, **yaml.safe_load(section)}
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(values))
+    return tmp_path
+
+
+def test_a_run_by_the_pages_method(method: Path, tiny_run: dict) -> None:
+    done = driftseg(method, "run", "run.yaml")
+    assert done.returncode == 0, done.stderr
+    (folder,) = Path(tiny_run["out"]).glob("*")
+    rows = read_run(folder).frames
+    assert all(row["trained"] and row["learning_rate"] == 1e-3 for row in rows)
+    assert {*rows[0]["losses"]} == {"pseudo"}
+
+
+def test_the_pages_method_keeps_the_laws(method: Path) -> None:
+    entry_point(method, "own_methods.md")
+    command = re.search(r"driftseg (check method .*)", (DOCS / "own_methods.md").read_text())[1]
+    done = driftseg(method, *command.split(), "--set", "threshold=0.2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "all 9 laws hold" in done.stdout
+    named = driftseg(method, "check", "method", "pseudo_labels", "--set", "thresold=1")
+    assert named.returncode == 2
+    assert "unknown key 'thresold'; did you mean 'threshold'?" in named.stderr
+
+
+def test_a_source_model_with_the_pages_encoder(tmp_path: Path, tiny_run: dict) -> None:
+    [code] = blocks("own_encoders.md", "python")
+    assert len(code.splitlines()) <= 44
+    (tmp_path / "small_net.py").write_text(code)
+    [section] = blocks("own_encoders.md", "yaml")
+    town = {"kind": "town", "frames": 3, "every": 20, "size": [96, 64]}
+    values = {
+        **yaml.safe_load(section), "out": "trained", "data": {**town, "seed": 1},
+        "validation": {**town, "seed": 2}, "steps": 2, "early_head_steps": 1, "threads": 1,
+        "sampling": {"batch_size": 1, "minimum_share": 0.004}, "warm_up": 1, "validate_every": 2,
+    }  # fmt: skip
+    (tmp_path / "train.yaml").write_text(yaml.safe_dump(values))
+    done = driftseg(tmp_path, "train", "train.yaml")
+    assert done.returncode == 0, done.stderr
+    run = {**tiny_run, "checkpoint": "trained/last.safetensors", "out": "runs"}
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(run))
+    done = driftseg(tmp_path, "run", "run.yaml")
+    assert done.returncode == 0, done.stderr
+    checked = driftseg(tmp_path, "check", "encoder", "small_net:make")
+    assert "all 10 laws hold" in checked.stdout
+    gone = driftseg(tmp_path.parent, "run", str(tmp_path / "run.yaml"), "--set",
+                    f"checkpoint={tmp_path}/trained/last.safetensors")  # fmt: skip
+    assert gone.returncode == 2
+    assert "no module is called small_net" in gone.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "message", "traceback"),
+    [
+        ("", "mine:Gone", "mine has no Gone", False),
+        ("Gone = 3", "mine:Gone", "mine:Gone is a int, wanted a subclass of", False),
+        ("import nowhere_at_all", "mine:Gone", "mine cannot be imported", True),
+        ("1 / 0", "mine:Gone", "ZeroDivisionError", True),
+        ("", "elsewhere:Gone", "no module is called elsewhere", False),
+    ],
+)
+def test_a_method_that_cannot_be_had(
+    code: str, name: str, message: str, traceback: bool, tmp_path: Path, tiny_run: dict
+) -> None:
+    (tmp_path / "mine.py").write_text(code)
+    values = {**tiny_run, "method": {"name": name}}
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(values))
+    done = driftseg(tmp_path, "run", "run.yaml")
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert message in lines[0]
+    assert (len(lines) > 1) == traceback
+    if traceback:
+        assert "mine.py" in done.stderr
+
+
+def test_an_encoder_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("from torch import nn\ndef make():\n    return nn.ReLU()\n")
+    done = driftseg(tmp_path, "check", "encoder", "mine:make")
+    assert done.returncode == 2
+    assert "mine:make makes a ReLU, wanted a subclass of" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

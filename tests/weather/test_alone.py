@@ -1,0 +1,141 @@
+"""One weather on one image, without a dataset: what the renderer makes, and clear refusals."""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from driftseg import weather
+from driftseg.errors import InputError
+from driftseg.frame import Scene
+from driftseg.labels import CAMVID11, LabelSpace
+from driftseg.town.town import Town
+from driftseg.weather.camera import CAMVID, CITYSCAPES, Camera
+from driftseg.weather.conditions import Conditions
+from driftseg.weather.geometry import geometry_of
+from driftseg.weather.render import render
+
+SCENE = Town(seed=3, size=(96, 72)).render(20)
+LABELLED = {"label": SCENE.label, "label_space": "camvid11"}
+NAMES = ("rain", "fog", "night", "snow", "wet_road", "lens_drops")
+
+
+def rendered(conditions: Conditions, scene: Scene, seed: int = 0, camera: Camera = CITYSCAPES,
+             severity: float = 1.0) -> np.ndarray:  # fmt: skip
+    geometry = geometry_of(scene, camera, CAMVID11)
+    generator = np.random.default_rng(seed)
+    return render(scene.image, geometry, conditions, generator, camera=camera, severity=severity)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "conditions"),
+    [
+        ("rain", {"rate": 100}, Conditions(rain=100)),
+        ("fog", {"visibility": 75}, Conditions(visibility=75)),
+        ("night", {"strength": 0.5}, Conditions(night=0.5)),
+        ("snow", {"rate": 2, "cover": 0.7}, Conditions(snow=2, snow_cover=0.7)),
+        ("wet_road", {"wetness": 0.8}, Conditions(wet_road=0.8)),
+    ],
+)
+@pytest.mark.parametrize("known", ["depth", "label", "both"])
+def test_it_is_what_the_renderer_makes(name, arguments, conditions, known: str) -> None:
+    depth = None if known == "label" else SCENE.depth
+    label = None if known == "depth" else SCENE.label
+    told = LABELLED if label is not None else {}
+    for seed in (0, 5):
+        made = getattr(weather, name)(SCENE.image, depth, **arguments, seed=seed, **told)
+        wanted = rendered(conditions, Scene("", SCENE.image, label, depth), seed)
+        np.testing.assert_array_equal(made, wanted)
+        assert (made != SCENE.image).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "conditions"),
+    [
+        ("rain", Conditions(rain=100)),
+        ("fog", Conditions(visibility=150)),
+        ("night", Conditions(night=1)),
+        ("snow", Conditions(snow=1)),
+        ("lens_drops", Conditions(lens_drops=0.1)),
+    ],
+)
+def test_without_depth_it_is_on_the_plane_of_the_road(name: str, conditions: Conditions) -> None:
+    bare = Scene("", SCENE.image)
+    np.testing.assert_array_equal(getattr(weather, name)(SCENE.image), rendered(conditions, bare))
+
+
+def test_camera_and_severity_are_passed_on() -> None:
+    known = Scene("", SCENE.image, None, SCENE.depth)
+    for camera in ("camvid", CAMVID):
+        made = weather.snow(SCENE.image, SCENE.depth, 2, camera=camera, severity=0.5)
+        wanted = rendered(Conditions(snow=2), known, camera=CAMVID, severity=0.5)
+        np.testing.assert_array_equal(made, wanted)
+
+
+def test_images_in_any_form_and_left_as_they_are(tmp_path: Path) -> None:
+    before = SCENE.image.copy()
+    file, ids = tmp_path / "street.png", tmp_path / "ids.png"
+    Image.fromarray(SCENE.image).save(file)
+    Image.fromarray(SCENE.label).save(ids)
+    wanted = weather.wet_road(SCENE.image, **LABELLED)
+    for image, label in (
+        (str(file), str(ids)),
+        (Image.open(file), Image.open(ids)),
+        (np.moveaxis(SCENE.image, 2, 0), SCENE.label.astype(np.int64)),
+    ):
+        made = weather.wet_road(image, label=label, label_space=CAMVID11)
+        np.testing.assert_array_equal(made, wanted)
+    np.testing.assert_array_equal(SCENE.image, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("rain", {"rate": -1}, "rain must be a finite number of 0 or more, not -1"),
+        ("rain", {"severity": float("nan")}, "severity must be"),
+        ("rain", {"seed": -1}, "seed: wanted 0 or more, came -1"),
+        ("rain", {"camera": "phone"}, "no camera is called 'phone'; known: .*, or give a Camera"),
+        ("rain", {"depth": SCENE.depth[1:]}, r"depth: is \(71, 96\), its image \(72, 96\)"),
+        ("rain", {"depth": SCENE.depth[..., None]}, r"depth: is \(72, 96, 1\), its image"),
+        ("rain", {"depth": -SCENE.depth}, "negative metres"),
+        ("rain", {"depth": "depth.png"}, "depth: wanted an array of metres .*, came str; None"),
+        ("rain", {"depth": [["far"]]}, "depth: wanted an array of metres .*, came an array of"),
+        ("rain", {"label": SCENE.label}, "label_space says .* give both, or neither"),
+        ("rain", {"label_space": "camvid11"}, "label_space says .* give both, or neither"),
+        ("rain", LABELLED | {"label_space": "mars"}, "no label space is called 'mars'"),
+        ("rain", LABELLED | {"label": SCENE.label[1:]}, "label: the label is"),
+        ("rain", LABELLED | {"label": SCENE.label + 90}, "label: label ids"),
+        ("fog", {"visibility": 0}, "visibility must be a number of metres above 0"),
+        ("night", {"strength": 2}, "night must lie in 0 to 1, not 2"),
+        ("snow", {"cover": 0.5}, "cover: nothing tells what is ground; give label and label_sp"),
+        ("wet_road", {}, "wetness: nothing tells what is ground; give label and label_space, or"),
+        ("wet_road", {"wetness": 3, **LABELLED}, "wet_road must lie in 0 to 1, not 3"),
+        (
+            "wet_road",
+            {"label": SCENE.label * 0, "label_space": LabelSpace("own", ("a",), ((0, 0, 0),))},
+            r"wetness: no class of own classes \(a\) is ground; name some",
+        ),
+        ("lens_drops", {"share": 0.9}, "lens_drops must lie in 0 to 0.5"),
+    ],
+)
+def test_what_cannot_be_used_is_said(name: str, arguments, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        getattr(weather, name)(SCENE.image, **arguments)
+
+
+def test_an_image_that_is_none() -> None:
+    with pytest.raises(InputError, match="image: wanted RGB"):
+        weather.fog(np.zeros((4, 4, 4, 3), np.uint8))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_are_functions_and_modules_keep_theirs(name: str) -> None:
+    module = import_module(f"driftseg.weather.{name}")
+    assert inspect.ismodule(module)
+    assert inspect.isfunction(getattr(weather, name))
+    assert getattr(weather, name).__module__ == "driftseg.weather.alone"
