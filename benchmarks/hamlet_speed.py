@@ -27,8 +27,10 @@ from driftseg.control.which import FixedSelector
 from driftseg.frame import Image
 from driftseg.learners.answering import to_images, to_label
 from driftseg.learners.parts.confidence import Thresholds
+from driftseg.learners.parts.mixing import Mixing
 from driftseg.learners.self_training import SelfTraining
-from driftseg.methods import Dacs, Hamlet
+from driftseg.learners.settings import Composition, SignalSettings
+from driftseg.methods import AdaptiveModel, AfterChange, Always
 from driftseg.models.encoders import ENCODERS
 from driftseg.models.roles import Roles, StaticDepth
 from driftseg.models.segmenter import Segmenter, build_segmenter
@@ -87,14 +89,15 @@ def make_variants(
                         generator=np.random.default_rng(0))  # fmt: skip
         return SelfTraining(
             roles, replay, head_factor=10.0, weight_decay=0.01, teacher_momentum=0.999,
-            confidence=Thresholds([0.1]), ignored_rows=(0, 0), jitter=0.2, blur=True,
+            confidence=Thresholds([0.1]), ignored_rows=(0, 0),
+            mixing=Mixing(0.2, True, np.random.default_rng(0)),
             feature_distance_weight=0.005 if static == "whole" else 0.0,
             feature_distance_classes=range(len(town.label_space)),
-            generator=np.random.default_rng(0), dropout_generator=torch.Generator(),
+            dropout_generator=torch.Generator(),
         )  # fmt: skip
 
     def hamlet(train: tuple[str, ...], first: int, iterations: int, learnt: bool,
-               static: StaticDepth = "early", shrink: int = 3) -> Hamlet:  # fmt: skip
+               static: StaticDepth = "early", shrink: int = 3) -> AdaptiveModel:  # fmt: skip
         step = training(train, static, ())
         if learnt:
             step.roles.learn_only(step.roles.trainable)
@@ -104,10 +107,12 @@ def make_variants(
             share_back=(1.0, 1.0), learning_rates=(1e-6, 1e-6), mix_ratios=(0.5, 0.5),
             rate_policy="constant", start_training=iterations > 1,
         )  # fmt: skip
-        return Hamlet(
-            step, modules=modules, detector=WindowDetector(window=10**6, rise=1.0, fall=-1.0),
-            budget=budget, selector=FixedSelector((first,)), measure=False, signal_shrink=shrink,
+        controller = AfterChange(
+            tuple(modules), detector=WindowDetector(window=10**6, rise=1.0, fall=-1.0),
+            budget=budget, selector=FixedSelector((first,)), measure=False,
         )  # fmt: skip
+        parts = Composition(step, controller, modules)
+        return AdaptiveModel(step.roles, parts, signal=SignalSettings(shrink))
 
     network = model()
 
@@ -116,7 +121,7 @@ def make_variants(
         logits = network(to_images(image, torch.device("cpu")))
         return to_label(logits, (image.shape[0], image.shape[1]))
 
-    def frame(method: Hamlet | Dacs) -> Callable[[Image], Any]:
+    def frame(method: AdaptiveModel) -> Callable[[Image], Any]:
         def run(image: Image) -> None:
             method.predict(image)
             method.learn()
@@ -124,7 +129,9 @@ def make_variants(
         return run
 
     many = 10**6
-    dacs = Dacs(training(EVERYTHING, "none", None), learning_rate=1e-6, mix_ratio=0.5)
+    learner = training(EVERYTHING, "none", None)
+    always = Composition(learner, Always(learning_rate=1e-6, mix_ratio=0.5))
+    dacs = AdaptiveModel(learner.roles, always)
     return {
         "plain forward and argmax": plain,
         "not training": frame(hamlet(EVERYTHING, 1, 1, True)),

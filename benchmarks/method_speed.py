@@ -24,7 +24,7 @@ import torch
 from driftseg.config.reading import check
 from driftseg.config.run import RunConfig
 from driftseg.labels import CAMVID11
-from driftseg.methods import Method
+from driftseg.methods import AdaptiveModel
 from driftseg.models.checkpoints import save_checkpoint
 from driftseg.models.encoders import ENCODERS
 from driftseg.models.segmenter import build_segmenter
@@ -72,15 +72,15 @@ def main() -> None:
         image = next(stream).image
         for name, part in parts.items():
             started = time.perf_counter()
-            part.method.predict(image)
-            part.method.learn()
+            part.model.predict(image)
+            part.model.learn()
             if number > 0:  # the first frame warms up
                 times[name].append(time.perf_counter() - started)
     plain = times["source_only"]
     print(f"{'':<44} {'frame':>6}  {'trained':>10}  {'beside the network':>18}")
     for name, own in times.items():
         ratio = statistics.median(a / b for a, b in zip(own, plain, strict=True))
-        method = parts[name].method
+        method = parts[name].model
         print(f"{name:<44} {ratio:6.2f}  {trained(method):>10,}  {beside(method) / 1e6:15.1f} MB")
 
 
@@ -111,17 +111,16 @@ def rows(checkpoint: Path, arguments: argparse.Namespace) -> Iterator[tuple[str,
         }  # fmt: skip
 
 
-def trained(method: Method) -> int:
+def trained(method: AdaptiveModel) -> int:
     """Numbers that learn."""
-    parameters = dict(method.roles.network.named_parameters())
+    parameters = dict(method.roles.network.module.named_parameters())
     return sum(parameters[name].numel() for name in method.roles.trainable)
 
 
-def beside(method: Method) -> int:
+def beside(method: AdaptiveModel) -> int:
     """Bytes of roles and of the optimiser's moments."""
     roles = sum(method.roles.overlay_bytes(role) for role in method.roles.overlays)
-    learner = getattr(method, "learner", method)
-    optimiser = getattr(getattr(learner, "training", learner), "optimiser", None)
+    optimiser = getattr(method.learner, "optimiser", None)
     if optimiser is None:
         return roles
     moments = [t for state in optimiser.state.values() for t in state.values()]

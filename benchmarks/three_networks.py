@@ -34,8 +34,10 @@ from driftseg.control.drift import WindowDetector
 from driftseg.control.which import FixedSelector
 from driftseg.frame import SourceBatch
 from driftseg.learners.parts.confidence import Thresholds
+from driftseg.learners.parts.mixing import Mixing
 from driftseg.learners.self_training import SelfTraining
-from driftseg.methods import Hamlet
+from driftseg.learners.settings import Composition, SignalSettings
+from driftseg.methods import AdaptiveModel, AfterChange
 from driftseg.models.adapters import adapter_spec, attach
 from driftseg.models.encoders.mit import MIT_SIZES
 from driftseg.models.roles import Roles
@@ -84,7 +86,7 @@ def ours(
     stages: tuple[int, ...] = (1, 2, 3, 4),
     training: bool = True,
     distance: bool = False,
-) -> Hamlet:
+) -> AdaptiveModel:
     """A method whose every stage in ``train`` has learnt before.
 
     Args:
@@ -105,21 +107,23 @@ def ours(
                   static="whole" if distance else "early")  # fmt: skip
     step = SelfTraining(
         roles, noise, head_factor=10.0, weight_decay=0.01, teacher_momentum=0.999,
-        confidence=Thresholds([0.968]), ignored_rows=(0, 0), jitter=0.2, blur=True,
+        confidence=Thresholds([0.968]), ignored_rows=(0, 0),
+        mixing=Mixing(0.2, True, np.random.default_rng(0)),
         feature_distance_weight=0.005 if distance else 0.0,
-        feature_distance_classes=range(CLASSES), generator=np.random.default_rng(0),
-        dropout_generator=torch.Generator(),
+        feature_distance_classes=range(CLASSES), dropout_generator=torch.Generator(),
     )  # fmt: skip
     budget = Budget(
         Levels(1.0, 3.0), step=0.1, base_iterations=MANY if training else 1,
         most_iterations=MANY, share_back=(1.0, 1.0), learning_rates=(1e-6, 1e-6),
         mix_ratios=(0.5, 0.5), rate_policy="constant", start_training=training,
     )  # fmt: skip
-    return Hamlet(
-        step, modules=choices(network, roles.trainable, fusion=True),
-        detector=WindowDetector(window=MANY, rise=1.0, fall=-1.0), budget=budget,
-        selector=FixedSelector((first,)), measure=False, signal_shrink=3,
+    modules = choices(network, roles.trainable, fusion=True)
+    controller = AfterChange(
+        tuple(modules), detector=WindowDetector(window=MANY, rise=1.0, fall=-1.0), budget=budget,
+        selector=FixedSelector((first,)), measure=False,
     )  # fmt: skip
+    parts = Composition(step, controller, modules)
+    return AdaptiveModel(roles, parts, signal=SignalSettings(3))
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -202,10 +206,11 @@ def measure_bytes(encoder: str) -> None:
         method.predict(noise.image())
         method.learn()
         roles = method.roles
-        network = [*roles.network.parameters(), *roles.network.buffers()]
+        module = roles.network.module
+        network = [*module.parameters(), *module.buffers()]
         overlays = sum(roles.overlay_bytes(role) for role in roles.overlays)
-        report_bytes(name, one, held(network), overlays, method.training.optimiser,
-                     roles.network.parameters())  # fmt: skip
+        report_bytes(name, one, held(network), overlays, method.learner.optimiser,
+                     module.parameters())  # fmt: skip
 
 
 def held(tensors: Iterable[Tensor]) -> int:

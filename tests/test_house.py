@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import importlib.util
 import re
 from pathlib import Path
 
@@ -98,6 +100,12 @@ def test_files_stay_readable(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
 
 
+def test_no_two_test_files_have_one_name() -> None:
+    """pytest imports them by it, wherever they lie."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert len(names) == len(set(names))
+
+
 def test_architecture_page_lists_every_room() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     for name in ROOMS:
@@ -130,3 +138,23 @@ def test_bundled_checkpoint_is_small_and_whole() -> None:
     assert info.encoder == "mit_b0"
     assert info.half
     assert info.early_head
+
+
+@pytest.mark.parametrize(
+    "page", [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"], ids=str
+)
+def test_pages_name_files_that_there_are(page: Path) -> None:
+    named = set(re.findall(r"`((?:\w+/)+\w+\.py)", page.read_text(encoding="utf-8")))
+    places = (ROOT, ROOT / "src" / "driftseg")
+    assert not [name for name in named if not any((place / name).is_file() for place in places)]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=str)
+def test_benchmarks_import_what_there_is(path: Path) -> None:
+    """They are run by hand, and seldom: a name that has moved would be found late."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("driftseg"):
+            module = importlib.import_module(node.module)
+            for name in (each.name for each in node.names):
+                found = hasattr(module, name)
+                assert found or importlib.util.find_spec(f"{node.module}.{name}"), name

@@ -80,11 +80,12 @@ def test_other_classes_stay_and_are_told(tmp_path: Path) -> None:
     assert order_classes(model, info, CAMVID11) == info
     text = tell_classes(info, CAMVID11)
     assert text == (
-        f"checkpoint {info.path} knows 11 classes of own, the target is labelled in camvid11 with "
-        "11; only the checkpoint has rider, Void; the checkpoint lacks pedestrian, bicyclist; both "
-        "must share one label space: set target.label_space to read its labels in the model's, or "
-        "score_in to score in the target's; 'Void' can be dropped in Python with "
-        "open_checkpoint(..., ignore_outputs=['Void']) and save_checkpoint"
+        f"checkpoint {info.path} knows 11 own classes ({', '.join(info.classes[:8])} and 3 more), "
+        "the target is labelled in camvid11 with 11; only the checkpoint has rider, Void; the "
+        "checkpoint lacks pedestrian, bicyclist; both must share one label space: set "
+        "target.label_space to read its labels in the model's, or score_in to score in the "
+        "target's (with mapping, where no mapping is known); ignore_outputs=[Void] drops 'Void', "
+        "which is no class"
     )
     with pytest.raises(InputError, match=r"other classes \(only the checkpoint has rider, .*score"):
         order_head(model, info.classes, CAMVID11.classes)
@@ -101,7 +102,7 @@ def test_unknown_classes_are_not_guessed(tmp_path: Path) -> None:
     model, info = opened(tmp_path, CAMVID11.classes)
     info = replace(info, classes_known=False)
     assert order_classes(model, info, CAMVID11) == info
-    with pytest.raises(InputError, match="does not name them: open it in Python with"):
+    with pytest.raises(InputError, match="does not name them: set classes to their names"):
         check_named(info)
 
 
@@ -135,6 +136,20 @@ def test_outputs_of_no_class_are_never_answered(
     assert info.notes == (
         "outputs that stand for no class were dropped and are never answered: 0 (void)",
     )
+
+
+def test_names_are_given_with_the_ignored_outputs_or_without(nvlabs: State, tmp_path: Path) -> None:
+    """The file names none, so the ignored output can be told by number alone."""
+    torch.save(nvlabs, tmp_path / "a.pth")
+    left = (*NAMES[:2], *NAMES[3:])
+    found = [
+        open_checkpoint(tmp_path / "a.pth", classes=names, ignore_outputs=(2,))
+        for names in (NAMES, left)
+    ]
+    assert [info.classes for _, info in found] == [left, left]
+    assert found[0][1].digest == found[1][1].digest
+    with pytest.raises(InputError, match=r"3 names were given, the head .* has 4 outputs"):
+        open_checkpoint(tmp_path / "a.pth", classes=left[:3], ignore_outputs=(2,))
 
 
 def test_colours_follow_their_classes(nvlabs: State, tmp_path: Path) -> None:

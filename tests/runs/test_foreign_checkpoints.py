@@ -73,6 +73,73 @@ def test_a_folder_learns_and_is_kept(tiny_run, segformer) -> None:
     assert (info.classes, info.encoder, info.early_head) == (CAMVID11.classes, "mit_b0", False)
 
 
+def only_right(done) -> set[int]:
+    """Classes of which any pixel was right."""
+    return {place for row in done.frames for place, n in enumerate(row["intersection"]) if n}
+
+
+def saying(folder: Path, output: int) -> dict[str, torch.Tensor]:
+    """The weights of a folder, changed to answer one output everywhere."""
+    state = transformers.SegformerForSemanticSegmentation.from_pretrained(folder).state_dict()
+    bias = torch.zeros_like(state["decode_head.classifier.bias"])
+    bias[output] = 1e4
+    return {**state, "decode_head.classifier.bias": bias}
+
+
+class TestAFileOfSeveralSets:
+    @pytest.fixture
+    def values(self, tiny_run, segformer, tmp_path: Path) -> dict:
+        folder = segformer(CAMVID11.classes)
+        sets = {"student": saying(folder, 0), "teacher": saying(folder, 3)}
+        held = {f"{of}.{name}": t for of, state in sets.items() for name, t in state.items()}
+        torch.save({"state_dict": held}, tmp_path / "two.pth")
+        return {**tiny_run, **SOURCE_ONLY, "checkpoint": str(tmp_path / "two.pth"),
+                "classes": list(CAMVID11.classes)}  # fmt: skip
+
+    def test_the_set_that_is_named_runs(self, values: dict) -> None:
+        assert only_right(play(values)) == {0}
+        done = play(values, weights="teacher")
+        assert only_right(done) == {3}
+        assert done.config["weights"] == "teacher"
+        assert any("; teacher (" in note for note in done.environment["notes"])
+        assert not any("are not known" in note for note in done.environment["notes"])
+
+    def test_a_set_that_is_not_there(self, values: dict) -> None:
+        with pytest.raises(InputError, match=r"no weights called 'static': choose from student"):
+            play(values, weights="static")
+
+
+class TestOutputsOfNoClass:
+    @pytest.mark.parametrize("output", ["void", 11])
+    def test_are_never_answered(self, output: str | int, tiny_run, segformer) -> None:
+        folder = segformer((*CAMVID11.classes, "void"))
+        model = transformers.SegformerForSemanticSegmentation.from_pretrained(folder)
+        model.load_state_dict(saying(folder, 11))
+        model.save_pretrained(folder)
+        values = {**tiny_run, **SOURCE_ONLY, "checkpoint": str(folder)}
+        with pytest.raises(InputError, match=r"ignore_outputs=\[void\] drops 'void'"):
+            play(values)
+        done = play(values, ignore_outputs=[output])
+        assert only_right(done)
+        assert done.config["ignore_outputs"] == [output]
+        assert any("dropped and are never answered: 11 (void)" in note
+                   for note in done.environment["notes"])  # fmt: skip
+
+    def test_classes_leave_them_out(self, tiny_run, segformer, tmp_path: Path) -> None:
+        """Of a file that names none: here its first output is void."""
+        state = saying(segformer(("void", *CAMVID11.classes)), 4)
+        torch.save({"state_dict": state}, tmp_path / "a.pth")
+        values = {**tiny_run, **SOURCE_ONLY, "checkpoint": str(tmp_path / "a.pth")}
+        with pytest.raises(InputError, match="set classes to their names, in the order of the out"):
+            play(values)
+        names = list(CAMVID11.classes)
+        assert only_right(play(values, classes=names, ignore_outputs=[0])) == {3}
+
+    def test_an_output_that_is_not_there(self, tiny_run) -> None:
+        with pytest.raises(InputError, match="the head has no output 'voids'"):
+            play({**tiny_run, **SOURCE_ONLY}, ignore_outputs=["voids"])
+
+
 def test_encoder_in_the_name_of_a_folder(tiny_run, segformer, tmp_path: Path) -> None:
     segformer(CAMVID11.classes)
     parts = build(check({**tiny_run, **SOURCE_ONLY, "checkpoint": str(tmp_path / "{encoder}"),
@@ -84,7 +151,7 @@ def test_encoder_in_the_name_of_a_folder(tiny_run, segformer, tmp_path: Path) ->
     ("names", "match"),
     [
         ((*CAMVID11.classes[:10], "void"), r"only the checkpoint has void; the checkpoint lacks "
-         r"bicyclist.*or score_in to score.*'void' can be dropped"),
+         r"bicyclist.*or score_in to score.*drops 'void', which is no class"),
         (tuple(f"LABEL_{i}" for i in range(11)), "knows 11 classes, but the file does not name"),
     ],
 )  # fmt: skip

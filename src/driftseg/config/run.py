@@ -80,6 +80,14 @@ class RunConfig(Settings):
     checkpoint: str | None = None
     """A file, a Hugging Face folder or hub id (docs/checkpoints.md); null takes the bundled Town
     model."""
+    weights: str | None = Field(default=None, exclude_if=is_none)
+    """Which set of a checkpoint that holds several: student, teacher, static, or the words before
+    its names; null takes the student, or else the first."""
+    ignore_outputs: Annotated[list[int | str], Field(min_length=1)] | None = Field(
+        default=None, exclude_if=is_none
+    )
+    """Outputs of the model that stand for no class (void, background), by number or by the file's
+    name; they are never answered, and ``classes`` leaves them out."""
     model: RunModelSettings | None = None
     adapters: AdapterSettings | None = None
     """Small parts that are put into the encoder; null is none."""

@@ -58,7 +58,7 @@ def name_classes(info: CheckpointInfo, stated: StatedClasses | None) -> Checkpoi
         )
     return replace(
         info, label_space=space.name, classes=space.classes, colours=space.colours,
-        classes_known=True,
+        classes_known=True, notes=tuple(n for n in info.notes if "are not known" not in n),
     )  # fmt: skip
 
 

@@ -14,12 +14,10 @@ from driftseg.labels import (
 )
 from driftseg.models.checkpoints import (
     CheckpointInfo,
-    check_named,
     digest,
     is_hub_id,
     open_checkpoint,
     order_classes,
-    tell_classes,
 )
 from driftseg.models.network import Network
 from driftseg.models.segmenter import Segmenter
@@ -35,9 +33,10 @@ def load_model(config: RunConfig) -> tuple[Network, CheckpointInfo]:
     if config.model is not None and config.model.network is not None:
         return own_network(config, config.model.network)
     wanted = None if config.model is None else config.model.encoder
+    chosen, ignored = config.weights, config.ignore_outputs or ()
     if config.checkpoint is None:
         with as_file(files("driftseg") / "assets" / BUNDLED) as path:
-            model, info = open_checkpoint(path)
+            model, info = open_checkpoint(path, weights=chosen, ignore_outputs=ignored)
     else:
         given = config.checkpoint.replace("{encoder}", wanted or "{encoder}")
         path = Path(given).expanduser()
@@ -45,20 +44,14 @@ def load_model(config: RunConfig) -> tuple[Network, CheckpointInfo]:
             raise InputError(
                 f"checkpoint {path}: no such file; make it with driftseg train, or set checkpoint"
             )
-        model, info = open_checkpoint(path if path.exists() else given)
+        source = path if path.exists() else given
+        model, info = open_checkpoint(source, weights=chosen, ignore_outputs=ignored)
     if wanted is not None and info.encoder != wanted:
         raise InputError(
             f"checkpoint {info.path} holds the encoder {info.encoder}, the run asks for {wanted}; "
             f"set model.encoder={info.encoder}, or name another checkpoint"
         )
     return model, info
-
-
-def check_classes(info: CheckpointInfo, space: LabelSpace) -> None:
-    """Refuses a checkpoint of other classes than the target's."""
-    check_named(info)
-    if info.classes != space.classes:
-        raise InputError(tell_classes(info, space))
 
 
 def own_network(config: RunConfig, name: str) -> tuple[Network, CheckpointInfo]:
@@ -69,6 +62,11 @@ def own_network(config: RunConfig, name: str) -> tuple[Network, CheckpointInfo]:
     """
     settings = config.model
     assert settings is not None
+    if config.weights is not None or config.ignore_outputs is not None:
+        raise InputError(
+            "weights, ignore_outputs: are for checkpoints; of a network of your own set "
+            "model.ignored, and load its weights where it is made"
+        )
     module = load(name, where="model.network")()
     if not isinstance(module, nn.Module):
         raise InputError(

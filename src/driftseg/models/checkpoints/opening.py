@@ -62,7 +62,8 @@ def open_checkpoint(
         encoder: a name of ``ENCODERS`` that the file must hold; None takes what it holds.
         weights: which set of a file that holds several: "student", "teacher", "static", or the
             words that stand before its names; None takes the student, or else the first.
-        classes: names in id order for a file that names none.
+        classes: names in id order for a file that names none: of all outputs, or without those
+            that are ignored.
         ignore_outputs: names or numbers of outputs that stand for no class (void, background):
             they are dropped from the heads, and so never answered.
 
@@ -81,10 +82,13 @@ def open_checkpoint(
         model, info = _open_foreign(contents, weights)
     if encoder is not None and info.encoder != encoder:
         raise InputError(f"{info.path} holds the encoder {info.encoder}, not {encoder}")
-    if classes is not None:
+    every = classes is not None and len(classes) == len(info.classes)
+    if classes is not None and every:
         info = _named(info, classes)
     if ignore_outputs:
         info = _without_outputs(model, info, ignore_outputs)
+    if classes is not None and not every:
+        info = _named(info, classes)
     return model, info
 
 
@@ -122,11 +126,10 @@ def check_named(info: CheckpointInfo) -> None:
     """Refuses a checkpoint whose classes nobody has named; says how to name them."""
     if not info.classes_known:
         in_folder = Path(info.path).name.removesuffix(INDEX) in WEIGHT_NAMES
-        config = "write their names into id2label of its config.json, or " if in_folder else ""
+        config = ", or write them into id2label of its config.json" if in_folder else ""
         raise InputError(
             f"checkpoint {info.path} knows {len(info.classes)} classes, but the file does not name "
-            f"them: {config}open it in Python with open_checkpoint(..., classes=[...]) and save it "
-            "with save_checkpoint"
+            f"them: set classes to their names, in the order of the outputs{config}"
         )
 
 
@@ -138,12 +141,7 @@ def tell_classes(info: CheckpointInfo, wanted: LabelSpace) -> str:
         wanted: the target's label space.
     """
     void = without_class(info.classes, wanted.classes)
-    drop = (
-        f"; {void[0]!r} can be dropped in Python with open_checkpoint(..., "
-        f"ignore_outputs=[{void[0]!r}]) and save_checkpoint"
-        if void
-        else ""
-    )
+    drop = f"; ignore_outputs=[{void[0]}] drops {void[0]!r}, which is no class" if void else ""
     named = info.label_space != OWN
     theirs = f"classes of {info.label_space}" if named else space_of(info.classes).phrase
     return (

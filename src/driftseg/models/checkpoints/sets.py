@@ -126,7 +126,7 @@ def set_notes(tensors: Mapping[str, Tensor], chosen: WeightSet) -> list[str]:
     if len(sets.found) > 1:
         notes.append(
             f"the file holds {len(sets.found)} sets of weights: {tell_sets(sets.found)}; {chosen} "
-            "was taken; another can be chosen in Python (weights=...)"
+            "was taken; weights chooses another"
         )
     if sets.outside:
         more = ", ..." if len(sets.outside) > 3 else ""
