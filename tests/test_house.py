@@ -44,6 +44,7 @@ ROOMS: dict[str, set[str]] = {
     "training": GROUND | {"models", "replay", "scenes", "evaluation"},
     "runs": GROUND | WORLD | MIND | {"models", "config", "training", "evaluation"},
     "report": GROUND | {"runs", "evaluation", "weather_sets"},
+    "saving": GROUND,
     "conformance": GROUND | WORLD | MIND | {"models", "runs"},
     "metrics": {"evaluation"},
     "api": EVERYTHING,

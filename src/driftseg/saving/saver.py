@@ -16,7 +16,7 @@ import numpy as np
 from driftseg.errors import InputError
 from driftseg.labels import Colour
 from driftseg.saving.pictures import jpg, label_png, overlay
-from driftseg.saving.shots import Shot, class_shares
+from driftseg.saving.shots import Shot, at_full_size, class_shares
 from driftseg.saving.video import VideoWriter
 
 Kind = Literal["labels", "overlays", "video", "probabilities"]
@@ -144,6 +144,7 @@ class Saver:
                 self._error = self._error or error
 
     def _write(self, shot: Shot) -> None:
+        shot = at_full_size(shot)
         for kind in self._kinds:
             self._writers()[kind](shot)
             self.saved[kind] += 1

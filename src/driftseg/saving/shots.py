@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -29,6 +30,15 @@ class Shot:
     """For the line of numbers: times in ms, signal, event, what learns."""
     probabilities: Callable[[], Probabilities] | None = None
     """Computed by whoever wants them."""
+
+
+def at_full_size(shot: Shot) -> Shot:
+    """The label as large as its image, by the nearest pixel."""
+    height, width = shot.image.shape[:2]
+    if shot.label.shape == (height, width):
+        return shot
+    label = cv2.resize(shot.label, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    return replace(shot, label=np.asarray(label, dtype=np.uint8))
 
 
 def class_shares(label: Label, classes: tuple[str, ...]) -> dict[str, float]:
