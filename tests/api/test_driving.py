@@ -1,0 +1,144 @@
+"""Whole drives through the API and the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+import driftseg
+from driftseg.api.driving import drive, fitting
+
+SIZE = (96, 64)
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("drive") / "drive.avi"
+    town = driftseg.load_dataset("town", seed=2, frames=6, every=9, size=SIZE)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, SIZE)
+    for number in range(6):
+        writer.write(town.scene(number).image[..., ::-1])
+    writer.release()
+    return path
+
+
+def command(folder: Path, *arguments: str, **more) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "driftseg", *arguments], cwd=folder, capture_output=True, text=True,
+        timeout=120, check=False, env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}, **more,
+    )  # fmt: skip
+
+
+def test_a_drive_keeps_what_it_is_asked_to(video: Path, tiny_checkpoint: Path, tmp_path: Path):
+    seen = []
+    done = drive(
+        video, tiny_checkpoint, method="tent", out=tmp_path / "out", save=["labels"], every=2,
+        watch=seen.append,
+    )  # fmt: skip
+    assert (done.frame, done.frames, done.size, done.method) == (3, 3, SIZE, "tent")
+    assert done.saved == {"labels": 3, "lines": 3}
+    assert [state.frame for state in seen] == [1, 2, 3]
+    names = sorted(path.name for path in (tmp_path / "out" / "labels").iterdir())
+    assert names == ["000000.png", "000002.png", "000004.png"]
+    lines = [
+        json.loads(line) for line in (tmp_path / "out" / "frames.jsonl").read_text().splitlines()
+    ]
+    assert all(line["trained"] and line["predict_ms"] > 0 for line in lines)
+
+
+def test_predicting_learns_nothing(video: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    done = drive(video, tiny_checkpoint, learn=False, out=tmp_path / "out", save=["labels"])
+    assert done.method == "source_only"
+    model = driftseg.adapt(driftseg.load_model(tiny_checkpoint), "source_only")
+    image = next(driftseg.frames(video))
+    with PillowImage.open(tmp_path / "out" / "labels" / "000000.png") as kept:
+        assert np.array_equal(np.asarray(kept), model.predict(image).label)
+
+
+def test_a_folder_keeps_its_names_and_sizes(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number in (9, 10):
+        PillowImage.new("RGB", (130, 100), (number, 9, 9)).save(tmp_path / "in" / f"{number}.png")
+    drive(tmp_path / "in", tiny_checkpoint, out=tmp_path / "out", save=["labels"])
+    for name in ("9.png", "10.png"):
+        with PillowImage.open(tmp_path / "out" / "labels" / name) as kept:
+            assert kept.size == (130, 100)
+    told = json.loads((tmp_path / "out" / "drive.json").read_text())
+    assert (told["method"], told["size"]) == ("norm_statistics", [128, 96])
+
+
+def test_sizes_keep_up() -> None:
+    assert fitting(1920, 1080) == (1024, 576)
+    assert fitting(960, 540) == (960, 512)
+    assert fitting(40, 33) == (32, 32)
+
+
+def test_the_command(video: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    done = command(tmp_path, "adapt", str(video), "--checkpoint", str(tiny_checkpoint), "--out",
+                   "out", "--save", "labels,overlays", "--threads", "1")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "no --source, so the method is norm_statistics, which needs none" in done.stdout
+    assert "frames/s with norm_statistics" in done.stdout
+    assert "kept in out: 6 labels, 6 overlays, 6 lines" in done.stdout
+    predicted = command(tmp_path, "predict", str(video), "--checkpoint", str(tiny_checkpoint))
+    assert "6 frames" in predicted.stdout
+    assert "source_only" in predicted.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gone.mp4"], "gone.mp4: no such video file"),
+        (["VIDEO", "--save", "labels"], "save: name a folder for it by out"),
+        (["VIDEO", "--out", "here", "--save", "masks"], "no such thing as 'masks'"),
+        (["VIDEO", "--size", "big"], "--size: wanted WIDTHxHEIGHT"),
+        (["VIDEO", "--size", "640x480"], "smaller than 640x480; nothing is enlarged"),
+        (["VIDEO", "--method", "dacs"], "give source="),
+        (["VIDEO", "--source", "town"], "--source: wanted KIND=FOLDER"),
+        (["VIDEO", "--method", "tent", "--set", "learning_rat=1"], "did you mean 'learning_rate'"),
+        (["VIDEO", "--checkpoint", "gone.pth"], "gone.pth"),
+    ],
+)
+def test_mistakes_end_with_one_line_and_code_2(
+    arguments: list[str], message: str, video: Path, tmp_path: Path
+) -> None:
+    done = command(tmp_path, "adapt", *(str(video) if a == "VIDEO" else a for a in arguments))
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_ctrl_c_ends_it_whole(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    """What was kept is whole: every label has its line, and every line is whole."""
+    (tmp_path / "in").mkdir()
+    image = PillowImage.new("RGB", (96, 64), (80, 80, 80))
+    for number in range(400):
+        image.save(tmp_path / "in" / f"{number}.png")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "driftseg", "adapt", "in", "--checkpoint", str(tiny_checkpoint),
+         "--method", "tent", "--out", "out", "--save", "labels", "--threads", "1"],
+        cwd=tmp_path, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    lines = tmp_path / "out" / "frames.jsonl"
+    for _ in range(600):
+        if lines.is_file() and len(lines.read_text().splitlines()) > 3:
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    told, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "what was kept is whole" in told
+    rows = [json.loads(line) for line in lines.read_text().splitlines()]
+    names = {path.stem for path in (tmp_path / "out" / "labels").glob("*.png")}
+    assert 3 < len(rows) < 400
+    assert names == {row["name"] for row in rows}
