@@ -44,6 +44,7 @@ ROOMS: dict[str, set[str]] = {
     "training": GROUND | {"models", "replay", "scenes", "evaluation"},
     "runs": GROUND | WORLD | MIND | {"models", "config", "training", "evaluation"},
     "report": GROUND | {"runs", "evaluation", "weather_sets"},
+    "saving": GROUND,
     "conformance": GROUND | WORLD | MIND | {"models", "runs"},
     "metrics": {"evaluation"},
     "api": EVERYTHING,
@@ -98,6 +99,12 @@ def test_models_do_without_torchvision() -> None:
 @pytest.mark.parametrize("path", [*modules(), *sorted((ROOT / "tests").rglob("*.py"))], ids=str)
 def test_files_stay_readable(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """pytest imports them by it, wherever they lie."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert len(names) == len(set(names))
 
 
 def test_architecture_page_lists_every_room() -> None:

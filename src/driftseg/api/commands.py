@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from driftseg.config.reading import check, read_config
+from driftseg.api.adapting import load_dataset
+from driftseg.api.models import load_model
+from driftseg.config.reading import apply_change, check, read_config
 from driftseg.config.run import RunConfig
 from driftseg.config.train import TrainConfig
 from driftseg.control.detectors import DetectorSettings
@@ -22,7 +24,7 @@ from driftseg.runs.build import build, calibrated
 from driftseg.runs.loop import Moment, Watch, score_domains
 from driftseg.runs.record import plain, read_run
 from driftseg.runs.run import run as play_run
-from driftseg.runs.train import build_training
+from driftseg.runs.train import build_training, use_threads
 from driftseg.training.source import Progress
 
 Config = TypeVar("Config", bound=BaseModel)
@@ -30,8 +32,9 @@ Given = str | Path | Mapping[str, Any]
 """A config: a YAML file, plain values, or checked settings."""
 
 __all__ = [
-    "Evaluation", "LoadReport", "Moment", "Progress", "Trained", "calibrate", "evaluate",
-    "inspect", "plain", "read", "report", "run", "train",
+    "Evaluation", "LoadReport", "Moment", "Progress", "Trained", "calibrate", "changed",
+    "evaluate", "inspect", "load_dataset", "load_model", "plain", "read", "report", "run", "train",
+    "use_threads",
 ]  # fmt: skip
 
 
@@ -55,6 +58,13 @@ def read(
         return check(config, kind, where="config", changes=changes, data=folder)
     assert isinstance(config, str | Path)
     return read_config(Path(config), kind, changes=changes, data=folder)
+
+
+def changed(values: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """Values with ``key.sub=value`` changes applied; the value is YAML."""
+    for change in changes:
+        apply_change(values, change)
+    return values
 
 
 def run(

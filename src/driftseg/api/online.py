@@ -61,6 +61,12 @@ class Answer:
             found = logits.softmax(dim=1).amax(dim=1)[0]
         return np.asarray(found.cpu().numpy(), dtype=np.float32)
 
+    def probabilities(self) -> npt.NDArray[np.float16]:
+        """(C, h, w) float16: the probabilities of all classes, on the head's grid."""
+        with torch.no_grad():
+            found = self._logits.softmax(dim=1)[0].half()
+        return np.asarray(found.cpu().numpy(), dtype=np.float16)
+
     def paint(self) -> Image:
         """(H, W, 3) RGB: the label in the classes' colours."""
         table = np.zeros((256, 3), dtype=np.uint8)

@@ -13,6 +13,7 @@ from driftseg.cli.calibrate import calibrate
 from driftseg.cli.check import app as check
 from driftseg.cli.data import app as data
 from driftseg.cli.demo import demo
+from driftseg.cli.drive import adapt, predict
 from driftseg.cli.inspect import info, inspect
 from driftseg.cli.report import report
 from driftseg.cli.run import evaluate, run
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, calibrate, run, evaluate, report, inspect, info):
+for command in (demo, adapt, predict, train, calibrate, run, evaluate, report, inspect, info):
     app.command()(command)
 app.command(cls=SeveralValues)(weather)
 app.add_typer(data)

@@ -142,7 +142,7 @@ class MethodSettings(Settings):
     """Base of the settings of every method.
 
     A method of one's own is a subclass with fields, ``needs`` and ``make``
-    (docs/plugins.md). The other questions have answers that fit most.
+    (docs/own_methods.md). The other questions have answers that fit most.
     """
 
     name: str

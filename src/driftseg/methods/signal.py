@@ -24,7 +24,7 @@ def drift_signal(
     It rises with the distance from the source. All pixels count, on the head's grid. Two things
     differ from the released code, which looks at the whole image and upsamples to its size:
 
-    * the image is shrunken first (`first_level`): heavy rain is told apart better than at full
+    * the image is shrunken first (`static_level`): heavy rain is told apart better than at full
       size, where the signal saturates (docs/results.md);
     * bilinear upsampling to the image's size adds neighbours but no news, for sixteen times the
       work.

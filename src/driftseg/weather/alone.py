@@ -38,9 +38,9 @@ def rain(
     Args:
         image: RGB as an array or tensor (H, W, 3) or (3, H, W) of uint8 or of floats in [0, 1], a
             PIL image, or a file's path.
-        depth: metres along the optical axis, (H, W), infinite for sky. None takes the plane of
-            the road; what stands upright is then as far as where its label meets the ground, or,
-            without a label, as the road behind it.
+        depth: metres along the optical axis, (H, W), infinite for sky. None takes the road for a
+            flat plane: with a label, things stand where their label meets the ground; without
+            one, everything above the horizon is 200 m away.
         rate: mm/h; 25 is heavy, 100 violent, 0 none.
         camera: ``cityscapes``, ``camvid``, ``town``, or a `Camera`.
         severity: scales what the rain does; 1 is the physics.

@@ -1,0 +1,241 @@
+"""A whole drive: a video, folder or camera, a model, and what is kept of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from driftseg.api.adapting import Labelled, adapt
+from driftseg.api.images import frames, natural
+from driftseg.api.models import Model, load_model
+from driftseg.api.online import Answer, OnlineModel
+from driftseg.errors import InputError
+from driftseg.frame import Image
+from driftseg.images.reading import IMAGE_SUFFIXES
+from driftseg.saving.saver import Saver
+from driftseg.saving.shots import Shot
+from driftseg.scenes.capture import open_file
+from driftseg.scenes.dataset import Dataset
+
+LONGEST = 1024
+"""Pixels of the longer side that frames are shrunk to where no size is given."""
+MULTIPLE = 32
+"""Sides are multiples of it then, as many networks want."""
+TRIED = 3
+"""Frames after which the speed is told."""
+WITH_SOURCE, WITHOUT_SOURCE = "restyled_replay", "norm_statistics"
+"""Methods where none is named. norm_statistics moves no weight, so it cannot wreck a model."""
+
+
+@dataclass(frozen=True)
+class Drove:
+    """How a drive stands, and at its end how it went."""
+
+    frame: int
+    """Frames done."""
+    frames: int | None
+    """Of the drive; None of a camera."""
+    method: str
+    size: tuple[int, int]
+    """(width, height) that the model sees."""
+    frames_per_second: float
+    """Of answering and learning, over the last frames."""
+    learnt: bool
+    """Whether the last frame was learnt from."""
+    out: Path | None = None
+    saved: Mapping[str, int] = field(default_factory=dict)
+    """What was kept, by kind."""
+
+
+Watch = Callable[[Drove], None]
+
+
+def drive(
+    source: str | Path | int,
+    model: Model | str | Path,
+    *,
+    method: str | Mapping[str, Any] | None = None,
+    labelled: Dataset | Labelled | None = None,
+    learn: bool = True,
+    save: Collection[str] = (),
+    out: str | Path | None = None,
+    size: tuple[int, int] | None = None,
+    start: int = 0,
+    stop: int | None = None,
+    every: int = 1,
+    watch: Watch | None = None,
+    **settings: Any,
+) -> Drove:
+    """Goes through a video, folder or camera, and keeps what is asked (``driftseg adapt``).
+
+    Args:
+        source: as of ``driftseg.frames``.
+        model: as of ``driftseg.load_model``.
+        method: as of ``driftseg.adapt``; None is ``restyled_replay`` with labelled source images
+            and ``norm_statistics`` without.
+        labelled: labelled source images, as ``source`` of ``driftseg.adapt``.
+        learn: whether to learn; False only predicts (``driftseg predict``).
+        save: some of ``labels``, ``overlays``, ``video``, ``probabilities``.
+        out: a new folder for what is kept; None keeps nothing.
+        size: (width, height) to shrink frames to; None shrinks the longer side to 1024 pixels.
+        start: first frame.
+        stop: frame after the last one; None goes on to the end.
+        every: take one frame in so many.
+        watch: called after every frame.
+        settings: of the method, as of ``driftseg.adapt``.
+
+    Returns:
+        How the drive ended.
+
+    Raises:
+        InputError: something cannot be used; what was kept until then stays whole.
+    """
+    if save and out is None:
+        raise InputError("save: name a folder for it by out")
+    names, total, rate = _length(source, start, stop, every)
+    stream = frames(source, start=start, stop=stop, every=every)
+    first = next(stream, None)
+    if first is None:
+        raise InputError(f"{source}: no frame is left by start={start} stop={stop}")
+    shown = size or fitting(first.shape[1], first.shape[0])
+    chosen = _method(method, labelled, learn)
+    ready = load_model(model)
+    adapter = adapt(ready, chosen, source=labelled, **settings)
+    title = chosen if isinstance(chosen, str) else str(chosen.get("name"))
+    saver = None
+    if out is not None:
+        saver = Saver(
+            Path(out), save, classes=ready.classes, colours=ready.colours,
+            frames_per_second=rate / every, title=title,
+            facts={"source": str(source), "method": title, "size": list(shown)},
+        )  # fmt: skip
+    drive_ = _Drive(adapter, saver, title, total, shown, Path(out) if out is not None else None)
+    try:
+        for index, image in enumerate(_all(first, stream)):
+            name = names[index] if names is not None else f"{start + index * every:06d}"
+            state = drive_.step(index, name, image)
+            if watch is not None:
+                watch(state)
+    finally:
+        saved = {} if saver is None else dict(saver.close())
+    return drive_.ended(saved)
+
+
+class _Drive:
+    """What is done with every frame."""
+
+    def __init__(
+        self,
+        adapter: OnlineModel,
+        saver: Saver | None,
+        title: str,
+        total: int | None,
+        size: tuple[int, int],
+        out: Path | None,
+    ):
+        self._adapter, self._saver, self._title = adapter, saver, title
+        self._total, self._size, self._out = total, size, out
+        self._times: list[float] = []
+        self._done = 0
+        self._learnt = False
+
+    def step(self, index: int, name: str, image: Image) -> Drove:
+        """Predicts, learns, and hands over what is to be kept."""
+        seen = shrunk(image, self._size)
+        started = time.perf_counter()
+        answer = self._adapter.predict(seen)
+        adaptation = self._adapter.learn()
+        self._times.append(time.perf_counter() - started)
+        self._done, self._learnt = index + 1, adaptation.trained
+        if self._saver is not None:
+            self._saver.put(self._shot(index, name, image, answer, adaptation.trained))
+        return self._told({})
+
+    def _shot(self, index: int, name: str, image: Image, answer: Answer, trained: bool) -> Shot:
+        state = self._adapter.state()
+        facts = {
+            "predict_ms": state.predict_ms, "learn_ms": state.learn_ms, "signal": state.signal,
+            "event": state.event, "trained": trained, "learns": list(state.learns),
+            "skipped": state.skipped, "confidence": answer.mean_confidence,
+            "frames_per_second": self._speed(),
+        }  # fmt: skip
+        return Shot(index, name, image, answer.label, facts, answer.probabilities)
+
+    def _speed(self) -> float:
+        recent = self._times[-10:]
+        return len(recent) / max(sum(recent), 1e-9)
+
+    def _told(self, saved: Mapping[str, int]) -> Drove:
+        return Drove(
+            self._done, self._total, self._title, self._size, self._speed(), self._learnt,
+            self._out, saved,
+        )  # fmt: skip
+
+    def ended(self, saved: Mapping[str, int]) -> Drove:
+        """The same at the end."""
+        return self._told(saved)
+
+
+def fitting(width: int, height: int) -> tuple[int, int]:
+    """A size no larger than frames are, and than `LONGEST`; sides are multiples of `MULTIPLE`."""
+    factor = min(1.0, LONGEST / max(width, height))
+    sides = (int(side * factor) // MULTIPLE * MULTIPLE for side in (width, height))
+    wide, high = (max(MULTIPLE, side) for side in sides)
+    return wide, high
+
+
+def shrunk(image: Image, size: tuple[int, int]) -> Image:
+    """The image at a size; its shape is changed a little where sides are rounded."""
+    import cv2
+
+    if (image.shape[1], image.shape[0]) == size:
+        return image
+    if image.shape[1] < size[0] or image.shape[0] < size[1]:
+        raise InputError(
+            f"frames are {image.shape[1]}x{image.shape[0]}, smaller than {size[0]}x{size[1]}; "
+            "nothing is enlarged: set a smaller size"
+        )
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _all(first: Image, rest: Iterator[Image]) -> Iterator[Image]:
+    yield first
+    yield from rest
+
+
+def _method(
+    method: str | Mapping[str, Any] | None, labelled: object, learn: bool
+) -> str | Mapping[str, Any]:
+    if not learn:
+        return "source_only"
+    if method is not None:
+        return method
+    return WITHOUT_SOURCE if labelled is None else WITH_SOURCE
+
+
+def _length(
+    source: str | Path | int, start: int, stop: int | None, every: int
+) -> tuple[list[str] | None, int | None, float]:
+    """Names of frames where they are files, how many there are, and how many a second."""
+    if isinstance(source, int) or "://" in str(source):
+        return None, None, 25.0
+    path = Path(source).expanduser()
+    if path.is_dir():
+        files = (p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        names = [p.stem for p in sorted(files, key=natural)][start:stop:every]
+        return names, len(names), 25.0
+    if not path.is_file() or path.suffix.lower() in IMAGE_SUFFIXES:
+        return None, None, 25.0
+    capture = open_file(path)
+    try:
+        count, rate = int(capture.get(7)), float(capture.get(5))  # frames; frames a second
+    finally:
+        capture.release()
+    last = count if stop is None else min(stop, count)
+    known = count > 0 and last > start
+    return None, -(-(last - start) // every) if known else None, rate if 0 < rate <= 1000 else 25.0

@@ -1,0 +1,195 @@
+"""driftseg adapt and driftseg predict: a video, folder or camera, and a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from driftseg.errors import InputError
+
+if TYPE_CHECKING:
+    from driftseg.api.driving import Drove
+
+Input = Annotated[
+    str, typer.Argument(help="video, folder of images, pattern, camera number, or address")
+]
+Checkpoint = Annotated[
+    str | None,
+    typer.Option(help="file, Hugging Face folder or hub id; default: the bundled Town model"),
+]
+Out = Annotated[Path | None, typer.Option(help="a new folder for what is kept")]
+Save = Annotated[
+    list[str] | None,
+    typer.Option(help="labels, overlays, video, probabilities; repeatable. Needs --out"),
+]
+Size = Annotated[
+    str | None, typer.Option(help="WIDTHxHEIGHT to shrink frames to; default: 1024 across")
+]
+Stop = Annotated[int | None, typer.Option(min=1, help="frame after the last one")]
+Every = Annotated[int, typer.Option(min=1, help="take one frame in so many")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: torch's choice")]
+
+
+def adapt(
+    source: Input,
+    checkpoint: Checkpoint = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="default: restyled_replay with --source, norm_statistics without"),
+    ] = None,
+    labelled: Annotated[
+        str | None,
+        typer.Option("--source", help="labelled images: KIND=FOLDER, e.g. camvid=data/camvid"),
+    ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="one setting of the method, e.g. --set learning_rate=1e-4"),
+    ] = None,
+    out: Out = None,
+    save: Save = None,
+    size: Size = None,
+    stop: Stop = None,
+    every: Every = 1,
+    threads: Threads = None,
+) -> None:
+    """Keep a model accurate on a drive.
+
+    Every frame is answered, then learnt from. Without labelled images a method is taken that needs
+    none. Ctrl-C ends the drive after the present frame; what was kept stays whole.
+    """
+    from driftseg.api.driving import WITHOUT_SOURCE
+
+    if labelled is None and method is None:
+        _say(f"no --source, so the method is {WITHOUT_SOURCE}, which needs none")
+    settings = _settings(change or ())
+    if method is not None:
+        settings["method"] = method
+    _drive(source, checkpoint, labelled, settings, out, save, size, stop, every, threads)
+
+
+def predict(
+    source: Input,
+    checkpoint: Checkpoint = None,
+    out: Out = None,
+    save: Save = None,
+    size: Size = None,
+    stop: Stop = None,
+    every: Every = 1,
+    threads: Threads = None,
+) -> None:
+    """Answer every frame of a drive, without learning.
+
+    To compare with driftseg adapt.
+    """
+    _drive(
+        source, checkpoint, None, {"learn": False}, out, save, size, stop, every, threads
+    )  # fmt: skip
+
+
+def _drive(
+    source: str,
+    checkpoint: str | None,
+    labelled: str | None,
+    settings: dict[str, Any],
+    out: Path | None,
+    save: list[str] | None,
+    size: str | None,
+    stop: int | None,
+    every: int,
+    threads: int | None,
+) -> None:
+    from driftseg.api import commands
+    from driftseg.api.driving import drive
+
+    commands.use_threads(threads)
+    given: str | int = int(source) if source.isdecimal() else source
+    with _Watch(Console()) as watch:
+        try:
+            done = drive(
+                given, commands.load_model(checkpoint), labelled=_labelled(labelled),
+                save=_kinds(save), out=out, size=_size(size), stop=stop, every=every,
+                watch=watch, **settings,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            _say(f"stopped after {watch.frames} frames; what was kept is whole")
+            raise typer.Exit(130) from None
+    _say(f"{done.frame} frames at {done.frames_per_second:.1f} frames/s, {done.method}")
+    if done.out is not None:
+        kept = ", ".join(f"{count} {kind}" for kind, count in done.saved.items())
+        _say(f"kept in {done.out}: {kept}")
+
+
+class _Watch:
+    """A bar, and after the first frames an estimate."""
+
+    def __init__(self, console: Console):
+        self.frames = 0
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TextColumn("{task.fields[facts]}"), TimeRemainingColumn(),
+            console=console, disable=not console.is_terminal,
+        )  # fmt: skip
+        self._task = self._bar.add_task("driving", total=None, facts="")
+
+    def __enter__(self) -> _Watch:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, state: Drove) -> None:
+        from driftseg.api.driving import TRIED
+
+        self.frames = state.frame
+        if state.frame == TRIED:
+            _say(_estimate(state))
+        facts = f"{state.frames_per_second:.1f} frames/s {'learnt' if state.learnt else ''}"
+        self._bar.update(self._task, completed=state.frame, total=state.frames, facts=facts)
+
+
+def _estimate(state: Drove) -> str:
+    size = f"{state.size[0]}x{state.size[1]}"
+    told = f"{size}, about {state.frames_per_second:.1f} frames/s with {state.method}"
+    if state.frames is not None:
+        minutes = state.frames / state.frames_per_second / 60
+        told += f": {minutes:.1f} minutes for {state.frames} frames; a smaller --size is quicker"
+    return told
+
+
+def _settings(changes: list[str] | tuple[str, ...]) -> dict[str, Any]:
+    from driftseg.api import commands
+
+    return commands.changed({}, changes)
+
+
+def _kinds(save: list[str] | None) -> list[str]:
+    return [kind for given in save or () for kind in given.split(",") if kind]
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise InputError(f"--size: wanted WIDTHxHEIGHT in pixels, as in 480x360; {text!r} came")
+    return int(width), int(height)
+
+
+def _labelled(given: str | None) -> Any:
+    from driftseg.api import commands
+
+    if given is None:
+        return None
+    kind, equals, root = given.partition("=")
+    if not equals:
+        raise InputError(f"--source: wanted KIND=FOLDER, as in camvid=data/camvid; {given!r} came")
+    return commands.load_dataset(kind, root)
+
+
+def _say(text: str) -> None:
+    Console().print(text, soft_wrap=True, highlight=False, markup=False)

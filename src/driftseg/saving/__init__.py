@@ -1,0 +1,1 @@
+"""What a drive leaves behind: label maps, overlays, probabilities, a video, lines of numbers."""

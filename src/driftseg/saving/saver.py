@@ -1,0 +1,188 @@
+"""Keeps what is asked of a drive, in a thread of its own: the frame path never waits for a disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TextIO, get_args
+
+import numpy as np
+
+from driftseg.errors import InputError
+from driftseg.labels import Colour
+from driftseg.saving.pictures import jpg, label_png, overlay
+from driftseg.saving.shots import Shot, at_full_size, class_shares
+from driftseg.saving.video import VideoWriter
+
+Kind = Literal["labels", "overlays", "video", "probabilities"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+BEHIND = 16
+"""Frames that may wait to be written; then the frame path waits for one of them. So memory stays
+flat, and no frame is lost."""
+
+
+class Saver:
+    """Writes frames as they come.
+
+    Args:
+        out: a folder, new or empty.
+        kinds: what is kept beside ``frames.jsonl``, which always is.
+        classes: names in id order.
+        colours: of them.
+        frames_per_second: of the video.
+        title: what runs.
+        facts: kept in ``drive.json``.
+
+    Raises:
+        InputError: an unknown kind, a folder that holds something, or one that cannot be
+            written to.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        kinds: Collection[str],
+        *,
+        classes: Sequence[str],
+        colours: Sequence[Colour],
+        frames_per_second: float = 25.0,
+        title: str = "",
+        facts: Mapping[str, Any] | None = None,
+    ):
+        unknown = sorted(set(kinds) - set(KINDS))
+        if unknown:
+            raise InputError(f"save: no such thing as {unknown[0]!r}; known: {list(KINDS)}")
+        self.out = out
+        self.saved: Counter[str] = Counter()
+        """Files, frames or lines written, by kind."""
+        self._classes, self._colours = tuple(classes), tuple(colours)
+        self._open(kinds, dict(facts or {}))
+        self._video = None
+        if "video" in kinds:
+            self._video = VideoWriter(
+                out / "drive.mp4", classes=classes, colours=colours,
+                frames_per_second=frames_per_second, title=title,
+            )  # fmt: skip
+        self._kinds = [kind for kind in KINDS if kind in kinds]
+        self._error: BaseException | None = None
+        self._queue: queue.Queue[Shot | None] = queue.Queue(maxsize=BEHIND)
+        self._thread = threading.Thread(target=self._write_all, name="driftseg-saver", daemon=True)
+        self._thread.start()
+
+    def _open(self, kinds: Collection[str], facts: dict[str, Any]) -> None:
+        if self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
+            raise InputError(
+                f"{self.out}: is there already and holds something; name a new folder by out"
+            )
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            for kind in kinds:
+                if kind != "video":
+                    (self.out / kind).mkdir()
+            told = {**facts, "classes": list(self._classes), "colours": list(self._colours)}
+            (self.out / "drive.json").write_text(json.dumps(told, indent=1) + "\n")
+            self._lines: TextIO = (self.out / "frames.jsonl").open("w", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{self.out}: cannot be written to ({error.strerror})") from None
+
+    def put(self, shot: Shot) -> None:
+        """Takes one frame.
+
+        Raises:
+            InputError: a frame before it could not be written; what was written stays.
+        """
+        self._check()
+        self._queue.put(shot)
+
+    def close(self) -> Counter[str]:
+        """Waits until everything is written; what was, by kind.
+
+        Raises:
+            InputError: something could not be written; what was written stays.
+        """
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
+        self._check()
+        return self.saved
+
+    def _check(self) -> None:
+        if self._error is None:
+            return
+        error, told = self._error, self.told()
+        if isinstance(error, InputError):
+            raise error
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"{self.out}: could not be written ({reason}); kept: {told}") from error
+
+    def told(self) -> str:
+        """What is there, in words."""
+        parts = [f"{count} {kind}" for kind, count in self.saved.items()]
+        return ", ".join(parts) or "nothing"
+
+    def _write_all(self) -> None:
+        try:
+            while (shot := self._queue.get()) is not None:
+                self._write(shot)
+        except BaseException as error:
+            self._error = error
+            while self._queue.get() is not None:  # whoever puts must not wait for ever
+                pass
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        for close in (self._lines.close, self._video.close if self._video else lambda: None):
+            try:
+                close()
+            except BaseException as error:
+                self._error = self._error or error
+
+    def _write(self, shot: Shot) -> None:
+        shot = at_full_size(shot)
+        for kind in self._kinds:
+            self._writers()[kind](shot)
+            self.saved[kind] += 1
+        line = {
+            "frame": shot.index, "name": shot.name, **shot.facts,
+            "class_shares": class_shares(shot.label, self._classes),
+        }  # fmt: skip
+        self._lines.write(json.dumps(line) + "\n")
+        self._lines.flush()
+        self.saved["lines"] += 1
+
+    def _writers(self) -> Mapping[str, Callable[[Shot], None]]:
+        return {
+            "labels": lambda shot: self._file(
+                "labels", f"{shot.name}.png", label_png(shot.label, self._colours)
+            ),
+            "overlays": lambda shot: self._file(
+                "overlays", f"{shot.name}.jpg", jpg(overlay(shot.image, shot.label, self._colours))
+            ),
+            "probabilities": self._probabilities,
+            "video": lambda shot: self._video.add(shot) if self._video else None,
+        }
+
+    def _probabilities(self, shot: Shot) -> None:
+        assert shot.probabilities is not None, "whoever saves probabilities gives them"
+        path = self.out / "probabilities" / f"{shot.name}.npy"
+        half = path.with_suffix(".partial")
+        with half.open("wb") as file:
+            np.save(file, shot.probabilities())
+        half.replace(path)
+
+    def _file(self, kind: str, name: str, data: bytes) -> None:
+        """A file whole or not at all."""
+        path = self.out / kind / name
+        half = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            half.write_bytes(data)
+            half.replace(path)
+        except OSError:
+            half.unlink(missing_ok=True)
+            raise
