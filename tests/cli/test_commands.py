@@ -1,4 +1,8 @@
-"""The command as a user meets it: real processes."""
+"""The command as a user meets it: what it prints, and the code it ends with.
+
+Every process loads torch anew, which takes seconds. So commands are called in this one, by the
+function that the installed command calls, and only a few are processes of their own.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from driftseg.cli.main import entry
 
-def driftseg(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+
+def process(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     # Threads that wait must not spin: beside other work that takes many times as long.
     own = {"COLUMNS": "100", "NO_COLOR": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     environment = {**os.environ, **own}
@@ -22,8 +28,26 @@ def driftseg(*arguments: object, cwd: Path | None = None) -> subprocess.Complete
     )  # fmt: skip
 
 
-def test_help_is_for_newcomers() -> None:
-    done = driftseg("--help")
+@pytest.fixture
+def driftseg(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Runs the command in this process; as ``process`` does in another."""
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        given = ["driftseg", *map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", given)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            entry()
+        code = end.value.code
+        return subprocess.CompletedProcess(given, int(code or 0), *capsys.readouterr())
+
+    return run
+
+
+def test_help_is_for_newcomers(driftseg) -> None:
+    done = process("--help")
     assert done.returncode == 0
     assert "python -m driftseg" in done.stdout
     for word in (
@@ -43,21 +67,23 @@ def test_help_is_for_newcomers() -> None:
         assert driftseg(command, "--help").returncode == 0
 
 
-def test_info() -> None:
+def test_info(driftseg) -> None:
     done = driftseg("info")
     assert done.returncode == 0
     for word in ("driftseg", "torch", "python", "threads", "cuda"):
         assert word in done.stdout
 
 
-def test_inspect(tiny_checkpoint: Path) -> None:
+def test_inspect(driftseg, tiny_checkpoint: Path) -> None:
     done = driftseg("inspect", tiny_checkpoint)
     assert done.returncode == 0, done.stderr
     assert "mit_b0" in done.stdout
     assert "bicyclist" in done.stdout
 
 
-def test_evaluate_takes_configs_with_adapters(tiny_run, write_config, tmp_path: Path) -> None:
+def test_evaluate_takes_configs_with_adapters(
+    driftseg, tiny_run, write_config, tmp_path: Path
+) -> None:
     """Untrained ones are nothing to the score; trained ones, from a file, are part of it."""
     adapters = {"kind": "adaptformer", "width": 4}
     method = {"name": "dacs", "train": ["adapters"], "learning_rate": 1.0}
@@ -72,7 +98,7 @@ def test_evaluate_takes_configs_with_adapters(tiny_run, write_config, tmp_path: 
     assert scores[0].stdout == scores[1].stdout != scores[2].stdout
 
 
-def test_run_evaluate_and_report(tiny_run, write_config, tmp_path: Path) -> None:
+def test_run_evaluate_and_report(driftseg, tiny_run, write_config, tmp_path: Path) -> None:
     config = write_config(tiny_run)
     done = driftseg("run", config, "--set", "method.name=dacs", "--set", "seed=3")
     assert done.returncode == 0, done.stderr
@@ -92,7 +118,7 @@ def test_run_evaluate_and_report(tiny_run, write_config, tmp_path: Path) -> None
 @pytest.mark.slow
 def test_demo(tmp_path: Path) -> None:
     """One frame a domain; the bundled model, four methods, one page."""
-    done = driftseg("demo", "--frames", "1", "--out", tmp_path / "runs")
+    done = process("demo", "--frames", "1", "--out", tmp_path / "runs")
     assert done.returncode == 0, done.stderr
     assert "open the report:" in done.stdout
     page = (tmp_path / "runs" / "report.html").read_text(encoding="utf-8")
@@ -113,7 +139,7 @@ def test_readme_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert len(list(tmp_path.glob("*/report.html"))) == 1
 
 
-def test_train(tmp_path: Path) -> None:
+def test_train(driftseg, tmp_path: Path) -> None:
     town = {"kind": "town", "seed": 1, "frames": 2, "size": [64, 64]}
     config = tmp_path / "train.yaml"
     config.write_text(yaml.safe_dump({
@@ -142,12 +168,19 @@ def test_train(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_end_with_one_line_and_code_2(
-    arguments, message: str, tiny_run, write_config, tmp_path: Path
+    arguments, message: str, driftseg, tiny_run, write_config, tmp_path: Path, monkeypatch
 ) -> None:
     config = write_config(tiny_run)
-    done = driftseg(*[config if a == "CONFIG" else a for a in arguments], cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    done = driftseg(*[config if a == "CONFIG" else a for a in arguments])
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
+
+
+def test_a_process_ends_as_told(tmp_path: Path) -> None:
+    done = process("run", "gone.yaml", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: gone.yaml: no such config file\n"

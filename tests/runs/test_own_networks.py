@@ -87,6 +87,8 @@ def test_adapters_on_its_layers(own_run: dict) -> None:
         ({**NETWORK, "parts": ["frist"], "head": None}, {}, "no module 'frist'"),
         ({**NETWORK, "ignored": []}, {}, "11 are named, .* has 12 outputs"),
         (NETWORK, {"classes": None}, "does not name"),
+        (NETWORK, {"ignore_outputs": [11]}, "are for checkpoints; .* set model.ignored"),
+        (NETWORK, {"weights": "teacher"}, "are for checkpoints"),
         (NETWORK, {"adapters": {"kind": "lora"}, "method": {"name": "dacs"}}, "set adapters.at"),
     ],
 )
