@@ -38,6 +38,7 @@ _PUBLIC = {
     "check_dataset": "driftseg.api.laws",
     "check_encoder": "driftseg.api.laws",
     "check_method": "driftseg.api.laws",
+    "drive": "driftseg.api.driving",
     "evaluate": "driftseg.api.commands",
     "frames": "driftseg.api.images",
     "inspect": "driftseg.api.commands",
@@ -54,7 +55,7 @@ _ROOMS = ("methods", "metrics", "weather")
 
 __all__ = [
     "Answer", "InputError", "Model", "Moment", "OnlineModel", "Progress", "State", "__version__",
-    "adapt", "calibrate", "check_data", "check_dataset", "check_encoder", "check_method",
+    "adapt", "calibrate", "check_data", "check_dataset", "check_encoder", "check_method", "drive",
     "evaluate", "frames", "inspect", "load_dataset", "load_model", "make_weather_set", "methods",
     "metrics", "report", "run", "train", "weather",
 ]  # fmt: skip
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
         train,
     )
     from driftseg.api.data import check_data, make_weather_set
+    from driftseg.api.driving import drive
     from driftseg.api.images import frames
     from driftseg.api.laws import check_dataset, check_encoder, check_method
     from driftseg.api.models import Model, load_model

@@ -43,7 +43,7 @@ class Section:
 SECTIONS = (
     Section("Models", "driftseg", ("load_model", "Model")),
     Section("Adapting", "driftseg", ("adapt", "OnlineModel", "Answer", "State")),
-    Section("Images and frames", "driftseg", ("frames",)),
+    Section("Images, frames and drives", "driftseg", ("frames", "drive")),
     Section("Datasets", "driftseg", ("load_dataset", "check_data", "make_weather_set")),
     Section(
         "Commands", "driftseg",
@@ -77,7 +77,8 @@ SECTIONS = (
 RETURNED = (
     "driftseg.frame:Prediction", "driftseg.frame:Adaptation", "driftseg.frame:Scene",
     "driftseg.labels.spaces:LabelSpace", "driftseg.api.commands:Evaluation",
-    "driftseg.api.commands:Trained", "driftseg.models.checkpoints.inspection:Inspection",
+    "driftseg.api.commands:Trained", "driftseg.api.driving:Drove",
+    "driftseg.models.checkpoints.inspection:Inspection",
     "driftseg.checking.findings:DatasetCheck", "driftseg.weather_sets.making:Outcome",
     "driftseg.conformance.laws:Finding",
 )  # fmt: skip
