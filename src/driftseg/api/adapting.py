@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,8 @@ def check_settings(
     own = {key: value for key, value in settings.items() if key not in SECTIONS}
     if isinstance(method, MethodSettings):
         method = method.model_dump(exclude_unset=True)
+    if not isinstance(method, str | Mapping):
+        raise InputError(f"adapt: wanted a method's name or its section, came {method!r}")
     section = {"name": method} if isinstance(method, str) else dict(method)
     return check({"method": {**section, **own}, **sections}, AdaptConfig, where="adapt")
 
@@ -133,6 +135,8 @@ def _source(given: Dataset | Labelled, model: Model) -> Source:
 
 
 def _scenes(given: Dataset | Labelled, space: LabelSpace) -> Dataset:
+    if isinstance(given, Iterator):
+        given = list(given)
     if not isinstance(given, list | tuple):
         if not hasattr(given, "scene"):
             raise InputError(
