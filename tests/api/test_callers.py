@@ -91,3 +91,21 @@ def test_arguments_that_cannot_be_meant(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("one.png\n" * 9)
     with pytest.raises(InputError, match="cannot be opened as a video"):
         driftseg.frames(tmp_path / "list.txt")
+
+
+def test_a_detector_without_levels_is_refused_at_once(town) -> None:
+    for method in ({"name": "hamlet"}, {"name": "bank", "learner": {"name": "dacs"}}):
+        with pytest.raises(InputError, match=f"method {method['name']} .* give calibration="):
+            driftseg.adapt(model(), method, source=town)
+    with pytest.raises(InputError, match=r"calibration: wanted a dataset or .* pairs, came 3"):
+        driftseg.adapt(model(), "hamlet", source=town, calibration=3)
+
+
+def test_what_lae_leaves_out_of_a_plain_model_is_said(town) -> None:
+    learner = {"name": "restyled_replay", "train": ["adapters"]}
+    adapter = driftseg.adapt(
+        model(), "lae", source=town, learner=learner, detector=None,
+        adapters={"kind": "lora", "rank": 2, "at": ["first"]}, **SMALL,
+    )  # fmt: skip
+    adapter.predict(town.scene(0).image)
+    assert any("the student alone" in note for note in adapter.merge().notes)

@@ -36,6 +36,7 @@ HELD_BYTES = 512 * 2**20
 """Memory for source scenes where no ``replay`` capacity is set."""
 _HOLDERS: WeakKeyDictionary[nn.Module, ReferenceType[OnlineModel]] = WeakKeyDictionary()
 """Who adapts each module now: what learns and what is frozen is written into it."""
+STUDENT_ALONE = "the student alone: the offline adapters that answered beside it are left out"
 LEAST_HELD = 8
 """Scenes that are held however large they are."""
 
@@ -269,14 +270,13 @@ class OnlineModel:
     def merge(self) -> Model:
         """A plain copy of the model as it has learnt to be: no roles, no method.
 
-        Low-rank adapters are added to the layers they belong to; other adapters stay in the model.
+        Low-rank adapters are added to the layers they belong to; others stay in the model. Where
+        offline adapters answer, too (lae), they are left out, which the copy's notes say.
         """
         with self._lock:
             network = plain_copy(self.model.network)
-        return Model(
-            network, self.model.classes, self.model.colours, self.model.classes_known,
-            self.model.info, self.model.notes,
-        )  # fmt: skip
+        alone = (STUDENT_ALONE,) if self.config.method.needs().offline else ()
+        return replace(self.model, network=network, notes=(*self.model.notes, *alone))
 
     def __enter__(self) -> OnlineModel:
         return self
