@@ -35,7 +35,7 @@ class UnreadableError(InputError):
 
 
 class OwnCodeError(InputError):
-    """A user's own code cannot be imported. What it raised is the cause of this error.
+    """A user's own code cannot be imported, or fails. What it raised is the cause of this error.
 
     The command line prints its traceback below the one line.
     """

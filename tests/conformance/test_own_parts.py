@@ -110,6 +110,12 @@ def test_a_method_that_cannot_be_had(
 ) -> None:
     (tmp_path / "mine.py").write_text(code)
     values = {**tiny_run, "method": {"name": name}}
+    changed = yaml.safe_dump({**tiny_run, "method": {"name": "tent"}})
+    (tmp_path / "changed.yaml").write_text(changed)
+    again = driftseg(tmp_path, "run", "changed.yaml", "--set", f"method.name={name}")
+    assert message in again.stderr.splitlines()[0]
+    assert "method.name: method.name" not in again.stderr
+    assert ("mine.py" in again.stderr) == traceback
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(values))
     done = driftseg(tmp_path, "run", "run.yaml")
     assert done.returncode == 2
@@ -118,6 +124,44 @@ def test_a_method_that_cannot_be_had(
     assert (len(lines) > 1) == traceback
     if traceback:
         assert "mine.py" in done.stderr
+
+
+OWN = """
+from driftseg.learners.settings import MethodSettings, Needs
+class Bare(MethodSettings):
+    name: str
+class Failing(Bare):
+    def needs(self):
+        return Needs(("norms",))
+    def make(self, supplies):
+        return {}["nothing"]
+class Empty(Failing):
+    def make(self, supplies):
+        return 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "traceback"),
+    [
+        ("Bare", "method mine:Bare: Bare has no method needs; add it to the class", False),
+        ("Failing", "method mine:Failing: its make failed (KeyError: 'nothing')", True),
+        ("Empty", "method mine:Empty: its make gave a int, wanted a Composition", False),
+    ],
+)
+def test_a_method_that_cannot_be_made(
+    name: str, message: str, traceback: bool, tmp_path: Path, tiny_run: dict
+) -> None:
+    (tmp_path / "mine.py").write_text(OWN)
+    values = {**tiny_run, "method": {"name": f"mine:{name}"}}
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(values))
+    done = driftseg(tmp_path, "run", "run.yaml")
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert lines[0] == f"error: {message}"
+    assert (len(lines) > 1) == traceback
+    assert ("mine.py" in done.stderr) == traceback
+    assert "src/driftseg" not in done.stderr
 
 
 def test_an_encoder_that_is_none(tmp_path: Path) -> None:

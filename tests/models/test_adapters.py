@@ -272,7 +272,7 @@ class TestBadInput:
         self.refuse("targets wants some of .*came .'gate'", kind="lora", targets=["gate"])
 
     def test_adapters_twice(self) -> None:
-        with pytest.raises(ValueError, match="has adapters already: lora"):
+        with pytest.raises(InputError, match=r"has adapters already \(lora\)"):
             attach(adapted("mit_b0", "lora", "block"), adapter_spec("lora"), torch.Generator())
 
     def test_no_adapters_to_train(self) -> None:

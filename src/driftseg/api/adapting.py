@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,13 @@ def adapt(
     if spec is not None and config.adapters is not None:
         config.adapters.put_into(ready.network, spec, seeded(config.seed, "adapters"))
     trainable_names(ready.network, needs.train)  # says at once which parts there are
+    detector = chosen.drift_detector
+    if calibration is None and detector is not None and detector.calibrated:
+        raise InputError(
+            f"method {chosen.name} finds changes by levels that fit a model: give calibration=, "
+            "labelled source scenes that it was not trained on; or set all of detector's window, "
+            "rise, fall, source_level and far_level"
+        )
     learnt = None
     if chosen.needs_calibration and calibration is not None:
         learnt = _calibrated(ready, chosen, calibration)
@@ -92,6 +99,8 @@ def check_settings(
     own = {key: value for key, value in settings.items() if key not in SECTIONS}
     if isinstance(method, MethodSettings):
         method = method.model_dump(exclude_unset=True)
+    if not isinstance(method, str | Mapping):
+        raise InputError(f"adapt: wanted a method's name or its section, came {method!r}")
     section = {"name": method} if isinstance(method, str) else dict(method)
     return check({"method": {**section, **own}, **sections}, AdaptConfig, where="adapt")
 
@@ -132,20 +141,20 @@ def _source(given: Dataset | Labelled, model: Model) -> Source:
     return Source(scenes, (width, height))
 
 
-def _scenes(given: Dataset | Labelled, space: LabelSpace) -> Dataset:
+def _scenes(given: Dataset | Labelled, space: LabelSpace, name: str = "source") -> Dataset:
+    if isinstance(given, Iterator):
+        given = list(given)
     if not isinstance(given, list | tuple):
         if not hasattr(given, "scene"):
-            raise InputError(
-                f"source: wanted a dataset or (image, label) pairs, came a {type(given).__name__}"
-            )
+            raise InputError(f"{name}: wanted a dataset or (image, label) pairs, came {given!r}")
         return given  # type: ignore[return-value]
     if any(not isinstance(pair, list | tuple) or len(pair) != 2 for pair in given):
-        raise InputError("source: wanted pairs (image, label), each an array or a file's path")
-    images = [as_image(image, name=f"source {n}") for n, (image, _) in enumerate(given)]
+        raise InputError(f"{name}: wanted pairs (image, label), each an array or a file's path")
+    images = [as_image(image, name=f"{name} {n}") for n, (image, _) in enumerate(given)]
     return GivenScenes(images, [label for _, label in given], space)
 
 
 def _calibrated(model: Model, method: MethodSettings, given: Dataset | Labelled) -> Calibration:
-    scenes = _scenes(given, model.label_space)
+    scenes = _scenes(given, model.label_space, "calibration")
     weather = Weather(CITYSCAPES, scenes.label_space, 0)
     return calibrate(model.network, scenes, weather, rates=(50.0, 100.0, 200.0), method=method)

@@ -46,6 +46,10 @@ def frames(
     """
     if every < 1 or start < 0:
         raise InputError(f"frames: wanted every >= 1 and start >= 0, came {every} and {start}")
+    if size is not None and (not isinstance(size, list | tuple) or len(size) != 2):
+        raise InputError(f"frames: size: wanted (width, height), came {size!r}")
+    if size is not None:
+        size = (size[0], size[1])
     if isinstance(source, int) or "://" in str(source):
         return _live(source, size, start, stop, every)
     if isinstance(source, str) and (glob.has_magic(source) or NUMBER.search(source)):

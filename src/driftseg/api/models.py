@@ -92,8 +92,13 @@ def load_model(
     if source is None:
         with as_file(files("driftseg") / "assets" / BUNDLED) as path:
             network, info = open_checkpoint(path)
+    elif not isinstance(source, str | Path):
+        raise InputError(
+            "load_model: wanted a file, a folder, a hub id or a torch module, came "
+            + (f"the class {source.__name__}" if isinstance(source, type) else repr(source)[:80])
+            + (": call it to make one" if isinstance(source, type) else "")
+        )
     else:
-        assert isinstance(source, str | Path)
         network, info = open_checkpoint(
             source, weights=weights, classes=classes, ignore_outputs=ignore
         )
@@ -124,8 +129,10 @@ def _of_module(
         raise InputError(
             f"load_model: unknown settings {unknown} of a torch module; known: {sorted(known)}"
         )
-    if any(not isinstance(number, int) for number in ignore):
-        raise InputError("ignore: a torch module's outputs have no names; give their numbers")
+    if isinstance(ignore, int | str) or any(type(number) is not int for number in ignore):
+        raise InputError(
+            "ignore: wanted a list of numbers, for a torch module's outputs have no names"
+        )
     network = wrap(module, ignored=[n for n in ignore if isinstance(n, int)], **settings)
     names = _names(classes, network.classes)
     return _model(network, names, classes is not None)
@@ -134,6 +141,10 @@ def _of_module(
 def _names(classes: Sequence[str] | None, outputs: int) -> tuple[str, ...]:
     if classes is None:
         return tuple(f"class {number}" for number in range(outputs))
+    if isinstance(classes, str) or any(not isinstance(name, str) for name in classes):
+        raise InputError(f"classes: wanted a list of names, came {classes!r}")
+    if twice := sorted({name for name in classes if [*classes].count(name) > 1}):
+        raise InputError(f"classes: {twice} stand there twice; give every output its own name")
     if len(classes) != outputs:
         raise InputError(
             f"classes: {len(classes)} are named, the model has {outputs} outputs that stand for "

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from driftseg.api.images import as_images, is_batch
 from driftseg.api.models import Model
@@ -32,6 +34,9 @@ from driftseg.scenes.dataset import Selection
 
 HELD_BYTES = 512 * 2**20
 """Memory for source scenes where no ``replay`` capacity is set."""
+_HOLDERS: WeakKeyDictionary[nn.Module, ReferenceType[OnlineModel]] = WeakKeyDictionary()
+"""Who adapts each module now: what learns and what is frozen is written into it."""
+STUDENT_ALONE = "the student alone: the offline adapters that answered beside it are left out"
 LEAST_HELD = 8
 """Scenes that are held however large they are."""
 
@@ -144,12 +149,12 @@ class OnlineModel:
             An `Answer`; a list of them for a batch.
         """
         if is_batch(image):
-            with self._lock:
+            with self._lock, _gradients():
                 images = as_images(image)
                 answers = [self._predict(one) for one in images]
                 self._waiting = images
                 return answers
-        with self._lock:
+        with self._lock, _gradients():
             one = as_image(image)
             answer = self._predict(one)
             self._waiting = [one]
@@ -184,10 +189,11 @@ class OnlineModel:
         Raises:
             RuntimeError: nothing was predicted since the last call.
         """
-        with self._lock:
+        with self._lock, _gradients():
             adaptive, waiting = self._adaptive, self._waiting
             if adaptive is None or not waiting:
                 raise RuntimeError("learn() learns from a prediction: call predict() first")
+            self._check_held()
             self._waiting = []
             started = time.perf_counter()
             for number, image in enumerate(waiting):
@@ -219,6 +225,7 @@ class OnlineModel:
     def reset(self) -> None:
         """Goes back to the source model, as if no image had been seen."""
         with self._lock:
+            self._check_held()
             if self._adaptive is not None and self._start is not None:
                 self._adaptive.load_state_dict(self._start)
             self._waiting, self._state = [], State()
@@ -232,6 +239,7 @@ class OnlineModel:
         with self._lock:
             if self._adaptive is None or self._size is None:
                 raise RuntimeError("nothing was predicted yet: there is nothing to save")
+            self._check_held()
             facts = {
                 "classes": list(self.model.classes),
                 "config": self.config.model_dump(mode="json"),
@@ -256,7 +264,7 @@ class OnlineModel:
                 f"{path}: was saved with other settings of {', '.join(other)}; call adapt() with "
                 "the same ones"
             )
-        with self._lock:
+        with self._lock, _gradients():
             width, height = facts["size"]
             self._made(np.zeros((height, width, 3), dtype=np.uint8))
             assert self._adaptive is not None
@@ -268,14 +276,13 @@ class OnlineModel:
     def merge(self) -> Model:
         """A plain copy of the model as it has learnt to be: no roles, no method.
 
-        Low-rank adapters are added to the layers they belong to; other adapters stay in the model.
+        Low-rank adapters are added to the layers they belong to; others stay in the model. Where
+        offline adapters answer, too (lae), they are left out, which the copy's notes say.
         """
         with self._lock:
             network = plain_copy(self.model.network)
-        return Model(
-            network, self.model.classes, self.model.colours, self.model.classes_known,
-            self.model.info, self.model.notes,
-        )  # fmt: skip
+        alone = (STUDENT_ALONE,) if self.config.method.needs().offline else ()
+        return replace(self.model, network=network, notes=(*self.model.notes, *alone))
 
     def __enter__(self) -> OnlineModel:
         return self
@@ -306,7 +313,25 @@ class OnlineModel:
             )
             self._size = size
             self._start = self._adaptive.state_dict()
+            _HOLDERS[self.model.module] = ref(self)
+        self._check_held()
         return self._adaptive
+
+    def _check_held(self) -> None:
+        """A model learns for one caller at a time; another would freeze what this one trains."""
+        holder = _HOLDERS.get(self.model.module)
+        if self._adaptive is not None and (holder is None or holder() is not self):
+            raise InputError(
+                "the model was given to another adapt() since, which decides what in it learns "
+                "now; call load_model again, once for each adapt()"
+            )
+
+
+@contextmanager
+def _gradients() -> Iterator[None]:
+    """As learning needs it, whatever the caller has turned off (`torch.inference_mode`)."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 def _held(

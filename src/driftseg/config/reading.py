@@ -163,6 +163,8 @@ def _kept(
         pick = next(m for m in kind.model_fields["method"].metadata if isinstance(m, Pick))
         try:
             new = _as_section(pick.section({"name": name}, where="method.name"))
+        except InputError:  # OwnCodeError keeps the traceback of the user's code
+            raise
         except ValueError as error:
             raise InputError(f"method.name: {error}") from None
     learner = old.get("learner")

@@ -28,6 +28,11 @@ def as_image(given: Any, *, name: str = "image") -> Image:
     if isinstance(given, str | Path):
         return read_image(Path(given))
     if isinstance(given, PillowImage.Image):
+        if given.mode.startswith(("I", "F")):
+            raise InputError(
+                f"{name}: wanted 8 bits a channel, came grey of 16 bits or more (mode "
+                f"{given.mode}); say what is black and what is white by making it 8 bits"
+            )
         return np.array(given.convert("RGB"), dtype=np.uint8)
     array = _array(given)
     if array.ndim == 2:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 
 from driftseg.control.when import Always
+from driftseg.errors import InputError
 from driftseg.learners.contract import NOT_FINITE, Answer, Order, Step
 from driftseg.learners.settings import Composition, MethodSettings, Needs, Supplies
 from driftseg.models.roles import Roles
@@ -37,11 +38,19 @@ class NormStatistics:
 
     Args:
         roles: ``norms`` trainable, so that their statistics may move; under ``running``.
+
+    Raises:
+        InputError: there are no statistics that could move.
     """
 
     keeps_graph = False
 
     def __init__(self, roles: Roles):
+        if not roles.moving_statistics():
+            raise InputError(
+                "norm_statistics: the model has no batch normalisation that keeps running "
+                "statistics, so nothing can follow the target; take another method"
+            )
         self.roles = roles
         self.updates = 0
         """Times the statistics have moved."""

@@ -149,11 +149,16 @@ class MethodSettings(Settings):
 
     def needs(self) -> Needs:
         """What it asks of network and data."""
-        raise NotImplementedError
+        raise self._lacks("needs")
 
     def make(self, supplies: Supplies) -> Composition:
         """Its learner and controller."""
-        raise NotImplementedError
+        raise self._lacks("make")
+
+    def _lacks(self, method: str) -> InputError:
+        return InputError(
+            f"method {self.name}: {type(self).__name__} has no method {method}; add it to the class"
+        )
 
     @property
     def learner_settings(self) -> MethodSettings:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from driftseg.errors import InputError, OwnCodeError
 from driftseg.models.encoders.stages import Dropout
-from driftseg.models.norm import BatchNorm
+from driftseg.models.norm import BatchNorm, following
 
 Output = str | int | Callable[[Any], Tensor] | None
 """How logits are found in what a module returns; None looks in the usual places."""
@@ -53,17 +53,33 @@ def adopt(
     device = next(module.parameters()).device
     shape = (1, 3, 1, 1)
     x = (images - torch.tensor(mean).view(shape)) / torch.tensor(deviation).view(shape)
+    _check_kind(module)
     module.eval()
     before = _try(module, x.to(device), output)
-    if not torch.equal(before, _try(module, x.to(device), output)):
+    if not torch.isfinite(before).all():
+        raise InputError(
+            f"{type(module).__name__} puts out numbers that are not finite for an image of noise; "
+            "check its weights, and mean= and deviation="
+        )
+    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    again = _try(module, x.to(device), output)
+    moved = [n for n, b in module.named_buffers() if n in buffers and not _same(b, buffers[n])]
+    if moved:
+        raise InputError(
+            f"{type(module).__name__} changes its buffers {moved[:3]} with every image, in eval "
+            "mode too: no two roles can share it; turn that off"
+        )
+    if not torch.equal(before, again):
         raise InputError(
             f"{type(module).__name__} answers the same image differently each time, in eval mode "
             "too: adaptation wants a model without chance; turn off what draws at random in it"
         )
-    for _, owner in list(module.named_modules()):
-        for name, child in list(owner.named_children()):
-            ours = _ours(child)
-            if ours is not None:
+    new: dict[nn.Module, nn.Module] = {}  # a layer that sits in two places stays one
+    for owner in list(module.modules()):
+        for name, child in list(owner._modules.items()):
+            ours = None if child is None else new.get(child) or _ours(child)
+            if child is not None and ours is not None:
+                new[child] = ours
                 setattr(owner, name, ours)
     module.eval()
     after = _try(module, x.to(device), output)
@@ -137,6 +153,37 @@ def calling(module: nn.Module, x: Tensor, mend: str) -> Iterator[None]:
         ) from error
 
 
+def _check_kind(module: nn.Module) -> None:
+    """Whether roles can be put on it, and small steps change its weights.
+
+    Raises:
+        InputError: not so.
+    """
+    name = type(module).__name__
+    for one in module.modules():
+        if isinstance(one, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            raise InputError(
+                f"{name} runs on several devices at once ({type(one).__name__}), driftseg on one; "
+                "give the model inside it, its .module"
+            )
+        if isinstance(one, torch.jit.ScriptModule):
+            raise InputError(
+                f"{name} is TorchScript, in which no weight can be put in another's place; give "
+                "the Python module that it was made from"
+            )
+    kinds = {p.dtype for p in module.parameters() if p.is_floating_point()}
+    if odd := sorted(str(kind) for kind in kinds - {torch.float32}):
+        raise InputError(
+            f"{name} has weights of {', '.join(odd)}, wanted torch.float32 (in half precision "
+            "small steps are lost in rounding); give module.float()"
+        )
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """To the last bit; what is no number is the same as itself."""
+    return torch.equal(one.nan_to_num(), other.nan_to_num())
+
+
 def _try(module: nn.Module, x: Tensor, output: Output) -> Tensor:
     mend = "it must take RGB images (B, 3, H, W); give a size that it takes by size=(height, width)"
     with torch.no_grad(), calling(module, x, mend):
@@ -147,8 +194,7 @@ def _try(module: nn.Module, x: Tensor, output: Output) -> Tensor:
 def _ours(child: nn.Module) -> nn.Module | None:
     """What takes a layer's place; None where it stays.
 
-    Subclasses stay as they are: their function is their own. In eval mode their statistics do
-    not move.
+    Subclasses of batch normalisation keep their function, and statistics follow our policy.
     """
     if type(child) in (nn.BatchNorm2d, nn.SyncBatchNorm):
         assert isinstance(child, nn.BatchNorm2d | nn.SyncBatchNorm)
@@ -160,6 +206,10 @@ def _ours(child: nn.Module) -> nn.Module | None:
         for name, buffer in child.named_buffers(recurse=False):
             norm.register_buffer(name, buffer)
         return norm
+    if isinstance(child, nn.BatchNorm2d) and not isinstance(child, BatchNorm):
+        if child.running_mean is not None:
+            child.__class__ = following(type(child))  # type: ignore[assignment, arg-type]
+        return None
     if type(child) is nn.Dropout:
         return Dropout(child.p)
     if type(child) is nn.Dropout2d:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import functools
+from typing import Any, Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -42,3 +43,38 @@ class BatchNorm(nn.BatchNorm2d):
             0.1 if self.momentum is None else self.momentum,
             self.eps,
         )
+
+
+@functools.cache
+def following(kind: type[nn.Module]) -> type[nn.Module]:
+    """A subclass of batch normalisation with a function of its own, under the same policy.
+
+    timm's norms are such: an activation follows in the same layer. Their code stays and reads
+    ``training``; here it is said for one pass at a time.
+
+    Args:
+        kind: a subclass of ``torch.nn.BatchNorm2d`` that keeps running statistics.
+    """
+
+    class Following(kind, BatchNorm):  # type: ignore[misc, valid-type]
+        def forward(self, *given: Any, **named: Any) -> Any:
+            before = self.training, self.track_running_stats
+            self.training = self.statistics != "stored"
+            # without tracking torch takes the batch's statistics and stores nothing
+            self.track_running_stats = self.statistics != "batch"
+            try:
+                return kind.forward(self, *given, **named)
+            finally:
+                self.training, self.track_running_stats = before
+
+        def __reduce__(self) -> tuple[Any, ...]:
+            return _empty, (kind,), self.__dict__.copy()
+
+    Following.__name__ = kind.__name__
+    return Following
+
+
+def _empty(kind: type[nn.Module]) -> nn.Module:
+    """What copying and unpickling begin with."""
+    made = following(kind)  # type: ignore[arg-type]
+    return made.__new__(made)

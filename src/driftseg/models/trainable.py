@@ -16,7 +16,12 @@ from driftseg.models.heads import MlpHead
 from driftseg.models.network import Network, head_parts
 from driftseg.models.norm import BatchNorm, Statistics
 
-NORMS = (nn.LayerNorm, nn.modules.batchnorm._BatchNorm)
+NORMS = (
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.modules.batchnorm._BatchNorm,
+    nn.modules.instancenorm._InstanceNorm,
+)
 
 
 def trainable_names(network: Network, train: Sequence[str]) -> list[str]:

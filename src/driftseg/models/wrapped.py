@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -72,6 +73,8 @@ class WrappedNetwork:
             raise InputError(
                 f"ignored outputs: the model has outputs 0 to {outputs - 1}, not {wrong}"
             )
+        if {*range(outputs)} <= {*ignored}:
+            raise InputError("ignored outputs: all of the model's are; leave some that are classes")
         self._kept = [index for index in range(outputs) if index not in {*ignored}]
         self._whole = len(self._kept) == outputs
         self.classes = len(self._kept)
@@ -273,7 +276,11 @@ def wrap(
         raise InputError(f"wanted a torch.nn.Module, came a {type(module).__name__}")
     if not any(p.is_floating_point() for p in module.parameters()):
         raise InputError(f"{type(module).__name__} has no weights: there is nothing to adapt")
+    parts = [parts] if isinstance(parts, str) else [*parts]
     _check_parts(module, parts, head)
+    for name, numbers, many in (("mean", mean, 3), ("deviation", deviation, 3), ("size", size, 2)):
+        if not isinstance(numbers, Sequence | np.ndarray | Tensor) or len(numbers) != many:
+            raise InputError(f"{name}: wanted {many} numbers, came {numbers!r}")
     generator = torch.Generator().manual_seed(0)
     images = torch.rand((1, 3, *size), generator=generator)
     adopt(module, images, output, mean=mean, deviation=deviation)
@@ -287,7 +294,7 @@ def _check_parts(module: nn.Module, parts: Sequence[str], head: str | None) -> N
     known = [name for name, _ in module.named_modules() if name]
     for number, part in enumerate(parts):
         if part not in known:
-            near = difflib.get_close_matches(part, known, n=3, cutoff=0.4)
+            near = difflib.get_close_matches(str(part), known, n=3, cutoff=0.4)
             hint = f"close to it: {near}" if near else f"it begins with {known[:5]}"
             raise InputError(f"parts: the model has no module {part!r}; {hint}")
         for other in parts[number + 1 :]:

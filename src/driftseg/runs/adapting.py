@@ -8,9 +8,10 @@ import numpy as np
 import torch
 
 from driftseg.control.calibration import Calibration
-from driftseg.errors import InputError
+from driftseg.errors import InputError, OwnCodeError
 from driftseg.learners.settings import (
     STREAMS,
+    Composition,
     MethodSettings,
     SourceBatches,
     Supplies,
@@ -86,7 +87,28 @@ def make_adaptive(
         adapter_factor=adapter_factor,
         seed=seed,
     )
-    return AdaptiveModel(roles, method.make(supplies), signal=method.signal)
+    return AdaptiveModel(roles, _composed(method, supplies), signal=method.signal)
+
+
+def _composed(method: MethodSettings, supplies: Supplies) -> Composition:
+    """What a method is made of; whose code fails, a user's own or ours, is told apart."""
+    own = not type(method).__module__.startswith("driftseg.")
+    try:
+        made: object = method.make(supplies)
+    except InputError:
+        raise
+    except Exception as error:
+        if not own:
+            raise
+        lines = str(error).splitlines() or [""]
+        raise OwnCodeError(
+            f"method {method.name}: its make failed ({type(error).__name__}: {lines[0]})"
+        ) from error
+    if not isinstance(made, Composition):
+        raise InputError(
+            f"method {method.name}: its make gave a {type(made).__name__}, wanted a Composition"
+        )
+    return made
 
 
 def seeded(seed: int, stream: str) -> torch.Generator:

@@ -42,8 +42,9 @@ def open_file(path: Path) -> cv2.VideoCapture:
             "take kind: folder, or kind: images with a pattern"
         )
     with _quiet():
-        capture = cv2.VideoCapture(str(path))
-    if not capture.isOpened():
+        # FFmpeg plays text as a terminal would show it
+        capture = None if path.suffix.lower() == ".txt" else cv2.VideoCapture(str(path))
+    if capture is None or not capture.isOpened():
         raise InputError(
             f"{path}: cannot be opened as a video; it is none, was cut off, or is in a coding "
             "that OpenCV does not know (most know H.264 in .mp4 and MJPG in .avi)"

@@ -48,11 +48,13 @@ def attach(model: Segmenter, spec: AdapterSpec, generator: torch.Generator) -> N
         generator: draws their initial values, on the CPU.
 
     Raises:
-        InputError: the encoder has no place for them.
-        ValueError: the network has adapters already.
+        InputError: the encoder has no place for them, or the network has adapters already.
     """
     if model.adapters is not None:
-        raise ValueError(f"the network has adapters already: {model.adapters.kind}")
+        raise InputError(
+            f"adapters: the model has adapters already ({model.adapters.kind}); start from one "
+            "without"
+        )
     for site in _wanted_sites(model.encoder, spec):
         part = getattr(site.owner, site.name)
         with torch.random.fork_rng(devices=[]):  # torch draws for every layer that it makes

@@ -1,0 +1,92 @@
+"""Modules that cannot be adapted, and settings that cannot be meant: one clear line each."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import driftseg
+from driftseg import InputError
+from driftseg.models.wrapped import wrap
+from foreign_models import Plain
+
+
+class Averaging(Plain):
+    """Its buffer moves whenever it is called."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("average", torch.zeros(()))
+
+    def forward(self, images):
+        self.average.mul_(0.9).add_(0.1 * images.mean())
+        return super().forward(images)
+
+
+class Casting(Plain):
+    """Brings images to its own type."""
+
+    def forward(self, images):
+        return super().forward(images.to(self.first.weight.dtype))
+
+
+class Infinite(Plain):
+    """Answers what is no number."""
+
+    def forward(self, images):
+        return super().forward(images) * float("nan")
+
+
+def refuse(module, message: str, **settings) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        driftseg.load_model(module, **settings)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_another_precision(kind) -> None:
+    refuse(Plain().to(kind), f"has weights of {kind}, wanted torch.float32.*module.float")
+    refuse(Casting().to(kind), f"has weights of {kind}")
+    assert wrap(Casting().to(kind).float()).classes == 5
+
+
+@pytest.mark.filterwarnings("ignore:.*jit:DeprecationWarning")
+def test_wrappers_that_roles_cannot_share() -> None:
+    refuse(nn.DataParallel(Plain()), "several devices at once .* give the model inside it")
+    traced = torch.jit.trace(Plain().eval(), torch.rand(1, 3, 64, 96))
+    refuse(traced, "TorchScript.* give the Python module")
+
+
+def test_what_moves_by_itself_or_is_no_number() -> None:
+    refuse(Averaging(), r"changes its buffers \['average'\] with every image")
+    refuse(Infinite(), "puts out numbers that are not finite")
+    refuse(Plain(), "puts out numbers that are not finite", deviation=(0, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"mean": (1, 2)}, "mean: wanted 3 numbers"),
+        ({"size": 128}, "size: wanted 2 numbers, came 128"),
+        ({"parts": [3]}, "the model has no module 3"),
+        ({"parts": "fist"}, "the model has no module 'fist'; close to it: .'first'"),
+        ({"ignore": 3}, "ignore: wanted a list of numbers"),
+        ({"ignore": [True]}, "ignore: wanted a list of numbers"),
+        ({"ignore": range(5)}, "all of the model's are"),
+        ({"classes": "abcde"}, "classes: wanted a list of names, came 'abcde'"),
+        ({"classes": range(5)}, "classes: wanted a list of names"),
+        ({"classes": ["a", "b", "c", "d", "a"]}, r"classes: \['a'\] stand there twice"),
+    ],
+)
+def test_settings_that_cannot_be_meant(settings, message: str) -> None:
+    refuse(Plain(), message, **settings)
+
+
+def test_sources_that_are_no_model() -> None:
+    refuse(3, "wanted a file, a folder, a hub id or a torch module, came 3")
+    refuse(Plain, "came the class Plain: call it to make one")
+
+
+def test_one_part_may_be_named_without_a_list() -> None:
+    assert wrap(Plain(), parts="first").order == ("first",)
