@@ -17,6 +17,7 @@ from driftseg.cli.data import app as data
 from driftseg.cli.demo import demo
 from driftseg.cli.drive import adapt, predict
 from driftseg.cli.inspect import info, inspect
+from driftseg.cli.listing import datasets, encoders, methods
 from driftseg.cli.report import report
 from driftseg.cli.run import evaluate, run
 from driftseg.cli.several_values import SeveralValues
@@ -31,7 +32,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, adapt, predict, train, calibrate, run, evaluate, report, inspect, info):
+for command in (
+    demo, adapt, predict, train, calibrate, run, evaluate, report, inspect, info, methods, encoders,
+    datasets,
+):  # fmt: skip
     app.command()(command)
 app.command(cls=SeveralValues)(weather)
 app.add_typer(data)
