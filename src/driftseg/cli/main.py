@@ -13,6 +13,7 @@ from rich.console import Console
 import driftseg
 from driftseg.cli.calibrate import calibrate
 from driftseg.cli.check import app as check
+from driftseg.cli.config import app as config
 from driftseg.cli.data import app as data
 from driftseg.cli.demo import demo
 from driftseg.cli.drive import adapt, predict
@@ -40,6 +41,7 @@ for command in (
 app.command(cls=SeveralValues)(weather)
 app.add_typer(data)
 app.add_typer(check)
+app.add_typer(config)
 
 
 def _version(asked: bool) -> None:

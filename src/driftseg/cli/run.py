@@ -29,10 +29,11 @@ def run(config: ConfigFile, change: Changes = None, data: DataFolder = None) -> 
 
     Every frame is recorded; look at the record with driftseg report.
     """
-    from driftseg.api import commands
+    from driftseg.api import commands, configs
     from driftseg.cli.watch import LiveWatch
     from driftseg.config.run import RunConfig
 
+    configs.check_data(config, "run", change, data)
     settings = commands.read(config, RunConfig, change or (), data)
     console = Console()
     with LiveWatch(console, settings.method.name) as watch:
@@ -46,8 +47,9 @@ def evaluate(config: ConfigFile, change: Changes = None, data: DataFolder = None
 
     The config's checkpoint, in every domain of its schedule, without adapting.
     """
-    from driftseg.api import commands
+    from driftseg.api import commands, configs
 
+    configs.check_data(config, "run", change, data)
     console = Console()
     with console.status("scoring ..."):
         found = commands.evaluate(config, changes=change or (), data=data)
