@@ -12,8 +12,9 @@ from driftseg.config.reading import check_data_is_used, load, read_config
 from driftseg.config.run import RunConfig
 from driftseg.config.schema import schema_of
 from driftseg.config.train import TrainConfig
+from driftseg.runs.rehearsal import Rehearsal, rehearse
 
-__all__ = ["Difference", "check_data", "different", "resolved", "schema"]
+__all__ = ["Difference", "Rehearsal", "check_data", "different", "rehearse", "resolved", "schema"]
 
 KINDS: dict[Command, type[RunConfig] | type[TrainConfig]] = {
     "run": RunConfig,
