@@ -17,7 +17,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from driftseg.errors import InputError, OwnCodeError
@@ -132,6 +132,20 @@ class Pick:
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """For editors: the known names; `driftseg.config.schema` adds each part's settings."""
+        path = {"type": "string", "pattern": r"^[\w.]+:[\w.]+$"}
+        names = {"anyOf": [{"enum": self.table.names()}, path]}
+        key = self.table.key
+        return {
+            "$comment": self.table.what,
+            "type": "object",
+            "properties": {key: names},
+            "required": [key],
+        }
 
     def section(self, values: Mapping[str, Any], *, where: str | None = None) -> Any:
         """The settings class for these values.

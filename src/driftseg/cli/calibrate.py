@@ -25,8 +25,9 @@ def calibrate(
     Looks at the config's calibration frames (held-out source frames), as they are and in
     synthetic rain. A run does the same by itself; this shows what it would learn.
     """
-    from driftseg.api import commands
+    from driftseg.api import commands, configs
 
+    configs.check_data(config, "run", change, data)
     console = Console()
     with console.status("looking at the calibration frames ..."):
         values = commands.calibrate(config, changes=change or (), data=data)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import sys
 import traceback
 from types import TracebackType
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
+import driftseg
 from driftseg.cli.calibrate import calibrate
 from driftseg.cli.check import app as check
+from driftseg.cli.config import app as config
 from driftseg.cli.data import app as data
 from driftseg.cli.demo import demo
 from driftseg.cli.drive import adapt, predict
 from driftseg.cli.inspect import info, inspect
+from driftseg.cli.listing import datasets, encoders, methods
 from driftseg.cli.report import report
 from driftseg.cli.run import evaluate, run
 from driftseg.cli.several_values import SeveralValues
@@ -25,20 +29,34 @@ from driftseg.errors import InputError, OwnCodeError
 app = typer.Typer(
     name="driftseg",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, adapt, predict, train, calibrate, run, evaluate, report, inspect, info):
+for command in (
+    demo, adapt, predict, train, calibrate, run, evaluate, report, inspect, info, methods, encoders,
+    datasets,
+):  # fmt: skip
     app.command()(command)
 app.command(cls=SeveralValues)(weather)
 app.add_typer(data)
 app.add_typer(check)
+app.add_typer(config)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"driftseg {driftseg.__version__}")
+        raise typer.Exit
 
 
 @app.callback()
-def main() -> None:
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="show the version"),
+    ] = False,
+) -> None:
     """Keep a segmentation model accurate while the world drifts.
 
     Start with `driftseg demo`: it needs no data and shows what this is about. Then look at your

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from driftseg.api.configs import Rehearsal
 
 ConfigFile = Annotated[Path, typer.Argument(help="YAML file; see examples/")]
 Changes = Annotated[
@@ -24,21 +27,68 @@ DataFolder = Annotated[
 ]
 
 
-def run(config: ConfigFile, change: Changes = None, data: DataFolder = None) -> None:
+def run(
+    config: ConfigFile,
+    change: Changes = None,
+    data: DataFolder = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="check everything, try two frames, say what is to come"),
+    ] = False,
+) -> None:
     """Play one method through a drifting world.
 
-    Every frame is recorded; look at the record with driftseg report.
+    Every frame is recorded; look at the record with driftseg report. A dry run keeps nothing.
     """
-    from driftseg.api import commands
+    from driftseg.api import commands, configs
     from driftseg.cli.watch import LiveWatch
     from driftseg.config.run import RunConfig
 
+    configs.check_data(config, "run", change, data)
     settings = commands.read(config, RunConfig, change or (), data)
     console = Console()
+    if dry_run:
+        with console.status("trying two frames ..."):
+            tried = configs.rehearse(settings)
+        for line in _rehearsed(tried):
+            console.print(line, soft_wrap=True, highlight=False, markup=False)
+        return
     with LiveWatch(console, settings.method.name) as watch:
         folder = commands.run(settings, watch=watch)
     console.print(f"recorded in {folder}", soft_wrap=True, highlight=False)
     console.print(f"look at it: driftseg report {folder}", soft_wrap=True, highlight=False)
+
+
+def _rehearsed(tried: Rehearsal) -> Iterator[str]:
+    """A dry run in lines."""
+    width, height = tried.size
+    visits = ", ".join(f"{domain} {frames}" for domain, frames in tried.visits)
+    yield f"checkpoint  {tried.checkpoint}"
+    yield f"frames      {tried.frames} of {width}x{height}, in {len(tried.visits)} visits: {visits}"
+    held_out = ", ".join(f"{name} {frames}" for name, frames in tried.held_out.items())
+    yield f"held out    {held_out or 'none'}"
+    tensors, trained = tried.trained
+    share = 100 * trained / tried.parameters
+    told = f"{tensors} tensors, {trained:,} of {tried.parameters:,} parameters ({share:.1f} %)"
+    yield f"trained     {told if tensors else 'nothing'}"
+    for number, each in enumerate(tried.timings, 1):
+        parts = f"read {each.reading:.2f} s, answered {each.answering:.2f} s"
+        learnt = f"learnt {each.learning:.2f} s" if each.learnt else "did not learn"
+        yield f"frame {number}     {parts}, {learnt}"
+    evaluating = tried.evaluation_seconds
+    scoring = f"; scoring held-out frames up to {_duration(evaluating)}" if evaluating else ""
+    whole = _duration(tried.building + tried.stream_seconds + evaluating)
+    yield f"estimate    {whole}: the stream {_duration(tried.stream_seconds)}{scoring}"
+    if not tried.timings[-1].learnt and tensors:
+        yield "            frames that are learnt from take longer"
+    yield from (f"note        {note}" for note in tried.notes)
+    yield "all is well; nothing was written"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s" if seconds >= 1 else "under 1 s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def evaluate(config: ConfigFile, change: Changes = None, data: DataFolder = None) -> None:
@@ -46,8 +96,9 @@ def evaluate(config: ConfigFile, change: Changes = None, data: DataFolder = None
 
     The config's checkpoint, in every domain of its schedule, without adapting.
     """
-    from driftseg.api import commands
+    from driftseg.api import commands, configs
 
+    configs.check_data(config, "run", change, data)
     console = Console()
     with console.status("scoring ..."):
         found = commands.evaluate(config, changes=change or (), data=data)

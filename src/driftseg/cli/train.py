@@ -22,7 +22,7 @@ def train(
         typer.Option("--set", help="override one value, e.g. --set steps=500; repeatable"),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="folder of CamVid, for configs that use it")
+        Path | None, typer.Option(help="folder of the dataset, for sections that name none")
     ] = None,
 ) -> None:
     """Train a source model on labelled images.
@@ -31,9 +31,10 @@ def train(
 
     An interrupted training goes on where it stood when the same command is given again.
     """
-    from driftseg.api import commands
+    from driftseg.api import commands, configs
     from driftseg.config.train import TrainConfig
 
+    configs.check_data(config, "train", change, data)
     settings = commands.read(config, TrainConfig, change or (), data)
     console = Console()
     console.print("reading the source scenes ...")

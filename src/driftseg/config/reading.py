@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from driftseg.config.keys import check_command, nearest
 from driftseg.errors import InputError
 from driftseg.parts import Pick
 from driftseg.scenes.dataset import DatasetSettings
@@ -46,6 +46,15 @@ def read_config(
     Raises:
         InputError: the file, a key or a value is wrong; one line names it and the way out.
     """
+    return check(load(path), kind, where=str(path), changes=changes, data=data)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The plain values of a YAML file.
+
+    Raises:
+        InputError: it is not there, cannot be read, or holds no keys and values.
+    """
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -56,7 +65,7 @@ def read_config(
         raise InputError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
     if not isinstance(loaded, dict):
         raise InputError(f"{path}: wanted keys and values, came {type(loaded).__name__}")
-    return check(loaded, kind, where=str(path), changes=changes, data=data)
+    return loaded
 
 
 def check(
@@ -80,6 +89,7 @@ def check(
         InputError: a key or a value is wrong, or there is no such part.
         OwnCodeError: a part of the user's own cannot be imported.
     """
+    check_command(values, kind.__name__, where)
     if changes or data is not None:
         changed = copy.deepcopy(dict(values))
         for change in changes:
@@ -188,10 +198,33 @@ def _position(here: list[Any], key: str, change: str) -> int:
     return int(key)
 
 
-def _set_root(values: Any, kind: Any, data: Path, *, where: str) -> None:
+def check_data_is_used(
+    path: Path, kind: type[BaseModel], *, changes: Sequence[str], data: Path
+) -> None:
+    """Refuses a ``--data`` that changes nothing.
+
+    Raises:
+        InputError: no data section that takes a folder lacks one.
+    """
+    values, where = load(path), str(path)
+    check_command(values, kind.__name__, where)
+    for change in changes:
+        apply_change(values, change, kind)
+    if not _set_root(values, kind, data, where=where):
+        raise InputError(
+            f"--data {data}: no section of {path} uses it; it is for datasets in folders whose "
+            "root is not set"
+        )
+
+
+def _set_root(values: Any, kind: Any, data: Path, *, where: str) -> bool:
+    """Whether a section took the folder."""
+    used = False
     for _, section, found in _sections(values, kind, (), where):
         if issubclass(found, DatasetSettings) and found.takes_folder and not section.get("root"):
             section["root"] = str(data)
+            used = True
+    return used
 
 
 def _check_keys(values: Any, kind: Any, where: str) -> None:
@@ -200,8 +233,8 @@ def _check_keys(values: Any, kind: Any, where: str) -> None:
         known = found.model_fields
         for key in section:
             if key not in known:
-                near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.4)
-                hint = f"did you mean {near[0]!r}?" if near else f"known here: {sorted(known)}"
+                near = nearest(str(key), known)
+                hint = f"did you mean {near!r}?" if near else f"known here: {sorted(known)}"
                 raise InputError(f"{where}: unknown key {'.'.join((*path, str(key)))!r}; {hint}")
 
 

@@ -1,0 +1,139 @@
+"""A run tried on its first frames, of which nothing is kept."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from driftseg.config.run import RunConfig
+from driftseg.errors import InputError
+from driftseg.methods.device_clock import device_clock
+from driftseg.runs.build import Parts, build
+from driftseg.runs.loop import HeldOut
+
+FRAMES = 2
+"""The first is slow, for everything is done for the first time; the last one counts."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds that one frame took."""
+
+    reading: float
+    """With its weather."""
+    answering: float
+    learning: float
+    learnt: bool
+    """Whether the method chose to learn from it."""
+
+    @property
+    def seconds(self) -> float:
+        """All together."""
+        return self.reading + self.answering + self.learning
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a run would be."""
+
+    size: tuple[int, int]
+    """(width, height) of what is adapted on."""
+    frames: int
+    visits: tuple[tuple[str, int], ...]
+    """Domain and number of frames of each visit, in order."""
+    trained: tuple[int, int]
+    """Number of tensors and of parameters that may be trained."""
+    parameters: int
+    """Of the whole network."""
+    held_out: Mapping[str, int]
+    """Number of held-out frames of each domain."""
+    checkpoint: str
+    notes: tuple[str, ...]
+    timings: tuple[Timing, ...]
+    scoring: float
+    """Seconds that one held-out frame took: the mean of one of each domain."""
+    building: float
+    """Seconds until the first frame."""
+
+    @property
+    def stream_seconds(self) -> float:
+        """Estimate for the whole stream, from the last frame tried."""
+        return self.frames * self.timings[-1].seconds
+
+    @property
+    def evaluation_seconds(self) -> float:
+        """Estimate at most: before the first frame and after every visit."""
+        times = len(self.visits) + 1 if self.trained[0] else 1
+        return times * sum(self.held_out.values()) * self.scoring
+
+
+def rehearse(config: RunConfig) -> Rehearsal:
+    """Builds a run, answers and learns from two frames, and writes nothing.
+
+    Raises:
+        InputError: the config, the data or the checkpoint cannot be used.
+    """
+    started = time.perf_counter()
+    _check_out(config.out)
+    parts = build(config)
+    try:
+        return _rehearse(parts, time.perf_counter() - started)
+    finally:
+        parts.data.close()
+
+
+def _rehearse(parts: Parts, building: float) -> Rehearsal:
+    model, stream = parts.model, parts.stream
+    clock = device_clock(model.roles.device)
+    timings, size = [], (0, 0)
+    asked = clock()
+    for frame in itertools.islice(stream, FRAMES):
+        started = clock()
+        model.predict(frame.image)
+        answered = clock()
+        done = model.learn()
+        learnt = clock()
+        timings.append(Timing(started - asked, answered - started, learnt - answered, done.trained))
+        height, width = frame.image.shape[:2]
+        size, asked = (width, height), clock()
+    if not timings:
+        raise InputError("target: none of the stream's frames can be read")
+    scoring = _score_one_each(parts)
+    everything = dict(model.roles.network.module.named_parameters())
+    names = model.roles.trainable
+    return Rehearsal(
+        size=size,
+        frames=len(stream),
+        visits=tuple((v.domain, stream.frames_of(i)) for i, v in enumerate(parts.visits)),
+        trained=(len(names), sum(everything[name].numel() for name in names)),
+        parameters=sum(parameter.numel() for parameter in everything.values()),
+        held_out={name: len(dataset) for name, (dataset, _) in parts.held_out.items()},
+        checkpoint=f"{parts.checkpoint.path} ({parts.checkpoint.encoder})",
+        notes=parts.notes,
+        timings=tuple(timings),
+        scoring=scoring,
+        building=building,
+    )
+
+
+def _score_one_each(parts: Parts) -> float:
+    """Seconds a held-out frame; one of each domain is read, labels and all, and answered."""
+    frames, clock = HeldOut(parts, 0), device_clock(parts.model.roles.device)
+    started = clock()
+    for domain in parts.held_out:
+        image, _ = frames.frame(domain, 0)
+        parts.model.answers(image)
+    return (clock() - started) / max(1, len(parts.held_out))
+
+
+def _check_out(out: Path) -> None:
+    """Whether a run's folder could be made, without making any."""
+    there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+    if not there.is_dir():
+        raise InputError(f"out: {there} is no folder")
+    if not os.access(there, os.W_OK):
+        raise InputError(f"out: {there} cannot be written to")

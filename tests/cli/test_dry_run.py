@@ -1,0 +1,58 @@
+"""driftseg run --dry-run: what a run would be, with nothing kept of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from driftseg.cli.main import app
+from driftseg.config.reading import check
+from driftseg.config.run import RunConfig
+from driftseg.errors import InputError
+from driftseg.runs.build import build
+from driftseg.runs.rehearsal import rehearse
+
+
+def test_a_dry_run_tells_and_keeps_nothing(tiny_run, write_config, tmp_path: Path) -> None:
+    config = write_config(tiny_run)
+    before = sorted(tmp_path.rglob("*"))
+    done = CliRunner().invoke(app, ["run", str(config), "--dry-run"])
+    assert done.exit_code == 0, done.exception
+    for word in ("frames ", "visits: ", "trained ", " tensors, ", "frame 2 ", "estimate "):
+        assert word in done.output
+    assert "all is well; nothing was written" in done.output
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_its_numbers_are_the_runs(tiny_run) -> None:
+    settings = check({**tiny_run, "method": {"name": "tent"}}, RunConfig, where="x")
+    tried, parts = rehearse(settings), build(settings)
+    assert tried.frames == len(parts.stream) == sum(frames for _, frames in tried.visits)
+    assert [domain for domain, _ in tried.visits] == [visit.domain for visit in parts.visits]
+    names = set(parts.model.roles.trainable)
+    sizes = [
+        p.numel() for n, p in parts.model.roles.network.module.named_parameters() if n in names
+    ]
+    assert tried.trained == (len(sizes), sum(sizes))
+    assert all(timing.learnt for timing in tried.timings)
+    parts.data.close()
+
+
+def test_a_method_that_never_learns(tiny_run, write_config) -> None:
+    config = write_config({**tiny_run, "method": {"name": "source_only"}})
+    done = CliRunner().invoke(app, ["run", str(config), "--dry-run"])
+    assert "trained     nothing" in done.output
+
+
+def test_what_cannot_be_met_is_told(tiny_run, write_config, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    changes = {
+        "checkpoint": (str(tmp_path / "none.safetensors"), "no such file"),
+        "out": (str(tmp_path / "file" / "runs"), "file is no folder"),
+    }
+    for key, (value, told) in changes.items():
+        config = write_config({**tiny_run, key: value})
+        done = CliRunner().invoke(app, ["run", str(config), "--dry-run"])
+        assert isinstance(done.exception, InputError)
+        assert told in str(done.exception)
