@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -133,7 +132,7 @@ def _unknown(place: Sequence[int | str]) -> str:
     key, known = str(place[-1]), ClassSettings if len(place) > 1 else ClassesSettings
     near = difflib.get_close_matches(key, known.model_fields, n=1, cutoff=0.4)
     hint = f"did you mean {near[0]!r}?" if near else f"known here: {sorted(known.model_fields)}"
-    at = [str(part) for part in place[:-1] if isinstance(part, int) or part.isidentifier()]
+    at = [str(part) for part in place[:-1] if isinstance(part, int) or part == "classes"]
     return f"unknown key {'.'.join((*at, key))!r}; {hint}"
 
 
