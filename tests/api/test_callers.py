@@ -109,3 +109,17 @@ def test_what_lae_leaves_out_of_a_plain_model_is_said(town) -> None:
     )  # fmt: skip
     adapter.predict(town.scene(0).image)
     assert any("the student alone" in note for note in adapter.merge().notes)
+
+
+def test_what_was_saved_goes_on_over_the_same_weights_alone(town, tmp_path: Path) -> None:
+    image = town.scene(0).image
+    adapter = driftseg.adapt(model(), "tent")
+    adapter.predict(image)
+    adapter.learn()
+    adapter.save(tmp_path / "saved.safetensors")
+    assert driftseg.adapt(model(), "tent").load(tmp_path / "saved.safetensors").state().updates == 1
+    other = model()
+    with torch.no_grad():
+        other.module.first.weight.add_(1)
+    with pytest.raises(InputError, match="other weights where nothing learns; load the same model"):
+        driftseg.adapt(other, "tent").load(tmp_path / "saved.safetensors")

@@ -312,8 +312,8 @@ def test_every_public_name_is_there() -> None:
 
 
 def test_of_a_large_source_only_a_part_is_read(drive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("driftseg.api.online.HELD_BYTES", 3 * 4 * SIZE[0] * SIZE[1])
-    monkeypatch.setattr("driftseg.api.online.LEAST_HELD", 1)
+    monkeypatch.setattr("driftseg.api.held.HELD_BYTES", 3 * 4 * SIZE[0] * SIZE[1])
+    monkeypatch.setattr("driftseg.api.held.LEAST_HELD", 1)
     town = driftseg.load_dataset("town", seed=1, frames=9, every=20, size=SIZE)
     read = []
     plain = town.scene

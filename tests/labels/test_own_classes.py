@@ -112,7 +112,8 @@ def test_colours_of_old_records() -> None:
         ({"classes": ["track"], "ground": ["trak"]}, "did you mean 'track'"),
         ({"ground": ["road"]}, "ground stand beside classes; set classes, too"),
         ({"classes": "citys"}, r"wanted a list of classes or one of .* came 'citys'"),
-        ({"classes": [{"name": "a", "color": [0, 0, 0]}]}, "color: Extra inputs are not perm"),
+        ({"classes": [{"name": "a", "color": [0, 0, 0]}]}, "'classes.0.color'; did you"),
+        ({"classes": ["a"], "ignore": [3]}, "unknown key 'ignore'; did you mean 'ignored_ids'"),
         ({}, "wanted a list of classes under the key classes"),
     ],
 )

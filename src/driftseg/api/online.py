@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from driftseg.api.held import held, smaller
 from driftseg.api.images import as_images, is_batch
 from driftseg.api.models import Model
 from driftseg.config.adapt import AdaptConfig
@@ -27,18 +28,12 @@ from driftseg.images.given import as_image
 from driftseg.methods.adaptive import AdaptiveModel
 from driftseg.models.plain import plain_copy
 from driftseg.models.segmenter import upsample
-from driftseg.replay.replay import ReplaySettings
 from driftseg.runs.adapting import Source, make_adaptive
 from driftseg.runs.states import read_state, save_state
-from driftseg.scenes.dataset import Selection
 
-HELD_BYTES = 512 * 2**20
-"""Memory for source scenes where no ``replay`` capacity is set."""
 _HOLDERS: WeakKeyDictionary[nn.Module, ReferenceType[OnlineModel]] = WeakKeyDictionary()
 """Who adapts each module now: what learns and what is frozen is written into it."""
 STUDENT_ALONE = "the student alone: the offline adapters that answered beside it are left out"
-LEAST_HELD = 8
-"""Scenes that are held however large they are."""
 
 Confidences = npt.NDArray[np.float32]
 
@@ -245,6 +240,7 @@ class OnlineModel:
                 "config": self.config.model_dump(mode="json"),
                 "size": list(self._size),
                 "frames": self._state.frames,
+                "frozen": self._adaptive.roles.frozen_digest(),
             }
             save_state(Path(path), self._adaptive.state_dict(), facts)
 
@@ -252,7 +248,7 @@ class OnlineModel:
         """Goes on where a saved adaptation stood; made from the same model, method and source.
 
         Raises:
-            InputError: the file is none of ``save``, or is of other classes or settings.
+            InputError: the file is none of ``save``, or is of other classes, settings or weights.
         """
         state, facts = read_state(Path(path))
         if tuple(facts["classes"]) != self.model.classes:
@@ -268,6 +264,12 @@ class OnlineModel:
             width, height = facts["size"]
             self._made(np.zeros((height, width, 3), dtype=np.uint8))
             assert self._adaptive is not None
+            frozen = self._adaptive.roles.frozen_digest()
+            if facts.get("frozen", frozen) != frozen:
+                raise InputError(
+                    f"{path}: was saved from a model with other weights where nothing learns; "
+                    "load the same model first"
+                )
             self._adaptive.load_state_dict(state)
             self._waiting = []
             self._state = State(frames=facts["frames"], updates=self._adaptive.updates)
@@ -298,14 +300,14 @@ class OnlineModel:
         """The adaptive model, made for images of the first one's size."""
         if self._adaptive is None:
             size = (image.shape[1], image.shape[0])
-            source, replay = _held(self._source, self.config.replay, size)
+            source, replay = held(self._source, self.config.replay, size)
             self._adaptive = make_adaptive(
                 self.config.method,
                 self.model.network,
                 source=source,
                 classes=self.model.classes,
-                size=_smaller(size, None if source is None else source.size),
-                crop=None if self.config.crop is None else _smaller(size, self.config.crop),
+                size=smaller(size, None if source is None else source.size),
+                crop=None if self.config.crop is None else smaller(size, self.config.crop),
                 replay=replay,
                 calibration=self._calibration,
                 adapter_factor=1.0 if self.config.adapters is None else self.config.adapters.factor,
@@ -332,22 +334,3 @@ def _gradients() -> Iterator[None]:
     """As learning needs it, whatever the caller has turned off (`torch.inference_mode`)."""
     with torch.inference_mode(False), torch.enable_grad():
         yield
-
-
-def _held(
-    source: Source | None, replay: ReplaySettings, size: tuple[int, int]
-) -> tuple[Source | None, ReplaySettings]:
-    """As much of a source as memory is granted for, evenly chosen, unless a capacity is set."""
-    if source is None or "capacity" in replay.model_fields_set:
-        return source, replay
-    width, height = _smaller(size, source.size)
-    most = max(LEAST_HELD, HELD_BYTES // (4 * width * height))  # three bytes of image, one of label
-    number = len(source.scenes)
-    if number > most:
-        chosen = [index * number // most for index in range(most)]
-        source = Source(Selection(source.scenes, chosen), source.size)
-    return source, replay.model_copy(update={"capacity": min(most, replay.capacity)})
-
-
-def _smaller(size: tuple[int, int], other: tuple[int, int] | None) -> tuple[int, int]:
-    return size if other is None else (min(size[0], other[0]), min(size[1], other[1]))

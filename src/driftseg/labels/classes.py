@@ -127,6 +127,15 @@ class Classes:
         return told
 
 
+def _unknown(place: Sequence[int | str]) -> str:
+    """Names the nearest known key."""
+    key, known = str(place[-1]), ClassSettings if len(place) > 1 else ClassesSettings
+    near = difflib.get_close_matches(key, known.model_fields, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]!r}?" if near else f"known here: {sorted(known.model_fields)}"
+    at = [str(part) for part in place[:-1] if isinstance(part, int) or part == "classes"]
+    return f"unknown key {'.'.join((*at, key))!r}; {hint}"
+
+
 def read_plain(values: Mapping[str, Any], where: str) -> Classes:
     """Classes from plain values with the keys of `ClassesSettings`.
 
@@ -139,6 +148,8 @@ def read_plain(values: Mapping[str, Any], where: str) -> Classes:
         first = max(error.errors(include_url=False), key=lambda e: len(e["loc"]))
         key = ".".join(str(part) for part in first["loc"] if str(part).isidentifier() or
                        isinstance(part, int))  # fmt: skip
+        if first["type"] == "extra_forbidden":
+            raise InputError(f"{where}: {_unknown(first['loc'])}") from None
         text = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
         raise InputError(f"{where}: {f'{key}: ' if key else ''}{text}") from None
     if settings.classes is None:

@@ -15,6 +15,7 @@ that has never learnt is the same for all roles, so it belongs to the shared pre
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -226,6 +227,19 @@ class Roles:
             },
             "touched": sorted(self._touched),
         }
+
+    def frozen_digest(self) -> str:
+        """Of every stored tensor that no step moves: a state fits a network with the same."""
+        moving = {*self.trainable, *self._moving_buffers()}
+        module = self.network.module
+        stored = {*module.state_dict()}
+        found = hashlib.sha256()
+        for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+            if name in stored and name not in moving:
+                found.update(name.encode())
+                plain = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+                found.update(plain.numpy().data)
+        return found.hexdigest()[:12]
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues roles made from the same network with the same arguments.
