@@ -42,7 +42,7 @@ ROOMS: dict[str, set[str]] = {
     "config": GROUND | WORLD | MIND | {"models"},
     "evaluation": GROUND,
     "training": GROUND | {"models", "replay", "scenes", "evaluation"},
-    "runs": GROUND | WORLD | MIND | {"models", "config", "training", "evaluation"},
+    "runs": GROUND | WORLD | MIND | {"models", "config", "training", "evaluation", "saving"},
     "report": GROUND | {"runs", "evaluation", "weather_sets"},
     "saving": GROUND,
     "conformance": GROUND | WORLD | MIND | {"models", "runs"},

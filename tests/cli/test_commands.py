@@ -98,6 +98,16 @@ def test_evaluate_takes_configs_with_adapters(
     assert scores[0].stdout == scores[1].stdout != scores[2].stdout
 
 
+def test_checkpoint_takes_another_model_than_the_configs(
+    driftseg, tiny_run, write_config, tmp_path: Path
+) -> None:
+    """`--checkpoint` is read instead of the config's, which need not even be there."""
+    config = write_config({**tiny_run, "checkpoint": str(tmp_path / "none.safetensors")})
+    plain = driftseg("evaluate", write_config(tiny_run, "plain.yaml"))
+    taken = driftseg("evaluate", config, "--checkpoint", tiny_run["checkpoint"])
+    assert (taken.returncode, taken.stdout) == (0, plain.stdout), taken.stderr
+
+
 def test_run_evaluate_and_report(driftseg, tiny_run, write_config, tmp_path: Path) -> None:
     config = write_config(tiny_run)
     done = driftseg("run", config, "--set", "method.name=dacs", "--set", "seed=3")

@@ -258,7 +258,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("make", "settings", "message"),
         [
-            (lambda: "model", {}, "wanted a torch.nn.Module, came a str"),
+            (lambda: "model", {}, "wanted a torch.nn.Module; str came"),
             (lambda: nn.Identity(), {}, "has no weights: there is nothing to adapt"),
             (lambda: Returns(lambda x: x.mean(dim=(2, 3))), {}, r"output is \(1, 5\) of"),
             (lambda: Returns(lambda x: x.argmax(1)), {}, "wanted logits"),

@@ -139,7 +139,8 @@ class TestRefused:
 
     def test_after_an_error_putting_says_so_and_does_not_hang(self, tmp_path: Path) -> None:
         keeper = saver(tmp_path / "out", ["labels"])
-        keeper.put(Shot(0, "no/such/folder", shot(0).image, shot(0).label))
+        (tmp_path / "out" / "labels" / "taken").touch()
+        keeper.put(Shot(0, "taken/0", shot(0).image, shot(0).label))
         while keeper._error is None:
             threading.Event().wait(0.01)
         with pytest.raises(InputError, match="could not be written"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -73,6 +73,7 @@ def run(
     changes: Sequence[str] = (),
     data: str | Path | None = None,
     watch: Watch | None = None,
+    save: Collection[str] = (),
 ) -> Path:
     """Plays one method through one schedule (``driftseg run``).
 
@@ -81,6 +82,9 @@ def run(
         changes: ``key.sub=value`` each, as ``--set``.
         data: folder of every data section that takes one and names none.
         watch: called after every frame and evaluation with a `Moment`.
+        save: some of ``labels``, ``overlays``, ``video``, ``probabilities``: kept of every frame
+            in the run's folder, below ``saved``, in the classes that are scored (probabilities in
+            the model's own).
 
     Returns:
         The run's folder.
@@ -89,7 +93,9 @@ def run(
         InputError: the config, the data or the checkpoint cannot be used.
     """
     settings = read(config, RunConfig, changes, data)
-    return play_run(settings) if watch is None else play_run(settings, watch)
+    if watch is None:
+        return play_run(settings, save=save)
+    return play_run(settings, watch, save)
 
 
 @dataclass(frozen=True)

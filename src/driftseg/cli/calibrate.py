@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from driftseg.cli.run import Changes, ConfigFile, DataFolder
+from driftseg.cli.run import Changes, Checkpoint, ConfigFile, DataFolder, with_checkpoint
 from driftseg.errors import InputError
 
 
@@ -18,6 +18,7 @@ def calibrate(
     config: ConfigFile,
     change: Changes = None,
     data: DataFolder = None,
+    checkpoint: Checkpoint = None,
     out: Annotated[Path | None, typer.Option(help="JSON file to write")] = None,
 ) -> None:
     """Learn what fits a model: drift detector and confidence.
@@ -27,10 +28,11 @@ def calibrate(
     """
     from driftseg.api import commands, configs
 
-    configs.check_data(config, "run", change, data)
+    changes = with_checkpoint(change, checkpoint)
+    configs.check_data(config, "run", changes, data)
     console = Console()
     with console.status("looking at the calibration frames ..."):
-        values = commands.calibrate(config, changes=change or (), data=data)
+        values = commands.calibrate(config, changes=changes, data=data)
     told = (values.pop("checkpoint"), *values.pop("notes"))
     console.print(_table(values), highlight=False)
     for line in told:

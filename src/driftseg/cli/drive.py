@@ -111,7 +111,7 @@ def _drive(
         try:
             done = drive(
                 given, commands.load_model(checkpoint), labelled=_labelled(labelled),
-                save=_kinds(save), out=out, size=_size(size), stop=stop, every=every,
+                save=kinds_of(save), out=out, size=_size(size), stop=stop, every=every,
                 watch=watch, **settings,
             )  # fmt: skip
         except KeyboardInterrupt:
@@ -167,7 +167,8 @@ def _settings(changes: list[str] | tuple[str, ...]) -> dict[str, Any]:
     return commands.changed({}, changes)
 
 
-def _kinds(save: list[str] | None) -> list[str]:
+def kinds_of(save: list[str] | None) -> list[str]:
+    """``--save`` given several times, or with commas."""
     return [kind for given in save or () for kind in given.split(",") if kind]
 
 

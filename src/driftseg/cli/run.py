@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from driftseg.cli.drive import kinds_of
 
 if TYPE_CHECKING:
     from driftseg.api.configs import Rehearsal
@@ -25,16 +28,31 @@ Changes = Annotated[
 DataFolder = Annotated[
     Path | None, typer.Option(help="folder of the dataset, for sections that name none")
 ]
+Checkpoint = Annotated[
+    str | None,
+    typer.Option(help="file, Hugging Face folder or hub id, instead of the config's"),
+]
+
+
+def with_checkpoint(changes: list[str] | None, checkpoint: str | None) -> list[str]:
+    """``--checkpoint`` as one more ``--set``."""
+    own = [] if checkpoint is None else [f"checkpoint={json.dumps(checkpoint)}"]
+    return [*(changes or ()), *own]
 
 
 def run(
     config: ConfigFile,
     change: Changes = None,
     data: DataFolder = None,
+    checkpoint: Checkpoint = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="check everything, try two frames, say what is to come"),
     ] = False,
+    save: Annotated[
+        list[str] | None,
+        typer.Option(help="labels, overlays, video, probabilities of every frame; repeatable"),
+    ] = None,
 ) -> None:
     """Play one method through a drifting world.
 
@@ -44,8 +62,9 @@ def run(
     from driftseg.cli.watch import LiveWatch
     from driftseg.config.run import RunConfig
 
-    configs.check_data(config, "run", change, data)
-    settings = commands.read(config, RunConfig, change or (), data)
+    changes = with_checkpoint(change, checkpoint)
+    configs.check_data(config, "run", changes, data)
+    settings = commands.read(config, RunConfig, changes, data)
     console = Console()
     if dry_run:
         with console.status("trying two frames ..."):
@@ -54,7 +73,7 @@ def run(
             console.print(line, soft_wrap=True, highlight=False, markup=False)
         return
     with LiveWatch(console, settings.method.name) as watch:
-        folder = commands.run(settings, watch=watch)
+        folder = commands.run(settings, watch=watch, save=kinds_of(save))
     console.print(f"recorded in {folder}", soft_wrap=True, highlight=False)
     console.print(f"look at it: driftseg report {folder}", soft_wrap=True, highlight=False)
 
@@ -91,17 +110,23 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def evaluate(config: ConfigFile, change: Changes = None, data: DataFolder = None) -> None:
+def evaluate(
+    config: ConfigFile,
+    change: Changes = None,
+    data: DataFolder = None,
+    checkpoint: Checkpoint = None,
+) -> None:
     """Score a checkpoint on held-out frames.
 
     The config's checkpoint, in every domain of its schedule, without adapting.
     """
     from driftseg.api import commands, configs
 
-    configs.check_data(config, "run", change, data)
+    changes = with_checkpoint(change, checkpoint)
+    configs.check_data(config, "run", changes, data)
     console = Console()
     with console.status("scoring ..."):
-        found = commands.evaluate(config, changes=change or (), data=data)
+        found = commands.evaluate(config, changes=changes, data=data)
     frames = ", ".join(f"{name} {count}" for name, count in found.frames.items())
     console.print(_table(found.rows, found.classes))
     for told in (f"{found.checkpoint}; frames: {frames}", *found.notes):

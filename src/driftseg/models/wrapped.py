@@ -273,7 +273,7 @@ def wrap(
         InputError: the module cannot be adapted; the text says why and what to do.
     """
     if not isinstance(module, nn.Module):
-        raise InputError(f"wanted a torch.nn.Module, came a {type(module).__name__}")
+        raise InputError(f"wanted a torch.nn.Module; {type(module).__name__} came")
     if not any(p.is_floating_point() for p in module.parameters()):
         raise InputError(f"{type(module).__name__} has no weights: there is nothing to adapt")
     parts = [parts] if isinstance(parts, str) else [*parts]

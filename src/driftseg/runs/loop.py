@@ -6,12 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+from torch import Tensor
+
 from driftseg.errors import InputError
 from driftseg.evaluation.confusion import Score
 from driftseg.frame import Adaptation, Frame, Image, Label, Prediction
 from driftseg.methods.device_clock import device_clock
 from driftseg.runs.build import Parts
 from driftseg.runs.record import RunWriter
+from driftseg.saving.saver import Saver
+from driftseg.saving.shots import Shot
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,13 @@ Watch = Callable[[Moment], None]
 
 
 def play(
-    parts: Parts, writer: RunWriter, watch: Watch, *, pictures: int, diagnostics_every: int
+    parts: Parts,
+    writer: RunWriter,
+    watch: Watch,
+    *,
+    pictures: int,
+    diagnostics_every: int,
+    saver: Saver | None = None,
 ) -> None:
     """Runs the whole stream: predict, score, adapt, record; evaluate after every domain."""
     model, stream, evaluator = parts.model, parts.stream, Evaluator(parts, writer)
@@ -64,6 +75,8 @@ def play(
         writer.frame(row)
         if seen in shown:
             _keep_pictures(writer, parts, frame, scored, shown.index(seen))
+        if saver is not None:
+            saver.put(_shot(frame, scored, adaptation, times, model.last_logits()))
         seen, played, seconds = seen + 1, played + 1, seconds + learnt - started
         watch(_moment(frame, stream_length=len(stream), score=score, adaptation=adaptation,
                       speed=played / seconds))  # fmt: skip
@@ -212,6 +225,21 @@ def _keep_pictures(
         kept["truth"] = paint(frame.label)
     for kind, image in kept.items():
         writer.picture(frame.visit, frame.domain, number, kind, image)
+
+
+def _shot(
+    frame: Frame, scored: Label, adaptation: Adaptation, times: tuple[float, float], logits: Tensor
+) -> Shot:
+    """What is kept of a frame; a visit has a folder, for frames may come again in another."""
+    facts = {
+        "domain": frame.domain, "visit": frame.visit, "predict_ms": times[0],
+        "learn_ms": times[1], "signal": adaptation.signal, "event": adaptation.event,
+        "trained": adaptation.trained,
+    }  # fmt: skip
+    return Shot(
+        frame.index, f"{frame.visit:02d}-{frame.domain}/{frame.name}", frame.image, scored, facts,
+        lambda: np.asarray(logits.softmax(dim=1)[0].half().cpu().numpy()),
+    )  # fmt: skip
 
 
 def _moment(

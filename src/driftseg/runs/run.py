@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,42 +17,64 @@ from driftseg.models.segmenter import Segmenter
 from driftseg.runs.build import Parts, build
 from driftseg.runs.loop import Watch, play
 from driftseg.runs.record import RunWriter, environment, make_serial
+from driftseg.saving.saver import Saver, check_kinds
 
 
 def _unwatched(moment: object) -> None:
     """Nobody looks on."""
 
 
-def run(config: RunConfig, watch: Watch = _unwatched) -> Path:
+def run(config: RunConfig, watch: Watch = _unwatched, save: Collection[str] = ()) -> Path:
     """Plays one method through one schedule; returns the run's folder.
+
+    What ``save`` names is kept of every frame in the folder ``saved`` of the run.
 
     Whatever goes wrong, no half-written run stays behind, and no camera or file stays open.
 
     Raises:
         InputError: the config, the data or the checkpoint cannot be used.
     """
+    check_kinds(save)
     parts = build(config)
     try:
-        return _play(config, parts, watch)
+        return _play(config, parts, watch, save)
     finally:
         parts.data.close()
 
 
-def _play(config: RunConfig, parts: Parts, watch: Watch) -> Path:
+def _play(config: RunConfig, parts: Parts, watch: Watch, save: Collection[str]) -> Path:
     writer = _writer(config, parts)
+    saver = None
     try:
+        saver = _saver(config, parts, writer.folder / SAVED, save) if save else None
         if parts.calibration is not None:
             writer.calibration(parts.calibration.to_json(_longest_window(config)))
         play(
             parts, writer, watch, pictures=config.pictures,
-            diagnostics_every=config.diagnostics_every,
+            diagnostics_every=config.diagnostics_every, saver=saver,
         )  # fmt: skip
+        if saver is not None:
+            saver.close()
         if config.keep_checkpoint:
             _keep_checkpoint(parts, writer.folder / "checkpoints")
         return writer.finish(_skipped(parts) + _failed(parts))
     except BaseException:
+        if saver is not None:
+            saver.abandon()
         writer.discard()
         raise
+
+
+SAVED = "saved"
+"""Folder of a run for what ``save`` asks for."""
+
+
+def _saver(config: RunConfig, parts: Parts, out: Path, kinds: Collection[str]) -> Saver:
+    """Of predictions as they are scored: in the classes of the run's label space."""
+    return Saver(
+        out, kinds, classes=parts.label_space.classes, colours=parts.label_space.colours,
+        title=config.method.name, facts={"run": config.name, "method": config.method.name},
+    )  # fmt: skip
 
 
 def _longest_window(config: RunConfig) -> int | None:

@@ -26,6 +26,13 @@ BEHIND = 16
 flat, and no frame is lost."""
 
 
+def check_kinds(kinds: Collection[str]) -> None:
+    """Raises InputError where something unknown is to be kept."""
+    unknown = sorted(set(kinds) - set(KINDS))
+    if unknown:
+        raise InputError(f"save: no such thing as {unknown[0]!r}; known: {list(KINDS)}")
+
+
 class Saver:
     """Writes frames as they come.
 
@@ -54,9 +61,7 @@ class Saver:
         title: str = "",
         facts: Mapping[str, Any] | None = None,
     ):
-        unknown = sorted(set(kinds) - set(KINDS))
-        if unknown:
-            raise InputError(f"save: no such thing as {unknown[0]!r}; known: {list(KINDS)}")
+        check_kinds(kinds)
         self.out = out
         self.saved: Counter[str] = Counter()
         """Files, frames or lines written, by kind."""
@@ -105,11 +110,15 @@ class Saver:
         Raises:
             InputError: something could not be written; what was written stays.
         """
+        self.abandon()
+        self._check()
+        return self.saved
+
+    def abandon(self) -> None:
+        """Ends the thread, whatever it met; another error is told already."""
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
-        self._check()
-        return self.saved
 
     def _check(self) -> None:
         if self._error is None:
@@ -171,6 +180,7 @@ class Saver:
     def _probabilities(self, shot: Shot) -> None:
         assert shot.probabilities is not None, "whoever saves probabilities gives them"
         path = self.out / "probabilities" / f"{shot.name}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
         half = path.with_suffix(".partial")
         with half.open("wb") as file:
             np.save(file, shot.probabilities())
@@ -181,6 +191,7 @@ class Saver:
         path = self.out / kind / name
         half = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             half.write_bytes(data)
             half.replace(path)
         except OSError:

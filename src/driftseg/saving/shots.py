@@ -23,7 +23,7 @@ class Shot:
     index: int
     """From 0."""
     name: str
-    """Of the file, or the frame's number."""
+    """Of the file, or the frame's number; what stands before a slash is a folder."""
     image: Image
     label: Label
     facts: Mapping[str, Any] = field(default_factory=dict)
