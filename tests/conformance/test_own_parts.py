@@ -164,6 +164,43 @@ def test_a_method_that_cannot_be_made(
     assert "src/driftseg" not in done.stderr
 
 
+LEARNER = r"""
+from driftseg.control.when import Always
+from driftseg.learners.settings import Composition, MethodSettings, Needs
+class Own(MethodSettings):
+    name: str
+    def needs(self):
+        return Needs(("norms",))
+    def make(self, supplies):
+        return Composition(Learner(), Always())
+class Learner:
+    keeps_graph = False
+    updates = 0
+    def look(self, answer):
+        pass
+    def learn(self, answer, order):
+        raise ValueError("three\nlines")
+    def state_dict(self):
+        return {}
+    def load_state_dict(self, state):
+        pass
+"""
+
+
+def test_a_method_that_fails_while_it_learns(tmp_path: Path, tiny_run: dict) -> None:
+    """One line, then the traceback of the user's own code; the run leaves nothing behind."""
+    (tmp_path / "mine.py").write_text(LEARNER)
+    values = {**tiny_run, "method": {"name": "mine:Own"}}
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(values))
+    done = driftseg(tmp_path, "run", "run.yaml")
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert lines[0] == "error: method mine:Own: its code failed (ValueError: three)"
+    assert "mine.py" in done.stderr
+    assert "src/driftseg" not in done.stderr
+    assert list(Path(tiny_run["out"]).iterdir()) == []
+
+
 def test_an_encoder_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("from torch import nn\ndef make():\n    return nn.ReLU()\n")
     done = driftseg(tmp_path, "check", "encoder", "mine:make")

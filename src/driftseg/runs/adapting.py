@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from traceback import walk_tb
 
 import numpy as np
 import torch
@@ -91,24 +94,40 @@ def make_adaptive(
 
 
 def _composed(method: MethodSettings, supplies: Supplies) -> Composition:
-    """What a method is made of; whose code fails, a user's own or ours, is told apart."""
-    own = not type(method).__module__.startswith("driftseg.")
-    try:
+    with own_code_told(method, "its make"):
         made: object = method.make(supplies)
-    except InputError:
-        raise
-    except Exception as error:
-        if not own:
-            raise
-        lines = str(error).splitlines() or [""]
-        raise OwnCodeError(
-            f"method {method.name}: its make failed ({type(error).__name__}: {lines[0]})"
-        ) from error
     if not isinstance(made, Composition):
         raise InputError(
             f"method {method.name}: its make gave a {type(made).__name__}, wanted a Composition"
         )
     return made
+
+
+@contextmanager
+def own_code_told(method: MethodSettings, what: str) -> Iterator[None]:
+    """An error in a user's own method is told in one line; one in our code stays what it is.
+
+    Raises:
+        OwnCodeError: the error came through the code of a method that is not driftseg's.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        package = type(method).__module__.partition(".")[0]
+        if package == "driftseg" or package not in _packages(error):
+            raise
+        lines = str(error).splitlines() or [""]
+        raise OwnCodeError(
+            f"method {method.name}: {what} failed ({type(error).__name__}: {lines[0]})"
+        ) from error
+
+
+def _packages(error: Exception) -> set[str]:
+    """Packages that the error came through."""
+    names = (frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__))
+    return {str(name).partition(".")[0] for name in names}
 
 
 def seeded(seed: int, stream: str) -> torch.Generator:

@@ -14,6 +14,7 @@ from driftseg.config.run import RunConfig
 from driftseg.models.adapters import detach_adapters, save_adapters
 from driftseg.models.checkpoints import save_checkpoint
 from driftseg.models.segmenter import Segmenter
+from driftseg.runs.adapting import own_code_told
 from driftseg.runs.build import Parts, build
 from driftseg.runs.loop import Watch, play
 from driftseg.runs.record import RunWriter, environment, make_serial
@@ -49,10 +50,11 @@ def _play(config: RunConfig, parts: Parts, watch: Watch, save: Collection[str]) 
         saver = _saver(config, parts, writer.folder / SAVED, save) if save else None
         if parts.calibration is not None:
             writer.calibration(parts.calibration.to_json(_longest_window(config)))
-        play(
-            parts, writer, watch, pictures=config.pictures,
-            diagnostics_every=config.diagnostics_every, saver=saver,
-        )  # fmt: skip
+        with own_code_told(config.method, "its code"):
+            play(
+                parts, writer, watch, pictures=config.pictures,
+                diagnostics_every=config.diagnostics_every, saver=saver,
+            )  # fmt: skip
         if saver is not None:
             saver.close()
         if config.keep_checkpoint:
