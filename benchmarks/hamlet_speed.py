@@ -23,7 +23,7 @@ import torch
 
 from driftseg.control.budget import Budget, Levels
 from driftseg.control.drift import WindowDetector
-from driftseg.control.which import FixedSelector
+from driftseg.control.selection import FixedSelector
 from driftseg.frame import Image
 from driftseg.learners.answering import to_images, to_label
 from driftseg.learners.parts.confidence import Thresholds

@@ -31,7 +31,7 @@ from torch import Tensor
 
 from driftseg.control.budget import Budget, Levels
 from driftseg.control.drift import WindowDetector
-from driftseg.control.which import FixedSelector
+from driftseg.control.selection import FixedSelector
 from driftseg.frame import SourceBatch
 from driftseg.learners.parts.confidence import Thresholds
 from driftseg.learners.parts.mixing import Mixing

@@ -9,7 +9,7 @@ import pytest
 
 from driftseg.control.budget import Budget, Levels
 from driftseg.control.drift import WindowDetector
-from driftseg.control.which import PUBLISHED_SPEEDS, RewardSelector, speed_weights
+from driftseg.control.selection import PUBLISHED_SPEEDS, RewardSelector, speed_weights
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "hamlet.npz")
 COLUMNS = {name: i for i, name in enumerate(GOLDEN["di_columns"].tolist())}

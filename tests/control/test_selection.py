@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from driftseg.control.costs import RECENT, Costs
 from driftseg.control.guard import Guard
-from driftseg.control.which import (
+from driftseg.control.selection import (
     PUBLISHED_SPEEDS,
     FixedSelector,
     RandomSelector,

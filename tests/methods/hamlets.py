@@ -7,8 +7,8 @@ import torch
 
 from driftseg.control.budget import Budget, Levels
 from driftseg.control.drift import WindowDetector
+from driftseg.control.selection import RewardSelector
 from driftseg.control.when import AfterChange
-from driftseg.control.which import RewardSelector
 from driftseg.learners.parts.confidence import Thresholds
 from driftseg.learners.parts.mixing import Mixing
 from driftseg.learners.self_training import SelfTraining

@@ -8,7 +8,7 @@ import pytest
 import torch
 from small_methods import make_dacs, make_hamlet, play
 
-from driftseg.control.which import RoundRobinSelector
+from driftseg.control.selection import RoundRobinSelector
 from driftseg.models.adapters import adapter_spec, attach, detach_adapters
 from driftseg.models.encoders.sites import adapter_names, silent_values
 

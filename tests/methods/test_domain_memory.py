@@ -12,7 +12,7 @@ from small_methods import make_dacs, make_memory
 
 from driftseg.control.bank import Bank
 from driftseg.control.drift import Event
-from driftseg.control.which import FixedSelector, RoundRobinSelector
+from driftseg.control.selection import FixedSelector, RoundRobinSelector
 from driftseg.learners.answering import answer, to_label, with_offline
 from driftseg.methods.adaptive import AdaptiveModel
 from driftseg.methods.memory import Memory

@@ -12,7 +12,7 @@ from hamlets import Alternating, Clock, make, moved, play, snapshot
 from torch.nn import functional as F
 
 from driftseg.control.drift import WindowDetector
-from driftseg.control.which import FixedSelector
+from driftseg.control.selection import FixedSelector
 from driftseg.learners.answering import to_images
 from driftseg.methods.adaptive import AdaptiveModel
 from driftseg.models.encoders import ENCODERS

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hamlets import Alternating, make, moved, play, snapshot
 
-from driftseg.control.which import FixedSelector
+from driftseg.control.selection import FixedSelector
 from driftseg.learners.parts.confidence import SelfAdaptingThresholds
 from driftseg.learners.parts.losses import weighted_cross_entropy
 from driftseg.methods.adaptive import AdaptiveModel

@@ -10,7 +10,7 @@ from driftseg.control.budget import Budget, Plan
 from driftseg.control.contract import Order, Seen, Step
 from driftseg.control.costs import Costs
 from driftseg.control.drift import Detector, Event
-from driftseg.control.which import Selector, choose_within
+from driftseg.control.selection import Selector, choose_within
 
 REFRESH = 25
 """Trained frames after which the selector is told the measured speeds anew."""

@@ -15,8 +15,7 @@ from pydantic import PositiveInt, model_validator
 
 from driftseg.control.budget import Budget
 from driftseg.control.detectors import PUBLISHED_DETECTOR, DetectorSettings
-from driftseg.control.when import AfterChange
-from driftseg.control.which import (
+from driftseg.control.selection import (
     PUBLISHED_SPEEDS,
     FixedSelector,
     RandomSelector,
@@ -24,6 +23,7 @@ from driftseg.control.which import (
     RoundRobinSelector,
     Selector,
 )
+from driftseg.control.when import AfterChange
 from driftseg.errors import InputError
 from driftseg.learners.parts.confidence import ConfidenceSettings
 from driftseg.learners.self_training import SelfTrainingSettings

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+
+PartOf = Callable[[str], str]
+"""The part that a parameter or module belongs to, by its name."""
+Run = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
+"""One whole pass, with some parameters replaced."""
 
 
 class Reached(BaseException):
@@ -38,7 +44,7 @@ def watched(
     named: Sequence[str],
     calls: dict[str, int],
     outputs: list[tuple[str, Any, frozenset[str]]],
-    part_of: Any,
+    part_of: PartOf,
 ) -> Iterator[None]:
     """Notes which modules of which parts were called, and what parts put out."""
     handles = []
@@ -99,3 +105,79 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, list | tuple):
         for one in value:
             yield from tensors_in(one)
+
+
+def find_upstream(
+    module: nn.Module,
+    x: Tensor,
+    named: Sequence[str],
+    part_of: PartOf,
+    run: Run,
+) -> dict[str, frozenset[str]]:
+    """Per part that is called exactly once in a pass, in order, what its output depends on.
+
+    By the graph that autograd builds and by the order in which modules are called. Where a
+    module's parameters are used without calling it, no part is walked, to be safe.
+    """
+    if not named:
+        return {}
+    calls: dict[str, int] = dict.fromkeys(named, 0)
+    begun: set[str] = set()
+    called: set[str] = set()
+    outputs: list[tuple[str, Any, frozenset[str]]] = []
+    with watched(module, begun, called, named, calls, outputs, part_of):
+        previous = {p: p.requires_grad for p in module.parameters()}
+        for parameter in previous:
+            parameter.requires_grad_(parameter.is_floating_point())
+        try:
+            module(x)
+            parameters = dict(module.named_parameters())
+            odd = {part for part, output, _ in outputs if not can_be_kept(output)}
+            found = {
+                part: seen | _grown_from(output, parameters, part_of)
+                for part, output, seen in outputs
+            }
+        finally:
+            for parameter, before in previous.items():
+                parameter.requires_grad_(before)
+    quiet = [name for name in parameters if name.rpartition(".")[0] not in called]
+    hidden = _hidden(module, x, quiet, part_of, run)
+    return {
+        part: frozenset(seen | {part} | hidden)
+        for part, seen in found.items()
+        if calls[part] == 1 and part not in odd and not hidden
+    }
+
+
+@torch.no_grad()
+def _hidden(
+    module: nn.Module, x: Tensor, names: Sequence[str], part_of: PartOf, run: Run
+) -> frozenset[str]:
+    """The parts of parameters that matter although no module that holds them is called.
+
+    Autograd sees how most of those are used; of the others it cannot be told when.
+    """
+    parameters = dict(module.named_parameters())
+    if not names:
+        return frozenset()
+    whole = run(x, {})
+    changed = run(x, {name: parameters[name] + 1 for name in names})
+    if torch.equal(whole, changed):
+        return frozenset()
+    return frozenset(part_of(name) for name in names)
+
+
+def _grown_from(output: Any, parameters: Mapping[str, nn.Parameter], part_of: PartOf) -> set[str]:
+    """The parts whose parameters a part's output has a gradient to."""
+    tensors = [t for t in tensors_in(output) if t.requires_grad]
+    if not tensors:
+        return set()
+    total = torch.stack([t.float().sum() for t in tensors]).sum()
+    gradients = torch.autograd.grad(
+        total, [*parameters.values()], retain_graph=True, allow_unused=True
+    )
+    return {
+        part_of(name)
+        for name, gradient in zip(parameters, gradients, strict=True)
+        if gradient is not None
+    }

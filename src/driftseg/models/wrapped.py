@@ -23,7 +23,7 @@ from driftseg.errors import InputError
 from driftseg.models.encoders.sites import silent_values
 from driftseg.models.foreign import Output, adopt, calling, dropouts_of, logits_of
 from driftseg.models.network import Head, Overlay, Walk
-from driftseg.models.passes import Reached, can_be_kept, copied, patched, tensors_in, watched
+from driftseg.models.passes import Reached, copied, find_upstream, patched
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
@@ -79,7 +79,9 @@ class WrappedNetwork:
         self._whole = len(self._kept) == outputs
         self.classes = len(self._kept)
         self.undecayed: frozenset[str] = frozenset()
-        self._upstream = self._find_upstream(self.start(probe.to(device)).x)
+        self._upstream = find_upstream(
+            module, self.start(probe.to(device)).x, self._named, self._part_of, self._run
+        )
         self.order = tuple(self._upstream)
 
     @property
@@ -174,71 +176,6 @@ class WrappedNetwork:
 
         with patched({self.module.get_submodule(p): give(value) for p, value in kept.items()}):
             yield
-
-    def _find_upstream(self, x: Tensor) -> dict[str, frozenset[str]]:
-        """Per part that is called exactly once in a pass, in order, what its output depends on.
-
-        By the graph that autograd builds and by the order in which modules are called. Where a
-        module's parameters are used without calling it, no part is walked, to be safe.
-        """
-        if not self._named:
-            return {}
-        calls: dict[str, int] = dict.fromkeys(self._named, 0)
-        begun: set[str] = set()
-        called: set[str] = set()
-        outputs: list[tuple[str, Any, frozenset[str]]] = []
-        with watched(self.module, begun, called, self._named, calls, outputs, self._part_of):
-            previous = {p: p.requires_grad for p in self.module.parameters()}
-            for parameter in previous:
-                parameter.requires_grad_(parameter.is_floating_point())
-            try:
-                self.module(x)
-                parameters = dict(self.module.named_parameters())
-                odd = {part for part, output, _ in outputs if not can_be_kept(output)}
-                found = {
-                    part: seen | self._grown_from(output, parameters)
-                    for part, output, seen in outputs
-                }
-            finally:
-                for parameter, before in previous.items():
-                    parameter.requires_grad_(before)
-        quiet = [name for name in parameters if name.rpartition(".")[0] not in called]
-        hidden = self._hidden(x, quiet)
-        return {
-            part: frozenset(seen | {part} | hidden)
-            for part, seen in found.items()
-            if calls[part] == 1 and part not in odd and not hidden
-        }
-
-    @torch.no_grad()
-    def _hidden(self, x: Tensor, names: Sequence[str]) -> frozenset[str]:
-        """The parts of parameters that matter although no module that holds them is called.
-
-        Autograd sees how most of those are used; of the others it cannot be told when.
-        """
-        parameters = dict(self.module.named_parameters())
-        if not names:
-            return frozenset()
-        whole = self._run(x, {})
-        changed = self._run(x, {name: parameters[name] + 1 for name in names})
-        if torch.equal(whole, changed):
-            return frozenset()
-        return frozenset(self._part_of(name) for name in names)
-
-    def _grown_from(self, output: Any, parameters: Mapping[str, nn.Parameter]) -> set[str]:
-        """The parts whose parameters a part's output has a gradient to."""
-        tensors = [t for t in tensors_in(output) if t.requires_grad]
-        if not tensors:
-            return set()
-        total = torch.stack([t.float().sum() for t in tensors]).sum()
-        gradients = torch.autograd.grad(
-            total, [*parameters.values()], retain_graph=True, allow_unused=True
-        )
-        return {
-            self._part_of(name)
-            for name, gradient in zip(parameters, gradients, strict=True)
-            if gradient is not None
-        }
 
 
 def wrap(

@@ -2,6 +2,7 @@
 
 from driftseg.models.checkpoints.files import is_hub_id
 from driftseg.models.checkpoints.inspection import Inspection, inspect
+from driftseg.models.checkpoints.loading import PARTS, LoadReport, load_weights
 from driftseg.models.checkpoints.opening import (
     check_named,
     open_checkpoint,
@@ -15,7 +16,6 @@ from driftseg.models.checkpoints.own import (
     read_info,
     save_checkpoint,
 )
-from driftseg.models.checkpoints.weights import PARTS, LoadReport, load_weights
 
 __all__ = [
     "PARTS",

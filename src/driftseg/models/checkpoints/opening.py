@@ -28,6 +28,7 @@ from driftseg.models.checkpoints.classes import (
 )
 from driftseg.models.checkpoints.config_facts import check_config, check_preprocessing
 from driftseg.models.checkpoints.files import INDEX, WEIGHT_NAMES, Contents, read_source
+from driftseg.models.checkpoints.loading import fill
 from driftseg.models.checkpoints.own import (
     ADAPTERS_KEY,
     METADATA_KEY,
@@ -37,7 +38,6 @@ from driftseg.models.checkpoints.own import (
 )
 from driftseg.models.checkpoints.sets import WeightSet, choose_set, set_notes
 from driftseg.models.checkpoints.translation import Translation, guess_encoder, translate
-from driftseg.models.checkpoints.weights import fill
 from driftseg.models.segmenter import Segmenter, build_segmenter
 
 
