@@ -145,7 +145,7 @@ def main() -> None:
     for method in given.methods:
         model = driftseg.load_model(
             load(given.network, where="--network")(), classes=CITYSCAPES19.classes,
-            ignore=given.ignore,
+            ignore_outputs=given.ignore,
         )  # fmt: skip
         row = play(model, method, frames, labelled, given.seed)
         print(json.dumps({"shift": given.shift, "source": given.source, **row}), flush=True)

@@ -135,7 +135,7 @@ def _source(given: Dataset | Labelled, model: Model) -> Source:
         raise InputError(
             f"source: is labelled in {len(space)} classes, the model has "
             f"{model.network.classes}; give load_dataset classes= (the model's) and mapping=, or "
-            "name outputs that stand for no class by ignore="
+            "name outputs that stand for no class by ignore_outputs="
         )
     height, width = scenes.scene(0).image.shape[:2]
     return Source(scenes, (width, height))

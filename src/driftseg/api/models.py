@@ -51,7 +51,7 @@ def load_model(
     source: str | Path | nn.Module | Network | Model | None = None,
     *,
     classes: Sequence[str] | None = None,
-    ignore: Sequence[int | str] = (),
+    ignore_outputs: Sequence[int | str] = (),
     weights: str | None = None,
     device: str = "cpu",
     **module: Any,
@@ -65,8 +65,8 @@ def load_model(
             network's stages and want them walked one by one. None takes the bundled model of the
             procedural Town.
         classes: names of the outputs in id order, without ignored ones; None takes the file's.
-        ignore: outputs that stand for no class (void), by number or, in a file that names its
-            classes, by name; they are never answered.
+        ignore_outputs: outputs that stand for no class (void), by number or, in a file that names
+            its classes, by name; they are never answered.
         weights: which set of a file that holds several, ``"student"`` or ``"teacher"``.
         device: where the model is put.
         module: of a torch module only: ``parts``, ``head``, ``output``, ``mean``, ``deviation``
@@ -79,7 +79,7 @@ def load_model(
         return source
     where = use_device(device)
     if isinstance(source, nn.Module) and not isinstance(source, Segmenter):
-        return _of_module(source.to(where), classes, ignore, module)
+        return _of_module(source.to(where), classes, ignore_outputs, module)
     if module:
         raise InputError(
             f"load_model: {', '.join(module)} can be set for a torch module; this source is "
@@ -100,7 +100,7 @@ def load_model(
         )
     else:
         network, info = open_checkpoint(
-            source, weights=weights, classes=classes, ignore_outputs=ignore
+            source, weights=weights, classes=classes, ignore_outputs=ignore_outputs
         )
     return Model(
         network.to(where),
@@ -121,7 +121,7 @@ def _is_network(source: object) -> TypeGuard[Network]:
 def _of_module(
     module: nn.Module,
     classes: Sequence[str] | None,
-    ignore: Sequence[int | str],
+    ignore_outputs: Sequence[int | str],
     settings: dict[str, Any],
 ) -> Model:
     known = {"parts", "head", "output", "mean", "deviation", "size"}
@@ -129,11 +129,11 @@ def _of_module(
         raise InputError(
             f"load_model: unknown settings {unknown} of a torch module; known: {sorted(known)}"
         )
-    if isinstance(ignore, int | str) or any(type(number) is not int for number in ignore):
+    if isinstance(ignore_outputs, int | str) or any(type(n) is not int for n in ignore_outputs):
         raise InputError(
-            "ignore: wanted a list of numbers, for a torch module's outputs have no names"
+            "ignore_outputs: wanted a list of numbers, for a torch module's outputs have no names"
         )
-    network = wrap(module, ignored=[n for n in ignore if isinstance(n, int)], **settings)
+    network = wrap(module, ignored=[n for n in ignore_outputs if isinstance(n, int)], **settings)
     names = _names(classes, network.classes)
     return _model(network, names, classes is not None)
 
@@ -148,7 +148,7 @@ def _names(classes: Sequence[str] | None, outputs: int) -> tuple[str, ...]:
     if len(classes) != outputs:
         raise InputError(
             f"classes: {len(classes)} are named, the model has {outputs} outputs that stand for "
-            "classes; name each, and the others by ignore="
+            "classes; name each, and the others by ignore_outputs="
         )
     return tuple(classes)
 
