@@ -59,7 +59,7 @@ def adapt(
     """Keep a model accurate on a drive.
 
     Every frame is answered, then learnt from. Without labelled images a method is taken that needs
-    none. Ctrl-C ends the drive after the present frame; what was kept stays whole.
+    none. Ctrl-C ends the drive; the frames that were finished are kept.
     """
     from driftseg.api.driving import WITHOUT_SOURCE
 

@@ -22,8 +22,7 @@ from driftseg.saving.video import VideoWriter
 Kind = Literal["labels", "overlays", "video", "probabilities"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 BEHIND = 16
-"""Frames that may wait to be written; then the frame path waits for one of them. So memory stays
-flat, and no frame is lost."""
+"""Frames that may wait to be written; then the frame path waits for one of them. None is lost."""
 
 
 def check_kinds(kinds: Collection[str]) -> None:
