@@ -17,6 +17,7 @@ from driftseg.cli.config import app as config
 from driftseg.cli.data import app as data
 from driftseg.cli.demo import demo
 from driftseg.cli.drive import adapt, predict
+from driftseg.cli.examples import examples
 from driftseg.cli.inspect import info, inspect
 from driftseg.cli.listing import datasets, encoders, methods
 from driftseg.cli.report import report
@@ -35,7 +36,7 @@ app = typer.Typer(
 )
 for command in (
     demo, adapt, predict, train, calibrate, run, evaluate, report, inspect, info, methods, encoders,
-    datasets,
+    datasets, examples,
 ):  # fmt: skip
     app.command()(command)
 app.command(cls=SeveralValues)(weather)

@@ -31,7 +31,12 @@ from driftseg.learners.parts.ema import momentum
 from driftseg.learners.parts.jitter import jitter_and_blur
 from driftseg.learners.parts.losses import as_numbers, weighted_cross_entropy
 from driftseg.learners.parts.references import References
-from driftseg.learners.parts.restyle import RestyleSettings, Restyling, restyled
+from driftseg.learners.parts.restyle import (
+    RestyleSettings,
+    Restyling,
+    RestylingName,
+    restyled,
+)
 from driftseg.learners.parts.window import window
 from driftseg.learners.settings import (
     Composition,
@@ -111,6 +116,9 @@ class RestyledReplaySettings(ReplayTrainingSettings, RestyleSettings):
     """Replay images in the appearance of the last frames, with their exact labels."""
 
     name: Literal["restyled_replay"]
+    restylings: Annotated[list[RestylingName], Field(min_length=1)] = ["bands", "texture"]
+    """As of `RestyleSettings`. By default the two that carry rain, night and fog further than a
+    histogram alone does (docs/results.md)."""
     references: PositiveInt = 8
     """Last frames of which one is drawn at random for each image."""
 

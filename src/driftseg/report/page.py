@@ -41,6 +41,7 @@ from driftseg.report.summary import (
     visit_scores,
     worst_visit,
 )
+from driftseg.report.verdict import verdicts
 from driftseg.report.writing import write_whole
 from driftseg.runs.record import Run
 
@@ -88,6 +89,8 @@ def _facts(groups: Sequence[Group], title: str | None, oracle: Run | None) -> di
         "frames": figures.frames_figure(groups),
         "home": first.home,
         "visits": first.visits,
+        "verdicts": verdicts(groups),
+        "worst": first.visits[worst_visit(first)]["domain"],
         "measure": "harmonic mean of mIoU over all visits, %"
         if len(first.visits) > 1
         else f"mIoU in {first.visits[0]['domain']}, %",
@@ -241,19 +244,19 @@ def _class_cell(group: Group, after: int, domain: str, name: str) -> dict[str, A
 
 
 def _pictures(groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """One row a visit and kept frame: input, truth, every method's prediction."""
+    """One row a visit and kept frame: input, every method's prediction, truth."""
     first = groups[0].runs[0]
     rows = []
     for number, visit in enumerate(first.visits):
         kept = 0
         while (shown := first.picture(number, visit["domain"], kept, "input")) is not None:
             cells: list[tuple[str, str | None]] = [("input", _embed(shown, photo=True))]
-            truth = first.picture(number, visit["domain"], kept, "truth")
-            if truth is not None:
-                cells.append(("truth", _embed(truth)))
             for group in groups:
                 path = group.runs[0].picture(number, visit["domain"], kept, "prediction")
                 cells.append((group.label, None if path is None else _embed(path)))
+            truth = first.picture(number, visit["domain"], kept, "truth")
+            if truth is not None:
+                cells.append(("truth", _embed(truth)))
             rows.append({"visit": visit, "cells": cells})
             kept += 1
     return rows

@@ -212,8 +212,11 @@ def _row(
 
 
 def _shown(frames: int, pictures: int) -> list[int]:
-    """Which frames of a visit are kept as pictures: the first, and others evenly after it."""
-    return sorted({number * frames // pictures for number in range(pictures)})
+    """Which frames of a visit are kept as pictures: the last, and others evenly before it.
+
+    At the last one most has been learnt in this weather.
+    """
+    return sorted({frames - 1 - number * frames // pictures for number in range(pictures)})
 
 
 def _keep_pictures(

@@ -25,7 +25,7 @@ from driftseg.models.wrapped import wrap
 from driftseg.parts import load
 from driftseg.runs.classes import wanted_order
 
-BUNDLED = "town_mit_b0.safetensors"
+BUNDLED = "town_efficientnet_lite0.safetensors"
 
 
 def load_model(config: RunConfig) -> tuple[Network, CheckpointInfo]:

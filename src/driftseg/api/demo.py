@@ -1,0 +1,69 @@
+"""What ``driftseg demo`` runs: fog, a rainstorm and night over Town."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+from driftseg.api import commands
+from driftseg.config.reading import load
+from driftseg.config.run import RunConfig
+from driftseg.report.summary import stream_scores
+from driftseg.runs.loop import Watch
+from driftseg.runs.record import read_run
+
+METHODS = ("source_only", "norm_statistics", "restyled_replay")
+"""All with their default settings."""
+
+
+@dataclass(frozen=True)
+class DemoRun:
+    """How one method went."""
+
+    method: str
+    folder: Path
+    visits: tuple[str, ...]
+    """Names of the domains, in order."""
+    scores: tuple[float, ...]
+    """mIoU in percent of each visit, of predictions made before learning from a frame."""
+
+
+def demo_run(method: str, out: Path, *, frames: int | None = None, watch: Watch) -> DemoRun:
+    """Runs one method through the demo's world (``examples/town_demo.yaml``).
+
+    Args:
+        method: one of `METHODS`.
+        out: folder of runs.
+        frames: at most so many frames in each visit, for a short trial; None takes all.
+        watch: called after every frame and evaluation.
+
+    Raises:
+        InputError: the run cannot be written.
+    """
+    with as_file(files("driftseg") / "examples" / "town_demo.yaml") as path:
+        values = load(path)
+    if frames is not None:
+        _shorten(values, frames)
+    values |= {"out": str(out), "method": {"name": method}}
+    folder = commands.run(values, watch=watch)
+    run = read_run(folder)
+    return DemoRun(
+        method, folder, tuple(visit["domain"] for visit in run.visits), tuple(stream_scores(run))
+    )
+
+
+def demo_report(runs: Sequence[DemoRun], out: Path) -> Path:
+    """One page of all of them."""
+    folders = [run.folder for run in runs]
+    return commands.report(folders, out / "report.html", title="Fog, rain and night over Town")
+
+
+def _shorten(values: dict[str, Any], frames: int) -> None:
+    """Fewer frames everywhere, so that the trial is short in all its parts."""
+    for visit in values["schedule"]:
+        visit["frames"] = min(frames, visit["frames"])
+    values["evaluation"]["frames"] = min(frames, values["evaluation"]["frames"])
+    values["source"]["frames"] = min(8 * frames, values["source"]["frames"])

@@ -1,0 +1,72 @@
+"""What every method won and lost against the source model that never learns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from driftseg.report.summary import (
+    Group,
+    Spread,
+    has_held_out,
+    stream_scores,
+    visit_scores,
+    worst_visit,
+)
+from driftseg.runs.record import Run
+
+STILL = "source_only"
+"""The method that never learns."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One method beside the source model."""
+
+    label: str
+    worst: Spread
+    """mIoU in percent in the worst weather."""
+    before: float
+    """Of the source model there."""
+    home: Spread | None
+    """Points won at home after the last visit; None where the schedule does not come home."""
+
+    @property
+    def won(self) -> float:
+        """Points in the worst weather."""
+        return self.worst.mean - self.before
+
+
+def verdicts(groups: Sequence[Group]) -> list[Verdict]:
+    """Every other method beside ``source_only``, the best in the worst weather first.
+
+    Scores are of held-out frames right after a visit; where there are none, of the stream, before
+    learning. Empty without ``source_only``, without labels, or for a schedule of one visit.
+    """
+    still = next((group for group in groups if group.runs[0].method == STILL), None)
+    if still is None or len(still.runs[0].visits) < 2:
+        return []
+    first = still.runs[0]
+    worst, last = worst_visit(first), len(first.visits) - 1
+    before = still.over_seeds(lambda run: _scores(run)[worst]).mean
+    if np.isnan(before):
+        return []
+    home = still.over_seeds(lambda run: _scores(run)[last]).mean
+    comes_home = first.visits[last]["domain"] == first.home
+    found = [
+        Verdict(
+            group.label,
+            group.over_seeds(lambda run: _scores(run)[worst]),
+            before,
+            group.over_seeds(lambda run: _scores(run)[last] - home) if comes_home else None,
+        )
+        for group in groups
+        if group is not still
+    ]
+    return sorted(found, key=lambda verdict: -verdict.won)
+
+
+def _scores(run: Run) -> list[float]:
+    return visit_scores(run) if has_held_out(run) else stream_scores(run)
