@@ -61,9 +61,9 @@ def test_a_model_learns_for_one_caller_at_a_time(town, tmp_path: Path) -> None:
 
 def test_a_second_adapt_with_adapters_is_refused_in_one_line(town) -> None:
     bundled = driftseg.load_model()
-    settings = {"source": town, "adapters": {"kind": "lora", "rank": 2}, "train": ["adapters"]}
+    settings = {"source": town, "adapters": {"kind": "convolution"}, "train": ["adapters"]}
     driftseg.adapt(bundled, "restyled_replay", **settings)
-    with pytest.raises(InputError, match=r"has adapters already \(lora\)"):
+    with pytest.raises(InputError, match=r"has adapters already \(convolution\)"):
         driftseg.adapt(bundled, "restyled_replay", **settings)
 
 

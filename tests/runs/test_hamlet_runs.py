@@ -34,7 +34,7 @@ def hamlet_run(tiny_run) -> dict:
         "calibration": {"data": {**small, "seed": 4}, "rain": [100]},
         "schedule": [
             {"name": "clear", "frames": 4},
-            {"name": "wet", "rain": 200, "frames": 6},
+            {"name": "night", "night": 1, "frames": 6},
             {"name": "clear", "frames": 4},
         ],
     }
@@ -186,8 +186,12 @@ class TestBadInput:
 
 
 def test_calibration_measures_the_signal_that_the_run_will(hamlet_run) -> None:
-    """Also the released code's, at the image's size."""
+    """Also the released code's, at the image's size. Images are as large as the model's own, so
+    that a third of them still shows something."""
     released = {"full_resolution_signal": True}
+    frames = {"kind": "town", "frames": 4, "every": 5, "size": [256, 192]}
+    sections = {name: {**frames, "seed": seed} for seed, name in ((1, "source"), (2, "target"))}
+    hamlet_run = {**hamlet_run, **sections, "calibration": {"data": {**frames, "seed": 4}}}
     parts = [
         build(check({**hamlet_run, "method": {**hamlet_run["method"], **changes}}, RunConfig,
                     where="test"))

@@ -1,4 +1,4 @@
-"""What ``driftseg demo`` runs: fog, a rainstorm and night over Town."""
+"""What ``driftseg demo`` runs: a rainstorm, night and fog over Town."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from typing import Any
 
 from driftseg.api import commands
 from driftseg.config.reading import load
-from driftseg.config.run import RunConfig
 from driftseg.report.summary import stream_scores
 from driftseg.runs.loop import Watch
 from driftseg.runs.record import read_run
 
 METHODS = ("source_only", "norm_statistics", "restyled_replay")
-"""All with their default settings."""
+"""The last is the config's own; the others have their default settings."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,9 @@ def demo_run(method: str, out: Path, *, frames: int | None = None, watch: Watch)
         values = load(path)
     if frames is not None:
         _shorten(values, frames)
-    values |= {"out": str(out), "method": {"name": method}}
+    values["out"] = str(out)
+    if method != values["method"]["name"]:
+        values |= {"method": {"name": method}, "adapters": None}
     folder = commands.run(values, watch=watch)
     run = read_run(folder)
     return DemoRun(
@@ -58,7 +59,7 @@ def demo_run(method: str, out: Path, *, frames: int | None = None, watch: Watch)
 def demo_report(runs: Sequence[DemoRun], out: Path) -> Path:
     """One page of all of them."""
     folders = [run.folder for run in runs]
-    return commands.report(folders, out / "report.html", title="Fog, rain and night over Town")
+    return commands.report(folders, out / "report.html", title="Rain, night and fog over Town")
 
 
 def _shorten(values: dict[str, Any], frames: int) -> None:

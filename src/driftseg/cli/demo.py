@@ -1,4 +1,4 @@
-"""driftseg demo: fog, a rainstorm and night over Town for three methods, and a report of it."""
+"""driftseg demo: a rainstorm, night and fog over Town for three methods, and a report of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def demo(
         typer.Option(min=1, help="at most so many frames in each visit, for a short trial"),
     ] = None,
 ) -> None:
-    """Show what driftseg does: fog, a rainstorm, and night.
+    """Show what driftseg does: a rainstorm, night and fog.
 
     The streets are procedural and the model comes with the package: nothing is downloaded. It
     takes about two minutes on two cores.
@@ -33,11 +33,12 @@ def demo(
 
     console = Console()
     console.print(
-        "A model trained on clear days drives through fog, a rainstorm on wet roads, and night.\n"
-        "Three methods see the same frames, without labels. All have their default settings:\n"
+        "A model trained on clear days drives through a rainstorm, night and fog.\n"
+        "Three methods see the same frames, without labels:\n"
         "  source_only      never changes\n"
-        "  norm_statistics  normalises by each frame's own statistics; no weight changes\n"
-        "  restyled_replay  learns from labelled source images, restyled to the last frames\n"
+        "  norm_statistics  normalises by the statistics of each frame; no weight changes\n"
+        "  restyled_replay  learns small adapters from labelled source images that are\n"
+        "                   restyled to the last frames\n"
         "Scores are mIoU of predictions made before learning from a frame.\n",
         highlight=False,
     )

@@ -90,7 +90,6 @@ def _facts(groups: Sequence[Group], title: str | None, oracle: Run | None) -> di
         "home": first.home,
         "visits": first.visits,
         "verdicts": verdicts(groups),
-        "worst": first.visits[worst_visit(first)]["domain"],
         "measure": "harmonic mean of mIoU over all visits, %"
         if len(first.visits) > 1
         else f"mIoU in {first.visits[0]['domain']}, %",

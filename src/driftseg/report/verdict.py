@@ -13,7 +13,6 @@ from driftseg.report.summary import (
     has_held_out,
     stream_scores,
     visit_scores,
-    worst_visit,
 )
 from driftseg.runs.record import Run
 
@@ -26,10 +25,12 @@ class Verdict:
     """One method beside the source model."""
 
     label: str
+    domain: str
+    """The worst weather: where the source model scores lowest."""
     worst: Spread
-    """mIoU in percent in the worst weather."""
+    """mIoU in percent there."""
     before: float
-    """Of the source model there."""
+    """The same of the source model."""
     home: Spread | None
     """Points won at home after the last visit; None where the schedule does not come home."""
 
@@ -49,15 +50,17 @@ def verdicts(groups: Sequence[Group]) -> list[Verdict]:
     if still is None or len(still.runs[0].visits) < 2:
         return []
     first = still.runs[0]
-    worst, last = worst_visit(first), len(first.visits) - 1
-    before = still.over_seeds(lambda run: _scores(run)[worst]).mean
-    if np.isnan(before):
+    last = len(first.visits) - 1
+    scores = still.curve(_scores).mean(axis=0)
+    if np.isnan(scores).any():
         return []
-    home = still.over_seeds(lambda run: _scores(run)[last]).mean
+    worst = int(scores.argmin())
+    before, home = float(scores[worst]), float(scores[last])
     comes_home = first.visits[last]["domain"] == first.home
     found = [
         Verdict(
             group.label,
+            first.visits[worst]["domain"],
             group.over_seeds(lambda run: _scores(run)[worst]),
             before,
             group.over_seeds(lambda run: _scores(run)[last] - home) if comes_home else None,
