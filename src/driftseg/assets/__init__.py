@@ -1,1 +1,1 @@
-"""Files that come with the package: the Town model and the demo's config."""
+"""Files that come with the package: the Town model."""
