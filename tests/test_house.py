@@ -45,6 +45,7 @@ ROOMS: dict[str, set[str]] = {
     "runs": GROUND | WORLD | MIND | {"models", "config", "training", "evaluation", "saving"},
     "report": GROUND | {"runs", "evaluation", "weather_sets"},
     "saving": GROUND,
+    "live": GROUND | {"saving"},
     "conformance": GROUND | WORLD | MIND | {"models", "runs"},
     "metrics": {"evaluation"},
     "api": EVERYTHING,

@@ -27,6 +27,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Answer": "driftseg.api.online",
     "InputError": "driftseg.errors",
+    "LivePage": "driftseg.live.server",
     "Model": "driftseg.api.models",
     "Moment": "driftseg.api.commands",
     "OnlineModel": "driftseg.api.online",
@@ -54,10 +55,10 @@ _ROOMS = ("methods", "metrics", "weather")
 """Public modules."""
 
 __all__ = [
-    "Answer", "InputError", "Model", "Moment", "OnlineModel", "Progress", "State", "__version__",
-    "adapt", "calibrate", "check_data", "check_dataset", "check_encoder", "check_method", "drive",
-    "evaluate", "frames", "inspect", "load_dataset", "load_model", "make_weather_set", "methods",
-    "metrics", "report", "run", "train", "weather",
+    "Answer", "InputError", "LivePage", "Model", "Moment", "OnlineModel", "Progress", "State",
+    "__version__", "adapt", "calibrate", "check_data", "check_dataset", "check_encoder",
+    "check_method", "drive", "evaluate", "frames", "inspect", "load_dataset", "load_model",
+    "make_weather_set", "methods", "metrics", "report", "run", "train", "weather",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
     from driftseg.api.models import Model, load_model
     from driftseg.api.online import Answer, OnlineModel, State
     from driftseg.errors import InputError
+    from driftseg.live.server import LivePage
 
 
 def __getattr__(name: str) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from driftseg.api.online import Answer, OnlineModel
 from driftseg.errors import InputError
 from driftseg.frame import Image
 from driftseg.images.reading import IMAGE_SUFFIXES
+from driftseg.live.server import LivePage
 from driftseg.saving.saver import Saver
 from driftseg.saving.shots import Shot
-from driftseg.scenes.capture import open_file
+from driftseg.scenes.capture import open_file, without_password
 from driftseg.scenes.dataset import Dataset
 
 LONGEST = 1024
@@ -69,6 +71,7 @@ def drive(
     stop: int | None = None,
     every: int = 1,
     watch: Watch | None = None,
+    live: LivePage | None = None,
     **settings: Any,
 ) -> Drove:
     """Goes through a video, folder or camera, and keeps what is asked (``driftseg adapt``).
@@ -87,6 +90,7 @@ def drive(
         stop: frame after the last one; None goes on to the end.
         every: take one frame in so many.
         watch: called after every frame.
+        live: a local page that shows the drive; it ends with the drive.
         settings: of the method, as of ``driftseg.adapt``.
 
     Returns:
@@ -95,6 +99,46 @@ def drive(
     Raises:
         InputError: something cannot be used; what was kept until then stays whole.
     """
+    with _shown(live):
+        return _drive(
+            source, model, method, labelled, learn, save, out, size, start, stop, every, watch,
+            live, settings,
+        )  # fmt: skip
+
+
+@contextmanager
+def _shown(live: LivePage | None) -> Iterator[None]:
+    """The page says how a drive ended, whatever ended it."""
+    end = ("ended", "the drive has ended; this is its last frame")
+    try:
+        yield
+    except KeyboardInterrupt:
+        end = ("stopped", "the drive was stopped; this is its last frame")
+        raise
+    except BaseException as error:
+        end = ("failed", f"the drive has failed: {error}")
+        raise
+    finally:
+        if live is not None:
+            live.end(*end)
+
+
+def _drive(
+    source: str | Path | int,
+    model: Model | str | Path,
+    method: str | Mapping[str, Any] | None,
+    labelled: Dataset | Labelled | None,
+    learn: bool,
+    save: Collection[str],
+    out: str | Path | None,
+    size: tuple[int, int] | None,
+    start: int,
+    stop: int | None,
+    every: int,
+    watch: Watch | None,
+    live: LivePage | None,
+    settings: Mapping[str, Any],
+) -> Drove:
     if save and out is None:
         raise InputError("save: name a folder for it by out")
     names, total, rate = _length(source, start, stop, every)
@@ -114,7 +158,15 @@ def drive(
             frames_per_second=rate / every, title=title,
             facts={"source": str(source), "method": title, "size": list(shown)},
         )  # fmt: skip
-    drive_ = _Drive(adapter, saver, title, total, shown, Path(out) if out is not None else None)
+    if live is not None:
+        live.begin(
+            title=title, source=without_password(str(source)), classes=ready.classes,
+            colours=ready.colours, frames=total,
+        )  # fmt: skip
+    takers: list[Callable[[Shot], None]] = [] if saver is None else [saver.put]
+    if live is not None:
+        takers.append(live.show)
+    drive_ = _Drive(adapter, takers, title, total, shown, Path(out) if out is not None else None)
     try:
         for index, image in enumerate(_all(first, stream)):
             name = names[index] if names is not None else f"{start + index * every:06d}"
@@ -132,13 +184,13 @@ class _Drive:
     def __init__(
         self,
         adapter: OnlineModel,
-        saver: Saver | None,
+        takers: Sequence[Callable[[Shot], None]],
         title: str,
         total: int | None,
         size: tuple[int, int],
         out: Path | None,
     ):
-        self._adapter, self._saver, self._title = adapter, saver, title
+        self._adapter, self._takers, self._title = adapter, takers, title
         self._total, self._size, self._out = total, size, out
         self._times: list[float] = []
         self._done = 0
@@ -152,8 +204,10 @@ class _Drive:
         adaptation = self._adapter.learn()
         self._times.append(time.perf_counter() - started)
         self._done, self._learnt = index + 1, adaptation.trained
-        if self._saver is not None:
-            self._saver.put(self._shot(index, name, image, answer, adaptation.trained))
+        if self._takers:
+            shot = self._shot(index, name, image, answer, adaptation.trained)
+            for take in self._takers:
+                take(shot)
         return self._told({})
 
     def _shot(self, index: int, name: str, image: Image, answer: Answer, trained: bool) -> Shot:

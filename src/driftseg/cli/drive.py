@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from driftseg.errors import InputError
 
 if TYPE_CHECKING:
+    from driftseg import LivePage
     from driftseg.api.driving import Drove
 
 Input = Annotated[
@@ -31,6 +32,10 @@ Size = Annotated[
 ]
 Stop = Annotated[int | None, typer.Option(min=1, help="frame after the last one")]
 Every = Annotated[int, typer.Option(min=1, help="take one frame in so many")]
+Live = Annotated[bool, typer.Option("--live", help="show the drive on a local web page")]
+Port = Annotated[
+    int | None, typer.Option(min=1, max=65535, help="of the page; default: a free one")
+]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: torch's choice")]
 
 
@@ -54,6 +59,8 @@ def adapt(
     size: Size = None,
     stop: Stop = None,
     every: Every = 1,
+    live: Live = False,
+    port: Port = None,
     threads: Threads = None,
 ) -> None:
     """Keep a model accurate on a drive.
@@ -68,7 +75,9 @@ def adapt(
     settings = _settings(change or ())
     if method is not None:
         settings["method"] = method
-    _drive(source, checkpoint, labelled, settings, out, save, size, stop, every, threads)
+    _drive(
+        source, checkpoint, labelled, settings, out, save, size, stop, every, threads, live, port
+    )  # fmt: skip
 
 
 def predict(
@@ -79,6 +88,8 @@ def predict(
     size: Size = None,
     stop: Stop = None,
     every: Every = 1,
+    live: Live = False,
+    port: Port = None,
     threads: Threads = None,
 ) -> None:
     """Answer every frame of a drive, without learning.
@@ -86,7 +97,8 @@ def predict(
     To compare with driftseg adapt.
     """
     _drive(
-        source, checkpoint, None, {"learn": False}, out, save, size, stop, every, threads
+        source, checkpoint, None, {"learn": False}, out, save, size, stop, every, threads, live,
+        port,
     )  # fmt: skip
 
 
@@ -101,18 +113,23 @@ def _drive(
     stop: int | None,
     every: int,
     threads: int | None,
+    live: bool,
+    port: int | None,
 ) -> None:
     from driftseg.api import commands
     from driftseg.api.driving import drive
 
     commands.use_threads(threads)
+    if port is not None and not live:
+        raise InputError("--port is the port of the live page. To fix: add --live")
+    page = _page(port) if live else None
     given: str | int = int(source) if source.isdecimal() else source
     with _Watch(Console()) as watch:
         try:
             done = drive(
                 given, commands.load_model(checkpoint), labelled=_labelled(labelled),
                 save=kinds_of(save), out=out, size=_size(size), stop=stop, every=every,
-                watch=watch, **settings,
+                watch=watch, live=page, **settings,
             )  # fmt: skip
         except KeyboardInterrupt:
             _say(f"stopped after {watch.frames} frames; what was kept is whole")
@@ -121,6 +138,15 @@ def _drive(
     if done.out is not None:
         kept = ", ".join(f"{count} {kind}" for kind, count in done.saved.items())
         _say(f"kept in {done.out}: {kept}")
+
+
+def _page(port: int | None) -> LivePage:
+    """The live page; its address is printed before anything long starts."""
+    from driftseg import LivePage
+
+    page = LivePage(port or 0)
+    _say(f"live page, on this computer only: {page.url}")
+    return page
 
 
 class _Watch:
@@ -156,9 +182,13 @@ def _estimate(state: Drove) -> str:
     size = f"{state.size[0]}x{state.size[1]}"
     told = f"{size}, about {state.frames_per_second:.1f} frames/s with {state.method}"
     if state.frames is not None:
-        minutes = state.frames / state.frames_per_second / 60
-        told += f": {minutes:.1f} minutes for {state.frames} frames; a smaller --size is quicker"
+        seconds = state.frames / state.frames_per_second
+        told += f": {_duration(seconds)} for {state.frames} frames; a smaller --size is quicker"
     return told
+
+
+def _duration(seconds: float) -> str:
+    return f"{max(seconds, 1):.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
 
 
 def _settings(changes: list[str] | tuple[str, ...]) -> dict[str, Any]:
