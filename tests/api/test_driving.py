@@ -142,3 +142,21 @@ def test_ctrl_c_ends_it_whole(tiny_checkpoint: Path, tmp_path: Path) -> None:
     names = {path.stem for path in (tmp_path / "out" / "labels").glob("*.png")}
     assert 3 < len(rows) < 400
     assert names == {row["name"] for row in rows}
+
+
+def test_a_change_is_told_once(tmp_path: Path) -> None:
+    """In the line of the frame that found it, not in all lines after it."""
+    town = driftseg.load_dataset("town", seed=1, frames=6, every=13, size=(128, 96))
+    (tmp_path / "in").mkdir()
+    for number in range(10):
+        image = town.scene(number % 6).image
+        dark = image if number < 5 else image // 5
+        PillowImage.fromarray(dark).save(tmp_path / "in" / f"{number}.png")
+    method = {"name": "hamlet", "compat": "published", "detector": {"window": 2}}
+    drive(tmp_path / "in", driftseg.load_model(), method=method, labelled=town,
+          out=tmp_path / "out")  # fmt: skip
+    text = (tmp_path / "out" / "frames.jsonl").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    found = [line["frame"] for line in lines if line["event"]]
+    assert found == [6]  # its window of two frames is dark for the first time
+    assert lines[6]["event"]["direction"] == "away"

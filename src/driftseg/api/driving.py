@@ -16,7 +16,7 @@ from driftseg.api.images import frames, natural
 from driftseg.api.models import Model, load_model
 from driftseg.api.online import Answer, OnlineModel
 from driftseg.errors import InputError
-from driftseg.frame import Image
+from driftseg.frame import Adaptation, Image
 from driftseg.images.reading import IMAGE_SUFFIXES
 from driftseg.live.server import LivePage
 from driftseg.saving.saver import Saver
@@ -205,16 +205,18 @@ class _Drive:
         self._times.append(time.perf_counter() - started)
         self._done, self._learnt = index + 1, adaptation.trained
         if self._takers:
-            shot = self._shot(index, name, image, answer, adaptation.trained)
+            shot = self._shot(index, name, image, answer, adaptation)
             for take in self._takers:
                 take(shot)
         return self._told({})
 
-    def _shot(self, index: int, name: str, image: Image, answer: Answer, trained: bool) -> Shot:
+    def _shot(
+        self, index: int, name: str, image: Image, answer: Answer, done: Adaptation
+    ) -> Shot:
         state = self._adapter.state()
         facts = {
             "predict_ms": state.predict_ms, "learn_ms": state.learn_ms, "signal": state.signal,
-            "event": state.event, "trained": trained, "learns": list(state.learns),
+            "event": done.event, "trained": done.trained, "learns": list(state.learns),
             "skipped": state.skipped, "confidence": answer.mean_confidence,
             "frames_per_second": self._speed(),
         }  # fmt: skip

@@ -43,7 +43,7 @@ class Section:
 SECTIONS = (
     Section("Models", "driftseg", ("load_model", "Model")),
     Section("Adapting", "driftseg", ("adapt", "OnlineModel", "Answer", "State")),
-    Section("Images, frames and drives", "driftseg", ("frames", "drive")),
+    Section("Images, frames and drives", "driftseg", ("frames", "drive", "LivePage")),
     Section("Datasets", "driftseg", ("load_dataset", "check_data", "make_weather_set")),
     Section(
         "Commands", "driftseg",
