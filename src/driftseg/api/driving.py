@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from driftseg.api.adapting import Labelled, adapt
-from driftseg.api.images import frames, natural
+from driftseg.api.images import frames
 from driftseg.api.models import Model, load_model
 from driftseg.api.online import Answer, OnlineModel
 from driftseg.errors import InputError
 from driftseg.frame import Image
-from driftseg.images.reading import IMAGE_SUFFIXES
+from driftseg.images.listing import IMAGE_SUFFIXES, list_images
 from driftseg.saving.saver import Saver
 from driftseg.saving.shots import Shot
 from driftseg.scenes.capture import open_file
@@ -226,8 +226,7 @@ def _length(
         return None, None, 25.0
     path = Path(source).expanduser()
     if path.is_dir():
-        files = (p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-        names = [p.stem for p in sorted(files, key=natural)][start:stop:every]
+        names = [p.stem for p in list_images(path)][start:stop:every]
         return names, len(names), 25.0
     if not path.is_file() or path.suffix.lower() in IMAGE_SUFFIXES:
         return None, None, 25.0

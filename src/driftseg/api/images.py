@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-import re
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 from driftseg.errors import InputError
 from driftseg.frame import Image
 from driftseg.images.given import as_image
-from driftseg.images.reading import IMAGE_SUFFIXES, read_image, resize_image
+from driftseg.images.listing import IMAGE_SUFFIXES, list_images, told_unread, unread_images
+from driftseg.images.reading import read_image, resize_image
 from driftseg.labels import CAMVID11
 from driftseg.scenes.capture import open_file, read
 from driftseg.scenes.live import LiveSettings
@@ -57,25 +58,17 @@ def frames(
         return _files([entry.image for entry in found.entries], size)
     path = Path(source).expanduser()
     if path.is_dir():
-        paths = sorted(
-            (p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=natural
-        )
+        paths, unread = list_images(path), told_unread(unread_images([path]))
         if not paths:
-            raise InputError(
-                f"{path}: holds no images; wanted files that end in "
-                + " ".join(sorted(IMAGE_SUFFIXES))
-            )
+            wanted = "wanted files that end in " + " ".join(sorted(IMAGE_SUFFIXES))
+            raise InputError(f"{path}: holds no images; {unread or wanted}")
+        if unread:
+            warnings.warn(unread, stacklevel=2)
         return _files(paths[start:stop:every], size)
     if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
         return _files([path], size)
     capture = open_file(path)  # says at once what is wrong
     return _video(capture, path, size, start, stop, every)
-
-
-def natural(path: Path) -> list[tuple[int, int | str]]:
-    """Key of natural order: ``2.png`` comes before ``10.png``."""
-    words = re.split(r"(\d+)", path.name)
-    return [(0, int(word)) if word.isdigit() else (1, word) for word in words if word]
 
 
 def _files(paths: Sequence[Path], size: tuple[int, int] | None) -> Iterator[Image]:

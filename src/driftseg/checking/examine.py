@@ -14,8 +14,8 @@ from driftseg.checking.findings import Kind
 from driftseg.errors import InputError, UnknownIdsError, UnreadableError
 from driftseg.frame import Label
 from driftseg.images.label_coding import ID_CODINGS, label_coding
+from driftseg.images.listing import IMAGE_SUFFIXES
 from driftseg.images.reading import (
-    IMAGE_SUFFIXES,
     UNDECODABLE,
     Size,
     check_ids,
@@ -23,7 +23,7 @@ from driftseg.images.reading import (
     read_size,
 )
 from driftseg.labels import IGNORE, LabelMapping
-from driftseg.scenes.layout import Pair
+from driftseg.scenes.pairs import Pair
 
 
 @dataclass
@@ -62,6 +62,8 @@ class Examiner:
     def __call__(self, pair: Pair) -> Examined:
         """Looks at one scene."""
         found = Examined()
+        if pair.fault:
+            found.wrong.append(("files_in_doubt", pair.fault))
         if pair.missing is not None:
             found.wrong.append(("missing_labels", str(pair.missing)))
         if pair.image is None:
@@ -151,7 +153,7 @@ class Examiner:
 
 
 def _lossy(path: Path) -> bool:
-    return path.suffix.lower() in (".jpg", ".jpeg")
+    return path.suffix.lower() in (".jpg", ".jpeg", ".jpe", ".jfif")
 
 
 def _refusal(coding: str | None) -> Kind:

@@ -18,8 +18,6 @@ from driftseg.images.label_coding import FEW_GREYS, label_coding
 from driftseg.labels import IGNORE
 from driftseg.labels.tables import IdTable
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
-
 PNG_END = b"IEND"
 """Name of the chunk that ends every whole PNG."""
 
@@ -45,17 +43,6 @@ QUARTERS = frozenset({5, 6, 7, 8})
 
 Size = tuple[int, int]
 """(width, height) in pixels, as on the command line and in config files."""
-
-
-def list_images(folder: Path) -> list[Path]:
-    """The image files of a folder, sorted by name; hidden files are left out."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; check the path of the data")
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    )
 
 
 def read_image(path: Path) -> Image:

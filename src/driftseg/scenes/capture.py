@@ -13,7 +13,7 @@ import numpy as np
 
 from driftseg.errors import InputError
 from driftseg.frame import Image
-from driftseg.images.reading import IMAGE_SUFFIXES
+from driftseg.images.listing import IMAGE_SUFFIXES
 
 
 class Capture(Protocol):

@@ -24,7 +24,8 @@ from driftseg.images.label_coding import ID_CODINGS
 from driftseg.images.reading import read_ids, translate
 from driftseg.labels import IDD26, IDD_LITE7, IGNORE
 from driftseg.labels.tables import IDD_IDS, IDD_LITE_IDS, IDD_NAMES
-from driftseg.scenes.layout import Layout, LayoutSettings, Pair, files_below, folders_in, match
+from driftseg.scenes.layout import Layout, LayoutSettings
+from driftseg.scenes.pairs import Pair, files_below, folders_in, match
 
 IMAGES, LABELS = "leftImg8bit", "gtFine"
 IMAGE_ENDING, POLYGONS_ENDING = "_leftImg8bit", "_gtFine_polygons.json"
@@ -68,6 +69,7 @@ def _pairs(root: Path) -> list[Pair]:
             f"{drive.name}/{path.name.removesuffix(POLYGONS_ENDING)}": path
             for drive in _drives(root, LABELS, split.name)
             for path in sorted(drive.glob(f"*{POLYGONS_ENDING}"))
+            if not path.name.startswith(".")
         }
         for ending in IDS_ENDINGS:
             labels |= dict(_in_drives(root, LABELS, split.name, ending))

@@ -13,6 +13,7 @@ from driftseg.scenes.dataset import (
     Dataset,
     DatasetSettings,
     SceneFiles,
+    check_entries,
     check_one_size,
     scene_of,
     select,
@@ -41,6 +42,8 @@ class SelectedSettings(DatasetSettings):
     def files(self) -> SceneFiles:
         """All scenes, before ``include`` and the like; their depth is added later.
 
+        What they lack is an entry's ``missing`` and ``fault``, judged once they are chosen.
+
         Raises:
             InputError: the folder is missing or not what it should be.
         """
@@ -67,6 +70,7 @@ class SelectedSettings(DatasetSettings):
             stop=self.stop,
             where=str(root),
         )
+        check_entries([found.entries[i] for i in chosen.indices])
         if self.one_size and self.size is None:
             check_one_size([found.entries[i] for i in chosen.indices])
         return chosen

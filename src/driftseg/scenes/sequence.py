@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from driftseg.errors import InputError
-from driftseg.images.reading import IMAGE_SUFFIXES, Size, read_ids
+from driftseg.images.listing import IMAGE_SUFFIXES, natural
+from driftseg.images.reading import Size, read_ids
 from driftseg.labels import LabelSpace
 from driftseg.scenes.dataset import Entry, SceneFiles, check_one_size
 from driftseg.scenes.frames import FrameRangeSettings
@@ -48,8 +49,8 @@ def sequence(
 
     Args:
         pattern: shell wildcards (``drive/*/left_*.png``; ``**`` for folders of any depth), taken
-            in order of their paths; or one number as in C (``drive/frame_%05d.png``), taken in
-            order of the numbers, of which some may be missing.
+            in natural order of their paths; or one number as in C (``drive/frame_%05d.png``),
+            taken in order of the numbers, of which some may be missing.
         label_space: what predictions mean.
         start: position of the first image kept, in that order.
         stop: position after the last one kept; None keeps the rest.
@@ -80,7 +81,7 @@ def sequence(
 
 def _globbed(pattern: str) -> list[Path]:
     found = (Path(name) for name in glob.glob(pattern, recursive=True))
-    return sorted(path for path in found if path.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted((path for path in found if path.suffix.lower() in IMAGE_SUFFIXES), key=natural)
 
 
 def _numbered(pattern: str) -> list[Path]:
