@@ -19,6 +19,7 @@ from driftseg.frame import Image
 from driftseg.images.listing import IMAGE_SUFFIXES, list_images
 from driftseg.saving.saver import Saver
 from driftseg.saving.shots import Shot
+from driftseg.scenes.addresses import masked
 from driftseg.scenes.capture import open_file
 from driftseg.scenes.dataset import Dataset
 
@@ -101,7 +102,7 @@ def drive(
     stream = frames(source, start=start, stop=stop, every=every)
     first = next(stream, None)
     if first is None:
-        raise InputError(f"{source}: no frame is left by start={start} stop={stop}")
+        raise InputError(f"{masked(str(source))}: no frame is left by start={start} stop={stop}")
     shown = size or fitting(first.shape[1], first.shape[0])
     chosen = _method(method, labelled, learn)
     ready = load_model(model)
@@ -112,7 +113,7 @@ def drive(
         saver = Saver(
             Path(out), save, classes=ready.classes, colours=ready.colours,
             frames_per_second=rate / every, title=title,
-            facts={"source": str(source), "method": title, "size": list(shown)},
+            facts={"source": masked(str(source)), "method": title, "size": list(shown)},
         )  # fmt: skip
     drive_ = _Drive(adapter, saver, title, total, shown, Path(out) if out is not None else None)
     try:

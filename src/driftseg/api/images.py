@@ -14,6 +14,7 @@ from driftseg.images.given import as_image
 from driftseg.images.listing import IMAGE_SUFFIXES, list_images, told_unread, unread_images
 from driftseg.images.reading import read_image, resize_image
 from driftseg.labels import CAMVID11
+from driftseg.scenes.addresses import is_address, masked_text
 from driftseg.scenes.capture import open_file, read
 from driftseg.scenes.live import LiveSettings
 from driftseg.scenes.sequence import NUMBER, sequence
@@ -35,7 +36,8 @@ def frames(
     Args:
         source: a video file; a folder of images, in natural order of their names; a pattern
             (``drive/*.png``, ``drive/frame_%05d.png``); a camera's number; or the address of a
-            stream (``rtsp://...``), in which ``$NAME`` is taken from the environment. Of a camera
+            stream (``rtsp://...``), in which ``$NAME`` is taken from the environment
+            and percent-encoded. Of a camera
             or stream each frame is the newest there is.
         size: (width, height) to shrink to; None keeps the images' own.
         start: first frame kept.
@@ -51,7 +53,7 @@ def frames(
         raise InputError(f"frames: size: wanted (width, height), came {size!r}")
     if size is not None:
         size = (size[0], size[1])
-    if isinstance(source, int) or "://" in str(source):
+    if isinstance(source, int) or is_address(source):
         return _live(source, size, start, stop, every)
     if isinstance(source, str) and (glob.has_magic(source) or NUMBER.search(source)):
         found = sequence(source, label_space=CAMVID11, start=start, stop=stop, every=every)
@@ -108,6 +110,11 @@ def _live(
 
 def _sized(image: Image, size: tuple[int, int] | None, name: str) -> Image:
     return image if size is None else resize_image(image, size, name=name)
+
+
+def without_secrets(text: str) -> str:
+    """A text whose addresses of streams hold no passwords."""
+    return masked_text(text)
 
 
 def is_batch(given: Any) -> bool:

@@ -21,6 +21,7 @@ from driftseg.images.reading import (
     check_ids,
     read_image,
     read_size,
+    turn_of,
 )
 from driftseg.labels import IGNORE, LabelMapping
 from driftseg.scenes.pairs import Pair
@@ -31,6 +32,8 @@ class Examined:
     """What one scene's files are like."""
 
     image_size: Size | None = None
+    turned: bool = False
+    """Whether the image is turned by its EXIF orientation."""
     label_coding: str | None = None
     """Such as ``palette PNG`` or ``16-bit grey PNG``."""
     pixels: npt.NDArray[np.int64] | None = None
@@ -51,6 +54,7 @@ class Examiner:
         codings: that ``decode`` takes of a label file.
         mapping: into another label space.
         headers_only: nothing is decoded: sizes and codings alone.
+        remark: what to know of a label that is read.
     """
 
     decode: Callable[[Path], Label]
@@ -58,6 +62,7 @@ class Examiner:
     codings: Callable[[Path], frozenset[str]] = lambda path: ID_CODINGS
     mapping: LabelMapping | None = None
     headers_only: bool = False
+    remark: Callable[[Path], str] = lambda path: ""
 
     def __call__(self, pair: Pair) -> Examined:
         """Looks at one scene."""
@@ -70,6 +75,8 @@ class Examiner:
             found.wrong.append(("orphaned_labels", str(pair.label)))
         else:
             self._image(pair.image, found)
+        if found.turned and pair.label is not None:
+            found.wrong.append(("turned_images", str(pair.image)))
         if pair.label is not None:
             self._label(pair.label, found)
         if pair.depth is not None:
@@ -85,6 +92,7 @@ class Examiner:
                 found.image_size = (width, height)
         except InputError as error:
             found.wrong.append(("unreadable_images", str(error)))
+        found.turned = turn_of(path) > 1
 
     def _label(self, path: Path, found: Examined) -> None:
         found.label_coding = label_coding(path)
@@ -110,6 +118,8 @@ class Examiner:
             found.wrong.append((kind, str(error)))
             return
         self._coding(path, found)
+        if told := self.remark(path):
+            found.wrong.append(("empty_objects", told))
         if self.mapping is not None:
             label = self.mapping.apply(label)
         found.pixels = np.bincount(label.ravel(), minlength=256).astype(np.int64)
@@ -134,7 +144,10 @@ class Examiner:
 
     def _same_size(self, size: Size, path: Path, found: Examined) -> None:
         if found.image_size is not None and size != found.image_size:
-            found.wrong.append(("labels_of_another_size", _sizes(path, size, found.image_size)))
+            told = _sizes(path, size, found.image_size)
+            if found.turned and size == found.image_size[::-1]:
+                told += " after it is turned as its EXIF orientation says"
+            found.wrong.append(("labels_of_another_size", told))
 
     def _depth(self, path: Path, found: Examined) -> None:
         """Its size; what is in it is for those to judge who read it."""

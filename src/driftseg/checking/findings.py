@@ -16,6 +16,7 @@ Kind = Literal[
     "refused_labels", "lossy_labels", "orphaned_labels", "unlabelled_images", "duplicate_names",
     "mixed_image_sizes", "mixed_label_coding", "empty_labels", "unreadable_depth",
     "depth_of_another_size", "absent_classes", "files_in_doubt", "unread_files",
+    "turned_images", "empty_objects",
 ]  # fmt: skip
 Severity = Literal["note", "warning", "error"]
 
@@ -41,6 +42,8 @@ MEANING: Mapping[Kind, tuple[Severity, str]] = {
                                      "from as a source, nor scored"),
     "unread_files": ("warning", "image files are of a kind that is not read, so they are left out; "
                                 "convert them to PNG or JPEG"),
+    "turned_images": ("warning", "labelled images have an EXIF orientation and are turned by it; "
+                                 "check that their labels are drawn on the turned images"),
     "orphaned_labels": ("warning", "labels have no image"),
     "duplicate_names": ("warning", "scenes share a name; records and patterns cannot tell them "
                                    "apart"),
@@ -50,6 +53,7 @@ MEANING: Mapping[Kind, tuple[Severity, str]] = {
     "empty_labels": ("warning", "labels hold no pixel with a class"),
     "unreadable_depth": ("warning", "depth cannot be decoded"),
     "depth_of_another_size": ("warning", "depth has another size than its image"),
+    "empty_objects": ("note", "label files hold objects without points, of which nothing is drawn"),
     "absent_classes": ("note", "classes of the label space have no pixel"),
 }  # fmt: skip
 """How bad each kind of finding is, and what to do."""

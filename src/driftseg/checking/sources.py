@@ -71,7 +71,9 @@ def source_of(
     if not layout.found(root):
         raise InputError(f"{root}: is not laid out as {layout.title}; wanted {layout.wanted}")
     space, mapping = _told_in(layout, classes)
-    examiner = Examiner(layout.decode, len(layout.label_space), layout.codings, mapping)
+    examiner = Examiner(
+        layout.decode, len(layout.label_space), layout.codings, mapping, remark=layout.remark
+    )
     return Source(kind, layout.title, space, layout.pairs(root), examiner)
 
 
@@ -147,7 +149,9 @@ def _of_set(root: Path, wanted: Classes | None) -> Source:
         title = "a weather set of a folder of images"
     else:
         space, mapping = _told_in(layout, wanted)
-        examiner = Examiner(layout.decode, len(layout.label_space), layout.codings, mapping)
+        examiner = Examiner(
+            layout.decode, len(layout.label_space), layout.codings, mapping, remark=layout.remark
+        )
         title = f"a weather set of {layout.title}"
     return Source(WEATHER_SET, title, space, list(_set_pairs(root, record, layout)), examiner)
 

@@ -163,7 +163,7 @@ class SceneFiles:
         label = None
         if entry.label is not None:
             label = self.decode(entry.label)
-            check_label(label, image, classes=self._ids, name=str(entry.label))
+            check_label(label, image, classes=self._ids, name=str(entry.label), of=entry.image)
             if self.mapping is not None:
                 label = self.mapping.apply(label)
         depth = source = None

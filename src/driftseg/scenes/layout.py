@@ -51,6 +51,8 @@ class Layout:
     """Reads a label file into ids of ``label_space``, or 255."""
     codings: Callable[[Path], frozenset[str]] = lambda path: ID_CODINGS
     """How ``decode`` takes a label file to be stored, told as by `label_coding`."""
+    remark: Callable[[Path], str] = lambda path: ""
+    """What to know of a label file that ``decode`` reads, in words; empty for nothing."""
     general: bool = False
     """Whether others lay their own data out like this; such layouts are tried last."""
 
