@@ -25,6 +25,7 @@ from driftseg.images.reading import Size, read_image
 from driftseg.labels import CAMVID11, Classes, LabelSpace
 from driftseg.scenes.dataset import check_entries, select
 from driftseg.scenes.folder import classes_of_folder
+from driftseg.scenes.sizes import check_sizes
 from driftseg.weather.amounts import check_amount
 from driftseg.weather_sets.choice import Choice
 from driftseg.weather_sets.domains import weather_domains
@@ -266,6 +267,8 @@ def make_weather_set(
     )
     found.entries = [found.entries[index] for index in chosen.indices]
     check_entries(found.entries)
+    if shrunk is not None:
+        check_sizes((entry.image for entry in found.entries), shrunk)
     wanted = WeatherSet(
         root, kind, found, domains, seen_through, seed=seed, severity=severity, size=shrunk,
         kind=format, depth=how if isinstance(how, str) else how.model_dump(mode="json"),

@@ -147,7 +147,7 @@ class _Drive:
 
     def step(self, index: int, name: str, image: Image) -> Drove:
         """Predicts, learns, and hands over what is to be kept."""
-        seen = shrunk(image, self._size)
+        seen = shrunk(image, self._size, name)
         started = time.perf_counter()
         answer = self._adapter.predict(seen)
         adaptation = self._adapter.learn()
@@ -190,7 +190,7 @@ def fitting(width: int, height: int) -> tuple[int, int]:
     return wide, high
 
 
-def shrunk(image: Image, size: tuple[int, int]) -> Image:
+def shrunk(image: Image, size: tuple[int, int], name: str = "frames") -> Image:
     """The image at a size; its shape is changed a little where sides are rounded."""
     import cv2
 
@@ -198,7 +198,7 @@ def shrunk(image: Image, size: tuple[int, int]) -> Image:
         return image
     if image.shape[1] < size[0] or image.shape[0] < size[1]:
         raise InputError(
-            f"frames are {image.shape[1]}x{image.shape[0]}, smaller than {size[0]}x{size[1]}; "
+            f"{name}: {image.shape[1]}x{image.shape[0]}, smaller than {size[0]}x{size[1]}; "
             "nothing is enlarged: set a smaller size"
         )
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

@@ -18,6 +18,7 @@ from driftseg.scenes.addresses import is_address, masked_text
 from driftseg.scenes.capture import open_file, read
 from driftseg.scenes.live import LiveSettings
 from driftseg.scenes.sequence import NUMBER, sequence
+from driftseg.scenes.sizes import check_sizes
 
 ENDLESS = 2**31
 """Frames of a live source that nobody has counted."""
@@ -74,6 +75,12 @@ def frames(
 
 
 def _files(paths: Sequence[Path], size: tuple[int, int] | None) -> Iterator[Image]:
+    if size is not None:
+        check_sizes(paths, size)  # before the first frame
+    return _read(paths, size)
+
+
+def _read(paths: Sequence[Path], size: tuple[int, int] | None) -> Iterator[Image]:
     for path in paths:
         yield _sized(read_image(path), size, str(path))
 

@@ -248,6 +248,15 @@ def _unreadable(path: Path, error: Exception) -> UnreadableError:
     )
 
 
+def check_shrinks(own: Size, size: Size, *, name: str) -> None:
+    """Raises where an image is smaller than the size asked for; both are (width, height)."""
+    if size[0] > own[0] or size[1] > own[1]:
+        raise InputError(
+            f"{name}: the image is {own[0]}x{own[1]}, the run asks for {size[0]}x{size[1]}; "
+            "images are never enlarged silently: set a size no larger than the images"
+        )
+
+
 def resize_image(image: Image, size: Size, *, name: str) -> Image:
     """Shrinks with antialiasing (area averaging); refuses to enlarge.
 
@@ -259,11 +268,7 @@ def resize_image(image: Image, size: Size, *, name: str) -> Image:
     height, width = image.shape[:2]
     if (width, height) == size:
         return image
-    if size[0] > width or size[1] > height:
-        raise InputError(
-            f"{name}: the image is {width}x{height}, the run asks for {size[0]}x{size[1]}; "
-            "images are never enlarged silently: set a size no larger than the images"
-        )
+    check_shrinks((width, height), size, name=name)
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 

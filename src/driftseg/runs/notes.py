@@ -10,6 +10,7 @@ from driftseg.errors import UnreadableError
 from driftseg.images.listing import told_unread
 from driftseg.labels import LabelMapping
 from driftseg.scenes.dataset import Dataset, scene_of, unread_of
+from driftseg.scenes.sizes import squeezed
 from driftseg.stream.schedule import Visit, domains
 from driftseg.stream.stream import Stream
 
@@ -44,6 +45,8 @@ def make_notes(
     for data in {id(d): d for d in (target, source, *(d for d, _ in held_out.values()))}.values():
         if data is not None and (unread := told_unread(unread_of(data))):
             notes.append(unread)
+        if data is not None and (shape := squeezed(data)):
+            notes.append(shape)
     if source is not None:
         known = {scene_of(source.name(i)) for i in range(len(source))}
         if shared := len(known & adapted):

@@ -12,14 +12,13 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from driftseg.errors import InputError, UnreadableError
+from driftseg.errors import InputError
 from driftseg.frame import Label, Scene
 from driftseg.images.listing import IMAGE_SUFFIXES, UNREAD_SUFFIXES, unread_images
 from driftseg.images.reading import (
     Size,
     check_label,
     read_image,
-    read_size,
     resize_image,
     resize_label,
 )
@@ -210,23 +209,6 @@ def check_entries(entries: Sequence[Entry]) -> None:
             f"{len(entries)} labels are missing{hint}); complete the labels, or leave the images "
             "out with exclude"
         )
-
-
-def check_one_size(entries: Sequence[Entry]) -> None:
-    """Raises where images differ in size; reads headers alone, and leaves damaged files be."""
-    first: tuple[Path, Size] | None = None
-    for entry in entries:
-        try:
-            size = read_size(entry.image)
-        except UnreadableError:
-            continue  # a stream may skip it; whoever reads it is told
-        if first is None:
-            first = (entry.image, size)
-        if size != first[1]:
-            raise InputError(
-                f"{entry.image}: is {size[0]}x{size[1]}, but {first[0].name} is "
-                f"{first[1][0]}x{first[1][1]}; set size to bring all images to one"
-            )
 
 
 class Selection:

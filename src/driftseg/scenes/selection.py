@@ -14,11 +14,11 @@ from driftseg.scenes.dataset import (
     DatasetSettings,
     SceneFiles,
     check_entries,
-    check_one_size,
     scene_of,
     select,
 )
 from driftseg.scenes.depth import DepthSettings, make_depth
+from driftseg.scenes.sizes import check_one_size, check_sizes
 from driftseg.weather.camera import CITYSCAPES, Camera
 
 
@@ -70,7 +70,10 @@ class SelectedSettings(DatasetSettings):
             stop=self.stop,
             where=str(root),
         )
-        check_entries([found.entries[i] for i in chosen.indices])
-        if self.one_size and self.size is None:
-            check_one_size([found.entries[i] for i in chosen.indices])
+        entries = [found.entries[i] for i in chosen.indices]
+        check_entries(entries)
+        if self.size is not None:
+            check_sizes((entry.image for entry in entries), self.size)
+        elif self.one_size:
+            check_one_size(entries)
         return chosen

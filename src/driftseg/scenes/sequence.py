@@ -11,8 +11,9 @@ from driftseg.errors import InputError
 from driftseg.images.listing import IMAGE_SUFFIXES, natural
 from driftseg.images.reading import Size, read_ids
 from driftseg.labels import LabelSpace
-from driftseg.scenes.dataset import Entry, SceneFiles, check_one_size
+from driftseg.scenes.dataset import Entry, SceneFiles
 from driftseg.scenes.frames import FrameRangeSettings
+from driftseg.scenes.sizes import check_one_size, check_sizes
 from driftseg.weather.camera import CITYSCAPES, Camera
 
 NUMBER = re.compile(r"%(?:0(\d+))?d")
@@ -33,6 +34,8 @@ class SequenceSettings(FrameRangeSettings):
         )  # fmt: skip
         if self.size is None:
             check_one_size(images.entries)
+        else:
+            check_sizes((entry.image for entry in images.entries), self.size)
         return images
 
 

@@ -13,6 +13,7 @@ from driftseg.errors import InputError
 from driftseg.images.listing import told_unread
 from driftseg.images.reading import Size
 from driftseg.scenes.dataset import SceneFiles, unread_of
+from driftseg.scenes.sizes import squeezed
 from driftseg.weather.camera import Camera
 from driftseg.weather.render import RENDERER
 from driftseg.weather_sets.choice import Choice
@@ -95,6 +96,8 @@ class Outcome:
     """``weather.json``."""
     unread: str = ""
     """What lies beside the images and is of a kind that is not read, in words."""
+    squeezed: str = ""
+    """Which images have another ratio of width to height than ``size``, in words."""
     page: Path | None = None
     """The contact sheet, where one was made."""
 
@@ -163,6 +166,7 @@ def make_set(
             gone=gone,
             record=record.finish(),
             unread=told_unread(unread_of(scenes)),
+            squeezed=squeezed(scenes),
         )
 
 
