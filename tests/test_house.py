@@ -18,7 +18,7 @@ WORLD = {"weather", "scenes", "town", "stream", "replay", "weather_sets", "check
 MIND = {"control", "learners", "methods"}
 DESK = {"config", "training", "evaluation", "runs", "report"}
 
-EVERYTHING = GROUND | WORLD | MIND | DESK | {"models", "conformance", "saving"}
+EVERYTHING = GROUND | WORLD | MIND | DESK | {"models", "conformance", "saving", "live"}
 
 ROOMS: dict[str, set[str]] = {
     "errors": set(),

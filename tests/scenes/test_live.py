@@ -15,7 +15,8 @@ import pytest
 
 from driftseg.errors import InputError
 from driftseg.labels import CAMVID11
-from driftseg.scenes.capture import open_file, open_live, without_password
+from driftseg.scenes.addresses import masked
+from driftseg.scenes.capture import open_file, open_live
 from driftseg.scenes.live import LiveScenes, NewestFrame
 
 
@@ -185,8 +186,8 @@ for source in (97, "http://127.0.0.1:9/x", "rtsp://127.0.0.1:9/x", video):
 
 
 def test_passwords_are_not_shown() -> None:
-    assert without_password("rtsp://me:p@ss@host:5/a@b") == "rtsp://***@host:5/a@b"
-    assert without_password("rtsp://host/a@b") == "rtsp://host/a@b"
+    assert masked("rtsp://me:p@ss@host:5/a@b") == "rtsp://***@host:5/a@b"
+    assert masked("rtsp://host/a@b") == "rtsp://host/a@b"
 
 
 class MotionJpeg(http.server.BaseHTTPRequestHandler):

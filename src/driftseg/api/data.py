@@ -23,8 +23,9 @@ from driftseg.checking.findings import DatasetCheck, Severity
 from driftseg.errors import InputError
 from driftseg.images.reading import Size, read_image
 from driftseg.labels import CAMVID11, Classes, LabelSpace
-from driftseg.scenes.dataset import select
+from driftseg.scenes.dataset import check_entries, select
 from driftseg.scenes.folder import classes_of_folder
+from driftseg.scenes.sizes import check_sizes
 from driftseg.weather.amounts import check_amount
 from driftseg.weather_sets.choice import Choice
 from driftseg.weather_sets.domains import weather_domains
@@ -48,6 +49,8 @@ def check_data(
     labels: str | Path | None = None,
     label_space: str | LabelSpace | None = None,
     classes: StatedClasses | None = None,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
     headers_only: bool = False,
     workers: int | None = None,
     out: str | Path | None = None,
@@ -67,6 +70,8 @@ def check_data(
         classes: the same as names, as {name, colour, ids} each, or as the path of a file
             (docs/classes.md). Where neither is given, a folder's ``classes.yaml`` says it, or
             CamVid's eleven are taken.
+        include: patterns of names; only scenes that match one are looked at.
+        exclude: patterns of names; scenes that match one are not looked at.
         headers_only: look at sizes and codings alone, which is quick.
         workers: files read at once; None is one a core, up to 8.
         out: folder for ``report.json`` and ``class_shares.png``; not in the dataset.
@@ -87,6 +92,8 @@ def check_data(
         layout=layout,
         labels=None if labels is None else Path(labels),
         classes=stated_classes(label_space, classes),
+        include=tuple(include),
+        exclude=tuple(exclude),
         headers_only=headers_only,
         workers=_number("workers", min(8, os.cpu_count() or 1) if workers is None else workers),
         watch=(lambda done, total: None) if watch is None else watch,
@@ -259,6 +266,9 @@ def make_weather_set(
         found, include=choice.include, exclude=choice.exclude, stop=last, where=str(images)
     )
     found.entries = [found.entries[index] for index in chosen.indices]
+    check_entries(found.entries)
+    if shrunk is not None:
+        check_sizes((entry.image for entry in found.entries), shrunk)
     wanted = WeatherSet(
         root, kind, found, domains, seen_through, seed=seed, severity=severity, size=shrunk,
         kind=format, depth=how if isinstance(how, str) else how.model_dump(mode="json"),

@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 
 from driftseg.api.adapting import Labelled, adapt
-from driftseg.api.images import frames, natural
+from driftseg.api.images import frames
 from driftseg.api.models import Model, load_model
 from driftseg.api.online import Answer, OnlineModel
 from driftseg.errors import InputError
 from driftseg.frame import Adaptation, Image
-from driftseg.images.reading import IMAGE_SUFFIXES
+from driftseg.images.listing import IMAGE_SUFFIXES, list_images
 from driftseg.live.server import LivePage
 from driftseg.saving.saver import Saver
 from driftseg.saving.shots import Shot
-from driftseg.scenes.capture import open_file, without_password
+from driftseg.scenes.addresses import masked
+from driftseg.scenes.capture import open_file
 from driftseg.scenes.dataset import Dataset
 
 LONGEST = 1024
@@ -145,7 +146,7 @@ def _drive(
     stream = frames(source, start=start, stop=stop, every=every)
     first = next(stream, None)
     if first is None:
-        raise InputError(f"{source}: no frame is left by start={start} stop={stop}")
+        raise InputError(f"{masked(str(source))}: no frame is left by start={start} stop={stop}")
     shown = size or fitting(first.shape[1], first.shape[0])
     chosen = _method(method, labelled, learn)
     ready = load_model(model)
@@ -156,11 +157,11 @@ def _drive(
         saver = Saver(
             Path(out), save, classes=ready.classes, colours=ready.colours,
             frames_per_second=rate / every, title=title,
-            facts={"source": str(source), "method": title, "size": list(shown)},
+            facts={"source": masked(str(source)), "method": title, "size": list(shown)},
         )  # fmt: skip
     if live is not None:
         live.begin(
-            title=title, source=without_password(str(source)), classes=ready.classes,
+            title=title, source=masked(str(source)), classes=ready.classes,
             colours=ready.colours, frames=total,
         )  # fmt: skip
     takers: list[Callable[[Shot], None]] = [] if saver is None else [saver.put]
@@ -198,7 +199,7 @@ class _Drive:
 
     def step(self, index: int, name: str, image: Image) -> Drove:
         """Predicts, learns, and hands over what is to be kept."""
-        seen = shrunk(image, self._size)
+        seen = shrunk(image, self._size, name)
         started = time.perf_counter()
         answer = self._adapter.predict(seen)
         adaptation = self._adapter.learn()
@@ -210,9 +211,7 @@ class _Drive:
                 take(shot)
         return self._told({})
 
-    def _shot(
-        self, index: int, name: str, image: Image, answer: Answer, done: Adaptation
-    ) -> Shot:
+    def _shot(self, index: int, name: str, image: Image, answer: Answer, done: Adaptation) -> Shot:
         state = self._adapter.state()
         facts = {
             "predict_ms": state.predict_ms, "learn_ms": state.learn_ms, "signal": state.signal,
@@ -245,7 +244,7 @@ def fitting(width: int, height: int) -> tuple[int, int]:
     return wide, high
 
 
-def shrunk(image: Image, size: tuple[int, int]) -> Image:
+def shrunk(image: Image, size: tuple[int, int], name: str = "frames") -> Image:
     """The image at a size; its shape is changed a little where sides are rounded."""
     import cv2
 
@@ -253,7 +252,7 @@ def shrunk(image: Image, size: tuple[int, int]) -> Image:
         return image
     if image.shape[1] < size[0] or image.shape[0] < size[1]:
         raise InputError(
-            f"frames are {image.shape[1]}x{image.shape[0]}, smaller than {size[0]}x{size[1]}; "
+            f"{name}: {image.shape[1]}x{image.shape[0]}, smaller than {size[0]}x{size[1]}; "
             "nothing is enlarged: set a smaller size"
         )
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
@@ -282,8 +281,7 @@ def _length(
         return None, None, 25.0
     path = Path(source).expanduser()
     if path.is_dir():
-        files = (p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-        names = [p.stem for p in sorted(files, key=natural)][start:stop:every]
+        names = [p.stem for p in list_images(path)][start:stop:every]
         return names, len(names), 25.0
     if not path.is_file() or path.suffix.lower() in IMAGE_SUFFIXES:
         return None, None, 25.0

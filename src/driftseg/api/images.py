@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-import re
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,14 @@ from typing import Any
 from driftseg.errors import InputError
 from driftseg.frame import Image
 from driftseg.images.given import as_image
-from driftseg.images.reading import IMAGE_SUFFIXES, read_image, resize_image
+from driftseg.images.listing import IMAGE_SUFFIXES, list_images, told_unread, unread_images
+from driftseg.images.reading import read_image, resize_image
 from driftseg.labels import CAMVID11
+from driftseg.scenes.addresses import is_address, masked_text
 from driftseg.scenes.capture import open_file, read
 from driftseg.scenes.live import LiveSettings
 from driftseg.scenes.sequence import NUMBER, sequence
+from driftseg.scenes.sizes import check_sizes
 
 ENDLESS = 2**31
 """Frames of a live source that nobody has counted."""
@@ -34,7 +37,8 @@ def frames(
     Args:
         source: a video file; a folder of images, in natural order of their names; a pattern
             (``drive/*.png``, ``drive/frame_%05d.png``); a camera's number; or the address of a
-            stream (``rtsp://...``), in which ``$NAME`` is taken from the environment. Of a camera
+            stream (``rtsp://...``), in which ``$NAME`` is taken from the environment
+            and percent-encoded. Of a camera
             or stream each frame is the newest there is.
         size: (width, height) to shrink to; None keeps the images' own.
         start: first frame kept.
@@ -50,21 +54,19 @@ def frames(
         raise InputError(f"frames: size: wanted (width, height), came {size!r}")
     if size is not None:
         size = (size[0], size[1])
-    if isinstance(source, int) or "://" in str(source):
+    if isinstance(source, int) or is_address(source):
         return _live(source, size, start, stop, every)
     if isinstance(source, str) and (glob.has_magic(source) or NUMBER.search(source)):
         found = sequence(source, label_space=CAMVID11, start=start, stop=stop, every=every)
         return _files([entry.image for entry in found.entries], size)
     path = Path(source).expanduser()
     if path.is_dir():
-        paths = sorted(
-            (p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=natural
-        )
+        paths, unread = list_images(path), told_unread(unread_images([path]))
         if not paths:
-            raise InputError(
-                f"{path}: holds no images; wanted files that end in "
-                + " ".join(sorted(IMAGE_SUFFIXES))
-            )
+            wanted = "wanted files that end in " + " ".join(sorted(IMAGE_SUFFIXES))
+            raise InputError(f"{path}: holds no images; {unread or wanted}")
+        if unread:
+            warnings.warn(unread, stacklevel=2)
         return _files(paths[start:stop:every], size)
     if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
         return _files([path], size)
@@ -72,13 +74,13 @@ def frames(
     return _video(capture, path, size, start, stop, every)
 
 
-def natural(path: Path) -> list[tuple[int, int | str]]:
-    """Key of natural order: ``2.png`` comes before ``10.png``."""
-    words = re.split(r"(\d+)", path.name)
-    return [(0, int(word)) if word.isdigit() else (1, word) for word in words if word]
-
-
 def _files(paths: Sequence[Path], size: tuple[int, int] | None) -> Iterator[Image]:
+    if size is not None:
+        check_sizes(paths, size)  # before the first frame
+    return _read(paths, size)
+
+
+def _read(paths: Sequence[Path], size: tuple[int, int] | None) -> Iterator[Image]:
     for path in paths:
         yield _sized(read_image(path), size, str(path))
 
@@ -115,6 +117,11 @@ def _live(
 
 def _sized(image: Image, size: tuple[int, int] | None, name: str) -> Image:
     return image if size is None else resize_image(image, size, name=name)
+
+
+def without_secrets(text: str) -> str:
+    """A text whose addresses of streams hold no passwords."""
+    return masked_text(text)
 
 
 def is_batch(given: Any) -> bool:

@@ -16,11 +16,13 @@ import numpy as np
 
 from driftseg.checking.examine import Examined, Examiner
 from driftseg.checking.findings import ClassShare, DatasetCheck, Finding, Kind, Part
-from driftseg.checking.sources import Source, source_of
+from driftseg.checking.sources import FOLDER, Source, source_of
 from driftseg.errors import InputError
+from driftseg.images.listing import unread_images
 from driftseg.labels import IGNORE, Classes, LabelSpace
+from driftseg.scenes.dataset import is_named
 from driftseg.scenes.datasets import recognise
-from driftseg.scenes.layout import Pair
+from driftseg.scenes.pairs import Pair
 
 EXAMPLES = 3
 """Kept of every finding."""
@@ -33,6 +35,8 @@ def check_dataset(
     labels: Path | None = None,
     label_space: LabelSpace | None = None,
     classes: Classes | None = None,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
     headers_only: bool = False,
     workers: int = 1,
     watch: Callable[[int, int], None] = lambda done, total: None,
@@ -48,6 +52,8 @@ def check_dataset(
             ``classes``.
         classes: the same, with the ids that label files hold. Where neither is given, a plain
             folder has those of its ``classes.yaml``, or CamVid's.
+        include: shell patterns; only scenes whose name matches one are looked at, if any are given.
+        exclude: scenes whose name matches one of these are not looked at.
         headers_only: whether to look at sizes and codings alone, which is quick.
         workers: threads that read.
         watch: is told scenes done and scenes in all.
@@ -60,6 +66,14 @@ def check_dataset(
     if classes is None and label_space is not None:
         classes = Classes(label_space)
     source = source_of(root, kind=layout, labels=labels, classes=classes)
+    if include or exclude:
+        chosen = [pair for pair in source.pairs if is_named(pair.name, include, exclude)]
+        if not chosen and source.pairs:
+            raise InputError(
+                f"{root}: no scene is left by include={list(include)} exclude={list(exclude)}; its "
+                f"names look like {source.pairs[0].name}"
+            )
+        source = replace(source, pairs=chosen)
     pairs, space = source.pairs, source.label_space
     examiner = replace(source.examiner, headers_only=headers_only)
     examined = list(_examine(examiner, pairs, workers, watch))
@@ -149,6 +163,9 @@ def _common_findings(
     named = Counter((pair.split, pair.name) for pair in pairs)
     if shared := [f"{split}: {name}" for (split, name), count in named.items() if count > 1]:
         yield Finding("duplicate_names", len(shared), tuple(shared[:EXAMPLES]))
+    if unread := _unread(root, source):
+        told = (str(path) for path in unread[:EXAMPLES])
+        yield Finding("unread_files", len(unread), tuple(told))
     labelled = {pair.split for pair in pairs if pair.label is not None}
     if bare := [str(pair.image) for pair in pairs if pair.split in labelled and _bare(pair)]:
         yield Finding("unlabelled_images", len(bare), tuple(bare[:EXAMPLES]))
@@ -157,6 +174,14 @@ def _common_findings(
     yield from _mixed("mixed_label_coding", _counted(e.label_coding for e in examined))
     if absent := [share.name for share in shares if share.pixels == 0]:
         yield Finding("absent_classes", len(absent), tuple(absent))
+
+
+def _unread(root: Path, source: Source) -> list[Path]:
+    """Image files of kinds that are not read, in all folders that a scene's file lies in."""
+    files = (path for p in source.pairs for path in (p.image, p.label) if path is not None)
+    above = {root} if source.kind == FOLDER else set()
+    folders = {*(path.parent for path in files), *above}
+    return unread_images(folders | ({source.labels} if source.labels is not None else set()))
 
 
 def _instead(root: Path) -> Iterator[str]:

@@ -14,16 +14,17 @@ from driftseg.checking.findings import Kind
 from driftseg.errors import InputError, UnknownIdsError, UnreadableError
 from driftseg.frame import Label
 from driftseg.images.label_coding import ID_CODINGS, label_coding
+from driftseg.images.listing import IMAGE_SUFFIXES
 from driftseg.images.reading import (
-    IMAGE_SUFFIXES,
     UNDECODABLE,
     Size,
     check_ids,
     read_image,
     read_size,
+    turn_of,
 )
 from driftseg.labels import IGNORE, LabelMapping
-from driftseg.scenes.layout import Pair
+from driftseg.scenes.pairs import Pair
 
 
 @dataclass
@@ -31,6 +32,8 @@ class Examined:
     """What one scene's files are like."""
 
     image_size: Size | None = None
+    turned: bool = False
+    """Whether the image is turned by its EXIF orientation."""
     label_coding: str | None = None
     """Such as ``palette PNG`` or ``16-bit grey PNG``."""
     pixels: npt.NDArray[np.int64] | None = None
@@ -51,6 +54,7 @@ class Examiner:
         codings: that ``decode`` takes of a label file.
         mapping: into another label space.
         headers_only: nothing is decoded: sizes and codings alone.
+        remark: what to know of a label that is read.
     """
 
     decode: Callable[[Path], Label]
@@ -58,16 +62,21 @@ class Examiner:
     codings: Callable[[Path], frozenset[str]] = lambda path: ID_CODINGS
     mapping: LabelMapping | None = None
     headers_only: bool = False
+    remark: Callable[[Path], str] = lambda path: ""
 
     def __call__(self, pair: Pair) -> Examined:
         """Looks at one scene."""
         found = Examined()
+        if pair.fault:
+            found.wrong.append(("files_in_doubt", pair.fault))
         if pair.missing is not None:
             found.wrong.append(("missing_labels", str(pair.missing)))
         if pair.image is None:
             found.wrong.append(("orphaned_labels", str(pair.label)))
         else:
             self._image(pair.image, found)
+        if found.turned and pair.label is not None:
+            found.wrong.append(("turned_images", str(pair.image)))
         if pair.label is not None:
             self._label(pair.label, found)
         if pair.depth is not None:
@@ -83,6 +92,7 @@ class Examiner:
                 found.image_size = (width, height)
         except InputError as error:
             found.wrong.append(("unreadable_images", str(error)))
+        found.turned = turn_of(path) > 1
 
     def _label(self, path: Path, found: Examined) -> None:
         found.label_coding = label_coding(path)
@@ -108,6 +118,8 @@ class Examiner:
             found.wrong.append((kind, str(error)))
             return
         self._coding(path, found)
+        if told := self.remark(path):
+            found.wrong.append(("empty_objects", told))
         if self.mapping is not None:
             label = self.mapping.apply(label)
         found.pixels = np.bincount(label.ravel(), minlength=256).astype(np.int64)
@@ -132,7 +144,10 @@ class Examiner:
 
     def _same_size(self, size: Size, path: Path, found: Examined) -> None:
         if found.image_size is not None and size != found.image_size:
-            found.wrong.append(("labels_of_another_size", _sizes(path, size, found.image_size)))
+            told = _sizes(path, size, found.image_size)
+            if found.turned and size == found.image_size[::-1]:
+                told += " after it is turned as its EXIF orientation says"
+            found.wrong.append(("labels_of_another_size", told))
 
     def _depth(self, path: Path, found: Examined) -> None:
         """Its size; what is in it is for those to judge who read it."""
@@ -151,7 +166,7 @@ class Examiner:
 
 
 def _lossy(path: Path) -> bool:
-    return path.suffix.lower() in (".jpg", ".jpeg")
+    return path.suffix.lower() in (".jpg", ".jpeg", ".jpe", ".jfif")
 
 
 def _refusal(coding: str | None) -> Kind:

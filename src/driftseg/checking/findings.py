@@ -15,7 +15,8 @@ Kind = Literal[
     "labels_of_another_size", "unknown_ids", "sixteen_bit_labels", "colour_labels",
     "refused_labels", "lossy_labels", "orphaned_labels", "unlabelled_images", "duplicate_names",
     "mixed_image_sizes", "mixed_label_coding", "empty_labels", "unreadable_depth",
-    "depth_of_another_size", "absent_classes",
+    "depth_of_another_size", "absent_classes", "files_in_doubt", "unread_files",
+    "turned_images", "empty_objects",
 ]  # fmt: skip
 Severity = Literal["note", "warning", "error"]
 
@@ -27,6 +28,7 @@ MEANING: Mapping[Kind, tuple[Severity, str]] = {
                                 "or leave the images out"),
     "no_labels": ("error", "no label is a PNG named like an image, so all are without; check the "
                            "folder of labels and the names"),
+    "files_in_doubt": ("error", "two files are of one scene; remove one of them"),
     "labels_of_another_size": ("error", "labels have another size than their image"),
     "unknown_ids": ("error", "labels hold ids that mean nothing here; check the label space, state "
                              "ids and ignored_ids with the classes (docs/classes.md), or convert "
@@ -38,6 +40,10 @@ MEANING: Mapping[Kind, tuple[Severity, str]] = {
     "lossy_labels": ("error", "labels are JPEGs, which blend ids; store them as PNG"),
     "unlabelled_images": ("warning", "images have no label; they can be adapted on, but not learnt "
                                      "from as a source, nor scored"),
+    "unread_files": ("warning", "image files are of a kind that is not read, so they are left out; "
+                                "convert them to PNG or JPEG"),
+    "turned_images": ("warning", "labelled images have an EXIF orientation and are turned by it; "
+                                 "check that their labels are drawn on the turned images"),
     "orphaned_labels": ("warning", "labels have no image"),
     "duplicate_names": ("warning", "scenes share a name; records and patterns cannot tell them "
                                    "apart"),
@@ -47,6 +53,7 @@ MEANING: Mapping[Kind, tuple[Severity, str]] = {
     "empty_labels": ("warning", "labels hold no pixel with a class"),
     "unreadable_depth": ("warning", "depth cannot be decoded"),
     "depth_of_another_size": ("warning", "depth has another size than its image"),
+    "empty_objects": ("note", "label files hold objects without points, of which nothing is drawn"),
     "absent_classes": ("note", "classes of the label space have no pixel"),
 }  # fmt: skip
 """How bad each kind of finding is, and what to do."""

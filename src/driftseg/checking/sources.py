@@ -9,11 +9,13 @@ from typing import Any
 
 from driftseg.checking.examine import Examiner
 from driftseg.errors import InputError
-from driftseg.images.reading import IdReader, list_images, read_ids
+from driftseg.images.listing import list_images, natural
+from driftseg.images.reading import IdReader, read_ids
 from driftseg.labels import CAMVID11, Classes, LabelMapping, LabelSpace, find_mapping
 from driftseg.scenes.datasets import layouts, recognise
 from driftseg.scenes.folder import classes_of_folder, label_files
-from driftseg.scenes.layout import Layout, Pair
+from driftseg.scenes.layout import Layout
+from driftseg.scenes.pairs import Pair
 from driftseg.weather_sets.classes import classes_of_set
 from driftseg.weather_sets.record import RECORD, read_finished
 
@@ -69,7 +71,9 @@ def source_of(
     if not layout.found(root):
         raise InputError(f"{root}: is not laid out as {layout.title}; wanted {layout.wanted}")
     space, mapping = _told_in(layout, classes)
-    examiner = Examiner(layout.decode, len(layout.label_space), layout.codings, mapping)
+    examiner = Examiner(
+        layout.decode, len(layout.label_space), layout.codings, mapping, remark=layout.remark
+    )
     return Source(kind, layout.title, space, layout.pairs(root), examiner)
 
 
@@ -110,12 +114,19 @@ def _folder_pairs(root: Path, labels: Path | None) -> list[Pair]:
     images = list_images(root)
     if labels is None:
         return [Pair("all", "", path.stem, path, None) for path in images]
-    read = label_files(labels)
+    read, faults = label_files(labels)
     # `folder` reads PNGs alone; another file of the name is shown for what it is.
     known = {**{path.stem: path for path in list_images(labels)}, **read}
-    pairs = [Pair("all", "", path.stem, path, known.get(path.stem)) for path in images]
+    pairs = [
+        Pair(
+            "all", "", path.stem, path, known.get(path.stem),
+            fault=faults.get(path.stem, "") if path.stem in read else "",
+        )
+        for path in images
+    ]  # fmt: skip
     shown = {path.stem for path in images}
-    orphans = [Pair("all", "", stem, None, known[stem]) for stem in sorted(known.keys() - shown)]
+    rest = sorted(known.keys() - shown, key=natural)
+    orphans = [Pair("all", "", stem, None, known[stem]) for stem in rest]
     return pairs + orphans
 
 
@@ -138,7 +149,9 @@ def _of_set(root: Path, wanted: Classes | None) -> Source:
         title = "a weather set of a folder of images"
     else:
         space, mapping = _told_in(layout, wanted)
-        examiner = Examiner(layout.decode, len(layout.label_space), layout.codings, mapping)
+        examiner = Examiner(
+            layout.decode, len(layout.label_space), layout.codings, mapping, remark=layout.remark
+        )
         title = f"a weather set of {layout.title}"
     return Source(WEATHER_SET, title, space, list(_set_pairs(root, record, layout)), examiner)
 

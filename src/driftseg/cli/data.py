@@ -58,6 +58,12 @@ def check(
         str | None,
         typer.Option(help="a file of classes (docs/classes.md); default: classes.yaml, if any"),
     ] = None,
+    include: Annotated[
+        list[str] | None, typer.Option(help="look only at scenes of these names (shell patterns)")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="leave scenes of these names out (shell patterns)")
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="files read at once; default: one a core, up to 8")
     ] = None,
@@ -87,6 +93,8 @@ def check(
             labels=labels,
             label_space=label_space,
             classes=classes,
+            include=include or (),
+            exclude=exclude or (),
             headers_only=quick,
             workers=workers,
             watch=watch,

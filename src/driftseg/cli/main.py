@@ -74,8 +74,14 @@ def entry() -> None:
     try:
         app()
     except InputError as error:
+        from driftseg.api.images import without_secrets
+
         Console(stderr=True).print(
-            f"error: {error}", style="red", highlight=False, soft_wrap=True, markup=False
+            f"error: {without_secrets(str(error))}",
+            style="red",
+            highlight=False,
+            soft_wrap=True,
+            markup=False,
         )
         if isinstance(error, OwnCodeError) and (cause := error.__cause__) is not None:
             frames = _own_frames(cause.__traceback__)

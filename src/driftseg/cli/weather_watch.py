@@ -73,6 +73,7 @@ def tell(console: Console, outcome: Outcome) -> None:
         lines.append(f"{len(outcome.gone)} source images are gone, and what was made of them")
     lines += [f"depth of {count}: {source}" for source, count in outcome.depths.items()]
     lines += [f"labels of {count}: {how}" for how, count in outcome.labels.items()]
+    lines += [told for told in (outcome.unread, outcome.squeezed) if told]
     lines += [f"record: {outcome.record}", f"look at it: {outcome.page}"]
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from driftseg.config.keys import check_command, nearest
 from driftseg.errors import InputError
 from driftseg.parts import Pick
+from driftseg.scenes.addresses import masked_text
 from driftseg.scenes.dataset import DatasetSettings
 
 Config = TypeVar("Config", bound=BaseModel)
@@ -105,7 +106,7 @@ def check(
         same = [e for e in found if e["loc"][:1] == found[0]["loc"][:1]]
         first = max(same, key=lambda e: len(e["loc"]))  # of a union, the member that came closest
         key = ".".join(str(part) for part in _plain_location(first["loc"], values))
-        given = "" if first["type"] == "missing" else f" (came {first['input']!r})"
+        given = "" if first["type"] == "missing" else masked_text(f" (came {first['input']!r})")
         if first["type"] == "value_error":  # of a validator of ours, whose text is whole
             own = first["ctx"]["error"]
             given = "" if isinstance(own, InputError) else given

@@ -10,7 +10,7 @@ PNG_CODING = {0: "grey", 2: "colour", 3: "palette", 4: "grey and alpha", 6: "col
 
 ID_CODINGS = frozenset({"palette PNG", "8-bit grey PNG"})
 """What `images.read_ids` takes."""
-FEW_GREYS = frozenset({"2-bit grey PNG", "4-bit grey PNG"})
+FEW_GREYS = frozenset({"1-bit grey PNG", "2-bit grey PNG", "4-bit grey PNG"})
 """Their levels stand for shades from black to white, so whether 3 is the id 3 is not known."""
 FIRST_CHANNEL_CODINGS = frozenset(
     f"{bits}-bit {colours} PNG"

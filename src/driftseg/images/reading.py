@@ -14,11 +14,10 @@ from PIL import Image as PillowImage
 
 from driftseg.errors import InputError, MisfitError, UnknownIdsError, UnreadableError
 from driftseg.frame import Image, Label
+from driftseg.images.deep import check_levels
 from driftseg.images.label_coding import FEW_GREYS, label_coding
 from driftseg.labels import IGNORE
 from driftseg.labels.tables import IdTable
-
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
 
 PNG_END = b"IEND"
 """Name of the chunk that ends every whole PNG."""
@@ -47,23 +46,13 @@ Size = tuple[int, int]
 """(width, height) in pixels, as on the command line and in config files."""
 
 
-def list_images(folder: Path) -> list[Path]:
-    """The image files of a folder, sorted by name; hidden files are left out."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; check the path of the data")
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    )
-
-
 def read_image(path: Path) -> Image:
     """An RGB image, uint8, (H, W, 3), turned as its camera says (EXIF).
 
     Raises:
         InputError: no such file.
-        MisfitError: one channel of more than 8 bits, which Pillow would cut off at 255.
+        MisfitError: one channel of more than 8 bits, which Pillow would cut off at 255; or colours
+            of 16 bits that hold 14 or fewer, of which the high byte would be nearly black.
         UnreadableError: it cannot be decoded.
     """
     picture = _open(path, None, upright=True)
@@ -72,12 +61,18 @@ def read_image(path: Path) -> Image:
             f"{path}: wanted an image of 8 bits a channel, came grey of 16 bits or more (mode "
             f"{picture.mode}); say what is black and what is white by storing it in 8 bits"
         )
+    check_levels(path)
     return np.array(picture.convert("RGB"), dtype=np.uint8)
 
 
 def read_ids(path: Path) -> Label:
     """A label map of class ids, uint8, (H, W), from a grey or palette PNG."""
     picture = _open(path, None)
+    if label_coding(path) in FEW_GREYS:  # Pillow spreads them over 0 to 255, as PNG means greys
+        raise MisfitError(
+            f"{path}: wanted a label map with one id a pixel (8-bit grey or palette PNG), came "
+            f"{label_coding(path)}, whose levels are shades and no ids; store ids in 8 bits"
+        )
     if picture.mode not in ("L", "P"):
         deep = picture.mode.startswith("I")
         came = "16 bits" if deep else f"mode {picture.mode}"
@@ -85,11 +80,6 @@ def read_ids(path: Path) -> Label:
         raise MisfitError(
             f"{path}: wanted a label map with one id a pixel (8-bit grey or palette PNG), "
             f"came {came}; {mend}"
-        )
-    if label_coding(path) in FEW_GREYS:  # Pillow spreads them over 0 to 255, as PNG means greys
-        raise MisfitError(
-            f"{path}: wanted a label map with one id a pixel (8-bit grey or palette PNG), came "
-            f"{label_coding(path)}, whose levels are shades and no ids; store ids in 8 bits"
         )
     return np.asarray(picture, dtype=np.uint8)
 
@@ -193,6 +183,16 @@ def read_size(path: Path) -> Size:
         raise _unreadable(path, error) from None
 
 
+def turn_of(path: Path) -> int:
+    """EXIF's number of how a camera was held; 1 is upright, and so is what cannot be read."""
+    try:
+        with PillowImage.open(path) as picture:
+            turn = picture.getexif().get(ORIENTATION, 1)
+            return turn if turn in TURNS else 1
+    except UNDECODABLE:
+        return 1
+
+
 def read_colours(path: Path) -> Image:
     """A colour-coded label map, uint8, (H, W, 3)."""
     return np.asarray(_open(path, "RGB"), dtype=np.uint8)
@@ -248,6 +248,15 @@ def _unreadable(path: Path, error: Exception) -> UnreadableError:
     )
 
 
+def check_shrinks(own: Size, size: Size, *, name: str) -> None:
+    """Raises where an image is smaller than the size asked for; both are (width, height)."""
+    if size[0] > own[0] or size[1] > own[1]:
+        raise InputError(
+            f"{name}: the image is {own[0]}x{own[1]}, the run asks for {size[0]}x{size[1]}; "
+            "images are never enlarged silently: set a size no larger than the images"
+        )
+
+
 def resize_image(image: Image, size: Size, *, name: str) -> Image:
     """Shrinks with antialiasing (area averaging); refuses to enlarge.
 
@@ -259,11 +268,7 @@ def resize_image(image: Image, size: Size, *, name: str) -> Image:
     height, width = image.shape[:2]
     if (width, height) == size:
         return image
-    if size[0] > width or size[1] > height:
-        raise InputError(
-            f"{name}: the image is {width}x{height}, the run asks for {size[0]}x{size[1]}; "
-            "images are never enlarged silently: set a size no larger than the images"
-        )
+    check_shrinks((width, height), size, name=name)
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
@@ -275,8 +280,27 @@ def resize_label(label: Label, size: Size) -> Label:
     return np.asarray(small, dtype=np.uint8)
 
 
-def check_label(label: Label, image: Image, *, classes: int, name: str) -> None:
-    """Raises MisfitError unless the label has the image's size and only known ids."""
+def check_label(
+    label: Label, image: Image, *, classes: int, name: str, of: Path | None = None
+) -> None:
+    """Raises MisfitError unless the label has the image's size and only known ids.
+
+    Args:
+        label: (H, W).
+        image: (H, W, 3), as `read_image` gives it.
+        classes: number of them.
+        name: what to call the label in an error.
+        of: the image's file, which may say that it was turned.
+    """
+    if of is not None and label.shape == image.shape[1::-1] != image.shape[:2]:
+        turn = turn_of(of)
+        if turn in QUARTERS:
+            raise MisfitError(
+                f"{name}: the label is {label.shape[1]}x{label.shape[0]}, its image "
+                f"{image.shape[1]}x{image.shape[0]} after it is turned as its EXIF orientation "
+                f"({turn}) says; the label was drawn on the pixels as stored. Turn the label the "
+                "same way, or remove the orientation from the image file"
+            )
     if label.shape != image.shape[:2]:
         raise MisfitError(
             f"{name}: the label is {label.shape[1]}x{label.shape[0]}, its image "

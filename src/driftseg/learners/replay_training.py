@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -121,6 +122,10 @@ class RestyledReplaySettings(ReplayTrainingSettings, RestyleSettings):
     histogram alone does (docs/results.md)."""
     references: PositiveInt = 8
     """Last frames of which one is drawn at random for each image."""
+
+    def needs(self) -> Needs:
+        """Labelled source scenes, and frames that are as large as these."""
+        return replace(super().needs(), as_large_as_source=True)
 
     def make(self, supplies: Supplies) -> Composition:
         """On every frame."""

@@ -101,6 +101,7 @@ class SelfTrainingSettings(MethodSettings, RestyleSettings):
             teacher=True,
             static="whole" if self.feature_distance > 0 else "none",
             source=True,
+            as_large_as_source=True,
         )
 
     @property

@@ -60,6 +60,8 @@ class Needs:
     """Whether trained adapters have an average of their own (lae)."""
     source: bool = False
     """Whether labelled source scenes are learnt from."""
+    as_large_as_source: bool = False
+    """Whether windows as large as source crops are cut out of frames; none may be smaller."""
     learns_at_once: bool = True
     """Whether the trainable set learns from the first frame, or waits for a choice."""
 

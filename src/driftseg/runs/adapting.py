@@ -23,6 +23,7 @@ from driftseg.methods.adaptive import AdaptiveModel
 from driftseg.models.network import Network
 from driftseg.replay.replay import ReplaySettings, build_replay
 from driftseg.scenes.dataset import Dataset
+from driftseg.scenes.sizes import check_least
 
 
 @dataclass(frozen=True)
@@ -155,4 +156,8 @@ def _check_source(
             f"source scenes are {width}x{height}, frames {size[0]}x{size[1]}; nothing is enlarged "
             "silently: set a smaller target.size, or larger source scenes"
         )
+    check_least(
+        source.scenes, range(len(source.scenes)), size, why="the target's frames have",
+        section="source",
+    )  # fmt: skip
     return source

@@ -37,6 +37,7 @@ from driftseg.runs.source_model import in_order, load_model
 from driftseg.runs.train import use_device, use_threads
 from driftseg.scenes.dataset import Dataset, select
 from driftseg.scenes.live import LiveScenes
+from driftseg.scenes.sizes import check_least
 from driftseg.stream.schedule import Visit, domains, make_schedule
 from driftseg.stream.stream import Stream
 from driftseg.weather.camera import camera_of
@@ -104,6 +105,10 @@ def _build(config: RunConfig, device: torch.device, data: RunData) -> Parts:
     visits = make_schedule(config.schedule)
     size = config.target.frame_size(target)
     stream = build_stream(config, target, visits, weather, size)
+    if config.crop is not None or method.needs().as_large_as_source:
+        why = "the crop needs" if config.crop else f"learning by {method.name} needs"
+        least = config.crop or size
+        check_least(target, (number for _, number in stream.plan), least, why=why)
     source = None if config.source is None else data.open("source", config.source, config.classes)
     check_same_number(source, known)
     held_out = build_held_out(config, visits, space, data)

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from driftseg.config.run import RunConfig
 from driftseg.errors import UnreadableError
+from driftseg.images.listing import told_unread
 from driftseg.labels import LabelMapping
-from driftseg.scenes.dataset import Dataset, scene_of
+from driftseg.scenes.dataset import Dataset, scene_of, unread_of
+from driftseg.scenes.sizes import squeezed
 from driftseg.stream.schedule import Visit, domains
 from driftseg.stream.stream import Stream
 
@@ -20,7 +22,7 @@ def make_notes(
     source: Dataset | None,
     stream: Stream,
 ) -> list[str]:
-    """Repeats, protocol, weather, held-out frames, overlaps.
+    """Repeats, protocol, weather, held-out frames, files that are not read, overlaps.
 
     Scenes are told apart by name, without the weather that rendered datasets put into it.
     """
@@ -40,6 +42,11 @@ def make_notes(
             else ("none of them is in the stream")
         )
         notes.append(f"{len(dataset)} held-out frames for {', '.join(scored)}: {told}")
+    for data in {id(d): d for d in (target, source, *(d for d, _ in held_out.values()))}.values():
+        if data is not None and (unread := told_unread(unread_of(data))):
+            notes.append(unread)
+        if data is not None and (shape := squeezed(data)):
+            notes.append(shape)
     if source is not None:
         known = {scene_of(source.name(i)) for i in range(len(source))}
         if shared := len(known & adapted):

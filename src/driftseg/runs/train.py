@@ -16,6 +16,7 @@ from driftseg.labels.spaces import OWN
 from driftseg.models.checkpoints import LoadReport
 from driftseg.replay.replay import build_replay
 from driftseg.runs.classes import with_classes
+from driftseg.scenes.sizes import check_least
 from driftseg.training.source import Recipe, SourceTraining
 
 
@@ -38,11 +39,13 @@ def build_training(config: TrainConfig) -> tuple[SourceTraining, list[LoadReport
             f"{validation.label_space.title}; both must share one label space"
         )
     model, reports = config.model.make(classes=len(data.label_space))
+    size = config.data.frame_size(data)
+    check_least(data, range(len(data)), size, why="the first image has", section="data")
     batches = build_replay(
         data,
         config.sampling,
         config.augmentation,
-        size=config.data.frame_size(data),
+        size=size,
         capacity=len(data),
         generator=np.random.default_rng(config.seed),
     )

@@ -15,7 +15,8 @@ from typing import ClassVar, Literal
 
 from driftseg.labels import CITYSCAPES19
 from driftseg.scenes.cityscapes import read_label
-from driftseg.scenes.layout import Layout, LayoutSettings, Pair, files_below, folders_in, match
+from driftseg.scenes.layout import Layout, LayoutSettings
+from driftseg.scenes.pairs import Pair, by_name, files_below, folders_in, match
 
 IMAGES, LABELS = "rgb_anon", "gt"
 CONDITIONS = ("fog", "night", "rain", "snow")
@@ -51,7 +52,7 @@ def _pairs_of(root: Path, parts: list[tuple[str, str, Path]]) -> list[Pair]:
             split=split, domain=domain, expected=_expected(root / LABELS / part),
             prefix=f"{domain}/",
         )  # fmt: skip
-    return sorted(pairs, key=lambda pair: (pair.split, pair.name))
+    return sorted(pairs, key=by_name)
 
 
 def _images(folder: Path) -> list[tuple[str, Path]]:

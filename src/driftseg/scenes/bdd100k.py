@@ -14,7 +14,8 @@ from driftseg.frame import Label
 from driftseg.images.reading import read_ids, translate
 from driftseg.labels import CITYSCAPES19
 from driftseg.labels.tables import CITYSCAPES_TRAIN_IDS
-from driftseg.scenes.layout import Layout, LayoutSettings, Pair, files_below, folders_in, match
+from driftseg.scenes.layout import Layout, LayoutSettings
+from driftseg.scenes.pairs import Pair, files_below, folders_in, match
 
 IMAGES, LABELS = Path("images") / "10k", Path("labels") / "sem_seg" / "masks"
 

@@ -21,7 +21,8 @@ from driftseg.images.label_coding import COLOUR_CODINGS, ID_CODINGS
 from driftseg.images.reading import Size, read_colours, read_ids
 from driftseg.labels import CAMVID11, IGNORE
 from driftseg.scenes.dataset import SceneFiles
-from driftseg.scenes.layout import Layout, LayoutSettings, Pair, files_below, match, scenes
+from driftseg.scenes.layout import Layout, LayoutSettings, scenes
+from driftseg.scenes.pairs import Pair, files_below, match
 from driftseg.settings import Pixels
 
 UNLABELLED = 11

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +14,8 @@ import numpy as np
 
 from driftseg.errors import InputError
 from driftseg.frame import Image
-from driftseg.images.reading import IMAGE_SUFFIXES
+from driftseg.images.listing import IMAGE_SUFFIXES
+from driftseg.scenes.addresses import masked
 
 
 class Capture(Protocol):
@@ -34,6 +36,12 @@ def open_file(path: Path) -> cv2.VideoCapture:
     Raises:
         InputError: there is no such file, or it is no video that OpenCV can decode.
     """
+    if re.match(r"[a-z][a-z0-9+.-]+:/", str(path), re.IGNORECASE):
+        address = masked(re.sub(":/+", "://", str(path), count=1))
+        raise InputError(
+            f"{address}: expected a video file, got the address of a stream. To fix: take kind: "
+            "camera with url"
+        )
     if not path.exists():
         raise InputError(f"{path}: no such video file")
     if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
@@ -77,7 +85,7 @@ def open_live(source: int | str, *, patience: float) -> cv2.VideoCapture:
         capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, limits)
     if not capture.isOpened():
         raise InputError(
-            f"{without_password(source)}: cannot be opened as a stream; check the address, "
+            f"{masked(source)}: cannot be opened as a stream; check the address, "
             f"user and password, and that the source sends (waited up to {patience:g} s)"
         )
     return capture
@@ -96,13 +104,6 @@ def to_rgb(image: Any) -> Image:
     """RGB, (H, W, 3), from OpenCV's BGR, or grey of an infrared camera."""
     code = cv2.COLOR_GRAY2RGB if image.ndim == 2 else cv2.COLOR_BGR2RGB
     return np.asarray(cv2.cvtColor(image, code), dtype=np.uint8)
-
-
-def without_password(address: str) -> str:
-    """An address as it may be shown: ``rtsp://***@host/path``."""
-    scheme, mark, rest = address.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{mark}***@{host.rpartition('@')[2]}{slash}{path}" if "@" in host else address
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import glob
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -11,13 +12,13 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from driftseg.errors import InputError, UnreadableError
+from driftseg.errors import InputError
 from driftseg.frame import Label, Scene
+from driftseg.images.listing import IMAGE_SUFFIXES, UNREAD_SUFFIXES, unread_images
 from driftseg.images.reading import (
     Size,
     check_label,
     read_image,
-    read_size,
     resize_image,
     resize_label,
 )
@@ -107,6 +108,10 @@ class Entry:
     """The layout's; empty outside of layouts."""
     domain: str = ""
     """The layout's word for a condition; empty where it knows none."""
+    missing: Path | None = None
+    """The label file that should be there and is not."""
+    fault: str = ""
+    """Why the scene cannot be used, where its files alone tell it: two files are its image."""
 
 
 class SceneFiles:
@@ -157,7 +162,7 @@ class SceneFiles:
         label = None
         if entry.label is not None:
             label = self.decode(entry.label)
-            check_label(label, image, classes=self._ids, name=str(entry.label))
+            check_label(label, image, classes=self._ids, name=str(entry.label), of=entry.image)
             if self.mapping is not None:
                 label = self.mapping.apply(label)
         depth = source = None
@@ -184,21 +189,26 @@ def scene_of(name: str) -> str:
     return RENDERED.sub("", name, count=1) if RENDERED.match(name) else name
 
 
-def check_one_size(entries: Sequence[Entry]) -> None:
-    """Raises where images differ in size; reads headers alone, and leaves damaged files be."""
-    first: tuple[Path, Size] | None = None
+def check_entries(entries: Sequence[Entry]) -> None:
+    """Raises where a chosen scene has no label though others have, or has files in doubt.
+
+    What ``include`` and ``exclude`` leave out is not judged, so this comes after them.
+    """
     for entry in entries:
-        try:
-            size = read_size(entry.image)
-        except UnreadableError:
-            continue  # a stream may skip it; whoever reads it is told
-        if first is None:
-            first = (entry.image, size)
-        if size != first[1]:
-            raise InputError(
-                f"{entry.image}: is {size[0]}x{size[1]}, but {first[0].name} is "
-                f"{first[1][0]}x{first[1][1]}; set size to bring all images to one"
-            )
+        if entry.fault:
+            raise InputError(f"{entry.fault}, or leave the scene out with exclude")
+    missing = [entry.missing for entry in entries if entry.missing is not None]
+    if missing:
+        others = [
+            path for path in missing[0].parent.glob(f"{glob.escape(missing[0].stem)}.*")
+            if path.suffix.lower() in IMAGE_SUFFIXES | UNREAD_SUFFIXES
+        ]  # fmt: skip
+        hint = f"; {others[0].name} is there and is not read, convert it" if others else ""
+        raise InputError(
+            f"{missing[0]}: no such label file, but its image is there ({len(missing)} of "
+            f"{len(entries)} labels are missing{hint}); complete the labels, or leave the images "
+            "out with exclude"
+        )
 
 
 class Selection:
@@ -227,6 +237,16 @@ def without_depth(dataset: Dataset) -> Dataset:
     if isinstance(dataset, Selection):
         return Selection(without_depth(dataset.dataset), dataset.indices)
     return dataset.with_depth(None) if isinstance(dataset, SceneFiles) else dataset
+
+
+def unread_of(dataset: Dataset) -> list[Path]:
+    """Image files beside those of a dataset, of kinds that are not read, as HEIC is."""
+    while isinstance(dataset, Selection):
+        dataset = dataset.dataset
+    if not isinstance(dataset, SceneFiles):
+        return []
+    files = (path for e in dataset.entries for path in (e.image, e.label) if path is not None)
+    return unread_images(path.parent for path in files)
 
 
 def files_of(dataset: Dataset, index: int) -> list[Path]:

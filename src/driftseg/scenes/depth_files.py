@@ -79,7 +79,7 @@ def read_stereo(path: Path) -> Stereo:
         InputError: the file is missing or does not hold both as positive numbers.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
         stereo = Stereo(float(values["extrinsic"]["baseline"]), float(values["intrinsic"]["fx"]))
     except OSError as error:
         raise InputError(f"{path}: the camera file cannot be read ({error.strerror})") from None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from driftseg.errors import InputError
-from driftseg.images.reading import IdReader, Size, list_images, read_ids
+from driftseg.images.listing import list_images, told_unread, unread_images
+from driftseg.images.reading import IdReader, Size, read_ids
 from driftseg.labels import (
     Classes,
     ClassesSettings,
@@ -16,7 +17,7 @@ from driftseg.labels import (
 )
 from driftseg.labels.classes import FILE
 from driftseg.labels.tables import IdTable
-from driftseg.scenes.dataset import Entry, SceneFiles
+from driftseg.scenes.dataset import Entry, SceneFiles, check_entries
 from driftseg.scenes.selection import SelectedSettings
 
 
@@ -38,7 +39,7 @@ class FolderSettings(SelectedSettings, ClassesSettings):
     def files(self) -> SceneFiles:
         """All images of the folder."""
         classes = self.stated_classes() or self._found_classes()
-        return folder(
+        return found_images(
             self.root,
             label_space=classes.space,
             labels=self.labels,
@@ -72,7 +73,18 @@ def classes_of_folder(root: Path, labels: Path | None) -> Classes | None:
     return classes_beside(labels, root, above)
 
 
-def folder(
+def folder(root: Path, **wanted: Any) -> SceneFiles:
+    """The same as `found_images`, all of them judged.
+
+    Raises:
+        InputError: as `found_images`, or a label cannot be used.
+    """
+    found = found_images(root, **wanted)
+    check_entries(found.entries)
+    return found
+
+
+def found_images(
     root: Path,
     *,
     label_space: LabelSpace,
@@ -80,7 +92,7 @@ def folder(
     size: Size | None = None,
     ids: IdTable | None = None,
 ) -> SceneFiles:
-    """Every image of ``root`` in name order, as frames of a sequence.
+    """Every image of ``root`` in natural order of names, as frames of a sequence.
 
     Args:
         root: folder of images.
@@ -94,27 +106,38 @@ def folder(
     """
     images = list_images(root)
     if not images:
-        raise InputError(f"{root}: holds no images")
-    known = {} if labels is None else label_files(labels)
-    entries = [Entry(path.stem, path, known.get(path.stem)) for path in images]
-    if labels is not None and all(entry.label is None for entry in entries):
+        unread = told_unread(unread_images([root]))
+        raise InputError(f"{root}: holds no images{'; ' if unread else ''}{unread}")
+    known, faults = ({}, {}) if labels is None else label_files(labels)
+    entries = [
+        Entry(path.stem, path, known.get(path.stem), fault=faults.get(path.stem, ""))
+        for path in images
+    ]
+    if labels is not None and not any(entry.label or entry.fault for entry in entries):
         raise InputError(f"{labels}: no label is named like an image of {root} ({images[0].stem})")
     decode = read_ids if ids is None else IdReader(ids)
     return SceneFiles(entries, label_space=label_space, decode=decode, size=size)
 
 
-def label_files(labels: Path) -> dict[str, Path]:
-    """The PNGs of a folder of labels, by stem, however their suffix is written.
+def label_files(labels: Path) -> tuple[dict[str, Path], dict[str, str]]:
+    """The PNGs of a folder of labels, by stem, and what is wrong with some of them.
+
+    However a suffix is written, a stem has one PNG. A label that is no PNG is not read.
 
     Raises:
-        InputError: no such folder, or two PNGs of one stem.
+        InputError: no such folder.
     """
     if not labels.is_dir():
         raise InputError(f"{labels}: no such folder of labels")
     known: dict[str, Path] = {}
-    for path in list_images(labels):
+    faults: dict[str, str] = {}
+    others = [*list_images(labels), *unread_images([labels])]
+    for path in others:
         if path.suffix.lower() == ".png" and known.setdefault(path.stem, path) != path:
-            raise InputError(
+            faults[path.stem] = (
                 f"{path}: is the label of the same image as {known[path.stem]}; remove one of them"
             )
-    return known
+    for path in others:
+        if path.stem not in known:
+            faults[path.stem] = f"{path}: labels are read from PNGs alone; convert it to PNG"
+    return known, faults

@@ -15,7 +15,8 @@ from driftseg.frame import Label
 from driftseg.images.reading import read_ids, translate
 from driftseg.labels import CITYSCAPES19
 from driftseg.labels.tables import GTA5_IDS
-from driftseg.scenes.layout import Layout, LayoutSettings, Pair, files_below, match
+from driftseg.scenes.layout import Layout, LayoutSettings
+from driftseg.scenes.pairs import Pair, files_below, match
 
 SCENE = re.compile(r"\d{5}")
 

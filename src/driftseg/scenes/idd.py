@@ -24,7 +24,8 @@ from driftseg.images.label_coding import ID_CODINGS
 from driftseg.images.reading import read_ids, translate
 from driftseg.labels import IDD26, IDD_LITE7, IGNORE
 from driftseg.labels.tables import IDD_IDS, IDD_LITE_IDS, IDD_NAMES
-from driftseg.scenes.layout import Layout, LayoutSettings, Pair, files_below, folders_in, match
+from driftseg.scenes.layout import Layout, LayoutSettings
+from driftseg.scenes.pairs import Pair, files_below, folders_in, match
 
 IMAGES, LABELS = "leftImg8bit", "gtFine"
 IMAGE_ENDING, POLYGONS_ENDING = "_leftImg8bit", "_gtFine_polygons.json"
@@ -68,6 +69,7 @@ def _pairs(root: Path) -> list[Pair]:
             f"{drive.name}/{path.name.removesuffix(POLYGONS_ENDING)}": path
             for drive in _drives(root, LABELS, split.name)
             for path in sorted(drive.glob(f"*{POLYGONS_ENDING}"))
+            if not path.name.startswith(".")
         }
         for ending in IDS_ENDINGS:
             labels |= dict(_in_drives(root, LABELS, split.name, ending))
@@ -90,16 +92,25 @@ def read_label(path: Path) -> Label:
     return translate(read_ids(path), IDD_IDS, name=str(path))
 
 
+FEWEST_POINTS = 2
+"""Of two points a line is drawn, as the authors' script does."""
+
+
 def draw_polygons(path: Path) -> Label:
-    """The polygons of a file, later ones over earlier ones, as the authors draw them."""
+    """The polygons of a file, later ones over earlier ones, as the authors draw them.
+
+    Published files hold objects of one point or none; nothing is drawn of these (`pointless`).
+    """
     try:
-        drawing = json.loads(path.read_text(encoding="utf-8"))
+        drawing = json.loads(path.read_text(encoding="utf-8-sig"))
         picture = PillowImage.new("L", (drawing["imgWidth"], drawing["imgHeight"]), IGNORE)
         pen = ImageDraw.Draw(picture)
         for thing in drawing["objects"]:
             if not thing.get("deleted"):
                 fill = _id_of(thing["label"], path)
-                pen.polygon([tuple(point) for point in thing["polygon"]], fill=fill)
+                points = [tuple(point) for point in thing["polygon"] or ()]
+                if len(points) >= FEWEST_POINTS:
+                    pen.polygon(points, fill=fill)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except InputError:
@@ -110,6 +121,22 @@ def draw_polygons(path: Path) -> Label:
             "remove the file"
         ) from None
     return np.array(picture, dtype=np.uint8)
+
+
+def pointless(path: Path) -> str:
+    """How many objects of a file of polygons have no points to draw; empty where all have."""
+    if path.suffix != ".json":
+        return ""
+    objects = json.loads(path.read_text(encoding="utf-8-sig"))["objects"]
+    drawn = [thing["label"] for thing in objects if not thing.get("deleted")]
+    lacking = [
+        thing["label"] for thing in objects
+        if not thing.get("deleted") and len(thing["polygon"] or ()) < FEWEST_POINTS
+    ]  # fmt: skip
+    if not lacking:
+        return ""
+    names = ", ".join(sorted(set(lacking)))
+    return f"{path}: {len(lacking)} of {len(drawn)} objects have fewer than two points ({names})"
 
 
 def _id_of(label: str, path: Path) -> int:
@@ -133,6 +160,7 @@ IDD = Layout(
     pairs=_pairs,
     decode=read_label,
     codings=lambda path: ID_CODINGS | {"JSON"},
+    remark=pointless,
 )
 
 

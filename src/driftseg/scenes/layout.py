@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from driftseg.errors import InputError
 from driftseg.frame import Label
 from driftseg.images.label_coding import ID_CODINGS
-from driftseg.images.reading import IMAGE_SUFFIXES, Size
+from driftseg.images.reading import Size
 from driftseg.labels import (
     MAPPINGS,
     ClassesSettings,
@@ -25,30 +25,9 @@ from driftseg.labels import (
     named_space,
 )
 from driftseg.labels.mappings import Stated
-from driftseg.scenes.dataset import Entry, SceneFiles, scene_of
+from driftseg.scenes.dataset import Entry, SceneFiles, check_entries, scene_of
+from driftseg.scenes.pairs import Pair
 from driftseg.scenes.selection import SelectedSettings
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One scene's files as found on disk, whole or not."""
-
-    split: str
-    """``train``, ``val``, ...; ``all`` where the layout has none."""
-    domain: str
-    """The layout's word for its condition: ``clear``, ``rain/100mm``, ``fog``, ``night``; empty
-    where it knows none."""
-    name: str
-    """Unique in its dataset; begins with ``<domain>/`` where a scene is shown in several."""
-    image: Path | None
-    """None: a label without its image."""
-    label: Path | None
-    """None: there is none, see ``missing``."""
-    depth: Path | None = None
-    camera: Path | None = None
-    missing: Path | None = None
-    """The label file that should be there and is not; None with no label means that this part of
-    the dataset is unlabelled."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +45,14 @@ class Layout:
     found: Callable[[Path], bool]
     """Whether a folder is in this layout; never raises."""
     pairs: Callable[[Path], list[Pair]]
-    """Everything in a folder of this layout, sorted by split and name; a scene without
-    its image or label is listed, not refused."""
+    """Everything in a folder of this layout, by split and in natural order of names; a scene
+    without its image or label is listed, not refused."""
     decode: Callable[[Path], Label]
     """Reads a label file into ids of ``label_space``, or 255."""
     codings: Callable[[Path], frozenset[str]] = lambda path: ID_CODINGS
     """How ``decode`` takes a label file to be stored, told as by `label_coding`."""
+    remark: Callable[[Path], str] = lambda path: ""
+    """What to know of a label file that ``decode`` reads, in words; empty for nothing."""
     general: bool = False
     """Whether others lay their own data out like this; such layouts are tried last."""
 
@@ -106,7 +87,7 @@ class LayoutSettings(SelectedSettings, ClassesSettings):
 
     def files(self) -> SceneFiles:
         """All scenes of the split and domain."""
-        return scenes(
+        return found_scenes(
             self.layout, self.folder(), split=self.split, domain=self.domain, size=self.size,
             label_space=self._space(), mapping=self.mapping,
         )  # fmt: skip
@@ -155,7 +136,19 @@ def check_layout(layout: Layout, root: Path) -> None:
         )
 
 
-def scenes(
+def scenes(layout: Layout, root: Path, **wanted: Any) -> SceneFiles:
+    """The same as `found_scenes`, all of them judged.
+
+    Raises:
+        InputError: as `found_scenes`; an image has no label where labels are, or two files are of
+            one scene.
+    """
+    found = found_scenes(layout, root, **wanted)
+    check_entries(found.entries)
+    return found
+
+
+def found_scenes(
     layout: Layout,
     root: Path,
     *,
@@ -166,7 +159,9 @@ def scenes(
     mapping: Stated | None = None,
     only: Collection[Path] | None = None,
 ) -> SceneFiles:
-    """The scenes of one split and domain, in name order.
+    """The scenes of one split and domain, in natural order of names.
+
+    What their files lack is for `check_entries` to say, once it is known which of them are wanted.
 
     Args:
         layout: of the folder.
@@ -180,8 +175,8 @@ def scenes(
         only: image files to stay with, as if the folder held no others; None takes all.
 
     Raises:
-        InputError: the folder is in another layout, the split or domain is not there, an image
-            has no label where labels are, or the labels cannot be told in ``label_space``.
+        InputError: the folder is in another layout, the split or domain is not there, or the
+            labels cannot be told in ``label_space``.
     """
     check_layout(layout, root)
     told = None if label_space is None else layout_mapping(layout, label_space, mapping)
@@ -193,13 +188,22 @@ def scenes(
     pairs = _chosen(pairs, split, "split", lambda pair: pair.split, root)
     pairs = _chosen(pairs, domain, "domain", lambda pair: pair.domain, root)
     entries = [
-        Entry(pair.name, pair.image, pair.label, pair.depth, pair.camera, pair.split, pair.domain)
+        Entry(
+            pair.name,
+            pair.image,
+            pair.label,
+            pair.depth,
+            pair.camera,
+            pair.split,
+            pair.domain,
+            pair.missing,
+            pair.fault,
+        )
         for pair in pairs
         if pair.image is not None
     ]
     if not entries:
         raise InputError(f"{root}: holds labels, but no images of {layout.title}")
-    _check_labels(pairs)
     return SceneFiles(
         entries,
         label_space=layout.label_space,
@@ -243,81 +247,3 @@ def _chosen(
             hint = f"this layout knows no {what}s: set {what} to null"
         raise InputError(f"{root}: no {what} {wanted!r} is there, found {found}; {hint}")
     return chosen
-
-
-def _check_labels(pairs: Sequence[Pair]) -> None:
-    missing = [pair.missing for pair in pairs if pair.missing is not None]
-    if missing:
-        raise InputError(
-            f"{missing[0]}: no such label file, but its image is there ({len(missing)} of "
-            f"{len(pairs)} labels are missing); complete the labels, or leave the images out"
-        )
-
-
-def match(
-    images: Iterable[tuple[str, Path]],
-    labels: Iterable[tuple[str, Path]],
-    *,
-    split: str,
-    domain: str = "",
-    expected: Callable[[str], Path] | None = None,
-    prefix: str = "",
-) -> list[Pair]:
-    """Images and labels of one split and domain, joined by the scene they show.
-
-    Args:
-        images: scene and file each.
-        labels: scene and file each; a label whose image is missing becomes a pair without image.
-        split: of all.
-        domain: of all.
-        expected: where a scene's label should lie; None says that this part has no labels.
-        prefix: put before the scene to make a name that is unique in the dataset.
-
-    Raises:
-        InputError: two files are of one scene (``a.jpg`` beside ``a.png``), so one would be lost.
-    """
-    shown, known = _by_scene(images), _by_scene(labels)
-    pairs = []
-    for scene in sorted({*shown, *known}):
-        label = known.get(scene)
-        missing = expected(scene) if expected is not None and label is None else None
-        pairs.append(Pair(split, domain, prefix + scene, shown.get(scene), label, missing=missing))
-    return pairs
-
-
-def _by_scene(files: Iterable[tuple[str, Path]]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for scene, path in files:
-        other = found.setdefault(scene, path)
-        if other != path:
-            raise InputError(
-                f"{path}: is the same scene as {other}, and only one of them can be taken; "
-                "remove the other or move it away"
-            )
-    return found
-
-
-def files_below(folder: Path, ending: str = "", *, deep: bool = True) -> list[tuple[str, Path]]:
-    """The image files below a folder, with the scene each shows: its name without the ending.
-
-    Args:
-        folder: may be missing.
-        ending: what the authors add to the scene, with or without a suffix: ``_image.jpg``
-            takes only such files, ``_image`` any kind of image.
-        deep: whether folders in it count.
-    """
-    if not folder.is_dir():
-        return []
-    found = []
-    for path in sorted(folder.rglob("*") if deep else folder.iterdir()):
-        name = path.name if "." in ending else path.stem
-        if path.suffix.lower() in IMAGE_SUFFIXES and name.endswith(ending) and name[0] != ".":
-            found.append((name[: len(name) - len(ending)], path))
-    return found
-
-
-def folders_in(folder: Path) -> list[Path]:
-    """The folders in a folder, sorted; none where it is missing; hidden ones are left out."""
-    if not folder.is_dir():
-        return []
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))

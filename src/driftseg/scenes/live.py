@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import atexit
 import itertools
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal, final
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
+from pydantic import (
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+)
 
 from driftseg.errors import InputError
 from driftseg.frame import Image, Scene
 from driftseg.images.reading import Size, resize_image
 from driftseg.labels import LabelSpace
-from driftseg.scenes.capture import Capture, open_live, read, without_password
+from driftseg.scenes.addresses import filled, is_address, masked
+from driftseg.scenes.capture import Capture, open_live, read
 from driftseg.scenes.frames import UnlabelledSettings
 from driftseg.weather.camera import CITYSCAPES, Camera
 
@@ -29,8 +36,8 @@ class LiveSettings(UnlabelledSettings):
     device: Annotated[int, Field(ge=0)] | None = None
     """The camera's number, from 0; or set ``url``."""
     url: Annotated[str | None, Field(validate_default=True)] = None
-    """``rtsp://...`` or ``http://...``; ``$NAME`` in it is taken from the environment, so that no
-    password has to be in a config, which a run keeps."""
+    """``rtsp://...`` or ``http://...``; ``$NAME`` in it is taken from the environment and
+    percent-encoded, so that no password has to be in a config. What a run keeps has none."""
     frames: PositiveInt
     """How many are taken."""
     newest: bool = True
@@ -45,18 +52,25 @@ class LiveSettings(UnlabelledSettings):
     @classmethod
     def _one_source(cls, url: str | None, info: ValidationInfo) -> str | None:
         if (url is None) == (info.data.get("device") is None):
-            raise ValueError("wanted either device (a camera's number) or url (a stream)")
-        if url is not None and "://" not in url:
-            raise ValueError("wanted rtsp://... or http://...; a file is kind: video")
+            both = "both" if url is not None else "neither"
+            raise InputError(
+                f"wanted either device (a camera's number) or url (a stream), came {both}"
+            )
+        if url is not None and not is_address(url):
+            raise InputError("wanted rtsp://... or http://...; a file is kind: video")
         return url
+
+    @field_serializer("url")
+    def _without_secrets(self, url: str | None) -> str | None:
+        return None if url is None else masked(url, keep_variables=True)
 
     def make(self, camera: Camera = CITYSCAPES) -> LiveScenes:
         """Connects."""
-        source = self.device if self.url is None else os.path.expandvars(self.url)
+        source = self.device if self.url is None else filled(self.url)
         assert source is not None  # one of both is set, or there were no such settings
         return LiveScenes(
             lambda: open_live(source, patience=self.patience),
-            where=f"camera {source}" if isinstance(source, int) else without_password(source),
+            where=f"camera {source}" if isinstance(source, int) else masked(source),
             label_space=self.space(),
             frames=self.frames,
             newest=self.newest,

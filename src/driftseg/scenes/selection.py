@@ -13,11 +13,12 @@ from driftseg.scenes.dataset import (
     Dataset,
     DatasetSettings,
     SceneFiles,
-    check_one_size,
+    check_entries,
     scene_of,
     select,
 )
 from driftseg.scenes.depth import DepthSettings, make_depth
+from driftseg.scenes.sizes import check_one_size, check_sizes
 from driftseg.weather.camera import CITYSCAPES, Camera
 
 
@@ -40,6 +41,8 @@ class SelectedSettings(DatasetSettings):
     @abstractmethod
     def files(self) -> SceneFiles:
         """All scenes, before ``include`` and the like; their depth is added later.
+
+        What they lack is an entry's ``missing`` and ``fault``, judged once they are chosen.
 
         Raises:
             InputError: the folder is missing or not what it should be.
@@ -67,6 +70,10 @@ class SelectedSettings(DatasetSettings):
             stop=self.stop,
             where=str(root),
         )
-        if self.one_size and self.size is None:
-            check_one_size([found.entries[i] for i in chosen.indices])
+        entries = [found.entries[i] for i in chosen.indices]
+        check_entries(entries)
+        if self.size is not None:
+            check_sizes((entry.image for entry in entries), self.size)
+        elif self.one_size:
+            check_one_size(entries)
         return chosen

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from driftseg.errors import InputError
-from driftseg.images.reading import IMAGE_SUFFIXES, Size, read_ids
+from driftseg.images.listing import IMAGE_SUFFIXES, natural
+from driftseg.images.reading import Size, read_ids
 from driftseg.labels import LabelSpace
-from driftseg.scenes.dataset import Entry, SceneFiles, check_one_size
+from driftseg.scenes.dataset import Entry, SceneFiles
 from driftseg.scenes.frames import FrameRangeSettings
+from driftseg.scenes.sizes import check_one_size, check_sizes
 from driftseg.weather.camera import CITYSCAPES, Camera
 
 NUMBER = re.compile(r"%(?:0(\d+))?d")
@@ -32,6 +34,8 @@ class SequenceSettings(FrameRangeSettings):
         )  # fmt: skip
         if self.size is None:
             check_one_size(images.entries)
+        else:
+            check_sizes((entry.image for entry in images.entries), self.size)
         return images
 
 
@@ -48,8 +52,8 @@ def sequence(
 
     Args:
         pattern: shell wildcards (``drive/*/left_*.png``; ``**`` for folders of any depth), taken
-            in order of their paths; or one number as in C (``drive/frame_%05d.png``), taken in
-            order of the numbers, of which some may be missing.
+            in natural order of their paths; or one number as in C (``drive/frame_%05d.png``),
+            taken in order of the numbers, of which some may be missing.
         label_space: what predictions mean.
         start: position of the first image kept, in that order.
         stop: position after the last one kept; None keeps the rest.
@@ -80,7 +84,7 @@ def sequence(
 
 def _globbed(pattern: str) -> list[Path]:
     found = (Path(name) for name in glob.glob(pattern, recursive=True))
-    return sorted(path for path in found if path.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted((path for path in found if path.suffix.lower() in IMAGE_SUFFIXES), key=natural)
 
 
 def _numbered(pattern: str) -> list[Path]:

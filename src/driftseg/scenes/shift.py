@@ -21,7 +21,8 @@ from driftseg.images.label_coding import FIRST_CHANNEL_CODINGS
 from driftseg.images.reading import read_first_channel, translate
 from driftseg.labels import SHIFT14
 from driftseg.labels.tables import SHIFT_IDS
-from driftseg.scenes.layout import Layout, LayoutSettings, Pair, files_below, folders_in, match
+from driftseg.scenes.layout import Layout, LayoutSettings
+from driftseg.scenes.pairs import Pair, by_name, files_below, folders_in, match
 
 RATES = ("images", "videos")
 
@@ -52,7 +53,7 @@ def _pairs(root: Path) -> list[Pair]:
     for name, shift in _shifts(root):
         for rate, split, view in _views(shift):
             pairs += _of_view(f"{name}/{rate}/", name, split, view)
-    return sorted(pairs, key=lambda pair: (pair.split, pair.name))
+    return sorted(pairs, key=by_name)
 
 
 def _of_view(prefix: str, domain: str, split: str, view: Path) -> list[Pair]:

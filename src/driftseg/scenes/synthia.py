@@ -16,7 +16,8 @@ from driftseg.images.label_coding import FIRST_CHANNEL_CODINGS
 from driftseg.images.reading import read_first_channel, translate
 from driftseg.labels import SYNTHIA16
 from driftseg.labels.tables import SYNTHIA_IDS
-from driftseg.scenes.layout import Layout, LayoutSettings, Pair, files_below, match
+from driftseg.scenes.layout import Layout, LayoutSettings
+from driftseg.scenes.pairs import Pair, files_below, match
 
 LABELS = Path("GT") / "LABELS"
 

@@ -14,6 +14,7 @@ import re
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from driftseg.images.listing import natural
 from driftseg.labels import CITYSCAPES19
 from driftseg.scenes.cityscapes import (
     IDS_ENDING,
@@ -26,7 +27,8 @@ from driftseg.scenes.cityscapes import (
     read_label,
     with_depth,
 )
-from driftseg.scenes.layout import Layout, LayoutSettings, Pair, files_below, folders_in, match
+from driftseg.scenes.layout import Layout, LayoutSettings
+from driftseg.scenes.pairs import Pair, by_name, files_below, folders_in, match
 
 SCENE = re.compile(r"[A-Za-z-]+_\d+_\d+")
 """City, sequence and frame, which every name of Cityscapes begins with."""
@@ -67,7 +69,7 @@ def _pairs(root: Path) -> list[Pair]:
             for image in files_below(city, IMAGE_ENDING, deep=False)
         ]
         found += _labelled(root, split.name, shown)
-    return with_depth(root, sorted(found, key=lambda pair: (pair.split, pair.name)))
+    return with_depth(root, sorted(found, key=by_name))
 
 
 def _scenes(folder: Path) -> list[tuple[str, Path]]:
@@ -121,11 +123,11 @@ def _foggy_pairs(root: Path) -> list[Pair]:
     for split in folders_in(root / FOGGY):
         shown: dict[str, list[tuple[str, Path]]] = {}
         for city in folders_in(split):
-            for path in sorted(city.iterdir()):
+            for path in sorted(city.iterdir(), key=natural):
                 if name := BETA.fullmatch(path.name):
                     shown.setdefault(name["beta"], []).append((name["scene"], path))
         found += _labelled(root, split.name, shown)
-    return with_depth(root, sorted(found, key=lambda pair: (pair.split, pair.name)))
+    return with_depth(root, sorted(found, key=by_name))
 
 
 FOGGY_CITYSCAPES = Layout(

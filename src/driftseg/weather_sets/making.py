@@ -10,8 +10,10 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from driftseg.errors import InputError
+from driftseg.images.listing import told_unread
 from driftseg.images.reading import Size
-from driftseg.scenes.dataset import SceneFiles
+from driftseg.scenes.dataset import SceneFiles, unread_of
+from driftseg.scenes.sizes import squeezed
 from driftseg.weather.camera import Camera
 from driftseg.weather.render import RENDERER
 from driftseg.weather_sets.choice import Choice
@@ -92,6 +94,10 @@ class Outcome:
     """Source files that are there no more; what was made of them was removed."""
     record: Path
     """``weather.json``."""
+    unread: str = ""
+    """What lies beside the images and is of a kind that is not read, in words."""
+    squeezed: str = ""
+    """Which images have another ratio of width to height than ``size``, in words."""
     page: Path | None = None
     """The contact sheet, where one was made."""
 
@@ -159,6 +165,8 @@ def make_set(
             labels=dict(Counter(_how_put(entry) for entry in entries)),
             gone=gone,
             record=record.finish(),
+            unread=told_unread(unread_of(scenes)),
+            squeezed=squeezed(scenes),
         )
 
 

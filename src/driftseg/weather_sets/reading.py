@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from driftseg.errors import InputError
+from driftseg.images.listing import natural
 from driftseg.images.reading import IdReader, Size, read_ids
 from driftseg.labels import Classes, ClassesSettings, LabelSpace, named_space
 from driftseg.scenes.cityscapes import CITYSCAPES
 from driftseg.scenes.dataset import Entry, SceneFiles
 from driftseg.scenes.datasets import layouts
-from driftseg.scenes.layout import belongs, scenes
+from driftseg.scenes.layout import belongs, found_scenes
 from driftseg.scenes.selection import SelectedSettings
 from driftseg.weather_sets.classes import classes_of_set
 from driftseg.weather_sets.places import FOLDER
@@ -78,7 +79,7 @@ def weather_set(
     label_space: LabelSpace | None = None,
     size: Size | None = None,
 ) -> SceneFiles:
-    """The scenes of a set, by domain and then by name.
+    """The scenes of a set, by domain and then in natural order of names.
 
     Args:
         root: the set's folder, with its ``weather.json``.
@@ -150,9 +151,10 @@ def _read(
 ) -> SceneFiles:
     if kind != FOLDER:
         layout = next(layout for layout in layouts() if layout.name == kind)
-        return scenes(layout, part.root, split=split, size=size, only=part.files)
+        return found_scenes(layout, part.root, split=split, size=size, only=part.files)
     if split is not None:
         raise InputError(f"{part.root}: a plain folder of images has no splits: set split to null")
-    entries = [Entry(image.stem, image, label) for image, label in sorted(part.files.items())]
+    files = sorted(part.files.items(), key=lambda file: natural(file[0]))
+    entries = [Entry(image.stem, image, label) for image, label in files]
     decode = read_ids if classes.ids is None else IdReader(classes.ids)
     return SceneFiles(entries, label_space=classes.space, decode=decode, size=size)

@@ -12,8 +12,8 @@ from driftseg.scenes.cityscapes import CITYSCAPES
 from driftseg.scenes.dataset import SceneFiles, scene_of
 from driftseg.scenes.datasets import recognise
 from driftseg.scenes.depth import DepthSettings, make_depth
-from driftseg.scenes.folder import folder
-from driftseg.scenes.layout import Layout, scenes, shown_scenes
+from driftseg.scenes.folder import found_images
+from driftseg.scenes.layout import Layout, found_scenes, shown_scenes
 from driftseg.scenes.weather_cityscapes import WEATHER_CITYSCAPES
 from driftseg.weather.camera import Camera
 
@@ -26,7 +26,7 @@ def source_scenes(
     classes: Classes,
     size: Size | None,
 ) -> tuple[Layout | None, SceneFiles]:
-    """A folder's layout, if it is in one, and its scenes.
+    """A folder's layout, if it is in one, and its scenes, to choose from and then to judge.
 
     Args:
         images: the folder.
@@ -50,13 +50,15 @@ def source_scenes(
             f"weather is not put on weather; wanted {CITYSCAPES.wanted}"
         )
     if layout is not None:
-        return layout, scenes(layout, images, split=split, domain=domain, size=size)
+        return layout, found_scenes(layout, images, split=split, domain=domain, size=size)
     if split is not None or domain is not None:
         raise InputError(
             f"{images}: is in no known layout, so it has no splits and domains; leave out split "
             "and domain"
         )
-    found = folder(images, label_space=classes.space, labels=labels, size=size, ids=classes.ids)
+    found = found_images(
+        images, label_space=classes.space, labels=labels, size=size, ids=classes.ids
+    )
     return None, found
 
 

@@ -1,0 +1,39 @@
+"""Images of 16 bits a channel: whether their levels are spread over all 16."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image as PillowImage
+
+from driftseg.errors import MisfitError
+
+FEWEST_LEVELS = 2**14
+"""Of 16-bit colours, the brightest level is at least this where white is 65535: below it the file
+rather holds a sensor's 10, 12 or 14 bits."""
+
+
+def _is_deep(path: Path) -> bool:
+    """Whether a file holds colours of 16 bits a channel, of which Pillow gives the high byte."""
+    with PillowImage.open(path) as picture:
+        told = str([tile[3] for tile in picture.tile])
+    return ";16" in told or "65535" in told
+
+
+def check_levels(path: Path) -> None:
+    """Raises MisfitError where a file has 16 bits a channel and its levels end far below white."""
+    if not _is_deep(path):
+        return
+    found = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if found is None or found.dtype != np.uint16:
+        return
+    brightest = int((found if found.ndim == 2 else found[..., :3]).max())
+    if 0 < brightest < FEWEST_LEVELS:
+        bits = max(brightest.bit_length(), 9)
+        raise MisfitError(
+            f"{path}: wanted colours of 16 bits with white at 65535, came levels up to "
+            f"{brightest}, which look like {bits} bits and would be nearly black; store the image "
+            "in 8 bits, or scale its levels so that white is 65535"
+        )
