@@ -29,6 +29,10 @@ LONGEST = 1024
 """Pixels of the longer side that frames are shrunk to where no size is given."""
 MULTIPLE = 32
 """Sides are multiples of it then, as many networks want."""
+SAME_ASPECT = 0.02
+"""By how much aspect ratios may differ and count as one."""
+MISSING = 0.05
+"""Share of a video's frames that may be missing: headers of some containers are estimates."""
 TRIED = 3
 """Frames after which the speed is told."""
 WITH_SOURCE, WITHOUT_SOURCE = "restyled_replay", "norm_statistics"
@@ -171,12 +175,15 @@ def _drive(
     try:
         for index, image in enumerate(_all(first, stream)):
             name = names[index] if names is not None else f"{start + index * every:06d}"
+            check_shape(name, image, first, given=size is not None)
             state = drive_.step(index, name, image)
             if watch is not None:
                 watch(state)
     finally:
         saved = {} if saver is None else dict(saver.close())
-    return drive_.ended(saved)
+    done = drive_.ended(saved)
+    check_whole(done, source)
+    return done
 
 
 class _Drive:
@@ -242,6 +249,33 @@ def fitting(width: int, height: int) -> tuple[int, int]:
     sides = (int(side * factor) // MULTIPLE * MULTIPLE for side in (width, height))
     wide, high = (max(MULTIPLE, side) for side in sides)
     return wide, high
+
+
+def check_shape(name: str, image: Image, first: Image, *, given: bool) -> None:
+    """Raises InputError where a frame has another shape than the first one.
+
+    With a size that was given, frames of one aspect ratio are brought to it.
+    """
+    (height, width), (high, wide) = image.shape[:2], first.shape[:2]
+    if (height, width) == (high, wide):
+        return
+    if given and abs(width * high / (wide * height) - 1) <= SAME_ASPECT:
+        return
+    raise InputError(
+        f"frame {name}: expected {wide}x{high} as the frames before it, got {width}x{height}. To "
+        "fix: bring all frames to one size; frames of one aspect ratio can be shrunk by size"
+    )
+
+
+def check_whole(done: Drove, source: str | Path | int) -> None:
+    """Raises InputError where a video held clearly fewer frames than its header says."""
+    if done.frames is None or done.frame >= done.frames * (1 - MISSING) - 1:
+        return
+    kept = "" if done.out is None else f", and kept in {done.out}"
+    raise InputError(
+        f"{masked(str(source))}: expected {done.frames} frames, got {done.frame}: the video is cut "
+        f"off or damaged. The {done.frame} frames were answered{kept}"
+    )
 
 
 def shrunk(image: Image, size: tuple[int, int], name: str = "frames") -> Image:
