@@ -111,7 +111,7 @@ def _drive(
         try:
             done = drive(
                 given, commands.load_model(checkpoint), labelled=_labelled(labelled),
-                save=kinds_of(save), out=out, size=_size(size), stop=stop, every=every,
+                save=kinds_of(save), out=out, size=size_of(size), stop=stop, every=every,
                 watch=watch, **settings,
             )  # fmt: skip
         except KeyboardInterrupt:
@@ -172,7 +172,8 @@ def kinds_of(save: list[str] | None) -> list[str]:
     return [kind for given in save or () for kind in given.split(",") if kind]
 
 
-def _size(text: str | None) -> tuple[int, int] | None:
+def size_of(text: str | None) -> tuple[int, int] | None:
+    """``--size`` as (width, height)."""
     if text is None:
         return None
     width, _, height = text.partition("x")

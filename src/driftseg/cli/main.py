@@ -17,6 +17,7 @@ from driftseg.cli.config import app as config
 from driftseg.cli.data import app as data
 from driftseg.cli.demo import demo
 from driftseg.cli.drive import adapt, predict
+from driftseg.cli.export import export
 from driftseg.cli.inspect import info, inspect
 from driftseg.cli.listing import datasets, encoders, methods
 from driftseg.cli.report import report
@@ -34,7 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, adapt, predict, train, calibrate, run, evaluate, report, inspect, info, methods, encoders,
+    demo, adapt, predict, export, train, calibrate, run, evaluate, report, inspect, info, methods, encoders,
     datasets,
 ):  # fmt: skip
     app.command()(command)
