@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from driftseg.api.adapting import Labelled, adapt
+from driftseg.api.exported import ExportedModel, load_exported
 from driftseg.api.images import frames, natural
 from driftseg.api.models import Model, load_model
 from driftseg.api.online import Answer, OnlineModel
 from driftseg.errors import InputError
+from driftseg.exporting.reading import is_exported
 from driftseg.frame import Image
 from driftseg.images.reading import IMAGE_SUFFIXES
 from driftseg.saving.saver import Saver
@@ -57,11 +59,12 @@ Watch = Callable[[Drove], None]
 
 def drive(
     source: str | Path | int,
-    model: Model | str | Path,
+    model: Model | str | Path | None = None,
     *,
     method: str | Mapping[str, Any] | None = None,
     labelled: Dataset | Labelled | None = None,
     learn: bool = True,
+    backend: str | None = None,
     save: Collection[str] = (),
     out: str | Path | None = None,
     size: tuple[int, int] | None = None,
@@ -75,11 +78,13 @@ def drive(
 
     Args:
         source: as of ``driftseg.frames``.
-        model: as of ``driftseg.load_model``.
+        model: as of ``driftseg.load_model``; with ``learn=False`` also an exported .onnx or .xml
+            file.
         method: as of ``driftseg.adapt``; None is ``restyled_replay`` with labelled source images
             and ``norm_statistics`` without.
         labelled: labelled source images, as ``source`` of ``driftseg.adapt``.
         learn: whether to learn; False only predicts (``driftseg predict``).
+        backend: what runs an exported file, as of ``driftseg.load_exported``.
         save: some of ``labels``, ``overlays``, ``video``, ``probabilities``.
         out: a new folder for what is kept; None keeps nothing.
         size: (width, height) to shrink frames to; None shrinks the longer side to 1024 pixels.
@@ -102,17 +107,24 @@ def drive(
     first = next(stream, None)
     if first is None:
         raise InputError(f"{source}: no frame is left by start={start} stop={stop}")
-    shown = size or fitting(first.shape[1], first.shape[0])
     chosen = _method(method, labelled, learn)
-    ready = load_model(model)
-    adapter = adapt(ready, chosen, source=labelled, **settings)
+    ready: Model | ExportedModel
+    adapter: OnlineModel | ExportedModel
+    if not learn and isinstance(model, str | Path) and (backend or is_exported(model)):
+        ready = adapter = load_exported(model, backend=backend)
+        size = size or ready.size
+    else:
+        ready = load_model(model)
+        adapter = adapt(ready, chosen, source=labelled, **settings)
+    shown = size or fitting(first.shape[1], first.shape[0])
     title = chosen if isinstance(chosen, str) else str(chosen.get("name"))
     saver = None
     if out is not None:
         saver = Saver(
             Path(out), save, classes=ready.classes, colours=ready.colours,
             frames_per_second=rate / every, title=title,
-            facts={"source": str(source), "method": title, "size": list(shown)},
+            facts={"source": str(source), "method": title, "size": list(shown)}
+            | ({"backend": ready.backend} if isinstance(ready, ExportedModel) else {}),
         )  # fmt: skip
     drive_ = _Drive(adapter, saver, title, total, shown, Path(out) if out is not None else None)
     try:
@@ -131,7 +143,7 @@ class _Drive:
 
     def __init__(
         self,
-        adapter: OnlineModel,
+        adapter: OnlineModel | ExportedModel,
         saver: Saver | None,
         title: str,
         total: int | None,

@@ -12,13 +12,13 @@ import driftseg
 from driftseg.api.models import Model, load_model
 from driftseg.api.online import OnlineModel
 from driftseg.errors import InputError
-from driftseg.exporting.export import Exported, check_size, export_graph
+from driftseg.exporting.export import Exported, check_size, export_folder, export_graph
 from driftseg.exporting.facts import Facts, normalisation
 from driftseg.exporting.targets import find_out, find_target
 from driftseg.models.adapters import load_adapters
 from driftseg.models.checkpoints import digest
 from driftseg.models.checkpoints.files import read_metadata
-from driftseg.models.checkpoints.own import ADAPTERS_KEY
+from driftseg.models.checkpoints.own import ADAPTERS_KEY, CAME
 from driftseg.models.encoders.sites import adapters_of
 from driftseg.models.network import Network
 from driftseg.models.plain import plain_copy
@@ -74,9 +74,13 @@ def export(
         network = _with_adapters(network, file)
     network.module.cpu()
     told = _adapters_told(ready.network, network, file)
-    if target == "huggingface":
-        raise InputError("huggingface: not yet")
     generator = torch.Generator().manual_seed(0) if generator is None else generator
+    if target == "huggingface":
+        extra = {} if ready.info is None else ready.info.extra
+        return export_folder(
+            network, where, classes=ready.classes, came=extra.get(CAME, {}),
+            made=_made(ready, stem, told), generator=generator,
+        )  # fmt: skip
 
     def facts_for(multiple: int, probed: tuple[int, int]) -> Facts:
         mean, deviation = normalisation(network, probed)
@@ -91,6 +95,18 @@ def export(
         network, target, where, facts_for=facts_for,
         size=None if size is None else (size[1], size[0]), generator=generator,
     )  # fmt: skip
+
+
+def _made(model: Model, stem: str, adapters: str) -> dict[str, str]:
+    """What a model card tells of how the model was made."""
+    told = {"title": stem, "written by": f"driftseg {driftseg.__version__}", "from": stem}
+    if model.info is not None:
+        told["digest of the weights it was read from"] = model.info.digest
+        plain = (str, int, float)
+        told |= {k: str(v) for k, v in model.info.extra.items() if isinstance(v, plain)}
+    told["adapters"] = adapters
+    notes = {f"note {number}": note for number, note in enumerate(model.notes, 1)}
+    return told | notes
 
 
 def _stem(model: object) -> str:

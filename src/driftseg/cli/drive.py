@@ -74,6 +74,10 @@ def adapt(
 def predict(
     source: Input,
     checkpoint: Checkpoint = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(help="onnxruntime or openvino, for an exported .onnx or .xml file"),
+    ] = None,
     out: Out = None,
     save: Save = None,
     size: Size = None,
@@ -85,9 +89,8 @@ def predict(
 
     To compare with driftseg adapt.
     """
-    _drive(
-        source, checkpoint, None, {"learn": False}, out, save, size, stop, every, threads
-    )  # fmt: skip
+    given = {"learn": False, "backend": backend}
+    _drive(source, checkpoint, None, given, out, save, size, stop, every, threads)
 
 
 def _drive(
@@ -110,7 +113,7 @@ def _drive(
     with _Watch(Console()) as watch:
         try:
             done = drive(
-                given, commands.load_model(checkpoint), labelled=_labelled(labelled),
+                given, checkpoint, labelled=_labelled(labelled),
                 save=kinds_of(save), out=out, size=size_of(size), stop=stop, every=every,
                 watch=watch, **settings,
             )  # fmt: skip

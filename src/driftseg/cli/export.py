@@ -17,7 +17,8 @@ def export(
     ],
     to: Annotated[str, typer.Option(help="onnx, openvino, torch_export or huggingface")],
     out: Annotated[
-        Path | None, typer.Option(help="a new file, or folder for huggingface; default: by its name")
+        Path | None,
+        typer.Option(help="a new file, or folder for huggingface; default: by its name"),
     ] = None,
     adapters: Annotated[
         str | None,

@@ -35,8 +35,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, adapt, predict, export, train, calibrate, run, evaluate, report, inspect, info, methods, encoders,
-    datasets,
+    demo, adapt, predict, export, train, calibrate, run, evaluate, report, inspect, info, methods,
+    encoders, datasets,
 ):  # fmt: skip
     app.command()(command)
 app.command(cls=SeveralValues)(weather)

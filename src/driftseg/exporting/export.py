@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch.export import ExportedProgram
 
 from driftseg.errors import InputError
 from driftseg.exporting.facts import Facts
+from driftseg.exporting.huggingface import expressible, loaded, write_folder
 from driftseg.exporting.onnx_file import Floats, OnnxRuntime, write_onnx
 from driftseg.exporting.openvino_file import OpenVino, write_openvino
 from driftseg.exporting.parity import Runs, check_parity, probes
@@ -76,6 +78,44 @@ def export_graph(
         del runs
         total = sum(path.stat().st_size for path in partial.parent.iterdir() if path.is_file())
     return Exported(out, target, total, worst)
+
+
+def export_folder(
+    network: Network,
+    out: Path,
+    *,
+    classes: Sequence[str],
+    came: Mapping[str, Any],
+    made: Mapping[str, str],
+    generator: torch.Generator,
+) -> Exported:
+    """Writes a Hugging Face folder, after transformers was found to answer as the network does.
+
+    Args:
+        network: a copy of its own, on the CPU, in eval mode.
+        out: the folder; must not be there.
+        classes: names in id order.
+        came: settings of the Hugging Face folder that it came from (`write_folder`).
+        made: what the model card tells.
+        generator: draws the images that are compared.
+
+    Raises:
+        InputError: the network is no SegFormer, transformers is not installed, or it answers
+            otherwise.
+    """
+    segmenter, encoder = expressible(network)
+    with whole(out, "huggingface") as partial:
+        write_folder(partial, segmenter, encoder, classes=classes, came=came, made=made)
+        runs = loaded(partial, segmenter)
+        worst = check_parity(
+            "transformers", runs, Deployed(segmenter).eval(), probes(sizes(1), generator)
+        )
+        total = sum(path.stat().st_size for path in partial.iterdir())
+    early = segmenter.early_head is not None
+    return Exported(out, "huggingface", total, worst, (EARLY_HEAD,) if early else ())
+
+
+EARLY_HEAD = "the early head is left out: transformers' SegFormer has none"
 
 
 def _write(program: ExportedProgram, target: Target, path: Path, facts: dict[str, str]) -> Runs:

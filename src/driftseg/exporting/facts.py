@@ -16,8 +16,8 @@ FORMAT_VERSION = 1
 INPUT, OUTPUT = "images", "logits"
 """Names of the graph's only input and output."""
 INPUT_TOLD = (
-    "float32 (batch, 3, height, width), RGB, 0 to 255; the graph divides by 255, subtracts mean and "
-    "divides by std"
+    "float32 (batch, 3, height, width), RGB, 0 to 255; the graph divides by 255, subtracts mean "
+    "and divides by std"
 )
 OUTPUT_TOLD = (
     "float32 (batch, classes, height, width) on the model's own grid, smaller than the image as a "

@@ -114,27 +114,44 @@ def _clean(model: Any) -> None:
                 dim.dim_param = name
 
 
-_NODE = re.compile(r"%(\w+)")
+_NODE = re.compile(
+    r"Error when translating node %(?P<name>\w+).*?call_function\[target=(?P<op>[\w.]+)\]"
+    r"\(args = \((%(?P<given>\w+))?"
+)
+"""The exporter's message: the node, its operator, and the node that it is given."""
 
 
-def _untranslated(program: ExportedProgram, error: Exception) -> str:
-    """One line on the operator and its layer, by the node that the exporter's message names."""
-    nodes = {node.name: node for node in program.graph.nodes}
-    text = str(error)
-    for name in _NODE.findall(text):
-        node = nodes.get(name)
-        if node is not None and node.op == "call_function":
-            stack = [*(node.meta.get("nn_module_stack") or {}).values()]
-            where, kind = stack[-1] if stack else ("", "")
-            layer = str(where).removeprefix("network").removeprefix(".") or "the model itself"
-            kind = str(kind).rpartition(".")[2]
+def _untranslated(program: ExportedProgram, error: BaseException) -> str:
+    """One line on the operator that has no counterpart, and on its layer.
+
+    Operators are split into simpler ones first. A node that only then came to be is found by what
+    it is given.
+    """
+    each: BaseException | None = error
+    while each is not None:
+        match = _NODE.search(str(each))
+        if match is not None and str(each).startswith("Error when"):
+            nodes = {node.name: node for node in program.graph.nodes}
+            given = nodes.get(match["given"] or "")
+            node = nodes.get(match["name"]) or next(iter(given.users if given else ()), None)
+            operator = match["op"].removeprefix("torch.ops.")
             return (
-                f"the model cannot be exported to ONNX: {node.target} in layer {layer} ({kind}) "
-                "has no counterpart there; write that layer in other operators, or export --to "
-                "torch_export"
+                f"the model cannot be exported to ONNX: {operator}{_layer(node)} has no "
+                "counterpart there; write that layer in other operators, or take torch_export"
             )
-    first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
+        each = each.__cause__ or each.__context__
+    first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return f"the model cannot be exported to ONNX: {first.strip()[:300]}"
+
+
+def _layer(node: Any) -> str:
+    """``, in layer decoder.block (Block)`` of a node; empty where unknown."""
+    stack = [*(node.meta.get("nn_module_stack") or {}).values()] if node is not None else []
+    if not stack:
+        return ""
+    where, kind = stack[-1]
+    name = str(where).removeprefix("network").removeprefix(".") or "the model itself"
+    return f", in layer {name} ({str(kind).rpartition('.')[2]})"
 
 
 @contextmanager

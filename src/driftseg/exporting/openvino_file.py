@@ -40,8 +40,8 @@ def read_openvino_facts(path: Path) -> dict[str, str]:
     model = _read(path)
     if not model.has_rt_info([SECTION]):
         return {}
-    section = model.get_rt_info([SECTION]).astype(dict)
-    return {str(name): str(text) for name, text in section.items()}
+    names = model.get_rt_info([SECTION]).astype(dict)
+    return {name: model.get_rt_info([SECTION, name]).astype(str) for name in names}
 
 
 class OpenVino:
@@ -70,6 +70,4 @@ def _read(path: Path) -> Any:
     try:
         return openvino.Core().read_model(str(path))
     except Exception as error:  # its own kinds
-        raise InputError(
-            f"{path} cannot be read by OpenVINO: export or copy it again"
-        ) from error
+        raise InputError(f"{path} cannot be read by OpenVINO: export or copy it again") from error

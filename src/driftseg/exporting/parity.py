@@ -17,24 +17,23 @@ Runs = Callable[[Floats], Floats]
 """Images (B, 3, H, W) of 0 to 255 to logits (B, C, h, w)."""
 
 
-def probes(
-    sizes: list[tuple[int, int]], generator: torch.Generator
-) -> Iterator[Tensor]:
+def probes(sizes: list[tuple[int, int]], generator: torch.Generator) -> Iterator[Tensor]:
     """Images of noise (B, 3, H, W) of 0 to 255, of each size in turn, batches of one and three.
 
     Args:
         sizes: (height, width).
         generator: draws them.
     """
-    batches = (1, 3) if len(sizes) > 1 else (1, 3, 1)
-    for number in range(max(len(sizes), len(batches))):
+    for number in range(max(len(sizes), 2)):
         height, width = sizes[number % len(sizes)]
-        batch = batches[number % len(batches)]
+        batch = 3 if number % 2 else 1
         noise = torch.randint(0, 256, (batch, 3, height, width), generator=generator)
         yield noise.float()
 
 
-def check_parity(what: str, theirs: Runs, ours: Callable[[Tensor], Tensor], images: Iterator[Tensor]) -> float:
+def check_parity(
+    what: str, theirs: Runs, ours: Callable[[Tensor], Tensor], images: Iterator[Tensor]
+) -> float:
     """The largest difference of logits, over the largest logit.
 
     Args:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
-from torch.fx.experimental import _config as shapes_config
+from torch.fx.experimental import _config
 
 from driftseg.errors import InputError
 from driftseg.exporting.facts import INPUT
 from driftseg.models.network import Network, device_of
 
+_CONFIG: Any = _config
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
 """Of height and width that a network may ask for."""
+_ASSUMES = re.compile(r"inferred a static shape|specialized it to be a constant")
+"""What torch.export says where a graph would serve one size or batch only."""
 LEAST = (230, 290)
 """(height, width) to export at: above 224, where a Swin still has more than one window on its last
 map, so that nothing is taken to be of size one."""
@@ -63,11 +68,14 @@ def size_multiple(deployed: Deployed) -> int:
 
 
 def sizes(multiple: int) -> list[tuple[int, int]]:
-    """(height, width) that a graph is made and compared at: odd numbers of multiples, and even."""
-    smallest = ((97, 131), (64, 96), LEAST)
-    odd = [_up(side, multiple) for side in smallest[0]]
+    """(height, width) that a graph is compared at; it is made at the last one.
+
+    Odd numbers of multiples and even ones; wide, high and square.
+    """
+    odd = [_up(side, multiple) for side in (97, 131)]
     odd = [side if side // multiple % 2 else side + multiple for side in odd]
-    even = [(_up(high, 2 * multiple), _up(wide, 2 * multiple)) for high, wide in smallest[1:]]
+    rest = ((96, 64), (128, 128), LEAST)
+    even = [(_up(high, 2 * multiple), _up(wide, 2 * multiple)) for high, wide in rest]
     return [(odd[0], odd[1]), *even]
 
 
@@ -92,10 +100,11 @@ def trace(
     free = {0: Dim.DYNAMIC} if fixed else {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
     try:
         # without it a batch of one, or a map of one window, would be taken for a constant
-        with torch.no_grad(), shapes_config.patch(backed_size_oblivious=True), quiet():
-            return torch.export.export(
-                deployed, (images,), dynamic_shapes={INPUT: free}, strict=False
-            )
+        with torch.no_grad(), _CONFIG.patch(backed_size_oblivious=True), quiet():
+            program = torch.export.export(
+                deployed, (images,), dynamic_shapes={INPUT: free}, strict=False,
+                prefer_deferred_runtime_asserts_over_guards=True,
+            )  # fmt: skip
     except Exception as error:  # torch.export raises what the module, or torch itself, raises
         cause = _deepest(error)
         where = layer_of(deployed, error)
@@ -109,6 +118,22 @@ def trace(
             f"the model cannot be exported{where}: {_first_line(cause)}; write that layer "
             "without decisions that depend on pixels, in operators that torch.export knows"
         ) from error
+    _drop_asserts(program)
+    return program
+
+
+def _drop_asserts(program: ExportedProgram) -> None:
+    """Takes out what torch assumes of sizes: of memory layouts mostly, which no value depends on.
+
+    It would refuse sizes that the graph serves. That the graph is right for other sizes than the
+    one it was made at is compared afterwards (`driftseg.exporting.parity`).
+    """
+    graph = program.graph
+    for node in [*graph.nodes]:
+        if node.target is torch.ops.aten._assert_scalar.default:
+            graph.erase_node(node)
+    graph.eliminate_dead_code()
+    program.graph_module.recompile()
 
 
 def layer_of(module: nn.Module, error: BaseException) -> str:
@@ -141,8 +166,10 @@ def _deepest(error: BaseException) -> BaseException:
 
 
 def _first_line(error: BaseException | None) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[0].strip()[:300] if lines else type(error).__name__
+    """What an error says first; and next, where that only announces a list."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = " ".join(lines[:2]) if lines and lines[0].endswith(":") else "".join(lines[:1])
+    return told[:300] or type(error).__name__
 
 
 @contextmanager

@@ -20,6 +20,8 @@ SUFFIXES: dict[Target, str] = {
     "onnx": ".onnx", "openvino": ".xml", "torch_export": ".pt2", "huggingface": "",
 }  # fmt: skip
 """Of what is written; a folder has none."""
+FILES = (".onnx", ".xml", ".pt2", ".safetensors", ".bin", ".json", ".pth", ".pt")
+"""Suffixes by which somebody means a file, not a folder."""
 
 
 def find_target(name: str) -> Target:
@@ -50,9 +52,8 @@ def find_out(out: Path | None, target: Target, stem: str) -> Path:
         out = Path(f"{stem}{suffix}" if suffix else f"{stem}_{target}")
     if suffix and out.suffix != suffix:
         raise InputError(f"out: {target} is written to a file that ends in {suffix}, came {out}")
-    if not suffix and out.suffix in (*SUFFIXES.values(), ".safetensors", ".bin", ".json"):
-        if out.suffix:
-            raise InputError(f"out: {target} is written to a folder, came the file {out}")
+    if not suffix and out.suffix in FILES:
+        raise InputError(f"out: {target} is written to a folder, came the file {out}")
     for path in written(out, target):
         if path.exists():
             raise InputError(f"out: {path} is there already; name another, or take it away first")
