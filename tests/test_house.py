@@ -18,7 +18,7 @@ WORLD = {"weather", "scenes", "town", "stream", "replay", "weather_sets", "check
 MIND = {"control", "learners", "methods"}
 DESK = {"config", "training", "evaluation", "runs", "report"}
 
-EVERYTHING = GROUND | WORLD | MIND | DESK | {"models", "conformance", "saving", "live"}
+EVERYTHING = GROUND | WORLD | MIND | DESK | {"models", "conformance", "saving", "live", "exporting"}
 
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
@@ -29,6 +29,7 @@ ROOMS: dict[str, set[str]] = {
     "images": {"errors", "frame", "labels"},
     "assets": set(),
     "models": GROUND,
+    "exporting": GROUND | {"models"},
     "weather": GROUND,
     "scenes": GROUND | {"weather"},
     "town": GROUND | {"weather", "scenes"},

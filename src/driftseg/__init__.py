@@ -26,6 +26,8 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "Answer": "driftseg.api.online",
+    "Exported": "driftseg.exporting.export",
+    "ExportedModel": "driftseg.api.exported",
     "InputError": "driftseg.errors",
     "LivePage": "driftseg.live.server",
     "Model": "driftseg.api.models",
@@ -40,10 +42,12 @@ _PUBLIC = {
     "check_encoder": "driftseg.api.laws",
     "check_method": "driftseg.api.laws",
     "drive": "driftseg.api.driving",
+    "export": "driftseg.api.exporting",
     "evaluate": "driftseg.api.commands",
     "frames": "driftseg.api.images",
     "inspect": "driftseg.api.commands",
     "load_dataset": "driftseg.api.adapting",
+    "load_exported": "driftseg.api.exported",
     "load_model": "driftseg.api.models",
     "make_weather_set": "driftseg.api.data",
     "report": "driftseg.api.commands",
@@ -55,10 +59,11 @@ _ROOMS = ("methods", "metrics", "weather")
 """Public modules."""
 
 __all__ = [
-    "Answer", "InputError", "LivePage", "Model", "Moment", "OnlineModel", "Progress", "State",
-    "__version__", "adapt", "calibrate", "check_data", "check_dataset", "check_encoder",
-    "check_method", "drive", "evaluate", "frames", "inspect", "load_dataset", "load_model",
-    "make_weather_set", "methods", "metrics", "report", "run", "train", "weather",
+    "Answer", "Exported", "ExportedModel", "InputError", "LivePage", "Model", "Moment",
+    "OnlineModel", "Progress", "State", "__version__", "adapt", "calibrate", "check_data",
+    "check_dataset", "check_encoder", "check_method", "drive", "evaluate", "export", "frames",
+    "inspect", "load_dataset", "load_exported", "load_model", "make_weather_set", "methods",
+    "metrics", "report", "run", "train", "weather",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -76,11 +81,14 @@ if TYPE_CHECKING:
     )
     from driftseg.api.data import check_data, make_weather_set
     from driftseg.api.driving import drive
+    from driftseg.api.exported import ExportedModel, load_exported
+    from driftseg.api.exporting import export
     from driftseg.api.images import frames
     from driftseg.api.laws import check_dataset, check_encoder, check_method
     from driftseg.api.models import Model, load_model
     from driftseg.api.online import Answer, OnlineModel, State
     from driftseg.errors import InputError
+    from driftseg.exporting.export import Exported
     from driftseg.live.server import LivePage
 
 

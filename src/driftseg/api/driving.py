@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from driftseg.api.adapting import Labelled, adapt
+from driftseg.api.exported import ExportedModel, load_exported
 from driftseg.api.images import frames
 from driftseg.api.models import Model, load_model
 from driftseg.api.online import Answer, OnlineModel
 from driftseg.errors import InputError
+from driftseg.exporting.reading import is_exported
 from driftseg.frame import Adaptation, Image
 from driftseg.images.listing import IMAGE_SUFFIXES, list_images
 from driftseg.live.server import LivePage
@@ -64,11 +66,12 @@ Watch = Callable[[Drove], None]
 
 def drive(
     source: str | Path | int,
-    model: Model | str | Path,
+    model: Model | str | Path | None = None,
     *,
     method: str | Mapping[str, Any] | None = None,
     labelled: Dataset | Labelled | None = None,
     learn: bool = True,
+    backend: str | None = None,
     save: Collection[str] = (),
     out: str | Path | None = None,
     size: tuple[int, int] | None = None,
@@ -83,11 +86,13 @@ def drive(
 
     Args:
         source: as of ``driftseg.frames``.
-        model: as of ``driftseg.load_model``.
+        model: as of ``driftseg.load_model``; with ``learn=False`` also an exported .onnx or .xml
+            file.
         method: as of ``driftseg.adapt``; None is ``restyled_replay`` with labelled source images
             and ``norm_statistics`` without.
         labelled: labelled source images, as ``source`` of ``driftseg.adapt``.
         learn: whether to learn; False only predicts (``driftseg predict``).
+        backend: what runs an exported file, as of ``driftseg.load_exported``.
         save: some of ``labels``, ``overlays``, ``video``, ``probabilities``.
         out: a new folder for what is kept; None keeps nothing.
         size: (width, height) to shrink frames to; None shrinks the longer side to 1024 pixels.
@@ -107,7 +112,7 @@ def drive(
     with _shown(live):
         return _drive(
             source, model, method, labelled, learn, save, out, size, start, stop, every, watch,
-            live, settings,
+            live, backend, settings,
         )  # fmt: skip
 
 
@@ -130,7 +135,7 @@ def _shown(live: LivePage | None) -> Iterator[None]:
 
 def _drive(
     source: str | Path | int,
-    model: Model | str | Path,
+    model: Model | str | Path | None,
     method: str | Mapping[str, Any] | None,
     labelled: Dataset | Labelled | None,
     learn: bool,
@@ -142,6 +147,7 @@ def _drive(
     every: int,
     watch: Watch | None,
     live: LivePage | None,
+    backend: str | None,
     settings: Mapping[str, Any],
 ) -> Drove:
     if save and out is None:
@@ -151,17 +157,24 @@ def _drive(
     first = next(stream, None)
     if first is None:
         raise InputError(f"{masked(str(source))}: no frame is left by start={start} stop={stop}")
-    shown = size or fitting(first.shape[1], first.shape[0])
     chosen = _method(method, labelled, learn)
-    ready = load_model(model)
-    adapter = adapt(ready, chosen, source=labelled, **settings)
+    ready: Model | ExportedModel
+    adapter: OnlineModel | ExportedModel
+    if not learn and isinstance(model, str | Path) and (backend or is_exported(model)):
+        ready = adapter = load_exported(model, backend=backend)
+        size = size or ready.size
+    else:
+        ready = load_model(model)
+        adapter = adapt(ready, chosen, source=labelled, **settings)
+    shown = size or fitting(first.shape[1], first.shape[0])
     title = chosen if isinstance(chosen, str) else str(chosen.get("name"))
     saver = None
     if out is not None:
         saver = Saver(
             Path(out), save, classes=ready.classes, colours=ready.colours,
             frames_per_second=rate / every, title=title,
-            facts={"source": masked(str(source)), "method": title, "size": list(shown)},
+            facts={"source": masked(str(source)), "method": title, "size": list(shown)}
+            | ({"backend": ready.backend} if isinstance(ready, ExportedModel) else {}),
         )  # fmt: skip
     if live is not None:
         live.begin(
@@ -191,7 +204,7 @@ class _Drive:
 
     def __init__(
         self,
-        adapter: OnlineModel,
+        adapter: OnlineModel | ExportedModel,
         takers: Sequence[Callable[[Shot], None]],
         title: str,
         total: int | None,

@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 from torch import nn
 
 from driftseg.errors import InputError
+from driftseg.exporting.reading import is_exported
 from driftseg.labels import Colour, LabelSpace, space_of
 from driftseg.models.checkpoints import CheckpointInfo, open_checkpoint
 from driftseg.models.network import Network
@@ -77,6 +78,11 @@ def load_model(
     """
     if isinstance(source, Model):
         return source
+    if is_exported(source):
+        raise InputError(
+            f"{source} is an exported model, which can only predict: give it to driftseg predict, "
+            "or to driftseg.load_exported; what learns is the checkpoint that it was made from"
+        )
     where = use_device(device)
     if isinstance(source, nn.Module) and not isinstance(source, Segmenter):
         return _of_module(source.to(where), classes, ignore_outputs, module)

@@ -44,6 +44,7 @@ SECTIONS = (
     Section("Models", "driftseg", ("load_model", "Model")),
     Section("Adapting", "driftseg", ("adapt", "OnlineModel", "Answer", "State")),
     Section("Images, frames and drives", "driftseg", ("frames", "drive", "LivePage")),
+    Section("Export", "driftseg", ("export", "Exported", "load_exported", "ExportedModel")),
     Section("Datasets", "driftseg", ("load_dataset", "check_data", "make_weather_set")),
     Section(
         "Commands", "driftseg",

@@ -83,6 +83,10 @@ def adapt(
 def predict(
     source: Input,
     checkpoint: Checkpoint = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(help="onnxruntime or openvino, for an exported .onnx or .xml file"),
+    ] = None,
     out: Out = None,
     save: Save = None,
     size: Size = None,
@@ -96,10 +100,8 @@ def predict(
 
     To compare with driftseg adapt.
     """
-    _drive(
-        source, checkpoint, None, {"learn": False}, out, save, size, stop, every, threads, live,
-        port,
-    )  # fmt: skip
+    given = {"learn": False, "backend": backend}
+    _drive(source, checkpoint, None, given, out, save, size, stop, every, threads, live, port)
 
 
 def _drive(
@@ -127,8 +129,8 @@ def _drive(
     with _Watch(Console()) as watch:
         try:
             done = drive(
-                given, commands.load_model(checkpoint), labelled=_labelled(labelled),
-                save=kinds_of(save), out=out, size=_size(size), stop=stop, every=every,
+                given, checkpoint, labelled=_labelled(labelled),
+                save=kinds_of(save), out=out, size=size_of(size), stop=stop, every=every,
                 watch=watch, live=page, **settings,
             )  # fmt: skip
         except KeyboardInterrupt:
@@ -202,7 +204,8 @@ def kinds_of(save: list[str] | None) -> list[str]:
     return [kind for given in save or () for kind in given.split(",") if kind]
 
 
-def _size(text: str | None) -> tuple[int, int] | None:
+def size_of(text: str | None) -> tuple[int, int] | None:
+    """``--size`` as (width, height)."""
     if text is None:
         return None
     width, _, height = text.partition("x")

@@ -18,6 +18,7 @@ from driftseg.cli.data import app as data
 from driftseg.cli.demo import demo
 from driftseg.cli.drive import adapt, predict
 from driftseg.cli.examples import examples
+from driftseg.cli.export import export
 from driftseg.cli.inspect import info, inspect
 from driftseg.cli.listing import datasets, encoders, methods
 from driftseg.cli.report import report
@@ -35,8 +36,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, adapt, predict, train, calibrate, run, evaluate, report, inspect, info, methods, encoders,
-    datasets, examples,
+    demo, adapt, predict, export, examples, train, calibrate, run, evaluate, report, inspect, info,
+    methods, encoders, datasets,
 ):  # fmt: skip
     app.command()(command)
 app.command(cls=SeveralValues)(weather)

@@ -110,7 +110,8 @@ def logits_of(found: Any, output: Output, *, batch: int) -> Tensor:
             f"the model returns {_described(found)}, in which no logits were found: name them by "
             "output=, a key, an attribute, a position, or a function"
         )
-    if logits.ndim != 4 or not logits.is_floating_point() or len(logits) != batch:
+    # by shape[0]: in an exported graph the batch is a symbol, which len() would make a number of
+    if logits.ndim != 4 or not logits.is_floating_point() or logits.shape[0] != batch:
         raise InputError(
             f"the model's output is {tuple(logits.shape)} of {logits.dtype}; wanted logits "
             "(images, classes, height, width) of floating point"

@@ -144,7 +144,7 @@ class WrappedNetwork:
     def _run(self, x: Tensor, overlay: Overlay) -> Tensor:
         with calling(self.module, x, "bring images to a size that the model takes"):
             found = functional_call(self.module, dict(overlay), (x,)) if overlay else self.module(x)
-        return logits_of(found, self._output, batch=len(x))
+        return logits_of(found, self._output, batch=x.shape[0])
 
     def _classes_of(self, logits: Tensor) -> Tensor:
         return logits if self._whole else logits[:, self._kept]

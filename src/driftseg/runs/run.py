@@ -13,6 +13,7 @@ from torch import nn
 from driftseg.config.run import RunConfig
 from driftseg.models.adapters import detach_adapters, save_adapters
 from driftseg.models.checkpoints import save_checkpoint
+from driftseg.models.checkpoints.own import CAME
 from driftseg.models.segmenter import Segmenter
 from driftseg.runs.adapting import own_code_told
 from driftseg.runs.build import Parts, build
@@ -169,6 +170,8 @@ def _keep_checkpoint(parts: Parts, folder: Path) -> None:
         _keep_module(model.module, folder / "last.safetensors", info.digest)
         return
     extra = {"adapted_from": info.digest}
+    if CAME in info.extra:
+        extra[CAME] = info.extra[CAME]
     if model.adapters is not None:
         path = folder / "adapters.safetensors"
         save_adapters(path, model, encoder=info.encoder, extra=extra)

@@ -15,7 +15,7 @@ from driftseg.models.checkpoints.classes import is_generic
 from driftseg.models.checkpoints.files import Contents, read_source
 from driftseg.models.checkpoints.names import OURS, Role
 from driftseg.models.checkpoints.opening import check_named, open_checkpoint
-from driftseg.models.checkpoints.own import ADAPTERS_KEY, METADATA_KEY, read_info
+from driftseg.models.checkpoints.own import ADAPTERS_KEY, CAME, METADATA_KEY, read_info
 from driftseg.models.checkpoints.sets import WeightSet, choose_role, choose_set, find_sets
 from driftseg.models.checkpoints.translation import guess_encoder, part_of, translate
 
@@ -121,6 +121,7 @@ def inspect(
         info = read_info(path)
         class_names, known = info.classes, info.classes_known
         metadata |= {"label_space": info.label_space, "digest": info.digest, **info.extra}
+        metadata.pop(CAME, None)
     classifier = found.tensors.get("head.classifier.bias")
     refusal, notes = _would_open(source, chosen.wrappers if len(sets) > 1 else None)
     return Inspection(

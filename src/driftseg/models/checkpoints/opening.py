@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,6 +32,7 @@ from driftseg.models.checkpoints.files import INDEX, WEIGHT_NAMES, Contents, rea
 from driftseg.models.checkpoints.loading import fill
 from driftseg.models.checkpoints.own import (
     ADAPTERS_KEY,
+    CAME,
     METADATA_KEY,
     CheckpointInfo,
     digest,
@@ -196,6 +198,7 @@ def _open_foreign(contents: Contents, weights: str | None) -> tuple[Segmenter, C
         digest=digest(model),
         colours=_colours(contents, found.outputs),
         classes_known=known,
+        extra=_came(contents),
         layout=found.chosen.layout.name,
         notes=(*set_notes(contents.tensors, found.chosen), *notes, *report.lines()[1:]),
     )
@@ -273,6 +276,14 @@ def _class_names(contents: Contents, outputs: int) -> tuple[tuple[str, ...], boo
 def _colours(contents: Contents, outputs: int) -> tuple[Colour, ...]:
     colours = tuple(contents.facts.get("colours", ()))
     return colours if len(colours) == outputs else ()
+
+
+def _came(contents: Contents) -> dict[str, Any]:
+    """``config`` (its names of classes) and ``preprocessing``, as they stood in the folder."""
+    names = contents.config.get("id2label")
+    if not isinstance(names, Mapping):
+        return {}
+    return {CAME: {"config": {"id2label": names}, "preprocessing": contents.preprocessing}}
 
 
 def _named(info: CheckpointInfo, classes: Sequence[str]) -> CheckpointInfo:

@@ -31,6 +31,9 @@ METADATA_KEY = "driftseg"
 """Where a safetensors file keeps our facts, as JSON."""
 ADAPTERS_KEY = "driftseg_adapters"
 """Where a file of adapters alone keeps its facts (`driftseg.models.adapters.files`)."""
+CAME = "hugging_face"
+"""Among ``extra``: what is kept of the Hugging Face folder that a network came from, so that it
+can leave as it came."""
 
 _NOT_WRITTEN = ("path", "layout", "notes")
 _LARGEST_HALF = torch.finfo(torch.float16).max

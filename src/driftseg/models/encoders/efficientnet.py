@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from driftseg.models.encoders.padding import known
 from driftseg.models.encoders.sites import LinearSite, Slot
 from driftseg.models.encoders.stages import DropPath, Encoder
 from driftseg.models.norm import BatchNorm
@@ -42,18 +43,35 @@ class SameConvolution(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, C', H, W) to (B, C, ceil(H / s), ceil(W / s))."""
-        top, bottom = self._margin(input.shape[2])
-        left, right = self._margin(input.shape[3])
+        height, width = input.shape[2:]
+        if not known(height, width):
+            return self._by(self._cut(self._cut(input, 2), 3), 0, 0)
+        top, bottom = self._margin(height)
+        left, right = self._margin(width)
         if top == bottom and left == right:
-            return F.conv2d(input, self.weight, None, self.stride, (top, left), 1, self.groups)
-        padded = F.pad(input, (left, right, top, bottom))
-        return F.conv2d(padded, self.weight, None, self.stride, 0, 1, self.groups)
+            return self._by(input, top, left)
+        return self._by(F.pad(input, (left, right, top, bottom)), 0, 0)
+
+    def _by(self, x: Tensor, below: int, right: int) -> Tensor:
+        return F.conv2d(x, self.weight, None, self.stride, (below, right), 1, self.groups)
 
     def _margin(self, length: int) -> tuple[int, int]:
         """TensorFlow's rule: the odd pixel goes to the end."""
         kernel, stride = self.kernel_size[0], self.stride[0]
         total = max((math.ceil(length / stride) - 1) * stride + kernel - length, 0)
         return total // 2, total - total // 2
+
+    def _cut(self, x: Tensor, dim: int) -> Tensor:
+        """The same for a size that is a symbol: padded by the most there is, and cut."""
+        kernel, stride, length = self.kernel_size[0], self.stride[0], x.shape[dim]
+        most = kernel // 2
+        if most == 0:
+            return x
+        x = F.pad(x, (most, most) if dim == 3 else (0, 0, most, most))
+        if stride == 1:
+            return x
+        wanted = (length - 1) // stride * stride + kernel
+        return x.narrow(dim, (length + 1) % 2, wanted)
 
 
 class InvertedResidual(nn.Module):

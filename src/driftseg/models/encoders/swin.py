@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from driftseg.models.encoders.mit import to_map, to_tokens
+from driftseg.models.encoders.padding import known, pad_to_multiple
 from driftseg.models.encoders.sites import LinearSite, Slot
 from driftseg.models.encoders.stages import Encoder
 from driftseg.models.encoders.transformer import TransformerBlock
@@ -105,7 +106,7 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, int, int]:
         """(B, 3, H, W) to tokens (B, N, C) and the grid they lie on."""
-        x = self.projection(F.pad(x, (0, -x.shape[3] % PATCH, 0, -x.shape[2] % PATCH)))
+        x = self.projection(pad_to_multiple(x, PATCH))
         return self.norm(to_tokens(x)), x.shape[2], x.shape[3]
 
 
@@ -119,8 +120,9 @@ class PatchMerging(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, int, int]:
         """(B, C', h, w) to tokens (B, N, C) and the grid they lie on, half as large."""
-        x = F.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2))
-        corners = [x[:, :, row::2, column::2] for column in (0, 1) for row in (0, 1)]
+        x = pad_to_multiple(x, 2)
+        x = x.reshape(*x.shape[:2], x.shape[2] // 2, 2, x.shape[3] // 2, 2)
+        corners = [x[:, :, :, row, :, column] for column in (0, 1) for row in (0, 1)]
         x = torch.cat(corners, dim=1)
         return self.projection(self.norm(to_tokens(x))), x.shape[2], x.shape[3]
 
@@ -141,12 +143,11 @@ class WindowAttention(nn.Module):
 
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
         """(B, N, C) to (B, N, C)."""
-        below, right = -height % WINDOW, -width % WINDOW
         grid = tokens.reshape(tokens.shape[0], height, width, -1)
-        grid = F.pad(grid, (0, 0, 0, right, 0, below))
+        grid = pad_to_multiple(grid, WINDOW, (1, 2))
+        size = (grid.shape[1], grid.shape[2])
         if self.shift:
             grid = grid.roll((-self.shift, -self.shift), (1, 2))
-        size = (height + below, width + right)
         windows = to_windows(grid)
         query = self._split(self.query(windows))
         key, value = self.key_value(windows).chunk(2, dim=-1)
@@ -156,7 +157,7 @@ class WindowAttention(nn.Module):
         grid = from_windows(self.projection(mixed.transpose(1, 2).flatten(2)), *size)
         if self.shift:
             grid = grid.roll((self.shift, self.shift), (1, 2))
-        return grid[:, :height, :width].flatten(1, 2)
+        return grid.narrow(1, 0, height).narrow(2, 0, width).flatten(1, 2)
 
     def _bias(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
         """(1, heads, 49, 49), or (B*W, heads, 49, 49) where windows differ in what is apart."""
@@ -164,7 +165,9 @@ class WindowAttention(nn.Module):
         bias = bias.permute(2, 0, 1).contiguous()[None]
         if not self.shift:
             return bias
-        mask = shift_mask(*size, tokens.device, bias.dtype)
+        # Where a graph is exported for every size, sizes are symbols, which no cache can hold.
+        masking = shift_mask if known(*size) else shift_mask.__wrapped__
+        mask = masking(*size, tokens.device, bias.dtype)
         return (bias + mask[:, None]).repeat(tokens.shape[0], 1, 1, 1)
 
     def _split(self, x: Tensor) -> Tensor:

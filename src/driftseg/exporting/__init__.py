@@ -1,0 +1,1 @@
+"""Models leave for other runtimes: ONNX, OpenVINO, torch.export, Hugging Face."""

@@ -1,0 +1,157 @@
+"""One export: a graph, a file, and the proof that both answer alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.export import ExportedProgram
+
+from driftseg.errors import InputError
+from driftseg.exporting.facts import Facts
+from driftseg.exporting.huggingface import expressible, loaded, write_folder
+from driftseg.exporting.onnx_file import Floats, OnnxRuntime, write_onnx
+from driftseg.exporting.openvino_file import OpenVino, write_openvino
+from driftseg.exporting.parity import Runs, check_parity, probes
+from driftseg.exporting.program import Deployed, quiet, size_multiple, sizes, trace
+from driftseg.exporting.targets import Target, whole
+from driftseg.models.network import Network
+
+FACTS_FILE = "driftseg.json"
+"""Name of our facts in a .pt2 file."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written."""
+
+    path: Path
+    """The file, or the folder."""
+    target: Target
+    bytes: int
+    """Of all files."""
+    difference: float
+    """The largest difference of logits from torch, over the largest logit, that was found."""
+    notes: tuple[str, ...] = ()
+    """What one must know of the export."""
+
+
+def export_graph(
+    network: Network,
+    target: Target,
+    out: Path,
+    *,
+    facts_for: Callable[[int, tuple[int, int]], Facts],
+    size: tuple[int, int] | None,
+    generator: torch.Generator,
+) -> Exported:
+    """Writes a network's graph, after it was found to answer as the network does.
+
+    Args:
+        network: a copy of its own, on the CPU, in eval mode.
+        target: any but ``huggingface``.
+        out: the file; must not be there.
+        facts_for: what the file is to say, given the multiple of sizes and a (height, width).
+        size: (height, width) to serve alone; None serves all.
+        generator: draws the images that are compared.
+
+    Raises:
+        InputError: the network cannot be exported, or what was written answers otherwise.
+    """
+    deployed = Deployed(network).eval().requires_grad_(False)
+    multiple = size_multiple(deployed) if size is None else 1
+    served = sizes(multiple) if size is None else [size]
+    with torch.no_grad():
+        images = torch.rand((2, 3, *served[-1]), generator=generator) * 255
+        deployed(images)  # says what is wrong with a size; and what is kept for later is then there
+    program = trace(deployed, served[-1], fixed=size is not None, images=images)
+    facts = facts_for(multiple, served[-1]).texts()
+    with whole(out, target) as partial:
+        runs = _write(program, target, partial, facts)
+        worst = check_parity(target, runs, deployed, probes(served, generator))
+        del runs
+        total = sum(path.stat().st_size for path in partial.parent.iterdir() if path.is_file())
+    return Exported(out, target, total, worst)
+
+
+def export_folder(
+    network: Network,
+    out: Path,
+    *,
+    classes: Sequence[str],
+    came: Mapping[str, Any],
+    made: Mapping[str, str],
+    generator: torch.Generator,
+) -> Exported:
+    """Writes a Hugging Face folder, after transformers was found to answer as the network does.
+
+    Args:
+        network: a copy of its own, on the CPU, in eval mode.
+        out: the folder; must not be there.
+        classes: names in id order.
+        came: settings of the Hugging Face folder that it came from (`write_folder`).
+        made: what the model card tells.
+        generator: draws the images that are compared.
+
+    Raises:
+        InputError: the network is no SegFormer, transformers is not installed, or it answers
+            otherwise.
+    """
+    segmenter, encoder = expressible(network)
+    with whole(out, "huggingface") as partial:
+        write_folder(partial, segmenter, encoder, classes=classes, came=came, made=made)
+        runs = loaded(partial, segmenter)
+        worst = check_parity(
+            "transformers", runs, Deployed(segmenter).eval(), probes(sizes(1), generator)
+        )
+        total = sum(path.stat().st_size for path in partial.iterdir())
+    early = segmenter.early_head is not None
+    return Exported(out, "huggingface", total, worst, (EARLY_HEAD,) if early else ())
+
+
+EARLY_HEAD = "the early head is left out: transformers' SegFormer has none"
+
+
+def _write(program: ExportedProgram, target: Target, path: Path, facts: dict[str, str]) -> Runs:
+    """Writes the file, and opens it to run it."""
+    if target == "torch_export":
+        torch.export.save(program, path, extra_files={FACTS_FILE: json.dumps(facts)})
+        return _loaded(path)
+    if target == "onnx":
+        write_onnx(program, path, facts)
+        return OnnxRuntime(path, torch.get_num_threads())
+    graph = path.with_suffix(".onnx")
+    write_onnx(program, graph, facts)
+    write_openvino(graph, path, facts)
+    graph.unlink()
+    return OpenVino(path, torch.get_num_threads())
+
+
+def _loaded(path: Path) -> Runs:
+    with quiet():
+        module = torch.export.load(path).module()
+
+    def runs(images: Floats) -> Floats:
+        with torch.no_grad():
+            found: Tensor = module(torch.from_numpy(images))
+        return np.asarray(found.numpy(), dtype=np.float32)
+
+    return runs
+
+
+def check_size(size: tuple[int, int] | None) -> None:
+    """Refuses what is no (width, height).
+
+    Raises:
+        InputError: so it is.
+    """
+    if size is not None and (
+        len(size) != 2 or any(type(side) is not int or side < 1 for side in size)
+    ):
+        raise InputError(f"size: wanted (width, height) in pixels, came {size!r}")

@@ -1,0 +1,127 @@
+"""What an exported file says of itself, so that whoever runs it needs nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from driftseg.errors import InputError
+from driftseg.labels import Colour
+from driftseg.models.network import Network, device_of
+
+FORMAT_VERSION = 1
+INPUT, OUTPUT = "images", "logits"
+"""Names of the graph's only input and output."""
+INPUT_TOLD = (
+    "float32 (batch, 3, height, width), RGB, 0 to 255; the graph divides by 255, subtracts mean "
+    "and divides by std"
+)
+OUTPUT_TOLD = (
+    "float32 (batch, classes, height, width) on the model's own grid, smaller than the image as a "
+    "rule; for labels resize to the image (bilinear, corners not aligned), then take the argmax"
+)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Of an exported model."""
+
+    classes: tuple[str, ...]
+    """Names in id order."""
+    colours: tuple[Colour, ...]
+    classes_known: bool
+    """Whether somebody has named the classes."""
+    mean: tuple[float, ...]
+    """Of RGB in [0, 1]; the graph subtracts it."""
+    deviation: tuple[float, ...]
+    """The graph divides by it."""
+    size_multiple: int
+    """Height and width must be multiples of it."""
+    size: tuple[int, int] | None
+    """(width, height) where the graph takes only that."""
+    adapters: str
+    """"none", or their kind and whether they were merged."""
+    source: str
+    """Name of the checkpoint, without its folder; or of the module's class."""
+    digest: str
+    """Of the exported weights."""
+    driftseg_version: str
+    notes: tuple[str, ...] = ()
+
+    def texts(self) -> dict[str, str]:
+        """Everything as texts by name, as files keep them."""
+        size = "any" if self.size is None else f"{self.size[0]}x{self.size[1]}"
+        return {
+            "format_version": str(FORMAT_VERSION),
+            "classes": json.dumps(self.classes),
+            "colours": json.dumps(self.colours),
+            "classes_known": json.dumps(self.classes_known),
+            "input": INPUT_TOLD,
+            "output": OUTPUT_TOLD,
+            "mean": json.dumps(self.mean),
+            "std": json.dumps(self.deviation),
+            "size": size,
+            "size_multiple": str(self.size_multiple),
+            "adapters": self.adapters,
+            "source": self.source,
+            "digest": self.digest,
+            "driftseg_version": self.driftseg_version,
+            "licence": "unknown: that of the model's weights and training data",
+            "notes": json.dumps(self.notes),
+        }
+
+
+def read_facts(path: str, texts: Mapping[str, str]) -> Facts:
+    """From the texts that a file keeps.
+
+    Raises:
+        InputError: it keeps none, or damaged ones, or those of a later driftseg.
+    """
+    if "format_version" not in texts:
+        raise InputError(
+            f"{path} was not exported by driftseg: it does not say its classes and its input; make "
+            "it by driftseg export"
+        )
+    try:
+        if int(texts["format_version"]) > FORMAT_VERSION:
+            raise InputError(
+                f"{path} is of export format {texts['format_version']}, this driftseg reads up to "
+                f"{FORMAT_VERSION}: install a later driftseg"
+            )
+        width, _, height = texts["size"].partition("x")
+        return Facts(
+            classes=tuple(json.loads(texts["classes"])),
+            colours=tuple(tuple(colour) for colour in json.loads(texts["colours"])),
+            classes_known=bool(json.loads(texts["classes_known"])),
+            mean=tuple(json.loads(texts["mean"])),
+            deviation=tuple(json.loads(texts["std"])),
+            size_multiple=int(texts["size_multiple"]),
+            size=None if texts["size"] == "any" else (int(width), int(height)),
+            adapters=texts["adapters"],
+            source=texts["source"],
+            digest=texts["digest"],
+            driftseg_version=texts["driftseg_version"],
+            notes=tuple(json.loads(texts["notes"])),
+        )
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} has damaged driftseg metadata ({error}): export again") from error
+
+
+@torch.no_grad()
+def normalisation(network: Network, size: tuple[int, int]) -> tuple[Sequence[float], ...]:
+    """(mean, deviation) that a network applies to RGB in [0, 1], to seven digits.
+
+    Args:
+        network: any.
+        size: (height, width) that it takes.
+    """
+    black = torch.zeros((1, 3, *size), device=device_of(network))
+    low, high = (network.start(x).x[0, :, 0, 0].double() for x in (black, black + 1))
+    deviation = 1 / (high - low)
+    mean = -low * deviation
+    return tuple(
+        tuple(float(f"{value:.7g}") for value in found.tolist()) for found in (mean, deviation)
+    )

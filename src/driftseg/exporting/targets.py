@@ -1,0 +1,86 @@
+"""Where a model can leave to, and what it is written to there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, get_args
+
+from driftseg.errors import InputError
+
+Target = Literal["onnx", "openvino", "torch_export", "huggingface"]
+"""onnx: one .onnx file. openvino: .xml and, beside it, .bin. torch_export: one .pt2 file, for
+torch.export.load. huggingface: a folder, for transformers."""
+TARGETS: tuple[Target, ...] = get_args(Target)
+SUFFIXES: dict[Target, str] = {
+    "onnx": ".onnx", "openvino": ".xml", "torch_export": ".pt2", "huggingface": "",
+}  # fmt: skip
+"""Of what is written; a folder has none."""
+FILES = (".onnx", ".xml", ".pt2", ".safetensors", ".bin", ".json", ".pth", ".pt")
+"""Suffixes by which somebody means a file, not a folder."""
+
+
+def find_target(name: str) -> Target:
+    """A target by its name.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    for target in TARGETS:
+        if target == name:
+            return target
+    raise InputError(f"to: wanted one of {', '.join(TARGETS)}, came {name!r}")
+
+
+def find_out(out: Path | None, target: Target, stem: str) -> Path:
+    """The file or folder to write, which is not there yet.
+
+    Args:
+        out: as given; None takes one by ``stem`` in the folder one is in.
+        target: which it is for.
+        stem: name of the model.
+
+    Raises:
+        InputError: it has another suffix, or is there already.
+    """
+    suffix = SUFFIXES[target]
+    if out is None:
+        out = Path(f"{stem}{suffix}" if suffix else f"{stem}_{target}")
+    if suffix and out.suffix != suffix:
+        raise InputError(f"out: {target} is written to a file that ends in {suffix}, came {out}")
+    if not suffix and out.suffix in FILES:
+        raise InputError(f"out: {target} is written to a folder, came the file {out}")
+    for path in written(out, target):
+        if path.exists():
+            raise InputError(f"out: {path} is there already; name another, or take it away first")
+    return out
+
+
+def written(out: Path, target: Target) -> list[Path]:
+    """All files, or the folder, that a target's export leaves; the one that names it last."""
+    return [out.with_suffix(".bin"), out] if target == "openvino" else [out]
+
+
+@contextmanager
+def whole(out: Path, target: Target) -> Iterator[Path]:
+    """A path to write to beside ``out``; it takes its name when all went well, else nothing stays.
+
+    Raises:
+        InputError: the folder that holds ``out`` cannot be written to.
+    """
+    folder = out.parent / f".{out.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.partial"
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"out: cannot write to {out.parent} ({error.strerror})") from error
+    try:
+        inside = folder / out.name
+        yield inside
+        for path in written(out, target):
+            (folder / path.name).rename(path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
