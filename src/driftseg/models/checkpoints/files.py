@@ -211,8 +211,8 @@ def _read_torch(path: Path) -> Contents:
     tensors = dict(_flat(held))
     if not tensors:
         raise InputError(
-            f"{path} holds no tensors by name, it holds {_told(held)}: give a file of model weights, "
-            f"saved with {_CONVERT}"
+            f"{path} holds no tensors by name, it holds {_told(held)}: give a file of model "
+            f"weights, saved with {_CONVERT}"
         )
     facts: dict[str, Any] = {
         str(name): value for name, value in held.items() if isinstance(value, str | int | float)
@@ -320,7 +320,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise InputError(f"{path} is not JSON: fetch or copy it again ({error})") from error
     if not isinstance(held, dict):
