@@ -15,15 +15,21 @@ from driftseg.config.reading import check
 from driftseg.control.calibration import Calibration
 from driftseg.errors import InputError
 from driftseg.images.given import as_image
-from driftseg.labels import LabelSpace
+from driftseg.labels import LabelMapping, LabelSpace
 from driftseg.learners.settings import MethodSettings
 from driftseg.models.adapters.settings import check_adapters
+from driftseg.models.checkpoints.classes import (
+    plain_name,
+    same_order,
+    same_set,
+    tell_difference,
+)
 from driftseg.models.trainable import trainable_names
 from driftseg.runs.adapting import Source, seeded
 from driftseg.runs.calibrate import calibrate
 from driftseg.scenes.dataset import Dataset, DatasetSettings
 from driftseg.scenes.datasets import DATASETS
-from driftseg.scenes.given import GivenScenes
+from driftseg.scenes.given import GivenScenes, Retold
 from driftseg.weather.camera import CITYSCAPES
 from driftseg.weather.weather import Weather
 
@@ -124,13 +130,8 @@ def load_dataset(kind: str, root: str | Path | None = None, **settings: Any) -> 
 
 
 def _source(given: Dataset | Labelled, model: Model) -> Source:
-    scenes = _scenes(given, model.label_space)
+    scenes = _in_order(_scenes(given, model.label_space), model, "source")
     space = scenes.label_space
-    if model.classes_known and len(space) == len(model.classes) and space.classes != model.classes:
-        raise InputError(
-            f"source: is labelled in {space.title}, the model predicts {model.label_space.title}; "
-            "state the source's classes in the model's order, or give load_dataset a mapping"
-        )
     if len(space) != model.network.classes:
         raise InputError(
             f"source: is labelled in {len(space)} classes, the model has "
@@ -154,7 +155,27 @@ def _scenes(given: Dataset | Labelled, space: LabelSpace, name: str = "source") 
     return GivenScenes(images, [label for _, label in given], space)
 
 
+def _in_order(scenes: Dataset, model: Model, name: str) -> Dataset:
+    """The scenes with their labels in the model's order, where both have the same classes.
+
+    Raises:
+        InputError: they have as many classes, and others.
+    """
+    theirs, ours = scenes.label_space.classes, model.classes
+    if not model.classes_known or len(theirs) != len(ours) or same_order(theirs, ours):
+        return scenes
+    if not same_set(theirs, ours):
+        raise InputError(
+            f"{name}: is labelled in {scenes.label_space.title}, the model predicts "
+            f"{model.label_space.title}; give load_dataset a mapping "
+            f"({tell_difference(ours, theirs)})"
+        )
+    named = {plain_name(one): one for one in ours}
+    table = {one: named[plain_name(one)] for one in theirs}
+    return Retold(scenes, LabelMapping(scenes.label_space, model.label_space, table))
+
+
 def _calibrated(model: Model, method: MethodSettings, given: Dataset | Labelled) -> Calibration:
-    scenes = _scenes(given, model.label_space, "calibration")
+    scenes = _in_order(_scenes(given, model.label_space, "calibration"), model, "calibration")
     weather = Weather(CITYSCAPES, scenes.label_space, 0)
     return calibrate(model.network, scenes, weather, rates=(50.0, 100.0, 200.0), method=method)

@@ -172,6 +172,11 @@ def _common_findings(
     sizes = {f"{w}x{h}": n for (w, h), n in _counted(e.image_size for e in examined).items()}
     yield from _mixed("mixed_image_sizes", sizes)
     yield from _mixed("mixed_label_coding", _counted(e.label_coding for e in examined))
+    known = [found.pixels for found in examined if found.pixels is not None]
+    if known and len(source.label_space) > 1:
+        held = np.flatnonzero(np.sum(known, axis=0))
+        if [*held] == [0, IGNORE]:
+            yield Finding("mask_labels", len(known), (f"the only class is {shares[0].name}",))
     if absent := [share.name for share in shares if share.pixels == 0]:
         yield Finding("absent_classes", len(absent), tuple(absent))
 

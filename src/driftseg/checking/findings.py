@@ -16,7 +16,7 @@ Kind = Literal[
     "refused_labels", "lossy_labels", "orphaned_labels", "unlabelled_images", "duplicate_names",
     "mixed_image_sizes", "mixed_label_coding", "empty_labels", "unreadable_depth",
     "depth_of_another_size", "absent_classes", "files_in_doubt", "unread_files",
-    "turned_images", "empty_objects",
+    "turned_images", "empty_objects", "mask_labels",
 ]  # fmt: skip
 Severity = Literal["note", "warning", "error"]
 
@@ -50,6 +50,8 @@ MEANING: Mapping[Kind, tuple[Severity, str]] = {
     "mixed_image_sizes": ("warning", "images differ in size; set size to bring them to one"),
     "mixed_label_coding": ("warning", "labels are stored in several ways; was one part made by "
                                       "another tool?"),
+    "mask_labels": ("warning", "labels hold nothing but 0 and 255, and 255 is no class; masks of 0 "
+                               "and 255 must be stored as 0 and 1"),
     "empty_labels": ("warning", "labels hold no pixel with a class"),
     "unreadable_depth": ("warning", "depth cannot be decoded"),
     "depth_of_another_size": ("warning", "depth has another size than its image"),

@@ -53,6 +53,8 @@ def train(
 
         def show(step: Step) -> None:
             facts = f"loss {step.loss:.3f}  {step.images_per_second:.1f} images/s"
+            if step.unlabelled:
+                facts += f"  {step.unlabelled} batches without labelled pixels"
             bar.update(
                 task, completed=step.step, total=step.steps, description=step.phase, facts=facts
             )

@@ -68,6 +68,11 @@ def read_image(path: Path) -> Image:
 def read_ids(path: Path) -> Label:
     """A label map of class ids, uint8, (H, W), from a grey or palette PNG."""
     picture = _open(path, None)
+    if _is_jpeg(path):
+        raise MisfitError(
+            f"{path}: is a JPEG, whatever it is called, and JPEG blends neighbouring ids; store "
+            "labels as PNG"
+        )
     if label_coding(path) in FEW_GREYS:  # Pillow spreads them over 0 to 255, as PNG means greys
         raise MisfitError(
             f"{path}: wanted a label map with one id a pixel (8-bit grey or palette PNG), came "
@@ -82,6 +87,12 @@ def read_ids(path: Path) -> Label:
             f"came {came}; {mend}"
         )
     return np.asarray(picture, dtype=np.uint8)
+
+
+def _is_jpeg(path: Path) -> bool:
+    """Whether a file begins as JPEGs do."""
+    with path.open("rb") as file:
+        return file.read(3) == b"\xff\xd8\xff"
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,9 @@ number, so that it moves no other."""
 class SourceBatches(Protocol):
     """Where labelled source images come from, on the CPU: `driftseg.replay.replay.Replay`."""
 
+    unlabelled: int
+    """Batches drawn without a labelled pixel."""
+
     def sample(self) -> SourceBatch:
         """The next batch."""
         ...

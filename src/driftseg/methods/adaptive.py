@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +15,7 @@ from driftseg.control.guard import Guard
 from driftseg.frame import Adaptation, Image, Label, Prediction
 from driftseg.learners.answering import answer, to_label, to_prediction, with_offline
 from driftseg.learners.contract import Answer
-from driftseg.learners.settings import Composition, SignalSettings
+from driftseg.learners.settings import Composition, SignalSettings, SourceBatches
 from driftseg.methods.device_clock import device_clock
 from driftseg.methods.diagnostics import Certainty, diagnose
 from driftseg.methods.signal import disagreement, static_level
@@ -38,6 +38,7 @@ class AdaptiveModel:
         parts: learner, controller, choices and memory.
         signal: how the drift signal is computed, where the controller wants it.
         clock: in seconds; None takes the device's.
+        replays: what the learner draws its source batches from, to tell of them.
     """
 
     def __init__(
@@ -47,17 +48,24 @@ class AdaptiveModel:
         *,
         signal: SignalSettings | None = None,
         clock: Callable[[], float] | None = None,
+        replays: Sequence[SourceBatches] = (),
     ):
         self.roles = roles
         self.learner, self.controller, self.memory = parts.learner, parts.controller, parts.memory
         self.choices = parts.choices
         self.guard = Guard(resume_after=None if self.controller.finds_changes else PAUSE)
         self._signal = SignalSettings() if signal is None else signal
+        self._replays = replays
         self._clock = device_clock(roles.device) if clock is None else clock
         self._lock = threading.RLock()
         self._answered: Answer | None = None
         self._started = 0.0
         self._logits: Tensor | None = None
+
+    @property
+    def unlabelled_batches(self) -> int:
+        """Source batches so far that held no labelled pixel; their loss is 0."""
+        return sum(replay.unlabelled for replay in self._replays)
 
     @property
     def updates(self) -> int:

@@ -14,6 +14,7 @@ from pydantic import PositiveInt
 
 from driftseg.frame import Image, Label, SourceBatch
 from driftseg.images.reading import Size
+from driftseg.labels import IGNORE
 from driftseg.replay.sampling import Sampler, SamplingSettings, class_counts
 from driftseg.replay.transforms import Augmentation, AugmentationSettings, to_batch
 from driftseg.scenes.dataset import Dataset, without_depth
@@ -75,6 +76,8 @@ class Replay:
         self.frequencies = counts[kept].sum(axis=0)
         """Labelled pixels per class in the buffer, (C,)."""
         self._scenes = [augmentation.fitted(*_labelled(dataset, i)) for i in kept]
+        self.unlabelled = 0
+        """Batches drawn without a labelled pixel; their loss is 0."""
         self._sampler = Sampler(counts[kept], **law, generator=generator)  # type: ignore[arg-type]
 
     def __len__(self) -> int:
@@ -82,7 +85,9 @@ class Replay:
 
     def sample(self, *, uniform: bool = False) -> SourceBatch:
         """A batch of augmented source images with their labels; ``uniform`` as they come."""
-        return to_batch([self._draw(uniform) for _ in range(self._batch_size)])
+        batch = to_batch([self._draw(uniform) for _ in range(self._batch_size)])
+        self.unlabelled += bool((batch.labels == IGNORE).all())
+        return batch
 
     def _draw(self, uniform: bool) -> tuple[Image, Label]:
         index, wanted = self._sampler.draw(uniform=uniform)
@@ -96,12 +101,13 @@ class Replay:
         return cropped
 
     def state_dict(self) -> dict[str, Any]:
-        """What the constructor does not restore: the generator."""
-        return self._sampler.state_dict()
+        """What the constructor does not restore: the generator and the count."""
+        return {**self._sampler.state_dict(), "unlabelled": self.unlabelled}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues a replay made with the same arguments."""
         self._sampler.load_state_dict(state)
+        self.unlabelled = state.get("unlabelled", 0)
 
 
 def _labelled(dataset: Dataset, index: int) -> tuple[Image, Label]:

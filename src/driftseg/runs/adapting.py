@@ -69,9 +69,11 @@ def make_adaptive(
     if method.needs().source:
         source = _check_source(source, network, size, method.learner_settings.name)
 
+    drawn_from: list[SourceBatches] = []
+
     def batches(hold_everything: bool) -> SourceBatches:
         assert source is not None, "a method that replays says so in its needs"
-        return build_replay(
+        made = build_replay(
             source.scenes,
             given,
             given.augmentation,
@@ -80,6 +82,8 @@ def make_adaptive(
             capacity=len(source.scenes) if hold_everything else given.capacity,
             generator=np.random.default_rng([seed, STREAMS["replay"]]),
         )
+        drawn_from.append(made)
+        return made
 
     roles = method.needs().roles(network)
     supplies = Supplies(
@@ -91,7 +95,8 @@ def make_adaptive(
         adapter_factor=adapter_factor,
         seed=seed,
     )
-    return AdaptiveModel(roles, _composed(method, supplies), signal=method.signal)
+    composed = _composed(method, supplies)
+    return AdaptiveModel(roles, composed, signal=method.signal, replays=drawn_from)
 
 
 def _composed(method: MethodSettings, supplies: Supplies) -> Composition:

@@ -95,13 +95,15 @@ def _skipped(parts: Parts) -> list[str]:
 
 
 def _failed(parts: Parts) -> list[str]:
-    number = parts.model.guard.skipped
-    if not number:
-        return []
-    return [
-        f"{number} steps were not made, for their loss was not finite: lower "
-        "method.learning_rate, or train less of the network"
-    ]
+    told = []
+    if number := parts.model.guard.skipped:
+        told.append(
+            f"{number} steps were not made, for their loss was not finite: lower "
+            "method.learning_rate, or train less of the network"
+        )
+    if number := parts.model.unlabelled_batches:
+        told.append(f"{number} source batches held no labelled pixel; their loss is 0")
+    return told
 
 
 def _writer(config: RunConfig, parts: Parts) -> RunWriter:

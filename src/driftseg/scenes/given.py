@@ -1,8 +1,9 @@
-"""A handful of labelled images as a dataset: arrays or files, read once and held."""
+"""Datasets made of what somebody hands over: labelled images, or a dataset told otherwise."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import numpy.typing as npt
 from driftseg.errors import InputError
 from driftseg.frame import Image, Scene
 from driftseg.images.given import as_label
-from driftseg.labels import LabelSpace
+from driftseg.labels import LabelMapping, LabelSpace
+from driftseg.scenes.dataset import Dataset, close
 
 Ids = npt.NDArray[np.integer] | str | Path
 """A label map of class ids, or the file that holds one."""
@@ -54,3 +56,34 @@ class GivenScenes:
     def scene(self, index: int) -> Scene:
         """As given."""
         return self._scenes[index]
+
+
+class Retold:
+    """A dataset whose labels are told in another label space.
+
+    Args:
+        dataset: any.
+        mapping: from its label space.
+    """
+
+    def __init__(self, dataset: Dataset, mapping: LabelMapping):
+        self._dataset, self._mapping = dataset, mapping
+        self.label_space = mapping.target
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def name(self, index: int) -> str:
+        """The dataset's."""
+        return self._dataset.name(index)
+
+    def scene(self, index: int) -> Scene:
+        """The dataset's, with its label told."""
+        scene = self._dataset.scene(index)
+        if scene.label is None:
+            return scene
+        return replace(scene, label=self._mapping.apply(scene.label))
+
+    def close(self) -> None:
+        """Gives back what the dataset holds open."""
+        close(self._dataset)

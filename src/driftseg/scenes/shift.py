@@ -91,7 +91,7 @@ def _weather(table: Path) -> dict[str, tuple[str, str]]:
     """Weather and time of day that each sequence begins with, as far as the table tells."""
     if not table.is_file():
         return {}
-    with table.open(newline="", encoding="utf-8") as file:
+    with table.open(newline="", encoding="utf-8-sig") as file:
         return {
             row.get("video", ""): (
                 row["start_weather_coarse"].replace(" ", "_"),

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from driftseg.errors import InputError
 from driftseg.evaluation.confusion import Score
+from driftseg.frame import SourceBatch
 from driftseg.labels import IGNORE
 from driftseg.models.checkpoints import load_checkpoint, save_checkpoint
 from driftseg.models.segmenter import Segmenter, upsample
@@ -81,6 +82,8 @@ class Progress:
     mean_iou: float | None = None
     """Percent, at the steps that are validated."""
     best: float | None = None
+    unlabelled: int = 0
+    """Batches so far without a labelled pixel; their loss is 0."""
 
 
 class SourceTraining:
@@ -175,7 +178,7 @@ class SourceTraining:
             batch = self._batches.sample(uniform=common)
             rate = learning_rate_at(self._step, steps, self.recipe)
             set_learning_rate(self._optimiser, rate)
-            loss = self._learn(name, batch.images.to(self._device), batch.labels.to(self._device))
+            loss = self._learn(name, batch)
             self._step += 1
             images += len(batch.images)
             speed = images / (time.perf_counter() - started)
@@ -183,11 +186,19 @@ class SourceTraining:
             if self._step % self.recipe.validate_every == 0 or self._step == steps:
                 score = self._validate(name)
                 self._keep(name, score, loss)
-            yield Progress(name, self._step, steps, loss, rate, speed, score, self._best)
+            yield Progress(
+                name, self._step, steps, loss, rate, speed, score, self._best,
+                self._batches.unlabelled,
+            )  # fmt: skip
 
-    def _learn(self, name: str, images: Tensor, labels: Tensor) -> float:
+    def _learn(self, name: str, batch: SourceBatch) -> float:
+        labelled = bool((batch.labels != IGNORE).any())  # before it is on a device that waits
+        images, labels = batch.images.to(self._device), batch.labels.to(self._device)
         logits = upsample(self._logits(name, images), (labels.shape[1], labels.shape[2]))
-        loss = F.cross_entropy(logits, labels, self._weights, ignore_index=IGNORE)
+        if not labelled:  # a mean over no pixel is no number; methods count it as 0, too
+            loss = logits.sum() * 0.0
+        else:
+            loss = F.cross_entropy(logits, labels, self._weights, ignore_index=IGNORE)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         value = float(loss.detach())
@@ -252,7 +263,8 @@ class SourceTraining:
                 extra=extra, **self._facts,
             )  # fmt: skip
         row = {"phase": name, "step": self._step, "loss": round(loss, 4),
-               "mean_iou": round(score, 3), "best": round(self._best or 0.0, 3)}  # fmt: skip
+               "mean_iou": round(score, 3), "best": round(self._best or 0.0, 3),
+               "unlabelled_batches": self._batches.unlabelled}  # fmt: skip
         with (self._out / "log.jsonl").open("a") as log:
             log.write(json.dumps(row) + "\n")
         partial = self._out / "state.pt.partial"

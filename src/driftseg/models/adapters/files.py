@@ -15,6 +15,7 @@ from torch import Tensor
 from driftseg.errors import InputError
 from driftseg.models.adapters.attach import attach, remove
 from driftseg.models.adapters.spec import AdapterSpec, adapter_spec
+from driftseg.models.checkpoints.checks import refuse_integers
 from driftseg.models.checkpoints.files import read_file, read_metadata
 from driftseg.models.checkpoints.own import ADAPTERS_KEY, digest_tensors, write_whole
 from driftseg.models.checkpoints.translation import guess_encoder
@@ -120,6 +121,7 @@ def load_adapters(path: str | Path, model: Segmenter) -> AdapterInfo:
     if model.adapters is not None:
         _check_same(info, model.adapters)
     tensors = read_file(Path(path)).tensors
+    refuse_integers(str(path), tensors, tensors)
     if digest_tensors(tensors) != info.digest:
         raise InputError(f"{path} is damaged: its tensors are not those that were written")
     bare = model.adapters is None

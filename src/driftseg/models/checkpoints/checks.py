@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 
@@ -31,6 +32,20 @@ _TRAINING_ONLY = re.compile(
     r"prototype|discriminator|projector|projection_head|contrast|decode_head\.(loss|criterion)"
 )
 """Beginnings of names of what no prediction comes through."""
+_KNOWN = {
+    r"\.(lora_|base_layer\.|modules_to_save\.)": (
+        "the network holds adapters of PEFT that are not merged. To fix: save "
+        "model.merge_and_unload(), which puts them into the weights"
+    ),
+    r"\.(logit_scale|cpb_mlp|continuous_position_bias_mlp)": (
+        "the network is a Swin V2, which driftseg does not have: give a Swin of the first version"
+    ),
+    r"(position_embeddings|absolute_pos_embed|pos_embed)": (
+        "the network adds absolute position embeddings, which driftseg's encoders do not; give a "
+        "network without"
+    ),
+}
+"""What a tensor says by its name alone, and what to do."""
 _PLAIN = (
     "driftseg reads weights in float16, bfloat16, float32 and float64; save the network before "
     "quantisation, or its weights in one of these"
@@ -55,6 +70,15 @@ def refuse_quantised(path: str, tensors: Mapping[str, Tensor], used: Iterable[st
             )
         if tensor.is_quantized:
             raise InputError(f"{path} holds quantised weights ({name} is quantised): {_PLAIN}")
+    refuse_integers(path, tensors, used)
+
+
+def refuse_integers(path: str, tensors: Mapping[str, Tensor], used: Iterable[str]) -> None:
+    """Refuses tensors that are to be loaded and are no plain floats; counters may be.
+
+    Raises:
+        InputError: naming the first such tensor.
+    """
     for name in used:
         kind = tensors[name].dtype
         if kind not in _FLOATS and not name.endswith("num_batches_tracked"):
@@ -97,11 +121,32 @@ def refuse_unknown(path: str, layout: Layout, found: Translation, *, with_head: 
     if not unknown:
         return
     more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
+    mend = "give a file of the plain network, with adapters and other additions merged or removed"
+    for pattern, what in _KNOWN.items():
+        named = [name for name in unknown if re.search(pattern, name)]
+        if named:
+            unknown, mend = named, what
+            break
     raise InputError(
         f"{path}: {unknown[0]}{more} is no tensor that driftseg knows in the layout {layout.name}; "
-        "without it the network would compute something else: give a file of the plain network, "
-        "with adapters and other additions merged or removed"
+        f"without it the network would compute something else: {mend}"
     )
+
+
+def told_otherwise(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """How an encoder of the same widths and depths differs, in words; empty where unknown."""
+    for name, tensor in wanted.items():
+        held = found.get(name)
+        if held is None or not held.ndim or held.shape == tensor.shape:
+            continue
+        if name.endswith("relative_position_bias_table"):
+            sides = [(math.isqrt(len(table)) + 1) // 2 for table in (held, tensor)]
+            return f" (attention windows of {sides[0]}, driftseg's of {sides[1]})"
+        if name.endswith("feed_forward.expand.weight"):
+            ratios = [f"{table.shape[0] / table.shape[1]:g}" for table in (held, tensor)]
+            return f" (feed-forward {ratios[0]} times as wide, driftseg's {ratios[1]} times)"
+        return f" ({name} is {tuple(held.shape)}, driftseg's {tuple(tensor.shape)})"
+    return ""
 
 
 def as_float32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

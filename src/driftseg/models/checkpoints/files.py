@@ -38,6 +38,9 @@ CONFIG = "config.json"
 PREPROCESSING = "preprocessor_config.json"
 
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
+_PIECE = re.compile(
+    r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<all>\d{5})(?P<suffix>\.(safetensors|bin|pt|pth))"
+)
 _TRAINING_STATE = re.compile(
     r"(optim|sched|lr_|scaler|grad_scaler|rng|random|callback|loops|hyper|meta|message_hub|args|"
     r"config|cfg|amp|history).*"
@@ -97,10 +100,26 @@ def read_source(source: str | Path, *, encoder: str | None = None) -> Contents:
     if path.is_dir():
         return _read_folder(path)
     if path.is_file():
+        _refuse_piece(path)
         return _with_config(path)
     if is_hub_id(source):
         return _with_config(fetch(str(source), WEIGHT_NAMES, INDEX, (CONFIG, PREPROCESSING)))
     raise InputError(f"no checkpoint at {source}: give an existing file, folder or hub id")
+
+
+def _refuse_piece(path: Path) -> None:
+    """Raises where a file is one of several that a checkpoint is cut into."""
+    found = _PIECE.fullmatch(path.name)
+    if found is None:
+        return
+    index = path.with_name(f"{found['stem']}{found['suffix']}{INDEX}")
+    mend = f"give the folder {path.parent}, or its {index.name}"
+    if not index.is_file():
+        mend = f"fetch {index.name} and all pieces into {path.parent}, and give that folder"
+    raise InputError(
+        f"{path} is piece {int(found['number'])} of {int(found['all'])} of a checkpoint, and the "
+        f"pieces belong together. To fix: {mend}"
+    )
 
 
 def is_hub_id(source: str | Path) -> bool:
@@ -122,8 +141,15 @@ def read_file(path: Path) -> Contents:
     if path.name.endswith(INDEX):
         return _read_pieces(path)
     contents = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path)
-    if not contents.tensors:
+    if not contents.tensors:  # of safetensors; others say what they hold instead
         raise InputError(f"{path} holds no tensors: give a file of model weights")
+    for name, tensor in contents.tensors.items():
+        if tensor.layout != torch.strided or tensor.is_meta:
+            kind = "has no values (meta)" if tensor.is_meta else f"is stored as {tensor.layout}"
+            raise InputError(
+                f"{path}: {name} {kind}, expected a dense tensor of numbers. To fix: where it was "
+                f"made, save dense weights with {_CONVERT}"
+            )
     return contents
 
 
@@ -182,13 +208,19 @@ def _read_torch(path: Path) -> Contents:
     if not isinstance(held, Mapping):
         kind = type(held).__name__
         raise InputError(f"{path} holds a {kind}, not named tensors: save it with {_CONVERT}")
+    tensors = dict(_flat(held))
+    if not tensors:
+        raise InputError(
+            f"{path} holds no tensors by name, it holds {_told(held)}: give a file of model "
+            f"weights, saved with {_CONVERT}"
+        )
     facts: dict[str, Any] = {
         str(name): value for name, value in held.items() if isinstance(value, str | int | float)
     }
     facts |= classes_of_meta(held.get("meta"))
     images = images_of_meta(held.get("meta"))
     size = path.stat().st_size
-    return Contents(path, dict(_flat(held)), facts, preprocessing=images, size=size)
+    return Contents(path, tensors, facts, preprocessing=images, size=size)
 
 
 def _flat(held: Mapping[Any, Any], start: str = "") -> Iterator[tuple[str, Tensor]]:
@@ -198,6 +230,20 @@ def _flat(held: Mapping[Any, Any], start: str = "") -> Iterator[tuple[str, Tenso
             yield f"{start}{name}", value
         elif isinstance(value, Mapping) and not _TRAINING_STATE.fullmatch(str(name)):
             yield from _flat(value, f"{start}{name}.")
+
+
+def _told(held: Mapping[Any, Any]) -> str:
+    """What a file holds that holds no named tensors, for an error."""
+    told = []
+    for name, value in list(held.items())[:6]:
+        kind = type(value).__name__
+        if isinstance(value, Mapping):
+            training = _TRAINING_STATE.fullmatch(str(name)) is not None
+            kind = "state of training" if training else f"a mapping of {len(value)} names"
+        elif isinstance(value, list | tuple):
+            kind = f"a {kind} of {len(value)} without names"
+        told.append(f"{name!r} ({kind})")
+    return ", ".join(told) + (", ..." if len(held) > 6 else "") or "nothing"
 
 
 def _corrupt(path: Path, error: Exception) -> InputError:
@@ -213,6 +259,14 @@ def _read_folder(folder: Path) -> Contents:
         for path in (folder / name, folder / f"{name}{INDEX}"):
             if path.is_file():
                 return _with_config(path)
+    if (folder / "adapter_config.json").is_file():
+        raise InputError(
+            f"{folder} holds adapters of PEFT without the network that they belong to. To fix: "
+            "load both with PEFT, and save model.merge_and_unload()"
+        )
+    pieces = sorted(path for path in folder.iterdir() if _PIECE.fullmatch(path.name))
+    if pieces:
+        _refuse_piece(pieces[0])
     raise InputError(
         f"no weights in the folder {folder}: wanted {' or '.join(WEIGHT_NAMES)}, or {INDEX[1:]} "
         "of one of them; give the file itself if it has another name"
@@ -266,7 +320,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise InputError(f"{path} is not JSON: fetch or copy it again ({error})") from error
     if not isinstance(held, dict):

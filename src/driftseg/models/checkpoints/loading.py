@@ -20,7 +20,12 @@ import torch
 from torch import Tensor
 
 from driftseg.errors import InputError
-from driftseg.models.checkpoints.checks import as_float32, refuse_quantised, refuse_unknown
+from driftseg.models.checkpoints.checks import (
+    as_float32,
+    refuse_quantised,
+    refuse_unknown,
+    told_otherwise,
+)
 from driftseg.models.checkpoints.config_facts import check_config
 from driftseg.models.checkpoints.files import read_source
 from driftseg.models.checkpoints.layout import Layout
@@ -33,7 +38,7 @@ from driftseg.models.checkpoints.translation import (
     translate,
 )
 from driftseg.models.encoders.sites import adapter_names
-from driftseg.models.segmenter import Segmenter
+from driftseg.models.segmenter import Segmenter, build_segmenter
 
 OUTPUT_NORMS = "output_norms"
 PARTS = (
@@ -178,7 +183,8 @@ def fill(
     faults = _faults(fillable, given, whole_encoder=whole)
     fatal = {part: fault for part, fault in faults.items() if part not in may_stay_random}
     if fatal:
-        raise InputError(_refusal(path, fatal, encoder, guess_encoder(found.tensors)))
+        told = told_otherwise(complete, found.tensors)
+        raise InputError(_refusal(path, fatal, encoder, guess_encoder(found.tensors), told))
     if OUTPUT_NORMS not in may_stay_random and any(_part(n, whole) not in faults for n in aside):
         raise InputError(
             f"{path} lacks output norms of the encoder, as ImageNet files do: let all of them "
@@ -273,9 +279,13 @@ def _lacking_output_norms(wanted: Mapping[str, Tensor], found: Mapping[str, Tens
 
 
 def _refusal(
-    path: str, fatal: Mapping[str, _Fault], encoder: str | None, file_encoder: str | None
+    path: str,
+    fatal: Mapping[str, _Fault],
+    encoder: str | None,
+    file_encoder: str | None,
+    told: str = "",
 ) -> str:
-    """One line on why a file is refused and what to do."""
+    """One line on why a file is refused and what to do; ``told`` is how its encoder differs."""
     parts = tuple(fatal)
     misfit = next((part for part, fault in fatal.items() if not fault.absent), None)
     random = f"let {', '.join(parts)} start from random weights (may_stay_random={parts!r})"
@@ -284,9 +294,32 @@ def _refusal(
         return f"{path}: {lacking}; {random}, or give a file that holds them"
     text = f"{path} is a checkpoint of another architecture: {fatal[misfit].text}"
     if misfit.startswith("encoder"):
+        if file_encoder == encoder:
+            return (
+                f"{text}. Its widths and depths are those of {encoder}, and it is built otherwise"
+                f"{told}: no encoder of driftseg is, so give a file of the published {encoder}"
+            )
         guess = f"the file looks like {file_encoder or 'an encoder unknown to driftseg'}"
         return f"{text}; {guess}, the model is {encoder}: build the model that the file holds"
     return f"{text}; build the model with the file's number of classes and head width, or {random}"
+
+
+def check_encoder(path: str, encoder: str, found: Mapping[str, Tensor]) -> None:
+    """Raises where tensors of an encoder have not the shapes that driftseg's has.
+
+    Args:
+        path: of the file, for the error.
+        encoder: that the tensors' widths and depths say.
+        found: under our names; output norms may be absent.
+    """
+    with torch.device("meta"):
+        model = build_segmenter(encoder, classes=1, head_width=8, early_head=False)
+    wanted = {n: t for n, t in model.state_dict().items() if n.startswith("encoder.")}
+    aside = _lacking_output_norms(wanted, found)
+    left, held = ({n: t for n, t in each.items() if n not in aside} for each in (wanted, found))
+    held = {n: t for n, t in held.items() if n.startswith("encoder.")}
+    if faults := _faults(left, held, whole_encoder=False):
+        raise InputError(_refusal(path, faults, encoder, encoder, told_otherwise(wanted, found)))
 
 
 def _part(name: str, whole_encoder: bool) -> str:

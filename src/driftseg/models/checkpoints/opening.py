@@ -29,7 +29,7 @@ from driftseg.models.checkpoints.classes import (
 )
 from driftseg.models.checkpoints.config_facts import check_config, check_preprocessing
 from driftseg.models.checkpoints.files import INDEX, WEIGHT_NAMES, Contents, read_source
-from driftseg.models.checkpoints.loading import fill
+from driftseg.models.checkpoints.loading import check_encoder, fill
 from driftseg.models.checkpoints.own import (
     ADAPTERS_KEY,
     CAME,
@@ -225,6 +225,7 @@ def _examine(contents: Contents, weights: str | None) -> _Found:
         path, contents.config, layout, encoder=encoder, head_width=head_width, outputs=outputs
     )
     if head_width is None or outputs is None:
+        check_encoder(path, encoder, found.tensors)
         raise InputError(_no_head(path, encoder, chosen, layout.name))
     return _Found(chosen, found, encoder, head_width, outputs)
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from driftseg.errors import InputError
 from driftseg.labels import Colour
+from driftseg.models.checkpoints.checks import refuse_integers
 from driftseg.models.checkpoints.files import read_file, read_metadata
 from driftseg.models.checkpoints.names import OURS
 from driftseg.models.checkpoints.translation import guess_encoder
@@ -143,7 +144,9 @@ def load_checkpoint(path: str | Path) -> tuple[Segmenter, CheckpointInfo]:
         InputError: the file is missing, corrupt, not of driftseg, or of a later format.
     """
     info = read_info(path)
-    tensors = {name: _widened(tensor) for name, tensor in read_file(Path(path)).tensors.items()}
+    stored = read_file(Path(path)).tensors
+    refuse_integers(str(path), stored, stored)
+    tensors = {name: _widened(tensor) for name, tensor in stored.items()}
     if digest_tensors(tensors) != info.digest:
         raise InputError(f"{path} is damaged: its tensors are not those that were written")
     with torch.random.fork_rng(devices=[]):

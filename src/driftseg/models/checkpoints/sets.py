@@ -88,6 +88,11 @@ def choose_set(path: str, tensors: Mapping[str, Tensor], weights: str | None) ->
     """
     sets = find_sets(tensors).found
     if not sets:
+        if any(re.search(r"\.lora_[AB]\b|\.lora_embedding", name) for name in tensors):
+            raise InputError(
+                f"{path} holds adapters of PEFT without the network that they belong to. To fix: "
+                "load both with PEFT, and save model.merge_and_unload()"
+            )
         first = ", ".join(list(tensors)[:3])
         known = ", ".join(layout.name for layout in LAYOUTS)
         raise InputError(

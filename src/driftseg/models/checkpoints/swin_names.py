@@ -31,6 +31,19 @@ MICROSOFT_ENCODER = EncoderNames(
     },
 )
 
+# timm files merging under the stage that it begins, and is Microsoft's in all else
+TIMM_ENCODER = EncoderNames(
+    first_stage=0,
+    stage={
+        r"patch_embed\.proj": "embedding.projection",
+        r"patch_embed\.norm": "embedding.norm",
+        r"layers\.(?P<stage>[1-3])\.downsample\.norm": "embedding.norm",
+        r"layers\.(?P<stage>[1-3])\.downsample\.reduction": "embedding.projection",
+    },
+    block=MICROSOFT_ENCODER.block,
+    inner=MICROSOFT_ENCODER.inner,
+)
+
 MMSEGMENTATION_ENCODER = EncoderNames(
     first_stage=0,
     stage={
@@ -115,6 +128,13 @@ _TRANSFORMERS_IGNORED = {
 }
 
 SWIN_LAYOUTS = (
+    Layout(
+        "timm Swin",
+        r"(backbone\.)?layers\.3\.downsample\.reduction\.weight",
+        "backbone.",
+        TIMM_ENCODER,
+        ignored={**_MICROSOFT_IGNORED, r"head\.fc\.(weight|bias)": NO_CLASSIFIER},
+    ),
     Layout(
         "Microsoft Swin",
         r"(backbone\.)?layers\.0\.blocks\.0\.attn\.relative_position_bias_table",
