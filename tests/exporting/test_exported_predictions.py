@@ -16,6 +16,7 @@ from PIL import Image as PillowImage
 
 import driftseg
 from driftseg import InputError
+from driftseg.cli.main import entry
 from foreign_models import foreign
 
 SIZE = (96, 64)
@@ -108,13 +109,18 @@ def test_the_command_predicts(made: Path, tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_mistakes_end_with_one_line_and_code_2(
-    made: Path, tmp_path: Path, arguments: list[str], told: str
-) -> None:
+    made: Path, tmp_path: Path, arguments: list[str], told: str,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     places = {"IN": str(made / "in"), "M.onnx": str(made / "m.onnx"), "M.xml": str(made / "m.xml")}
-    done = command(tmp_path, *(places.get(word, word) for word in arguments))
-    assert done.returncode == 2
-    assert told in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["driftseg", *(places.get(w, w) for w in arguments)])
+    with pytest.raises(SystemExit) as ended:
+        entry()
+    assert ended.value.code == 2
+    printed = capsys.readouterr().err
+    assert told in printed
+    assert len(printed.splitlines()) == 1
 
 
 @pytest.mark.parametrize("suffix", ["onnx", "xml"])
@@ -125,7 +131,7 @@ def test_files_of_others_and_damaged_ones_are_refused(tmp_path: Path, suffix: st
     path = tmp_path / f"other.{suffix}"
     path.write_bytes(b"nothing of the kind")
     if suffix == "xml":
-        with pytest.raises(InputError, match="other.bin is missing"):
+        with pytest.raises(InputError, match=r"other\.bin is missing"):
             driftseg.load_exported(path)
         path.with_suffix(".bin").touch()
     with pytest.raises(InputError, match=r"cannot be (read|run) .*: export or copy it again"):

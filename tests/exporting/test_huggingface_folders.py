@@ -85,7 +85,7 @@ def test_a_folder_leaves_as_it_came(tmp_path: Path) -> None:
         "do_resize": True,
         "size": {"height": 512, "width": 1024},
         "image_std": [0.229, 0.224, 0.225],
-    }  # noqa: E501
+    }
     (first / "preprocessor_config.json").write_text(json.dumps(images))
     adapter = driftseg.adapt(driftseg.load_model(first), "tent", learning_rate=1e-2)
     adapter.predict(np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8))
