@@ -16,6 +16,7 @@ from PIL import Image as PillowImage
 
 import driftseg
 from driftseg import InputError
+from driftseg.cli.main import entry
 from foreign_models import foreign
 
 SIZE = (96, 64)
@@ -108,13 +109,18 @@ def test_the_command_predicts(made: Path, tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_mistakes_end_with_one_line_and_code_2(
-    made: Path, tmp_path: Path, arguments: list[str], told: str
-) -> None:
+    made: Path, tmp_path: Path, arguments: list[str], told: str,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     places = {"IN": str(made / "in"), "M.onnx": str(made / "m.onnx"), "M.xml": str(made / "m.xml")}
-    done = command(tmp_path, *(places.get(word, word) for word in arguments))
-    assert done.returncode == 2
-    assert told in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["driftseg", *(places.get(w, w) for w in arguments)])
+    with pytest.raises(SystemExit) as ended:
+        entry()
+    assert ended.value.code == 2
+    printed = capsys.readouterr().err
+    assert told in printed
+    assert len(printed.splitlines()) == 1
 
 
 @pytest.mark.parametrize("suffix", ["onnx", "xml"])
