@@ -118,8 +118,8 @@ class Links(HTMLParser):
         self.open: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list) -> None:
-        self.sources += [value for key, value in attrs if key in ("src", "href")]
-        if tag not in ("img", "meta", "br", "link"):
+        self.sources += [value for key, value in attrs if key in ("src", "href", "srcset")]
+        if tag not in ("img", "meta", "br", "link", "source"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:

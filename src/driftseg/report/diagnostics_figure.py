@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from driftseg.report.plots import as_svg, finish, ribbon_height, shade_domains, stacked, title
+from driftseg.report.plots import (
+    WIDTH,
+    as_svg,
+    finish,
+    ribbon_height,
+    shade_domains,
+    stacked,
+    title,
+)
 from driftseg.runs.record import Run
 
 ROLES = {
@@ -21,11 +29,11 @@ def has_diagnostics(run: Run) -> bool:
     return any(frame.get("diagnostics") for frame in run.frames)
 
 
-def diagnostics_figure(run: Run) -> str:
+def diagnostics_figure(run: Run, width: float = WIDTH) -> str:
     """Two plots over frames, one line a role."""
     looked = [frame for frame in run.frames if frame.get("diagnostics")]
     at = [frame["index"] for frame in looked]
-    figure, (ribbon, *rows) = stacked([ribbon_height(run.visits), 1.3, 1.3])
+    figure, (ribbon, *rows) = stacked([ribbon_height(run.visits, width), 1.3, 1.3], width)
     shade_domains(ribbon, rows, run.visits)
     for axes, measure, name in zip(
         rows, ("confidence", "entropy"), ("confidence", "entropy, nats"), strict=True

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 from driftseg.report.plots import (
     MARKERS,
+    WIDTH,
     as_svg,
     colour_of,
     finish,
@@ -31,19 +32,19 @@ from driftseg.report.summary import (
 )
 
 
-def held_out_figure(groups: Sequence[Group]) -> str:
+def held_out_figure(groups: Sequence[Group], width: float = WIDTH) -> str:
     """MIoU of each visit's domain on held-out frames, right after that visit."""
-    return _visits(groups, [group.curve(visit_scores) for group in groups])
+    return _visits(groups, [group.curve(visit_scores) for group in groups], width)
 
 
-def stream_figure(groups: Sequence[Group]) -> str:
+def stream_figure(groups: Sequence[Group], width: float = WIDTH) -> str:
     """MIoU of each visit's predictions on the stream, made before learning."""
-    return _visits(groups, [group.curve(stream_scores) for group in groups])
+    return _visits(groups, [group.curve(stream_scores) for group in groups], width)
 
 
-def forgetting_figure(groups: Sequence[Group]) -> str:
+def forgetting_figure(groups: Sequence[Group], width: float = WIDTH) -> str:
     """The home domain's held-out score through the run."""
-    figure, axes = new_figure(2.9)
+    figure, axes = new_figure(2.9, width)
     run = groups[0].runs[0]
     names = ["start", *(visit["domain"] for visit in run.visits)]
     for index, group in enumerate(groups):
@@ -55,10 +56,10 @@ def forgetting_figure(groups: Sequence[Group]) -> str:
     return as_svg(figure)
 
 
-def frames_figure(groups: Sequence[Group]) -> str:
+def frames_figure(groups: Sequence[Group], width: float = WIDTH) -> str:
     """Confidence, entropy and summed loss of every frame, smoothed."""
     run = groups[0].runs[0]
-    figure, (ribbon, *rows) = stacked([ribbon_height(run.visits), 1.3, 1.3, 1.3])
+    figure, (ribbon, *rows) = stacked([ribbon_height(run.visits, width), 1.3, 1.3, 1.3], width)
     for index, group in enumerate(groups):
         frames = group.runs[0].frames
         series = (
@@ -87,10 +88,10 @@ def _losses(losses: dict[str, float]) -> list[float]:
     ]
 
 
-def _visits(groups: Sequence[Group], curves: Sequence[Floats]) -> str:
+def _visits(groups: Sequence[Group], curves: Sequence[Floats], width: float) -> str:
     if curves[0].shape[1] == 1:
-        return _bars(groups, curves)
-    figure, axes = new_figure(3.4)
+        return _bars(groups, curves, width)
+    figure, axes = new_figure(3.4, width)
     visits = groups[0].runs[0].visits
     for index, (group, curve) in enumerate(zip(groups, curves, strict=True)):
         _line(axes, np.arange(len(visits)), curve, index, group.label)
@@ -106,9 +107,9 @@ def _visits(groups: Sequence[Group], curves: Sequence[Floats]) -> str:
     return as_svg(figure)
 
 
-def _bars(groups: Sequence[Group], curves: Sequence[Floats]) -> str:
+def _bars(groups: Sequence[Group], curves: Sequence[Floats], width: float) -> str:
     """A single visit: one bar a method, with its spread over seeds."""
-    figure, axes = new_figure(0.7 + 0.42 * len(groups))
+    figure, axes = new_figure(0.7 + 0.42 * len(groups), width)
     for index, curve in enumerate(curves):
         values = curve[:, 0]
         spread = values.std(ddof=1) if len(values) > 1 else None
@@ -127,8 +128,9 @@ def _line(axes: Axes, at: npt.NDArray[Any], curve: Floats, index: int, label: st
     """Mean over seeds with a band of one standard deviation."""
     middle = curve.mean(axis=0)
     colour = colour_of(index)
-    axes.plot(at, middle, color=colour, marker=MARKERS[index % len(MARKERS)], ms=5, lw=1.8,
-              label=label)  # fmt: skip
+    # Lines that lie on each other stay visible: each later one is thinner.
+    axes.plot(at, middle, color=colour, marker=MARKERS[index % len(MARKERS)],
+              ms=max(7.0 - index, 4.0), lw=max(3.0 - 0.7 * index, 1.2), label=label)  # fmt: skip
     if len(curve) > 1:
         spread = curve.std(axis=0, ddof=1)
         axes.fill_between(at, middle - spread, middle + spread, color=colour, alpha=0.18, lw=0)

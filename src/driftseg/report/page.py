@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from driftseg.report.drift import (
     source_run,
 )
 from driftseg.report.drift_figure import drift_figure
-from driftseg.report.plots import colour_of
+from driftseg.report.plots import colour_of, picture
 from driftseg.report.summary import (
     Group,
     Spread,
@@ -39,9 +40,8 @@ from driftseg.report.summary import (
     stream_scores,
     trained_share,
     visit_scores,
-    worst_visit,
 )
-from driftseg.report.verdict import verdicts
+from driftseg.report.verdict import hardest_visit, verdicts
 from driftseg.report.writing import write_whole
 from driftseg.runs.record import Run
 
@@ -83,22 +83,25 @@ def _facts(groups: Sequence[Group], title: str | None, oracle: Run | None) -> di
             {"label": group.label, "colour": colour_of(i), "seeds": len(group.runs)}
             for i, group in enumerate(groups)
         ],
-        "held_out": figures.held_out_figure(groups) if held else None,
-        "stream": figures.stream_figure(groups) if labelled else None,
-        "forgetting": figures.forgetting_figure(groups) if held else None,
-        "frames": figures.frames_figure(groups),
+        "held_out": picture(partial(figures.held_out_figure, groups)) if held else None,
+        "stream": picture(partial(figures.stream_figure, groups)) if labelled else None,
+        "forgetting": picture(partial(figures.forgetting_figure, groups)) if held else None,
+        "frames": picture(partial(figures.frames_figure, groups)),
         "home": first.home,
         "visits": first.visits,
         "verdicts": verdicts(groups),
         "measure": "harmonic mean of mIoU over all visits, %"
         if len(first.visits) > 1
         else f"mIoU in {first.visits[0]['domain']}, %",
-        "summary": [_summary(group, held=held, labelled=labelled) for group in groups],
+        "worst": first.visits[hardest_visit(groups)]["domain"],
+        "summary": [
+            _summary(group, hardest_visit(groups), held=held, labelled=labelled) for group in groups
+        ],
         "visit_rows": _visit_rows(groups, held=held, labelled=labelled),
         "recovery": None if oracle is None else recovery_table(groups, oracle),
         "drift": _drift(groups),
         "diagnostics": [
-            {"label": group.label, "figure": diagnostics_figure(group.runs[0])}
+            {"label": group.label, "figure": picture(partial(diagnostics_figure, group.runs[0]))}
             for group in groups
             if has_diagnostics(group.runs[0])
         ],
@@ -136,7 +139,7 @@ def _subtitle(groups: Sequence[Group]) -> str:
     return f"{order} · {frames} frames"
 
 
-def _summary(group: Group, *, held: bool, labelled: bool) -> dict[str, Any]:
+def _summary(group: Group, worst: int, *, held: bool, labelled: bool) -> dict[str, Any]:
     """The numbers a reader wants first."""
     row: dict[str, Any] = {"label": group.label}
     if held or labelled:
@@ -147,7 +150,7 @@ def _summary(group: Group, *, held: bool, labelled: bool) -> dict[str, Any]:
     if held:
         row["forgetting"] = group.over_seeds(lambda run: run_continual(run).forgetting or 0.0)
         if len(group.runs[0].visits) > 1:
-            row["worst"] = group.over_seeds(lambda run: visit_scores(run)[worst_visit(run)])
+            row["worst"] = group.over_seeds(lambda run: visit_scores(run)[worst])
     row["trained"] = group.over_seeds(trained_share)
     return row
 
@@ -195,7 +198,10 @@ def _visit_rows(groups: Sequence[Group], *, held: bool, labelled: bool) -> list[
             for i in members
         ]
         if rows:
-            best = [max(cell.mean for cell in column) for column in zip(*_cells(rows), strict=True)]
+            best = [
+                f"{max(cell.mean for cell in column):.1f}"
+                for column in zip(*_cells(rows), strict=True)
+            ]
             tables.append({"what": what, "rows": rows, "best": best})
     return tables
 
@@ -220,7 +226,7 @@ def _speed(group: Group) -> dict[str, Any]:
 def _classes(groups: Sequence[Group]) -> list[dict[str, Any]]:
     """Per-class IoU: at home before anything, in the worst weather, and at home at the end."""
     run = groups[0].runs[0]
-    worst, last = worst_visit(run), len(run.visits) - 1
+    worst, last = hardest_visit(groups), len(run.visits) - 1
     moments = [
         (-1, run.home, "before the first frame"),
         (worst, run.visits[worst]["domain"], "after the visit"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,28 @@ SOFT = "#5b6672"
 RAIN = "#3d5a80"
 ROOM_FOR_NAMES = 70
 """Letters of all names that a legend within a plot may have."""
-WIDTH = 9.0
-"""Inches of every picture; the page scales them."""
+WIDTH, NARROW = 9.0, 4.2
+"""Inches of every picture, on a wide page and on a phone; the page scales them a little."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture for two widths of the page, as addresses of SVGs."""
+
+    wide: str
+    narrow: str
+
+
+def picture(draw: Callable[[float], str]) -> Picture:
+    """Draws a picture for both widths; ``draw`` takes inches."""
+    return Picture(draw(WIDTH), draw(NARROW))
+
+
+def width_of(axes: Axes) -> float:
+    """Inches of the picture that a plot belongs to."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return float(figure.get_figwidth())
 
 
 def colour_of(index: int) -> str:
@@ -32,15 +53,15 @@ def colour_of(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
 
 
-def new_figure(height: float) -> tuple[Figure, Axes]:
+def new_figure(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
     """A picture of one plot."""
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
 
 
-def stacked(heights: Sequence[float]) -> tuple[Figure, list[Axes]]:
-    """A picture of plots on one time axis, one below the other; heights in inches."""
-    figure = Figure(figsize=(WIDTH, sum(heights) + 0.3 * len(heights)), layout="constrained")
+def stacked(heights: Sequence[float], width: float = WIDTH) -> tuple[Figure, list[Axes]]:
+    """A picture of plots on one time axis, one below the other; inches."""
+    figure = Figure(figsize=(width, sum(heights) + 0.3 * len(heights)), layout="constrained")
     rows = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)
     return figure, list(rows[:, 0])
 
@@ -52,7 +73,7 @@ def finish(axes: Axes, *, legend: bool = True) -> None:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     names = axes.get_legend_handles_labels()[1] if legend else []
-    if sum(map(len, names)) > ROOM_FOR_NAMES:
+    if sum(map(len, names)) > ROOM_FOR_NAMES * width_of(axes) / WIDTH:
         _legend_below(axes, names)
     elif names:
         axes.legend(frameon=False, fontsize=9)
@@ -62,14 +83,14 @@ def _legend_below(axes: Axes, names: Sequence[str]) -> None:
     """Below the plot, which stays as high as it was: inside, long names would lie on the lines."""
     figure = axes.get_figure(root=True)
     assert figure is not None
-    columns = max(1, int(WIDTH / (0.075 * max(map(len, names)) + 0.6)))
+    columns = max(1, int(width_of(axes) / (0.075 * max(map(len, names)) + 0.6)))
     figure.set_figheight(figure.get_figheight() + 0.2 * math.ceil(len(names) / columns))
     figure.legend(loc="outside lower left", ncols=columns, frameon=False, fontsize=9)
 
 
 def visit_ticks(axes: Axes, names: Sequence[str]) -> None:
     """Names of visits along the foot of a plot; many of them stand upright."""
-    crowded = 0.11 * sum(map(len, names)) > 0.88 * WIDTH
+    crowded = 0.11 * sum(map(len, names)) > 0.88 * width_of(axes)
     axes.set_xticks(range(len(names)), names, rotation=90 if crowded else 0)
 
 
@@ -78,7 +99,7 @@ def title(axes: Axes, text: str, *, handles: Sequence[Any] | None = None) -> Non
     axes.set_title(text, loc="left", fontsize=9, color="#1c2530", pad=4)
     shown = axes.get_legend_handles_labels()[0] if handles is None else handles
     if shown:
-        after = (0.07 * len(text) + 0.2) / WIDTH
+        after = (0.07 * len(text) + 0.2) / width_of(axes)
         axes.legend(
             handles=list(shown), loc="lower left", bbox_to_anchor=(after, 1.0), frameon=False,
             ncols=len(shown), fontsize=8, borderaxespad=0.1, handlelength=1.3,
@@ -117,7 +138,7 @@ def shade_domains(ribbon: Axes, rows: Sequence[Axes], visits: Sequence[Mapping[s
     """
     edges = np.cumsum([0, *(visit["frames"] for visit in visits)])
     shades = _shades(visits)
-    fits = _names_fit(visits)
+    fits = _names_fit(visits, width_of(ribbon))
     for visit, start, end, shade in zip(visits, edges, edges[1:], shades, strict=False):
         ribbon.axvspan(start, end, color=RAIN, alpha=min(1.0, 0.06 + 1.6 * shade), lw=0)
         for axes in rows:
@@ -135,16 +156,16 @@ def shade_domains(ribbon: Axes, rows: Sequence[Axes], visits: Sequence[Mapping[s
         spine.set_visible(False)
 
 
-def ribbon_height(visits: Sequence[Mapping[str, Any]]) -> float:
+def ribbon_height(visits: Sequence[Mapping[str, Any]], width: float = WIDTH) -> float:
     """Inches for the names: upright ones need more."""
-    if _names_fit(visits):
+    if _names_fit(visits, width):
         return 0.24
     return 0.1 + 0.07 * max(len(visit["domain"]) for visit in visits)
 
 
-def _names_fit(visits: Sequence[Mapping[str, Any]]) -> bool:
+def _names_fit(visits: Sequence[Mapping[str, Any]], width: float) -> bool:
     """Whether every name is narrower than its band; a letter is about 0.085 inches wide."""
-    frame = 0.88 * WIDTH / max(sum(visit["frames"] for visit in visits), 1)
+    frame = 0.88 * width / max(sum(visit["frames"] for visit in visits), 1)
     return all(0.085 * len(visit["domain"]) <= frame * visit["frames"] for visit in visits)
 
 

@@ -13,6 +13,7 @@ from driftseg.report.summary import (
     has_held_out,
     stream_scores,
     visit_scores,
+    worst_visit,
 )
 from driftseg.runs.record import Run
 
@@ -46,7 +47,7 @@ def verdicts(groups: Sequence[Group]) -> list[Verdict]:
     Scores are of held-out frames right after a visit; where there are none, of the stream, before
     learning. Empty without ``source_only``, without labels, or for a schedule of one visit.
     """
-    still = next((group for group in groups if group.runs[0].method == STILL), None)
+    still = _still(groups)
     if still is None or len(still.runs[0].visits) < 2:
         return []
     first = still.runs[0]
@@ -54,7 +55,7 @@ def verdicts(groups: Sequence[Group]) -> list[Verdict]:
     scores = still.curve(_scores).mean(axis=0)
     if np.isnan(scores).any():
         return []
-    worst = int(scores.argmin())
+    worst = hardest_visit(groups)
     before, home = float(scores[worst]), float(scores[last])
     comes_home = first.visits[last]["domain"] == first.home
     found = [
@@ -69,6 +70,20 @@ def verdicts(groups: Sequence[Group]) -> list[Verdict]:
         if group is not still
     ]
     return sorted(found, key=lambda verdict: -verdict.won)
+
+
+def hardest_visit(groups: Sequence[Group]) -> int:
+    """Where the source model scores lowest; without ``source_only``, the strongest weather."""
+    still = _still(groups)
+    if still is not None:
+        scores = still.curve(_scores).mean(axis=0)
+        if not np.isnan(scores).any():
+            return int(scores.argmin())
+    return worst_visit(groups[0].runs[0])
+
+
+def _still(groups: Sequence[Group]) -> Group | None:
+    return next((group for group in groups if group.runs[0].method == STILL), None)
 
 
 def _scores(run: Run) -> list[float]:
