@@ -194,7 +194,10 @@ def test_a_run_and_a_training_on_what_is_chosen(
         "data": data, "validation": data, "steps": 2, "early_head_steps": 0, "validate_every": 2,
         "sampling": {"batch_size": 2, "minimum_share": 0.004}, "threads": 1, "warm_up": 1,
     }  # fmt: skip
-    done = CliRunner().invoke(app, ["train", str(write_config(values, "train.yaml"))])
+    with pytest.warns(
+        UserWarning, match=r"(data|validation): 1 image files in .* are not read \(\.heic"
+    ):
+        done = CliRunner().invoke(app, ["train", str(write_config(values, "train.yaml"))])
     assert done.exit_code == 0, done.output
     values["data"] = {**data, "exclude": []}
     values["out"] = str(tmp_path / "other")

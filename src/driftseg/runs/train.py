@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import yaml
 
 from driftseg.config.train import TrainConfig
 from driftseg.errors import InputError
+from driftseg.images.listing import told_unread
 from driftseg.labels.spaces import OWN
 from driftseg.models.checkpoints import LoadReport
 from driftseg.replay.replay import build_replay
 from driftseg.runs.classes import with_classes
-from driftseg.scenes.sizes import check_least
+from driftseg.scenes.dataset import unread_of
+from driftseg.scenes.sizes import check_least, squeezed
 from driftseg.training.source import Recipe, SourceTraining
 
 
@@ -39,6 +42,9 @@ def build_training(config: TrainConfig) -> tuple[SourceTraining, list[LoadReport
             f"{validation.label_space.title}; both must share one label space"
         )
     model, reports = config.model.make(classes=len(data.label_space))
+    for section, dataset in (("data", data), ("validation", validation)):
+        for told in filter(None, (told_unread(unread_of(dataset)), squeezed(dataset))):
+            warnings.warn(f"{section}: {told}", stacklevel=2)
     size = config.data.frame_size(data)
     check_least(data, range(len(data)), size, why="the first image has", section="data")
     batches = build_replay(
