@@ -19,7 +19,7 @@ from driftseg.exporting.huggingface import expressible, loaded, write_folder
 from driftseg.exporting.onnx_file import Floats, OnnxRuntime, write_onnx
 from driftseg.exporting.openvino_file import OpenVino, write_openvino
 from driftseg.exporting.parity import Runs, check_parity, probes
-from driftseg.exporting.program import Deployed, quiet, size_multiple, sizes, trace
+from driftseg.exporting.program import MULTIPLES, Deployed, quiet, size_multiple, sizes, trace
 from driftseg.exporting.targets import Target, whole
 from driftseg.models.network import Network
 
@@ -65,12 +65,16 @@ def export_graph(
         InputError: the network cannot be exported, or what was written answers otherwise.
     """
     deployed = Deployed(network).eval().requires_grad_(False)
+    for tensor in (*deployed.parameters(), *deployed.buffers()):
+        tensor.data = tensor.data.contiguous()  # .pt2 files keep no other order in memory
     multiple = size_multiple(deployed) if size is None else 1
     served = sizes(multiple) if size is None else [size]
     with torch.no_grad():
         images = torch.rand((2, 3, *served[-1]), generator=generator) * 255
         deployed(images)  # says what is wrong with a size; and what is kept for later is then there
     program = trace(deployed, served[-1], fixed=size is not None, images=images)
+    if size is None:
+        multiple, served = _right_for(program, deployed, multiple, generator)
     facts = facts_for(multiple, served[-1]).texts()
     with whole(out, target) as partial:
         runs = _write(program, target, partial, facts)
@@ -118,11 +122,36 @@ def export_folder(
 EARLY_HEAD = "the early head is left out: transformers' SegFormer has none"
 
 
+def _right_for(
+    program: ExportedProgram, deployed: Deployed, least: int, generator: torch.Generator
+) -> tuple[int, list[tuple[int, int]]]:
+    """The smallest multiple whose sizes the graph is right for, and those sizes.
+
+    A module may take other sizes by another path, which the graph does not have.
+
+    Raises:
+        InputError: there is none; told of the first one.
+    """
+    with quiet():
+        runs = _runs(program)
+    first: InputError | None = None
+    for multiple in MULTIPLES[MULTIPLES.index(least) :]:
+        try:
+            check_parity("torch.export", runs, deployed, probes(sizes(multiple), generator))
+        except InputError as error:
+            first = first or error
+        else:
+            return multiple, sizes(multiple)
+    assert first is not None
+    raise first
+
+
 def _write(program: ExportedProgram, target: Target, path: Path, facts: dict[str, str]) -> Runs:
     """Writes the file, and opens it to run it."""
     if target == "torch_export":
         torch.export.save(program, path, extra_files={FACTS_FILE: json.dumps(facts)})
-        return _loaded(path)
+        with quiet():
+            return _runs(torch.export.load(path))
     if target == "onnx":
         write_onnx(program, path, facts)
         return OnnxRuntime(path, torch.get_num_threads())
@@ -133,9 +162,8 @@ def _write(program: ExportedProgram, target: Target, path: Path, facts: dict[str
     return OpenVino(path, torch.get_num_threads())
 
 
-def _loaded(path: Path) -> Runs:
-    with quiet():
-        module = torch.export.load(path).module()
+def _runs(program: ExportedProgram) -> Runs:
+    module = program.module()
 
     def runs(images: Floats) -> Floats:
         with torch.no_grad():
