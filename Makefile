@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 WORKERS ?= 2
 
-.PHONY: help demo test test-all lint types check clean
+.PHONY: help demo test test-all gpu lint types check clean
 
 help:
 	@echo "make demo      install, run the demo, print where its report is (about 4 minutes)"
 	@echo "make test      install for development, run the default tests"
 	@echo "make test-all  the slow and data tests too"
+	@echo "make gpu       tests and times on a CUDA device, with the Python at hand"
 	@echo "make check     ruff, mypy and the tests"
 	@echo "make clean     remove .venv"
 
@@ -34,6 +35,10 @@ test: $(VENV)/.developing
 
 test-all: $(VENV)/.developing
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not gpu"
+
+# Takes whatever Python is at hand: on a machine with a GPU its own torch must stay.
+gpu:
+	PYTHONPATH=src $(PYTHON) -m benchmarks.gpu
 
 lint: $(VENV)/.developing
 	$(BIN)/ruff check .

@@ -1,0 +1,197 @@
+"""The GPU check: the tests marked gpu, then a table of times and memory.
+
+    make gpu                                   # on a machine with a CUDA device
+    python -m benchmarks.gpu --device cpu --size 128 96 --encoders mit_b0 --seconds 1
+
+Nothing is downloaded; weights are random. Put what it prints, with the device's name, into
+docs/performance.md. Rows that fail say why, and the others go on. `--seconds` is spent on each row,
+so that the whole takes under six minutes.
+
+Columns: frames per second, and the peak of the device's memory. `syncs` counts how often the host
+waits for the device in one frame of predict and learn, by the profiler.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import driftseg
+from driftseg.labels import CITYSCAPES19
+from driftseg.models.checkpoints import save_checkpoint
+from driftseg.models.segmenter import build_segmenter
+
+ROOT = Path(__file__).parents[1]
+ENCODERS = ("mit_b0", "mit_b1", "mit_b5", "efficientnet_lite0")
+ADAPTERS = {"kind": "convolution", "where": "stage"}
+METHODS: dict[str, dict[str, Any]] = {
+    "predict": {"method": "source_only"},
+    "predict and drift signal": {
+        "method": {"name": "hamlet", "compat": "published",
+                   "detector": {"window": 8, "rise": 1e6, "fall": -1e6}},
+    },
+    "tent": {"method": "tent"},
+    "training frames of HAMLET (DACS)": {"method": "dacs"},
+    "restyled replay, everything": {"method": "restyled_replay"},
+    "restyled replay, adapters and head": {
+        "method": {"name": "restyled_replay", "train": ["adapters", "head"]}, "adapters": ADAPTERS,
+    },
+}  # fmt: skip
+
+
+class Clock:
+    """Seconds, after the device has done its work; and its peak of memory."""
+
+    def __init__(self, device: str, seconds: float):
+        self._cuda, self._seconds = device.startswith("cuda"), seconds
+
+    def wait(self) -> None:
+        """Until the device has done its work."""
+        if self._cuda:
+            torch.cuda.synchronize()
+
+    def rate(self, frame: Callable[[], object]) -> tuple[float, float]:
+        """(frames per second, peak in MiB or nan), after two frames of warming up."""
+        for _ in range(2):
+            frame()
+        self.wait()
+        if self._cuda:
+            torch.cuda.reset_peak_memory_stats()
+        count, started = 0, time.perf_counter()
+        while (spent := time.perf_counter() - started) < self._seconds or count < 2:
+            frame()
+            self.wait()
+            count += 1
+        peak = torch.cuda.max_memory_allocated() / 2**20 if self._cuda else float("nan")
+        return count / spent, peak
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--size", type=int, nargs=2, default=(1024, 512), help="width height")
+    parser.add_argument("--encoders", nargs="+", default=ENCODERS)
+    parser.add_argument("--seconds", type=float, default=3.0, help="for each row")
+    parser.add_argument("--no-tests", action="store_true")
+    given = parser.parse_args()
+    if given.device.startswith("cuda") and not torch.cuda.is_available():
+        sys.exit("no CUDA device; --device cpu tries the script itself")
+    name = torch.cuda.get_device_name() if given.device.startswith("cuda") else "CPU"
+    print(f"{name}, torch {torch.__version__}, {given.size[0]}x{given.size[1]}")
+    passed = 0 if given.no_tests else tests(given.device)
+    clock = Clock(given.device, given.seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        for encoder in given.encoders:
+            table(encoder, Path(folder), given.device, tuple(given.size), clock)
+    sys.exit(passed)
+
+
+def tests(device: str) -> int:
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider",
+               str(ROOT / "tests" / "gpu")]  # fmt: skip
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "DRIFTSEG_DEVICE": device}, check=False
+    ).returncode
+
+
+def table(encoder: str, folder: Path, device: str, size: tuple[int, int], clock: Clock) -> None:
+    path = folder / f"{encoder}.safetensors"
+    torch.manual_seed(0)
+    network = build_segmenter(encoder, classes=19, head_width=256)
+    save_checkpoint(path, network, encoder=encoder, head_width=256,
+                    label_space=CITYSCAPES19.name, classes=CITYSCAPES19.classes)  # fmt: skip
+    image = np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    print(f"\n| {encoder} | frames/s | peak, MiB | syncs |\n|---|---|---|---|")
+    for name, frame, counted in rows(path, image, device):
+        try:
+            rate, peak = clock.rate(frame)
+            syncs = str(waits(frame)) if counted and device.startswith("cuda") else ""
+            print(f"| {name} | {rate:.2f} | {peak:.0f} | {syncs} |", flush=True)
+        except Exception as error:  # a row that fails must not end the check
+            print(
+                f"| {name} | failed: {type(error).__name__}: {str(error)[:120]} | | |", flush=True
+            )
+        if device.startswith("cuda"):
+            torch.cuda.empty_cache()
+
+
+Row = tuple[str, Callable[[], object], bool]
+
+
+def rows(path: Path, image: np.ndarray, device: str) -> Iterator[Row]:
+    yield from forward_rows(path, image, device)
+    source = [(image, (image[..., 0] % 19).astype(np.uint8)) for _ in range(4)]
+    for name, settings in METHODS.items():
+        learns = settings["method"] not in ("source_only", "tent")
+        yield name, lazily(path, image, device, settings, source if learns else None), True
+
+
+def forward_rows(path: Path, image: np.ndarray, device: str) -> Iterator[Row]:
+    """The network alone, in several precisions and layouts."""
+    batch = torch.from_numpy(image).permute(2, 0, 1)[None].float().div(255).to(device)
+    kind = torch.device(device).type
+
+    def plain(channels_last: bool = False, compiled: bool = False, mixed: bool = False):
+        network = driftseg.load_model(path, device=device).network.module.eval()
+        images = batch
+        if channels_last:
+            network = network.to(memory_format=torch.channels_last)
+            images = batch.contiguous(memory_format=torch.channels_last)
+        call = torch.compile(network) if compiled else network
+
+        def frame() -> object:
+            with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=mixed):
+                return call(images)
+
+        return frame
+
+    for name, settings in (
+        ("forward pass, float32", {}), ("forward pass, bfloat16", {"mixed": True}),
+        ("forward pass, channels last", {"channels_last": True}),
+        ("forward pass, bfloat16, channels last", {"channels_last": True, "mixed": True}),
+        ("forward pass, torch.compile, bfloat16", {"compiled": True, "mixed": True}),
+    ):  # fmt: skip
+        yield name, plain(**settings), False
+
+
+def lazily(
+    path: Path, image: np.ndarray, device: str, settings: dict[str, Any], source: Any
+) -> Callable[[], object]:
+    """One frame of predict and learn; the adaptation is made by its first call."""
+    made: list[Any] = []
+
+    def frame() -> object:
+        if not made:
+            model = driftseg.load_model(path, device=device)
+            made.append(driftseg.adapt(model, source=source, **settings))
+        answer = made[0].predict(image)
+        made[0].learn()
+        return answer
+
+    return frame
+
+
+def waits(frame: Callable[[], object]) -> int:
+    """How often the host waits for the device in one frame."""
+    activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
+    with torch.profiler.profile(activities=activities) as profile:
+        frame()
+    return sum(
+        event.count
+        for event in profile.key_averages()
+        if event.key in ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize")
+    )
+
+
+if __name__ == "__main__":
+    main()
