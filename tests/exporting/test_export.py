@@ -182,8 +182,9 @@ def test_one_size_alone(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_leave_is_refused(
-    module: type[nn.Module], target: str, told: list[str], tmp_path: Path
-) -> None:
+    module: type[nn.Module], target: str, told: list[str], tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     out = tmp_path / ("m.onnx" if target == "onnx" else "m.pt2")
     with pytest.raises(InputError) as caught:
         driftseg.export(driftseg.load_model(module()), target, out)
@@ -192,6 +193,7 @@ def test_what_cannot_leave_is_refused(
     for words in told:
         assert words in text
     assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(

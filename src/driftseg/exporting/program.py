@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from typing import Any
 
 import torch
@@ -174,12 +176,21 @@ def _first_line(error: BaseException | None) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without warnings of exporters about themselves: nobody here can act on them."""
-    with warnings.catch_warnings():
+    """Without what exporters warn of, log and print about themselves: nobody here can act on it.
+
+    Where an export fails, torch also prints the graph so far. Our error says what matters.
+    """
+    shapes = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+    level = shapes.level
+    with warnings.catch_warnings(), redirect_stderr(StringIO()), redirect_stdout(StringIO()):
+        shapes.setLevel(logging.ERROR)
         for module in ("copyreg", r"torch\..*", r"onnxscript\..*", r"onnx_ir\..*"):
             for kind in (FutureWarning, DeprecationWarning, UserWarning):
                 warnings.filterwarnings("ignore", category=kind, module=module)
-        yield
+        try:
+            yield
+        finally:
+            shapes.setLevel(level)
 
 
 def _device(deployed: Deployed) -> torch.device:
