@@ -16,7 +16,8 @@ import pytest
 from PIL import Image as PillowImage
 
 import driftseg
-from driftseg.api.driving import drive, fitting
+from driftseg.api.drive_frames import fitting
+from driftseg.api.driving import drive
 
 SIZE = (96, 64)
 
@@ -160,3 +161,29 @@ def test_a_change_is_told_once(tmp_path: Path) -> None:
     found = [line["frame"] for line in lines if line["event"]]
     assert found == [6]  # its window of two frames is dark for the first time
     assert lines[6]["event"]["direction"] == "away"
+
+
+def test_the_adapted_model_is_kept(video: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    """Loaded again, it answers as the model that learnt would answer next."""
+    out = tmp_path / "out"
+    drive(video, tiny_checkpoint, method="tent", out=out, keep_model=True, learning_rate=1e-3)
+    kept = driftseg.load_model(out / "checkpoints" / "last.safetensors")
+    assert kept.classes == driftseg.load_model(tiny_checkpoint).classes
+    learnt = driftseg.adapt(driftseg.load_model(tiny_checkpoint), "tent", learning_rate=1e-3)
+    for image in driftseg.frames(video):
+        learnt.predict(image)
+        learnt.learn()
+    answers = [
+        driftseg.adapt(each, "source_only").predict(image).probabilities()
+        for each in (kept, learnt.merge(), driftseg.load_model(tiny_checkpoint))
+    ]
+    assert np.array_equal(answers[0], answers[1])
+    assert not np.array_equal(answers[0], answers[2])
+
+
+def test_a_model_is_kept_only_where_it_learns(video: Path, tmp_path: Path) -> None:
+    with pytest.raises(driftseg.InputError, match="keep_model: nothing learns here"):
+        drive(video, driftseg.load_model(), learn=False, out=tmp_path / "out", keep_model=True)
+    with pytest.raises(driftseg.InputError, match="keep_model: name a folder for it by out"):
+        drive(video, driftseg.load_model(), keep_model=True)
+    assert not (tmp_path / "out").exists()

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from driftseg.api.adapting import Labelled, adapt
+from driftseg.api.drive_frames import check_shape, fitting, length_of, shrunk
 from driftseg.api.exported import ExportedModel, load_exported
 from driftseg.api.images import frames
 from driftseg.api.models import Model, load_model
@@ -19,20 +18,14 @@ from driftseg.api.online import Answer, OnlineModel
 from driftseg.errors import InputError
 from driftseg.exporting.reading import is_exported
 from driftseg.frame import Adaptation, Image
-from driftseg.images.listing import IMAGE_SUFFIXES, list_images
 from driftseg.live.server import LivePage
+from driftseg.runs.keeping import CHECKPOINTS
+from driftseg.runs.keeping import keep_model as keep_adapted
 from driftseg.saving.saver import Saver
 from driftseg.saving.shots import Shot
 from driftseg.scenes.addresses import masked
-from driftseg.scenes.capture import open_file
 from driftseg.scenes.dataset import Dataset
 
-LONGEST = 1024
-"""Pixels of the longer side that frames are shrunk to where no size is given."""
-MULTIPLE = 32
-"""Sides are multiples of it then, as many networks want."""
-SAME_ASPECT = 0.02
-"""By how much aspect ratios may differ and count as one."""
 MISSING = 0.05
 """Share of a video's frames that may be missing: headers of some containers are estimates."""
 TRIED = 3
@@ -74,6 +67,7 @@ def drive(
     backend: str | None = None,
     save: Collection[str] = (),
     out: str | Path | None = None,
+    keep_model: bool = False,
     size: tuple[int, int] | None = None,
     start: int = 0,
     stop: int | None = None,
@@ -95,6 +89,8 @@ def drive(
         backend: what runs an exported file, as of ``driftseg.load_exported``.
         save: some of ``labels``, ``overlays``, ``video``, ``probabilities``.
         out: a new folder for what is kept; None keeps nothing.
+        keep_model: whether the adapted model is kept at the end, in ``checkpoints`` of ``out``;
+            ``load_model`` and ``export`` take it.
         size: (width, height) to shrink frames to; None shrinks the longer side to 1024 pixels.
         start: first frame.
         stop: frame after the last one; None goes on to the end.
@@ -111,8 +107,8 @@ def drive(
     """
     with _shown(live):
         return _drive(
-            source, model, method, labelled, learn, save, out, size, start, stop, every, watch,
-            live, backend, settings,
+            source, model, method, labelled, learn, save, out, keep_model, size, start, stop,
+            every, watch, live, backend, settings,
         )  # fmt: skip
 
 
@@ -141,6 +137,7 @@ def _drive(
     learn: bool,
     save: Collection[str],
     out: str | Path | None,
+    keep: bool,
     size: tuple[int, int] | None,
     start: int,
     stop: int | None,
@@ -150,9 +147,8 @@ def _drive(
     backend: str | None,
     settings: Mapping[str, Any],
 ) -> Drove:
-    if save and out is None:
-        raise InputError("save: name a folder for it by out")
-    names, total, rate = _length(source, start, stop, every)
+    _check_out(save, keep, out, learn)
+    names, total, rate = length_of(source, start, stop, every)
     stream = frames(source, start=start, stop=stop, every=every)
     first = next(stream, None)
     if first is None:
@@ -193,10 +189,19 @@ def _drive(
             if watch is not None:
                 watch(state)
     finally:
+        if keep and out is not None and isinstance(ready, Model):
+            keep_adapted(ready.network, ready.info, Path(out) / CHECKPOINTS)
         saved = {} if saver is None else dict(saver.close())
     done = drive_.ended(saved)
     check_whole(done, source)
     return done
+
+
+def _check_out(save: Collection[str], keep: bool, out: str | Path | None, learn: bool) -> None:
+    if (save or keep) and out is None:
+        raise InputError(f"{'save' if save else 'keep_model'}: name a folder for it by out")
+    if keep and not learn:
+        raise InputError("keep_model: nothing learns here, so the model stays as it was")
 
 
 class _Drive:
@@ -256,30 +261,6 @@ class _Drive:
         return self._told(saved)
 
 
-def fitting(width: int, height: int) -> tuple[int, int]:
-    """A size no larger than frames are, and than `LONGEST`; sides are multiples of `MULTIPLE`."""
-    factor = min(1.0, LONGEST / max(width, height))
-    sides = (int(side * factor) // MULTIPLE * MULTIPLE for side in (width, height))
-    wide, high = (max(MULTIPLE, side) for side in sides)
-    return wide, high
-
-
-def check_shape(name: str, image: Image, first: Image, *, given: bool) -> None:
-    """Raises InputError where a frame has another shape than the first one.
-
-    With a size that was given, frames of one aspect ratio are brought to it.
-    """
-    (height, width), (high, wide) = image.shape[:2], first.shape[:2]
-    if (height, width) == (high, wide):
-        return
-    if given and abs(width * high / (wide * height) - 1) <= SAME_ASPECT:
-        return
-    raise InputError(
-        f"frame {name}: expected {wide}x{high} as the frames before it, got {width}x{height}. To "
-        "fix: bring all frames to one size; frames of one aspect ratio can be shrunk by size"
-    )
-
-
 def check_whole(done: Drove, source: str | Path | int) -> None:
     """Raises InputError where a video held clearly fewer frames than its header says."""
     if done.frames is None or done.frame >= done.frames * (1 - MISSING) - 1:
@@ -289,20 +270,6 @@ def check_whole(done: Drove, source: str | Path | int) -> None:
         f"{masked(str(source))}: expected {done.frames} frames, got {done.frame}: the video is cut "
         f"off or damaged. The {done.frame} frames were answered{kept}"
     )
-
-
-def shrunk(image: Image, size: tuple[int, int], name: str = "frames") -> Image:
-    """The image at a size; its shape is changed a little where sides are rounded."""
-    import cv2
-
-    if (image.shape[1], image.shape[0]) == size:
-        return image
-    if image.shape[1] < size[0] or image.shape[0] < size[1]:
-        raise InputError(
-            f"{name}: {image.shape[1]}x{image.shape[0]}, smaller than {size[0]}x{size[1]}; "
-            "nothing is enlarged: set a smaller size"
-        )
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _all(first: Image, rest: Iterator[Image]) -> Iterator[Image]:
@@ -318,25 +285,3 @@ def _method(
     if method is not None:
         return method
     return WITHOUT_SOURCE if labelled is None else WITH_SOURCE
-
-
-def _length(
-    source: str | Path | int, start: int, stop: int | None, every: int
-) -> tuple[list[str] | None, int | None, float]:
-    """Names of frames where they are files, how many there are, and how many a second."""
-    if isinstance(source, int) or "://" in str(source):
-        return None, None, 25.0
-    path = Path(source).expanduser()
-    if path.is_dir():
-        names = [p.stem for p in list_images(path)][start:stop:every]
-        return names, len(names), 25.0
-    if not path.is_file() or path.suffix.lower() in IMAGE_SUFFIXES:
-        return None, None, 25.0
-    capture = open_file(path)
-    try:
-        count, rate = int(capture.get(7)), float(capture.get(5))  # frames; frames a second
-    finally:
-        capture.release()
-    last = count if stop is None else min(stop, count)
-    known = count > 0 and last > start
-    return None, -(-(last - start) // every) if known else None, rate if 0 < rate <= 1000 else 25.0

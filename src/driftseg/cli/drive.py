@@ -56,6 +56,9 @@ def adapt(
     ] = None,
     out: Out = None,
     save: Save = None,
+    keep_model: Annotated[
+        bool, typer.Option("--keep-model", help="keep the adapted model in --out at the end")
+    ] = False,
     size: Size = None,
     stop: Stop = None,
     every: Every = 1,
@@ -75,6 +78,8 @@ def adapt(
     settings = _settings(change or ())
     if method is not None:
         settings["method"] = method
+    if keep_model:
+        settings["keep_model"] = True
     _drive(
         source, checkpoint, labelled, settings, out, save, size, stop, every, threads, live, port
     )  # fmt: skip

@@ -7,16 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
-from torch import nn
-
 from driftseg.config.run import RunConfig
-from driftseg.models.adapters import detach_adapters, save_adapters
-from driftseg.models.checkpoints import save_checkpoint
-from driftseg.models.checkpoints.own import CAME
-from driftseg.models.segmenter import Segmenter
 from driftseg.runs.adapting import own_code_told
 from driftseg.runs.build import Parts, build
+from driftseg.runs.keeping import CHECKPOINTS, keep_model
 from driftseg.runs.loop import Watch, play
 from driftseg.runs.record import RunWriter, environment, make_serial
 from driftseg.saving.saver import Saver, check_kinds
@@ -59,7 +53,7 @@ def _play(config: RunConfig, parts: Parts, watch: Watch, save: Collection[str]) 
         if saver is not None:
             saver.close()
         if config.keep_checkpoint:
-            _keep_checkpoint(parts, writer.folder / "checkpoints")
+            keep_model(parts.model.roles.network, parts.checkpoint, writer.folder / CHECKPOINTS)
         return writer.finish(_skipped(parts) + _failed(parts))
     except BaseException:
         if saver is not None:
@@ -153,38 +147,3 @@ def _writer(config: RunConfig, parts: Parts) -> RunWriter:
 def _origin(config: RunConfig) -> str:
     own = None if config.model is None else config.model.network
     return own or config.checkpoint or "bundled"
-
-
-def _keep_module(module: nn.Module, path: Path, digest: str) -> None:
-    """The tensors of a user's own module, under their own names."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    state = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()
-    }
-    save_file(state, path, {"format": "pt", "adapted_from": digest})
-
-
-def _keep_checkpoint(parts: Parts, folder: Path) -> None:
-    """The adapted student; its adapters, if it has any, in a file of their own."""
-    info = parts.checkpoint
-    model = parts.model.roles.network
-    if not isinstance(model, Segmenter):
-        _keep_module(model.module, folder / "last.safetensors", info.digest)
-        return
-    extra = {"adapted_from": info.digest}
-    if CAME in info.extra:
-        extra[CAME] = info.extra[CAME]
-    if model.adapters is not None:
-        path = folder / "adapters.safetensors"
-        save_adapters(path, model, encoder=info.encoder, extra=extra)
-        model = detach_adapters(model)
-    save_checkpoint(
-        folder / "last.safetensors",
-        model,
-        encoder=info.encoder,
-        head_width=info.head_width,
-        label_space=info.label_space,
-        classes=info.classes,
-        extra=extra,
-        colours=info.colours,
-    )
