@@ -166,7 +166,10 @@ def test_a_change_is_told_once(tmp_path: Path) -> None:
 def test_the_adapted_model_is_kept(video: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
     """Loaded again, it answers as the model that learnt would answer next."""
     out = tmp_path / "out"
-    drive(video, tiny_checkpoint, method="tent", out=out, keep_model=True, learning_rate=1e-3)
+    done = drive(
+        video, tiny_checkpoint, method="tent", out=out, keep_model=True, learning_rate=1e-3
+    )
+    assert done.saved == {"lines": 6, "model": 1}
     kept = driftseg.load_model(out / "checkpoints" / "last.safetensors")
     assert kept.classes == driftseg.load_model(tiny_checkpoint).classes
     learnt = driftseg.adapt(driftseg.load_model(tiny_checkpoint), "tent", learning_rate=1e-3)

@@ -189,9 +189,11 @@ def _drive(
             if watch is not None:
                 watch(state)
     finally:
+        model_kept = {}
         if keep and out is not None and isinstance(ready, Model):
             keep_adapted(ready.network, ready.info, Path(out) / CHECKPOINTS)
-        saved = {} if saver is None else dict(saver.close())
+            model_kept = {"model": 1}
+        saved = {**({} if saver is None else saver.close()), **model_kept}
     done = drive_.ended(saved)
     check_whole(done, source)
     return done
