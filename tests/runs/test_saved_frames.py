@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -85,3 +86,14 @@ def test_a_run_that_cannot_save_leaves_nothing(
     with pytest.raises(InputError, match="could not be written \\(No space left on device\\)"):
         run(check(tiny_run, RunConfig, where="test"), save=["labels"])
     assert list(Path(tiny_run["out"]).iterdir()) == []
+
+
+def test_no_writer_outlives_a_run_that_fails(tiny_run: dict) -> None:
+    """Whatever ends a run, the thread that writes its files ends, too."""
+
+    def stop(moment: object) -> None:
+        raise RuntimeError("the watcher has had enough")
+
+    with pytest.raises(RuntimeError, match="had enough"):
+        run(check(tiny_run, RunConfig, where="test"), stop, save=["labels"])
+    assert not [each for each in threading.enumerate() if each.name == "driftseg-saver"]
