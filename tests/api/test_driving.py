@@ -129,6 +129,8 @@ def test_ctrl_c_ends_it_whole(tiny_checkpoint: Path, tmp_path: Path) -> None:
         [sys.executable, "-m", "driftseg", "adapt", "in", "--checkpoint", str(tiny_checkpoint),
          "--method", "tent", "--out", "out", "--save", "labels", "--threads", "1"],
         cwd=tmp_path, stdout=subprocess.PIPE, text=True,
+        # where the tests run in the background, their children would ignore Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     lines = tmp_path / "out" / "frames.jsonl"
     for _ in range(600):

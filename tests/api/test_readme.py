@@ -31,7 +31,8 @@ SHORT = {
     "predict": ["--size", "64x64", "--stop", "2"],
     "run": [
         "--set=schedule.frames=1", "--set=source.frames=4", "--set=evaluation=null",
-        "--set=replay.capacity=4", "--set=threads=1",
+        "--set=replay.capacity=4", "--set=threads=1", "--set=source.size=[64, 48]",
+        "--set=target.size=[64, 48]",
     ],
 }  # fmt: skip
 """What makes a command short; nothing else is changed."""

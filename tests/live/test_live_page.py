@@ -217,8 +217,13 @@ def command(*arguments: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
         [sys.executable, "-m", "driftseg", *arguments], stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, env=environment,
+        stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=listens_to_ctrl_c,
     )  # fmt: skip
+
+
+def listens_to_ctrl_c() -> None:
+    """Where the tests run in the background, their children would ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_ctrl_c_ends_command_and_page(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -230,12 +235,18 @@ def test_ctrl_c_ends_command_and_page(tiny_checkpoint: Path, tmp_path: Path) -> 
     running = command("predict", str(tmp_path / "long.avi"), "--checkpoint",
                       str(tiny_checkpoint), "--live", "--threads", "1")  # fmt: skip
     url = re.search(r"http://\S+", running.stdout.readline())[0]
-    held = socket.create_connection(("127.0.0.1", int(url.split(":")[2].split("/")[0])))
-    while json.loads(get(url + "state.json")[1])["frame"] < 3:
-        time.sleep(0.05)
-    running.send_signal(signal.SIGINT)
-    out, error = running.communicate(timeout=30)
-    held.close()
+    port = int(url.split(":")[2].split("/")[0])
+    try:
+        with socket.create_connection(("127.0.0.1", port)):
+            while json.loads(get(url + "state.json")[1])["frame"] < 3:
+                time.sleep(0.05)
+            running.send_signal(signal.SIGINT)
+            out, error = running.communicate(timeout=30)
+    finally:
+        running.kill()
+        running.wait()
+        running.stdout.close()
+        running.stderr.close()
     assert running.returncode == 130, error
     assert "stopped after" in out
 
