@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from driftseg.api.driving import Drove
 
 Input = Annotated[
-    str, typer.Argument(help="video, folder of images, pattern, camera number, or address")
+    str,
+    typer.Argument(
+        metavar="INPUT", help="video, folder of images, pattern, camera number, or address"
+    ),
 ]
 Checkpoint = Annotated[
     str | None,
     typer.Option(help="file, Hugging Face folder or hub id; default: the bundled Town model"),
 ]
-Out = Annotated[Path | None, typer.Option(help="a new folder for what is kept")]
+Out = Annotated[Path | None, typer.Option(help="a new folder for the results")]
 Save = Annotated[
     list[str] | None,
     typer.Option(help="labels, overlays, video, probabilities; repeatable. Needs --out"),
@@ -30,11 +33,11 @@ Save = Annotated[
 Size = Annotated[
     str | None, typer.Option(help="WIDTHxHEIGHT to shrink frames to; default: 1024 across")
 ]
-Stop = Annotated[int | None, typer.Option(min=1, help="frame after the last one")]
+Stop = Annotated[int | None, typer.Option(min=1, help="stop before this frame")]
 Every = Annotated[int, typer.Option(min=1, help="take one frame in so many")]
 Live = Annotated[bool, typer.Option("--live", help="show the drive on a local web page")]
 Port = Annotated[
-    int | None, typer.Option(min=1, max=65535, help="of the page; default: a free one")
+    int | None, typer.Option(min=1, max=65535, help="port of the live page; default: a free one")
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: torch's choice")]
 
@@ -130,6 +133,8 @@ def _drive(
     if port is not None and not live:
         raise InputError("--port is the port of the live page. To fix: add --live")
     page = _page(port) if live else None
+    if checkpoint is None:
+        _say("no --checkpoint: the bundled model has seen nothing but procedural streets")
     given: str | int = int(source) if source.isdecimal() else source
     with _Watch(Console()) as watch:
         try:
