@@ -1,4 +1,4 @@
-"""The source in the target's clothes: a labelled image is given a reference's appearance.
+"""Restyling: a labelled source image gets the appearance of a target image.
 
 Every restyling is a pure function of two images of one size and a generator; where things are
 does not change, so labels stay exact. Given the image itself as reference each returns it, to
