@@ -25,6 +25,7 @@ from driftseg.runs.loop import HeldOut, Moment, score_domains
 from driftseg.runs.record import RunWriter, plain, read_run
 from driftseg.runs.run import run
 from driftseg.town.scenes import TownScenes
+from driftseg.weather.render import RENDERER
 from tiny_runs import tiny_values
 
 FRAME_COLUMNS = {
@@ -109,6 +110,7 @@ def test_same_seed_same_record_other_seed_another(tiny_run) -> None:
         return [(r["intersection"], r["losses"], r["confidence"]) for r in done.frames]
 
     one, two = play(tiny_run), play(tiny_run)
+    assert one.environment["renderer"] == RENDERER
     assert numbers(one) == numbers(two)
     assert one.path != two.path  # nothing is overwritten
     assert numbers(play(tiny_run, seed=1)) != numbers(one)

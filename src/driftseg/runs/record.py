@@ -29,6 +29,7 @@ import driftseg
 from driftseg.errors import InputError
 from driftseg.frame import Image
 from driftseg.labels import Colour, LabelMapping, colours_of
+from driftseg.weather.render import RENDERER
 
 IGNORED_BY_HASH = frozenset(
     {"out", "threads", "device", "pictures", "keep_checkpoint", "diagnostics_every"}
@@ -81,6 +82,7 @@ def environment(
         "device": device,
         "threads": torch.get_num_threads(),
         "git": _git_revision(),
+        "renderer": RENDERER,
         "checkpoint": checkpoint,
         "weights_digest": digest,
         "data": dict(data or {}),

@@ -17,8 +17,8 @@ from driftseg.weather.snow import falling_snow, snow_cover
 from driftseg.weather.wet_road import wet_road
 
 RENDERER = 1
-"""Counts the renderers: to be raised with every change that moves pixels, so that no weather set
-on disk is gone on with by another renderer. A test holds what this one makes."""
+"""The renderer's version. Raise it with every change that moves pixels: records of runs name it,
+and no other renderer continues a weather set on disk. A test holds what this one makes."""
 
 
 def render(
