@@ -87,6 +87,18 @@ def test_checkpoint_takes_another_model_than_the_configs(
     assert (taken.returncode, taken.stdout) == (0, plain.stdout), taken.stderr
 
 
+def test_a_run_is_named_after_the_checkpoint_that_it_is_given(
+    driftseg, tiny_run, write_config, tmp_path: Path
+) -> None:
+    """Not after the source of the config, whose model it does not start from."""
+    given = tiny_run["checkpoint"]
+    config = write_config({**tiny_run, "source_name": "town"})
+    for more, name in (([], Path(given).stem), (["--set", "source_name=mine"], "mine")):
+        done = driftseg("run", config, "--checkpoint", given, *more)
+        assert done.returncode == 0, done.stderr
+        assert len(list((tmp_path / "runs").glob(f"*_{name}2*"))) == 1
+
+
 def test_run_evaluate_and_report(driftseg, tiny_run, write_config, tmp_path: Path) -> None:
     config = write_config(tiny_run)
     done = driftseg("run", config, "--set", "method.name=dacs", "--set", "seed=3")

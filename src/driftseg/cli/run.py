@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,9 +36,19 @@ Checkpoint = Annotated[
 
 
 def with_checkpoint(changes: list[str] | None, checkpoint: str | None) -> list[str]:
-    """``--checkpoint`` as one more ``--set``."""
-    own = [] if checkpoint is None else [f"checkpoint={json.dumps(checkpoint)}"]
-    return [*(changes or ()), *own]
+    """``--checkpoint`` as more ``--set``: the run is then named after the model, too."""
+    given = list(changes or ())
+    if checkpoint is None:
+        return given
+    named = f"source_name={json.dumps(_name_of(checkpoint))}"
+    return [named, *given, f"checkpoint={json.dumps(checkpoint)}"]
+
+
+def _name_of(checkpoint: str) -> str:
+    """The file's or folder's name; of files that all trainings call alike, the folder's."""
+    path = Path(checkpoint)
+    name = path.parent.name if path.stem in ("best", "last") and path.parent.name else path.stem
+    return re.sub(r"[^A-Za-z0-9_.+-]+", "-", name) or "model"
 
 
 def run(
