@@ -7,27 +7,34 @@ Nothing is downloaded; weights are random. Put what it prints, with the device's
 docs/performance.md. Rows that fail say why, and the others go on. `--seconds` is spent on each row,
 so that the whole takes under six minutes.
 
-Columns: frames per second, and the peak of the device's memory. `syncs` counts how often the host
-waits for the device in one frame of predict and learn, by the profiler.
+Columns: frames per second, the peak of the device's memory, and how often the host waits for the
+device in one frame of predict and learn (profiler). Below each table: the source lines that wait
+(torch's sync debug mode). `three whole networks` is the plain step that driftseg is compared with:
+student, teacher and static model are deep copies of the same module.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import os
 import subprocess
 import sys
 import tempfile
 import time
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 import driftseg
 from driftseg.labels import CITYSCAPES19
+from driftseg.learners.parts.classmix import choose_classes, paste
 from driftseg.models.checkpoints import save_checkpoint
 from driftseg.models.segmenter import build_segmenter
 
@@ -111,11 +118,14 @@ def table(encoder: str, folder: Path, device: str, size: tuple[int, int], clock:
     save_checkpoint(path, network, encoder=encoder, head_width=256,
                     label_space=CITYSCAPES19.name, classes=CITYSCAPES19.classes)  # fmt: skip
     image = np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
-    print(f"\n| {encoder} | frames/s | peak, MiB | syncs |\n|---|---|---|---|")
+    print(f"\n| {encoder} | frames/s | peak, MiB | waits |\n|---|---|---|---|")
+    places: dict[str, str] = {}
     for name, frame, counted in rows(path, image, device):
         try:
             rate, peak = clock.rate(frame)
-            syncs = str(waits(frame)) if counted and device.startswith("cuda") else ""
+            syncs = ""
+            if counted and device.startswith("cuda"):
+                syncs, places[name] = str(waits(frame)), where_it_waits(frame)
             print(f"| {name} | {rate:.2f} | {peak:.0f} | {syncs} |", flush=True)
         except Exception as error:  # a row that fails must not end the check
             print(
@@ -123,6 +133,7 @@ def table(encoder: str, folder: Path, device: str, size: tuple[int, int], clock:
             )
         if device.startswith("cuda"):
             torch.cuda.empty_cache()
+    print("".join(f"\nwaits of {name}: {lines}" for name, lines in places.items()), flush=True)
 
 
 Row = tuple[str, Callable[[], object], bool]
@@ -131,6 +142,7 @@ Row = tuple[str, Callable[[], object], bool]
 def rows(path: Path, image: np.ndarray, device: str) -> Iterator[Row]:
     yield from forward_rows(path, image, device)
     source = [(image, (image[..., 0] % 19).astype(np.uint8)) for _ in range(4)]
+    yield "three whole networks, training", three_networks(path, source[0], image, device), False
     for name, settings in METHODS.items():
         learns = settings["method"] not in ("source_only", "tent")
         yield name, lazily(path, image, device, settings, source if learns else None), True
@@ -179,6 +191,69 @@ def lazily(
         return answer
 
     return frame
+
+
+def three_networks(path: Path, source: Any, image: np.ndarray, device: str) -> Callable[[], object]:
+    """DACS on three deep copies, all trained: answer, pseudo-labels, two losses, one step."""
+    generator = np.random.default_rng(0)
+    made: list[Any] = []
+
+    def batch(picture: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(picture).to(device).permute(2, 0, 1)[None].float() / 255
+
+    def make() -> None:
+        student = driftseg.load_model(path, device=device).network.module.eval().requires_grad_()
+        teacher, static = (copy.deepcopy(student).requires_grad_(False) for _ in range(2))
+        made.extend((student, teacher, static, torch.optim.AdamW(student.parameters(), lr=6e-5)))
+
+    def frame() -> object:
+        if not made:
+            make()
+        student, teacher, static, optimiser = made
+        images, pictures = batch(image), batch(source[0])
+        labels = torch.from_numpy(source[1])[None].long().to(device)
+        size = labels.shape[1:]
+        with torch.no_grad():
+            answer = upsampled(student(images), size).argmax(1).cpu()
+            static(images)
+            for slow, fast in zip(teacher.parameters(), student.parameters(), strict=True):
+                slow.lerp_(fast, 0.001)
+            sure, pseudo = upsampled(teacher(images), size).softmax(1).max(1)
+            weights = (sure >= 0.968).float().mean().expand(sure.shape)
+        chosen = choose_classes(labels, ratio=0.5, generator=generator)
+        mixed = paste(pictures, labels, images, pseudo, weights, classes=chosen)
+        loss = F.cross_entropy(upsampled(student(pictures), size), labels)
+        each = F.cross_entropy(
+            upsampled(student(mixed.images), size), mixed.labels, reduction="none"
+        )
+        loss = loss + (each * mixed.weights).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        return answer
+
+    return frame
+
+
+def upsampled(logits: torch.Tensor, size: torch.Size) -> torch.Tensor:
+    return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+
+
+def where_it_waits(frame: Callable[[], object]) -> str:
+    """The lines of Python in which one frame waits for the device, with how often."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            frame()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    lines = Counter(
+        f"{Path(one.filename).name}:{one.lineno}"
+        for one in found
+        if "synchroni" in str(one.message)
+    )
+    return ", ".join(f"{line} x{count}" for line, count in lines.most_common()) or "none"
 
 
 def waits(frame: Callable[[], object]) -> int:
