@@ -7,6 +7,7 @@ distance is guarded and built only when its weight is above 0.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -23,7 +24,6 @@ from driftseg.learners.parts.confidence import Confidence, ConfidenceSettings, w
 from driftseg.learners.parts.ema import momentum
 from driftseg.learners.parts.losses import (
     as_numbers,
-    backward,
     feature_distance,
     weighted_cross_entropy,
 )
@@ -227,15 +227,15 @@ class SelfTraining:
             on_device(worn if self._restyled_source_loss else source, self.roles.device)
         )
         told = {name: loss.detach() for name, loss in losses.items()}
-        made = backward(losses.values())  # now, so that only one pass at a time is held
-        if made:
-            pseudo_labels, weights = self.pseudo_labels(images, walk, source_confidence)
-            mixed = self._mixing.mix(frame, worn, pseudo_labels, weights, mix_ratio)
-            loss = self._mixed_loss(mixed)
-            told |= {"mixed": loss.detach(), "pseudo_label_weight": weights.mean()}
-            made = backward([loss])
-        values = as_numbers(told)
-        if not made:  # the passes have moved statistics, perhaps to NaN
+        total = torch.stack(list(losses.values())).sum()
+        total.backward()  # type: ignore[no-untyped-call] # now: one pass at a time is held
+        pseudo_labels, weights = self.pseudo_labels(images, walk, source_confidence)
+        mixed = self._mixing.mix(frame, worn, pseudo_labels, weights, mix_ratio)
+        loss = self._mixed_loss(mixed)
+        loss.backward()  # type: ignore[no-untyped-call]
+        told |= {"mixed": loss.detach(), "pseudo_label_weight": weights.mean()}
+        values = as_numbers(told)  # the step's one wait for the device
+        if not all(map(math.isfinite, values.values())):  # statistics may be NaN, too
             self.roles.restore_statistics(statistics)
             self._confidence.load_state_dict(confidence)
             self._restore_gradients()

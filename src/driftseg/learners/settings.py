@@ -18,6 +18,7 @@ from driftseg.learners.contract import Learner
 from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.network import Network
 from driftseg.models.roles import NormStatistics, Roles, StaticDepth
+from driftseg.models.sending import sent
 from driftseg.models.trainable import trainable_names
 from driftseg.settings import Settings
 
@@ -47,7 +48,7 @@ class SourceBatches(Protocol):
 
 def on_device(batch: SourceBatch, device: torch.device) -> SourceBatch:
     """The batch where the network lies."""
-    return SourceBatch(batch.images.to(device), batch.labels.to(device))
+    return SourceBatch(sent(batch.images, device), sent(batch.labels, device))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -37,7 +38,8 @@ class AdaptiveModel:
         roles: those that the learner was made with.
         parts: learner, controller, choices and memory.
         signal: how the drift signal is computed, where the controller wants it.
-        clock: in seconds; None takes the device's.
+        clock: in seconds; None takes the device's where costs of choices are measured, and the
+            host's elsewhere, which waits for nothing.
         replays: what the learner draws its source batches from, to tell of them.
     """
 
@@ -56,7 +58,7 @@ class AdaptiveModel:
         self.guard = Guard(resume_after=None if self.controller.finds_changes else PAUSE)
         self._signal = SignalSettings() if signal is None else signal
         self._replays = replays
-        self._clock = device_clock(roles.device) if clock is None else clock
+        self._clock = clock or (device_clock(roles.device) if parts.choices else time.perf_counter)
         self._lock = threading.RLock()
         self._answered: Answer | None = None
         self._started = 0.0
@@ -112,13 +114,14 @@ class AdaptiveModel:
                 raise RuntimeError("learn() learns from a prediction: call predict() first")
             self.learner.look(answered)
             self._measure_costs(answered)
-            signal, level = self._look(answered)
+            seen, level = self._look(answered)
             order = self.controller.order(Seen(self.guard.paused, self._elapsed_ms))
             step, milliseconds = self._step(answered, order)
             made = step is not None and step.made
             self.controller.done(order, step, milliseconds)
             if self.memory is not None:
                 self.memory.learnt(made)
+            signal = None if seen is None else float(seen)  # after the step was started
             event = None if signal is None else self.controller.observe(signal)
             self.guard.frame()
             if event is not None:
@@ -139,7 +142,7 @@ class AdaptiveModel:
     def _elapsed_ms(self) -> float:
         return 1000 * (self._clock() - self._started)
 
-    def _look(self, answered: Answer) -> tuple[float | None, Tensor | None]:
+    def _look(self, answered: Answer) -> tuple[Tensor | None, Tensor | None]:
         """The drift signal and what a domain's signature is made from, where they are wanted."""
         wanted = self.memory is not None and self.memory.needs_signature
         shrink = self._signal.shrink

@@ -39,10 +39,10 @@ def drift_signal(
         shrink: factor by which the image is made smaller for the early head; small images less.
         full_resolution: compute at the image's size.
     """
-    return disagreement(
+    return float(disagreement(
         roles, answered, static_level(roles, answered, shrink=shrink),
         full_resolution=full_resolution,
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 @torch.no_grad()
@@ -71,8 +71,10 @@ def static_level(roles: Roles, answered: Answer, *, shrink: int = 1) -> Tensor:
 @torch.no_grad()
 def disagreement(
     roles: Roles, answered: Answer, level: Tensor, *, full_resolution: bool = False
-) -> float:
+) -> Tensor:
     """Mean cross-entropy of the static model's look at an image against the student's answer.
+
+    One number, still on the device, so that nothing waits for it.
 
     Args:
         roles: with a static role.
@@ -89,4 +91,4 @@ def disagreement(
     if labels.shape[1:] != static.shape[2:]:
         nearest = F.interpolate(labels[:, None].float(), size=static.shape[2:], mode="nearest")
         labels = nearest[:, 0].long()
-    return float(F.cross_entropy(static, labels))
+    return F.cross_entropy(static, labels)

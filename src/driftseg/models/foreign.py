@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from driftseg.errors import InputError, OwnCodeError
 from driftseg.models.encoders.stages import Dropout
 from driftseg.models.norm import BatchNorm, following
+from driftseg.models.sending import sent
 
 Output = str | int | Callable[[Any], Tensor] | None
 """How logits are found in what a module returns; None looks in the usual places."""
@@ -26,7 +27,7 @@ class ChannelDropout(Dropout):
         """(B, C, H, W)."""
         if not self.training or self.rate == 0:
             return x
-        draw = torch.rand((*x.shape[:2], 1, 1), generator=self.generator).to(x)
+        draw = sent(torch.rand((*x.shape[:2], 1, 1), generator=self.generator), x).to(x.dtype)
         return x * (draw >= self.rate) / (1 - self.rate)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from driftseg.models.norm import BatchNorm
+from driftseg.models.sending import sent
 
 
 class MlpHead(nn.Module):
@@ -78,9 +79,9 @@ class MlpHead(nn.Module):
     def _drop_channels(self, x: Tensor) -> Tensor:
         if not self.training or self.dropout == 0:
             return x
-        # Drawn on the CPU: the same on every device. Sending it there waits for nothing.
+        # Drawn on the CPU: the same on every device.
         draw = torch.rand(x.shape[:2], generator=self.generator)
-        kept = (draw >= self.dropout).to(x) / (1 - self.dropout)
+        kept = sent((draw >= self.dropout).to(x.dtype), x) / (1 - self.dropout)
         return x * kept[:, :, None, None]
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from driftseg.labels import IGNORE
+from driftseg.models.sending import sent
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,9 @@ def paste(
         classes: ids to paste.
     """
     mask = torch.isin(labels, torch.tensor(classes, dtype=labels.dtype, device=labels.device))
-    there = mask.to(pseudo_labels.device)
+    there = sent(mask, pseudo_labels)
     return Mixed(
         images=torch.where(mask[:, None], images, target),
-        labels=torch.where(there, labels.to(pseudo_labels.device), pseudo_labels),
+        labels=torch.where(there, sent(labels, pseudo_labels), pseudo_labels),
         weights=torch.where(there, torch.ones_like(weights), weights),
     )

@@ -18,6 +18,7 @@ from torch import Tensor
 from driftseg.control.calibration import Calibration
 from driftseg.errors import InputError
 from driftseg.labels import IGNORE
+from driftseg.models.sending import sent
 from driftseg.settings import Positive, Settings, Share
 
 Weigh = Literal["share", "pixels"]
@@ -117,7 +118,7 @@ class Thresholds:
     def weights(self, probabilities: Tensor, source_confidence: Tensor | float) -> Tensor:
         """By the threshold of the most probable class."""
         confidence, labels = probabilities.max(dim=1)
-        limits = self._thresholds.to(confidence)
+        limits = sent(self._thresholds, confidence).to(confidence.dtype)
         limit = limits if len(limits) == 1 else limits[labels]
         return _weights(confidence >= limit, self._weigh)
 
@@ -146,7 +147,7 @@ class RelativeThreshold:
 
     def weights(self, probabilities: Tensor, source_confidence: Tensor | float) -> Tensor:
         """By this step's threshold."""
-        passing = probabilities.amax(dim=1) >= self._factor * float(source_confidence)
+        passing = probabilities.amax(dim=1) >= self._factor * source_confidence
         return _weights(passing, self._weigh)
 
     def state_dict(self) -> dict[str, Any]:

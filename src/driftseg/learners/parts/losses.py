@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -21,15 +21,6 @@ def entropy(logits: Tensor) -> Tensor:
     """
     per_pixel: Tensor = -(logits.softmax(dim=1) * logits.log_softmax(dim=1)).sum(dim=1)
     return per_pixel.mean()
-
-
-def backward(losses: Iterable[Tensor]) -> bool:
-    """Adds the gradients of the losses' sum, unless it is not finite."""
-    total = torch.stack(list(losses)).sum()
-    if not torch.isfinite(total):
-        return False
-    total.backward()  # type: ignore[no-untyped-call]
-    return True
 
 
 def as_numbers(told: Mapping[str, Tensor]) -> dict[str, float]:
@@ -86,10 +77,9 @@ def feature_distance(
         least_share=least_share, ignored_class=ignored_class,
     )  # fmt: skip
     mask = torch.isin(small, classes)
-    if not mask.any():
-        return features.sum() * 0.0
     distance: Tensor = torch.linalg.vector_norm(features - reference, dim=1)
-    return distance[mask].mean()
+    # Indexing by a mask would make the host wait for the device; this does not.
+    return torch.where(mask, distance, 0.0).sum() / mask.sum().clamp(min=1)
 
 
 def downsample_labels(

@@ -15,6 +15,7 @@ from driftseg.frame import SourceBatch
 from driftseg.learners.parts.classmix import Mixed, choose_classes, paste
 from driftseg.learners.parts.jitter import jitter_and_blur
 from driftseg.learners.parts.restyle import Restyling, restyled, to_image
+from driftseg.models.sending import sent
 
 
 @dataclass(frozen=True)
@@ -67,4 +68,4 @@ class Mixing:
         distorted = jitter_and_blur(
             mixed.images, strength=self.jitter, blur=self.blur, generator=self.generator
         )
-        return Mixed(distorted.to(pseudo_labels.device), mixed.labels, mixed.weights)
+        return Mixed(sent(distorted, pseudo_labels), mixed.labels, mixed.weights)

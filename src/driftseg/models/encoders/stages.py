@@ -7,6 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from driftseg.models.sending import sent
+
 
 class Encoder(nn.Module):
     """An encoder of four stages, with maps at strides 4, 8, 16 and 32.
@@ -75,7 +77,7 @@ class DropPath(nn.Module):
             return x
         keep = 1 - self.rate
         shape = (x.shape[0],) + (1,) * (x.ndim - 1)
-        draw = torch.rand(shape, generator=self.generator).to(x)
+        draw = sent(torch.rand(shape, generator=self.generator), x).to(x.dtype)
         return x * ((draw < keep).to(x) / keep)
 
     def extra_repr(self) -> str:
@@ -99,7 +101,7 @@ class Dropout(nn.Module):
         """Any shape."""
         if not self.training or self.rate == 0:
             return x
-        draw = torch.rand(x.shape, generator=self.generator).to(x)
+        draw = sent(torch.rand(x.shape, generator=self.generator), x).to(x.dtype)
         return x * (draw >= self.rate) / (1 - self.rate)
 
     def extra_repr(self) -> str:
