@@ -185,9 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing, compare"
-    )
+    parser.add_argument("--check", action="store_true", help="write nothing, compare")
     parser.add_argument("--collect", type=Path, nargs="+", metavar="RUN", help="run folders")
     given = parser.parse_args(arguments)
     if given.collect:
