@@ -173,7 +173,8 @@ def make_weather_set(
     night: Amounts = (),
     snow: Amounts = (),
     snow_cover: float | None = None,
-    wet_road: float = 0.0,
+    wet_road: float | None = None,
+    clouds: float | None = None,
     lens_drops: float = 0.0,
     severity: float = 1.0,
     seed: int = 0,
@@ -207,7 +208,9 @@ def make_weather_set(
         snow: rates in mm/h of water, one or several.
         snow_cover: share of the ground under snow with ``snow``; None is 0.6 on images with
             labels and 0 on others.
-        wet_road: how wet the ground is with ``rain``, 0 to 1; needs labels.
+        wet_road: how wet the ground is with ``rain``, 0 to 1; needs labels. None follows the rain:
+            fully wet from 25 mm/h on.
+        clouds: how much of the sun the clouds take away, 0 to 1; None follows the weather.
         lens_drops: share of the picture behind drops with ``rain``, 0 to 0.5.
         severity: strength; 1 is the physics.
         seed: another seed draws other drops.
@@ -244,7 +247,7 @@ def make_weather_set(
     values = {"rain": rain, "fog": fog, "night": night, "snow": snow}
     domains = weather_domains(
         **{name: _amounts(name, value) for name, value in values.items()},
-        snow_cover=snow_cover, wet_road=wet_road, lens_drops=lens_drops,
+        snow_cover=snow_cover, wet_road=wet_road, clouds=clouds, lens_drops=lens_drops,
     )  # fmt: skip
     check_amount("severity", severity)
     seed = _number("seed", seed, least=0)

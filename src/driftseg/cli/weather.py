@@ -44,8 +44,19 @@ def weather(
         ),
     ] = None,
     wet_road: Annotated[
-        float, typer.Option(min=0, max=1, help="how wet the ground is with --rain; needs labels")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="how wet the ground is with --rain; needs labels; default: follows the rain",
+        ),
+    ] = None,
+    clouds: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="how much of the sun is gone; default: follows the weather"
+        ),
+    ] = None,
     lens_drops: Annotated[
         float,
         typer.Option(min=0, max=0.5, help="share of the picture behind drops with --rain"),
@@ -137,7 +148,8 @@ def weather(
     with MakingWatch(console) as watch:
         outcome = make_weather_set(
             images, out, rain=rain or (), fog=fog or (), night=night or (), snow=snow or (),
-            snow_cover=snow_cover, wet_road=wet_road, lens_drops=lens_drops, severity=severity,
+            snow_cover=snow_cover, wet_road=wet_road, clouds=clouds, lens_drops=lens_drops,
+            severity=severity,
             seed=seed, camera=parse_camera(camera, camera_set or ()),
             depth=_depth(depth, depth_files, depth_scale, depth_network, depth_output),
             labels=labels, label_space=label_space, classes=classes, split=split, domain=domain,

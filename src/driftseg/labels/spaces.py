@@ -25,6 +25,14 @@ GROUND = (
 SKY = ("sky",)
 """Names of classes that are infinitely far, where nobody says which are."""
 
+POROUS = ("tree", "vegetation", "pole", "sign", "traffic sign", "traffic light", "fence")
+"""Names of classes that the sky shows through."""
+LAMPS = (
+    "traffic light", "traffic sign", "sign", "car", "truck", "bus", "train", "vehicle",
+    "motorcycle",
+)  # fmt: skip
+"""Names of classes that carry lamps."""
+
 
 @dataclass(frozen=True)
 class LabelSpace:
@@ -74,6 +82,16 @@ class LabelSpace:
     def sky_ids(self) -> list[int]:
         """Ids of the classes that are infinitely far; empty where no class is."""
         return self._ids(SKY if self.sky is None else self.sky)
+
+    @property
+    def porous_ids(self) -> list[int]:
+        """Ids of the classes that the sky shows through; empty where no class is like that."""
+        return self._ids(POROUS)
+
+    @property
+    def lamp_ids(self) -> list[int]:
+        """Ids of the classes that carry lamps; empty where no class does."""
+        return self._ids(LAMPS)
 
     def _ids(self, names: Sequence[str]) -> list[int]:
         return [number for number, name in enumerate(self.classes) if name in names]

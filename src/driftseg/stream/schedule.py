@@ -56,8 +56,10 @@ class VisitSettings(Settings):
     """mm/h of water that falls as snow: 0.5 is light, 1 moderate, 2.5 heavy."""
     snow_cover: Share = 0.0
     """Share of the ground, and of what looks upwards, that lies under snow; needs labels."""
-    wet_road: Share = 0.0
-    """How wet the ground is, from 0 to 1; needs labels."""
+    wet_road: Share | None = None
+    """How wet the ground is, from 0 to 1; needs labels. null follows the rain; 0 keeps it dry."""
+    clouds: Share | None = None
+    """How much of the sun the clouds take away, 0 to 1. null follows the weather; 0 keeps the sun."""
     lens_drops: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     """Share of the picture that lies behind drops on the lens."""
     include: list[str] = []

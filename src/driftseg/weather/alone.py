@@ -29,21 +29,26 @@ def rain(
     *,
     camera: str | Camera = "cityscapes",
     severity: float = 1.0,
+    wet_road: float | None = None,
+    clouds: float | None = None,
     seed: Seed = 0,
     label: Any = None,
     label_space: str | LabelSpace | None = None,
 ) -> Image:
-    """The image as it would look in rain: veiled by distance, and with streaks.
+    """The image as it would look in rain: under clouds, veiled by distance, and with streaks.
 
     Args:
         image: RGB as an array or tensor (H, W, 3) or (3, H, W) of uint8 or of floats in [0, 1], a
             PIL image, or a file's path.
         depth: metres along the optical axis, (H, W), infinite for sky. None takes the road for a
             flat plane: with a label, things stand where their label meets the ground; without
-            one, everything above the horizon is 200 m away.
+            one, it guesses a road between two walls, and the sky.
         rate: mm/h; 25 is heavy, 100 violent, 0 none.
         camera: ``cityscapes``, ``camvid``, ``town``, or a `Camera`.
         severity: scales what the rain does; 1 is the physics.
+        wet_road: how wet the ground is, 0 to 1; None follows the rain, where a label or a depth
+            tells what is ground; 0 keeps it dry.
+        clouds: how much of the sun they take away, 0 to 1; None follows the rain, 0 keeps the sun.
         seed: another seed draws other drops; a film needs another for each frame.
         label: class ids, (H, W), or the path of a file of them.
         label_space: what these mean, by name (``camvid11``, ``cityscapes19``, ...) or as a
@@ -56,7 +61,10 @@ def rain(
         InputError: an argument cannot be used; the text says which and why.
     """
     scene, space = _scene(image, depth, label, label_space)
-    return _seen(scene, space, Conditions(rain=rate), camera, seed, severity)
+    conditions = Conditions(rain=rate, wet_road=wet_road, clouds=clouds)
+    if wet_road:
+        _check_ground(scene, space, "wet_road")
+    return _seen(scene, space, conditions, camera, seed, severity)
 
 
 def fog(

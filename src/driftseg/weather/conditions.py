@@ -14,6 +14,15 @@ NIGHT_COUNTS_AS = 10.0
 """Extinction in 1/km that a whole night counts as where weather is put in an order; about that of
 rain of 180 mm/h. Ours."""
 
+WET_FROM = 25.0
+"""mm/h of rain that wets a road wholly and leaves no sun. Ours."""
+WET = 0.8
+"""How wet such a road is. Ours."""
+GREY_SNOW = 0.5
+"""mm/h of water that falls as snow and leaves no sun. Ours."""
+GREY_FOG = 8.0
+"""Extinction of fog in 1/km that leaves no shadows, a visibility of 375 m. Ours."""
+
 
 @dataclass(frozen=True)
 class Conditions:
@@ -29,16 +38,22 @@ class Conditions:
     """mm/h of water that falls as snow: 0.5 is light, 1 moderate, 2.5 heavy."""
     snow_cover: float = 0.0
     """Share of the ground, and of what looks upwards, that lies under snow."""
-    wet_road: float = 0.0
-    """How wet the ground is: 0 is dry, 1 a film of water that mirrors what stands on it."""
+    wet_road: float | None = None
+    """How wet the ground is: 0 is dry, 1 a film of water that mirrors what stands on it. None
+    follows the rain, where it is known what is ground: `wetness`."""
+    clouds: float | None = None
+    """How much of the sun the clouds take away, 0 to 1. None follows the weather: `overcast`."""
     lens_drops: float = 0.0
     """Share of the picture that lies behind drops on the lens or windscreen, up to a half."""
 
     def __post_init__(self) -> None:
         for name in ("rain", "snow"):
             check_amount(name, getattr(self, name))
-        for name, most in (("night", 1), ("snow_cover", 1), ("wet_road", 1), ("lens_drops", 0.5)):
+        for name, most in (("night", 1), ("snow_cover", 1), ("lens_drops", 0.5)):
             check_share(name, getattr(self, name), most)
+        for name in ("wet_road", "clouds"):
+            if (share := getattr(self, name)) is not None:
+                check_share(name, share)
         if self.visibility is not None and not self.visibility > 0:
             raise InputError(
                 f"visibility must be a number of metres above 0, not {self.visibility}; leave it "
@@ -51,6 +66,25 @@ class Conditions:
         others = [field.name for field in fields(self) if field.name != "visibility"]
         foggy = fog_extinction(self.visibility) > 0
         return not foggy and not any(getattr(self, name) for name in others)
+
+    @property
+    def wetness(self) -> float:
+        """Of the ground: as given, or what the rain makes of it: `WET`, from `WET_FROM` mm/h on."""
+        return WET * min(1.0, self.rain / WET_FROM) if self.wet_road is None else self.wet_road
+
+    @property
+    def overcast(self) -> float:
+        """How much of the sun is gone: as given, or what goes with the weather.
+
+        Rain takes it all from `WET_FROM` mm/h on, snow from `GREY_SNOW`, fog from an extinction of
+        `GREY_FOG`; there is no sun at night, and none on snow that lies everywhere.
+        """
+        if self.clouds is not None:
+            return self.clouds
+        return min(1.0, max(
+            self.rain / WET_FROM, self.snow / GREY_SNOW, self.snow_cover, self.night,
+            fog_extinction(self.visibility) / GREY_FOG,
+        ))  # fmt: skip
 
     @property
     def extinction(self) -> float:
@@ -78,9 +112,13 @@ class Conditions:
             told.append(f"fog {self.visibility:g} m")
         if self.snow > 0:
             told.append(f"snow {self.snow:g} mm/h")
-        for name in ("night", "snow_cover", "wet_road", "lens_drops"):
-            if (value := getattr(self, name)) > 0:
+        for name in ("night", "snow_cover", "wet_road", "clouds", "lens_drops"):
+            if value := getattr(self, name):
                 told.append(f"{name.replace('_', ' ')} {value:g}")
+        if self.wet_road == 0 and self.rain > 0:
+            told.append("dry road")
+        if self.clouds == 0 and not self.clear:
+            told.append("sun")
         return " and ".join(told) or "as it is"
 
 

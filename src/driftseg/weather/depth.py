@@ -16,6 +16,8 @@ Floats = npt.NDArray[np.float32]
 
 FARTHEST = 200.0
 """Metres: where the road plane meets the horizon, this is used."""
+WALLS = 9.0
+"""Metres from the camera to the walls on either side of a street of which nothing is known."""
 FEWEST = 50
 """Measured pixels that a road plane is fitted to."""
 
@@ -54,12 +56,28 @@ def road_plane_depth(
         raise ValueError("a label needs the label space that says what its ids mean")
     sky = np.isin(label, label_space.sky_ids)
     upright = ~sky & ~np.isin(label, label_space.ground_ids)
-    # From the bottom up: an upright pixel is as far as the pixel it stands on.
+    street = street_depth(height, width, camera=camera)
+    # From the bottom up: an upright pixel is as far as the pixel it stands on. What is seen above
+    # another thing stands behind it: as far as a street's walls there, and at least as that thing.
     for row in range(height - 2, -1, -1):
         same = upright[row] & ((label[row] == label[row + 1]) | (depth[row] > depth[row + 1]))
-        depth[row] = np.where(same & ~sky[row + 1], depth[row + 1], depth[row])
+        behind = upright[row] & upright[row + 1] & (label[row] != label[row + 1])
+        stands = np.where(behind, np.maximum(depth[row + 1], street[row]), depth[row + 1])
+        depth[row] = np.where(same & ~sky[row + 1], stands, depth[row])
     depth[sky] = np.inf
     return depth
+
+
+def street_depth(height: int, width: int, *, camera: Camera) -> Depth:
+    """Approximate metric depth (H, W) of a street of which nothing is known.
+
+    The road is a plane, as in `road_plane_depth`; beside it stand walls, `WALLS` metres to the left
+    and right, that go on to the horizon. So the depth has no step anywhere.
+    """
+    plane = road_plane_depth(height, width, camera=camera)
+    aside = np.abs(np.arange(width) + 0.5 - width / 2)
+    walls = WALLS * camera.focal_pixels(width) / np.maximum(aside, 1e-3)
+    return np.asarray(np.minimum(plane, walls[None, :]), np.float32)
 
 
 def measured_plane(depth: Depth, *, camera: Camera) -> Depth:

@@ -16,10 +16,12 @@ from driftseg.weather.depth import (
     FARTHEST,
     measured_plane,
     road_plane_depth,
+    street_depth,
 )
 from driftseg.weather.smoothing import along_edges
 
 Mask = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float32]
 
 NO_GROUND = "; labels say no more, since no class is ground (name some: ground: [...])"
 """What records say of labels that cannot tell where things stand."""
@@ -35,6 +37,11 @@ class Geometry:
     """(H, W); None where nothing tells."""
     sky: Mask | None = None
     """(H, W); None where nothing tells."""
+    sky_share: Depth | None = None
+    """How much of each pixel shows the sky, (H, W), in 0 to 1, with the gaps between branches; None
+    where it is what ``sky`` says."""
+    lamps: Mask | None = None
+    """Where things are that carry lamps, (H, W); None where nothing tells."""
     source: str = "depth handed in"
     """Where the depth comes from, in words, for records."""
 
@@ -51,8 +58,9 @@ def geometry_of(scene: Scene, camera: Camera, label_space: LabelSpace) -> Geomet
     groundless = label is not None and not label_space.ground_ids
     if label is not None and (groundless or (label == IGNORE).all()):
         label = None
-    ground = sky = None
+    ground = sky = lamps = None
     if label is not None:
+        lamps = np.isin(label, label_space.lamp_ids)
         ground = np.isin(label, label_space.ground_ids)
         sky = np.isin(label, label_space.sky_ids) if label_space.sky_ids else None
     height, width = scene.image.shape[:2]
@@ -62,12 +70,90 @@ def geometry_of(scene: Scene, camera: Camera, label_space: LabelSpace) -> Geomet
             below = plane < FARTHEST
             ground = below & (np.abs(scene.depth - plane) < plane / 6)
             sky = np.isinf(scene.depth)
-        return Geometry(scene.depth, ground, sky, source=scene.depth_source or "exact depth")
-    depth = road_plane_depth(height, width, camera=camera, label=label, label_space=label_space)
-    if label is not None:
+        source = scene.depth_source or "exact depth"
+        return Geometry(scene.depth, ground, sky, lamps=lamps, source=source)
+    light = np.asarray(scene.image / np.float32(255), np.float32)
+    if label is None:
+        shows = guessed_sky(light, camera)
+        depth = with_gaps(refined(street_depth(height, width, camera=camera), scene.image), shows)
+    else:
+        depth = road_plane_depth(height, width, camera=camera, label=label, label_space=label_space)
+        shows = None
+        if sky is not None and sky.any():
+            shows = gaps_in(light, sky, np.isin(label, label_space.porous_ids))
         depth = refined(depth, scene.image)
-    note = road_plane_note(label is not None)
-    return Geometry(depth, ground, sky, source=note + (NO_GROUND if groundless else ""))
+        if shows is not None:
+            depth = with_gaps(depth, shows)
+    note = road_plane_note(label is not None) + (NO_GROUND if groundless else "")
+    return Geometry(depth, ground, sky, shows, lamps, source=note)
+
+
+def sky_share(geometry: Geometry) -> Floats:
+    """How much of each pixel is sky, (H, W), in 0 to 1; 0 where nothing says so."""
+    if geometry.sky_share is not None:
+        return geometry.sky_share
+    if geometry.sky is not None:
+        return geometry.sky.astype(np.float32)
+    if np.isinf(geometry.depth).any():
+        return np.isinf(geometry.depth).astype(np.float32)
+    return np.zeros(geometry.depth.shape, np.float32)
+
+
+def with_gaps(depth: Depth, shows: Depth) -> Depth:
+    """A guessed depth with the sky where it shows, by the inverse depth; infinite where all is."""
+    inverse = (1 - shows) / np.maximum(depth, 0.1)
+    far = np.where(inverse > 0, 1 / np.maximum(inverse, 1e-9), np.inf)
+    return np.asarray(np.where(shows >= 1, np.inf, far), np.float32)
+
+
+def gaps_in(light: Floats, sky: Mask, porous: Mask) -> Floats:
+    """How much of each pixel shows the sky, (H, W): where labels say so, and what looks like it.
+
+    A label is drawn around a crown, a pole or a sign as a whole. What is seen between branches has
+    the colour of the image's own sky, measured in steps of its spread in each channel.
+
+    Args:
+        light: the picture, (H, W, 3), in 0 to 1.
+        sky: what labels call sky.
+        porous: labelled as what the sky shows through.
+    """
+    found = light[sky]
+    middle = np.median(found, axis=0)
+    spread = np.maximum(np.abs(found - middle).mean(axis=0), 0.05)
+    away = np.sqrt((((light - middle) / spread) ** 2).mean(axis=2))
+    alike = np.clip((4.0 - away) / 2.0, 0, 1).astype(np.float32)
+    return np.where(sky, np.float32(1), np.where(porous, alike, np.float32(0)))
+
+
+def guessed_sky(light: Floats, camera: Camera) -> Floats:
+    """How much of each pixel seems to be sky, (H, W), where nothing says so.
+
+    Above the horizon, as bright and as blue or grey as what is brightest in the upper rows, and
+    connected in brightness with the upper edge of the picture.
+    """
+    height, width = light.shape[:2]
+    bright = light.max(axis=2)
+    blue = light[..., 2] - light[..., 0]
+    top = bright[: max(1, height // 8)]
+    level = float(np.quantile(top, 0.9))
+    if level < 0.35:
+        return np.zeros((height, width), np.float32)
+    near = np.clip((bright - 0.72 * level) / (0.13 * level), 0, 1)
+    near *= np.clip((blue + 0.12) / 0.08, 0, 1)  # walls in the sun are warm
+    grey = cv2.GaussianBlur(light.mean(axis=2), (0, 0), 1.0)
+    rough = cv2.GaussianBlur(np.abs(cv2.Laplacian(grey, cv2.CV_32F)), (0, 0), 0.006 * width)
+    calm = np.clip((0.05 - rough) / 0.03, 0, 1)
+    rows = (np.arange(height, dtype=np.float32)[:, None] + 0.5) / height
+    above = np.clip((camera.horizon + 0.02 - rows) / 0.05, 0, 1)
+    likely = (near * above).astype(np.float32)
+    sure = (likely * calm > 0.5).astype(np.uint8)
+    # Calm regions must reach the upper edge; rough ones (branches) count beside such a region.
+    _, parts = cv2.connectedComponents(sure, connectivity=4)
+    reaching = np.setdiff1d(np.unique(parts[: max(1, height // 50)]), [0])
+    region = np.isin(parts, reaching).astype(np.float32)
+    reach = max(3, round(0.08 * width)) | 1
+    beside = cv2.blur(cv2.dilate(region, np.ones((reach, reach), np.uint8)), (reach, reach))
+    return np.asarray(np.clip(np.maximum(region, likely * beside) * above, 0, 1), np.float32)
 
 
 def refined(depth: Depth, image: Image) -> Depth:
@@ -89,7 +175,7 @@ def road_plane_note(labelled: bool) -> str:
     """What `road_plane_depth` has done, in words."""
     if labelled:
         return "road-plane depth; upright things stand where their label meets the ground"
-    return "road-plane depth without labels: everything above the horizon is 200 m away"
+    return "depth of a street guessed without labels: a road between two walls, and sky"
 
 
 def known_ground(geometry: Geometry, wanted_by: str) -> Mask:

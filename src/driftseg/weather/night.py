@@ -2,11 +2,9 @@
 
 Ours, an appearance rather than physics: light is linearised, the day's illumination replaced by a
 faint warm one that lamps give, by the own headlights (falling with the square of the distance, in a
-cone that dips below the horizon) and by a nearly black sky. What shines in the picture keeps its
-light and glows. Then the sensor adds its noise, since it is short of light. No lamps are invented
-where there are none, and by day a lamp that is lit looks like much else that is bright: taken for
-one is what is small, much brighter than its surroundings and, above the horizon, of a strong
-colour, since white there is the sky between branches or a wall in the sun.
+cone that dips below the horizon) and by a nearly black sky. The exposure follows the picture's.
+What shines in the picture keeps its light and glows (`lamps`). Then the sensor adds its noise,
+since it is short of light. No lamps are invented where there are none.
 """
 
 from __future__ import annotations
@@ -18,7 +16,8 @@ from driftseg.frame import Image
 from driftseg.weather.amounts import check_share
 from driftseg.weather.camera import CITYSCAPES, Camera
 from driftseg.weather.depth import Floats, check_depth
-from driftseg.weather.geometry import Geometry
+from driftseg.weather.geometry import Geometry, guessed_sky, sky_share
+from driftseg.weather.lamps import light_sources
 
 GAMMA = 2.2
 AMBIENT = 0.1
@@ -31,8 +30,12 @@ HEADLIGHT_DISTANCE = 8.0
 """Metres up to which the road is fully lit by the own headlights."""
 SKY = 0.015
 """Of the day's sky that a city's sky keeps."""
-SHOT, READ = 6e-4, 5e-5
+EXPOSED = 0.17
+"""Linear light of the day's picture, without the sky, from which the night is made."""
+SHOT, READ = 6e-4, 1.5e-5
 """Variance of the noise for linear light 1 and for none."""
+COMMON = 0.6
+"""Share of the noise that all channels have in common."""
 
 
 def night(
@@ -62,13 +65,18 @@ def night(
         return image.copy()
     light = np.asarray((image.astype(np.float32) / 255) ** GAMMA, np.float32)
     sky = sky_of(image, geometry, camera)
-    shining = light_sources(image, geometry, sky, camera)[..., None]
+    shining = light_sources(image, geometry)[..., None]
     lit = illumination(geometry, sky, camera) ** np.float32(strength)
     own = light * shining
+    # The camera exposes for what there is: a dark picture is no darker night.
+    level = float(light[sky < 0.1].mean()) if (sky < 0.1).any() else float(light.mean())
+    gain = np.float32(np.clip(EXPOSED / max(level, 1e-3), 1, 4) ** strength)
+    light = light * (1 + (gain - 1) * (1 - sky[..., None]))
     height = image.shape[0]
     glow = sum(cv2.GaussianBlur(own, (0, 0), height * part) for part in (0.006, 0.025))
     light = light * lit * (1 - shining) + own + np.float32(1.5 * strength) * glow
-    noise = generator.standard_normal(light.shape, dtype=np.float32)
+    noise = COMMON * generator.standard_normal((*light.shape[:2], 1), dtype=np.float32)
+    noise = noise + (1 - COMMON) * generator.standard_normal(light.shape, dtype=np.float32)
     light += np.float32(strength) * noise * np.sqrt(SHOT * np.clip(light, 0, 1) + READ)
     seen = np.clip(light, 0, 1) ** np.float32(1 / GAMMA)
     return np.asarray(np.rint(seen * 255), np.uint8)
@@ -93,33 +101,10 @@ def illumination(geometry: Geometry, sky: Floats, camera: Camera) -> Floats:
 
 
 def sky_of(image: Image, geometry: Geometry, camera: Camera) -> Floats:
-    """How much each pixel is sky, (H, W), in 0 to 1."""
-    if geometry.sky is not None:
-        known = geometry.sky
-    elif np.isinf(geometry.depth).any():
-        known = np.isinf(geometry.depth)
-    else:
-        value = image.max(axis=2)
-        above = np.arange(image.shape[0])[:, None] < camera.horizon * image.shape[0]
-        top = value[: max(1, image.shape[0] // 10)]
-        known = above & (value > 0.75 * np.quantile(top, 0.9)) & (value > 120)
-    soft = cv2.GaussianBlur(known.astype(np.float32), (0, 0), 0.002 * image.shape[1] + 0.3)
+    """How much each pixel is sky, (H, W), in 0 to 1, with a soft edge."""
+    light = np.asarray(image / np.float32(255), np.float32)
+    known = sky_share(geometry)
+    if geometry.sky is None and geometry.sky_share is None and not known.any():
+        known = guessed_sky(light, camera)
+    soft = cv2.GaussianBlur(known, (0, 0), 0.002 * image.shape[1] + 0.3)
     return np.asarray(soft, np.float32)
-
-
-def light_sources(image: Image, geometry: Geometry, sky: Floats, camera: Camera) -> Floats:
-    """How much each pixel shines by itself, (H, W): small, bright, neither sky nor ground."""
-    value = image.max(axis=2)
-    above = np.arange(image.shape[0])[:, None] < camera.horizon * image.shape[0]
-    colour = 1 - image.min(axis=2).astype(np.float32) / np.maximum(value, 1)
-    coloured = np.clip((colour - 0.45) / 0.15, 0, 1)
-    ground = np.zeros_like(above) if geometry.ground is None else geometry.ground
-    may = np.where(above, coloured, 1.0) * ~ground
-    size = max(3, round(0.03 * image.shape[0])) | 1
-    window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    stands_out = cv2.morphologyEx(value, cv2.MORPH_TOPHAT, window).astype(np.float32) / 255
-    bright = np.clip((value.astype(np.float32) - 200) / 40, 0, 1)
-    near_sky = cv2.dilate((sky > 0.05).astype(np.uint8), window).astype(bool)
-    return np.asarray(
-        np.clip((stands_out - 0.3) / 0.2, 0, 1) * bright * may * ~near_sky, np.float32
-    )

@@ -86,6 +86,7 @@ def rain(
     *,
     camera: Camera = CITYSCAPES,
     severity: float = 1.0,
+    surroundings: Floats | None = None,
 ) -> Image:
     """The image as it would look in rain; a rate of 0 returns an equal copy.
 
@@ -96,6 +97,9 @@ def rain(
         generator: draws the drops.
         camera: the lens and sensor the drops are seen through.
         severity: scales extinction and the opacity of streaks; 1 is the physics.
+        surroundings: light that the far drops scatter, and that no streak outshines, (3,), in 0
+            to 1. The sky's gives a veil that ends in the sky. None is as published: the image's
+            mean, and streaks of any brightness.
 
     Raises:
         InputError: a rate or severity that is negative or not finite, or a depth that does not fit
@@ -108,25 +112,36 @@ def rain(
     if rate == 0 or severity == 0:
         return image.copy()
     light = image.astype(np.float32) / 255.0
-    light = _veil(light, depth, rate, camera, severity)
-    light = _streaks(light, depth, rate, generator, camera, severity)
+    light = _veil(light, depth, rate, camera, severity, surroundings)
+    wet = _streaks(light, depth, rate, generator, camera, severity)
+    if surroundings is not None:  # no drop is brighter than what lights it
+        wet = np.minimum(wet, np.maximum(light, airlight_of(light, camera, surroundings)))
+    light = wet
     return np.asarray(np.rint(np.clip(light, 0, 1) * 255), dtype=np.uint8)
 
 
-def _veil(light: Floats, depth: Depth, rate: float, camera: Camera, severity: float) -> Floats:
+def _veil(
+    light: Floats,
+    depth: Depth,
+    rate: float,
+    camera: Camera,
+    severity: float,
+    surroundings: Floats | None,
+) -> Floats:
     """Attenuation and airlight of the drops too far to be seen one by one."""
     through = transmission(np.minimum(depth, np.float32(SKY)), rate) ** np.float32(severity)
     radius = 50.0 * light.shape[1] / 1020
     through = np.clip(along_edges(through, light, radius=radius), through.min(), 1)[..., None]
-    airlight = airlight_of(light, camera)
+    airlight = airlight_of(light, camera, surroundings)
     return np.asarray(light * through + np.clip(airlight * (1 - through), 0, 1), np.float32)
 
 
-def airlight_of(light: Floats, camera: Camera) -> Floats:
+def airlight_of(light: Floats, camera: Camera, surroundings: Floats | None = None) -> Floats:
     """What rain sends to the camera where nothing is seen through it, (3,), in 0 to 1."""
+    around = light.mean(axis=(0, 1)) if surroundings is None else surroundings
     irradiance = (
         4 * camera.f_number**2 / (camera.exposure * 1e-3 * camera.gain * math.pi)
-    ) * light.mean(axis=(0, 1))
+    ) * around
     return np.asarray(phase(math.pi / 2) * irradiance, np.float32)
 
 

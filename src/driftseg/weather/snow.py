@@ -31,8 +31,18 @@ SMALLEST, LARGEST = 1.0, 15.0
 """Diameters of flakes in mm that are drawn."""
 DRIFT = 0.7
 """Deviation of the flakes' sideways speed, m/s."""
-LEDGE = 0.12
-"""Metres that snow reaches down from the upper edges of things."""
+LEDGE, LOW_LEDGE = 0.1, 0.14
+"""Metres that snow seems to reach down from the upper edges of high things, and of low ones."""
+ROOF = 2.6
+"""Metres above the road below which things count as low."""
+DRIFTS = (3.0, 0.5)
+"""Sizes in metres of the patches in which snow lies."""
+WIDE = 0.65
+"""How much the wide ones count."""
+SOFT = 0.8
+"""Share of the noise over which snow thins out at the edge of a patch."""
+BARE = 0.15
+"""Share of its light that ground between the snow loses, since it is wet."""
 
 
 def extinction_per_kilometre(rate: float) -> float:
@@ -74,6 +84,7 @@ def falling_snow(
     *,
     camera: Camera = CITYSCAPES,
     severity: float = 1.0,
+    white: Floats | None = None,
 ) -> Image:
     """The image behind falling snow; a rate of 0 returns an equal copy.
 
@@ -84,6 +95,7 @@ def falling_snow(
         generator: draws the flakes.
         camera: through which they are seen.
         severity: scales extinction and flakes; 1 is the physics.
+        white: what white looks like in the scene's light, (3,); None is `whiteness`.
 
     Raises:
         InputError: a rate or severity that is negative or not finite, or a depth that does not fit
@@ -95,7 +107,7 @@ def falling_snow(
     if rate == 0 or severity == 0:
         return image.copy()
     light = np.asarray(image / np.float32(255), np.float32)
-    white = whiteness(light)
+    white = whiteness(light) if white is None else white
     beta = severity * extinction_per_kilometre(rate) / 1000
     through = np.exp(-beta * distance_along_rays(depth, camera))[..., None]
     light = light * through + white * (1 - through)
@@ -119,6 +131,7 @@ def snow_cover(
     generator: np.random.Generator,
     *,
     camera: Camera = CITYSCAPES,
+    white: Floats | None = None,
 ) -> Image:
     """The image with snow on the ground and on the upper edges of things.
 
@@ -128,6 +141,7 @@ def snow_cover(
         share: of the ground that is covered, in patches that lie on the road's plane.
         generator: draws the patches.
         camera: whose focal length says how large a patch looks.
+        white: what white looks like in the scene's light, (3,); None is `whiteness`.
 
     Raises:
         InputError: a share outside 0 to 1, a depth that does not fit the image, or nothing tells
@@ -139,17 +153,37 @@ def snow_cover(
         return image.copy()
     ground = known_ground(geometry, "snow_cover")
     light = np.asarray(image / np.float32(255), np.float32)
-    patches = ground_noise(geometry.depth, camera, generator, metres=0.8)
-    lying = np.clip((share - patches) / 0.35 + 0.5, 0, 1) * ground
-    lying = np.maximum(lying, min(1.0, 2 * share) * _ledges(geometry, ground, camera))
+    white = whiteness(light) if white is None else white
+    thin = np.clip((share - _drifts(geometry, camera, generator)) / SOFT + 0.5, 0, 1)
+    # Far away a pixel shows many drifts: the share of them that is covered.
+    row = geometry.depth**2 / (camera.focal_pixels(image.shape[1]) * camera.height)
+    seen = np.clip(DRIFTS[1] / np.maximum(row, 1e-3), 0, 1)
+    lying = np.where(ground, thin * seen + share * (1 - seen), 0)
+    ledges = _ledges(geometry, ground, camera, generator)
+    lying = np.maximum(lying, min(1.0, 1.5 * share) * ledges)
     lying = np.asarray(cv2.GaussianBlur(lying.astype(np.float32), (0, 0), 0.7), np.float32)
     # Snow keeps the shadows of what it covers, faintly.
     grey = light.mean(axis=2, keepdims=True)
     even = np.asarray(cv2.blur(grey, (2 * (image.shape[1] // 16) + 1,) * 2), np.float32)[..., None]
-    shade = np.clip(0.88 + 0.3 * (grey - even), 0, 1)
-    white = whiteness(light) * shade
-    light = light * (1 - lying[..., None]) + white * lying[..., None]
-    return np.asarray(np.rint(np.clip(light, 0, 1) * 255), np.uint8)
+    shade = np.clip(0.97 + 0.3 * (grey - even), 0, 1.05)
+    # What is bare between the snow is wet.
+    bare = light * (1 - (BARE * np.float32(min(1.0, 2 * share)) * ground)[..., None])
+    covered = bare * (1 - lying[..., None]) + white * shade * lying[..., None]
+    return np.asarray(np.rint(np.clip(covered, 0, 1) * 255), np.uint8)
+
+
+def _drifts(geometry: Geometry, camera: Camera, generator: np.random.Generator) -> Floats:
+    """Patches of two sizes together, (H, W), evenly spread over 0 to 1."""
+    wide, fine = (
+        ground_noise(geometry.depth, camera, generator, metres=metres) for metres in DRIFTS
+    )
+    a, b = WIDE, 1 - WIDE
+    both = a * wide + b * fine
+    # The distribution of a sum of two even ones, by which the sum becomes even again.
+    low, high = both**2 / (2 * a * b), 1 - (1 - both) ** 2 / (2 * a * b)
+    return np.asarray(
+        np.where(both < b, low, np.where(both < a, (both - b / 2) / a, high)), np.float32
+    )
 
 
 def whiteness(light: Floats) -> Floats:
@@ -158,15 +192,30 @@ def whiteness(light: Floats) -> Floats:
     return np.full(3, min(max(bright, 0.05), 0.95), np.float32)
 
 
-def _ledges(geometry: Geometry, ground: Mask, camera: Camera) -> Floats:
-    """How much of each upright pixel lies within `LEDGE` metres under its thing's upper edge."""
+def _ledges(
+    geometry: Geometry, ground: Mask, camera: Camera, generator: np.random.Generator
+) -> Floats:
+    """How much of each upright pixel lies under its thing's upper edge, where snow settles.
+
+    Things that end below `ROOF` metres (cars, hedges, walls, people) show the camera more of their
+    upper side than roofs do.
+    """
     depth = np.minimum(geometry.depth, np.float32(1e6))
+    height, width = depth.shape
+    focal = np.float32(camera.focal_pixels(width))
     upright = ~ground & (np.ones_like(ground) if geometry.sky is None else ~geometry.sky)
-    reach = LEDGE * camera.focal_pixels(depth.shape[1]) / np.maximum(depth, 1.0)
+    if geometry.sky_share is not None and geometry.sky is not None:
+        gaps = ((geometry.sky_share > 0.05) & ~geometry.sky).astype(np.uint8)
+        upright &= cv2.dilate(gaps, np.ones((5, 5), np.uint8)) == 0  # branches are no ledges
+    down = (np.arange(height, dtype=np.float32) + 0.5 - camera.horizon * height)[:, None]
+    above_road = camera.height - down * depth / focal
+    metres = np.where(above_road < ROOF, LOW_LEDGE, LEDGE)
+    uneven = cv2.blur(generator.random((1, width), dtype=np.float32), (max(3, width // 25), 1))
+    reach = metres * (0.4 + 1.2 * uneven) * focal / np.maximum(depth, 1.0)
     found = np.zeros(depth.shape, np.float32)
-    for rows in range(1, int(min(np.ceil(reach[upright].max(initial=0)), 12)) + 1):
+    for rows in range(1, int(min(np.ceil(reach[upright].max(initial=0)), height // 12)) + 1):
         above = np.zeros_like(depth)  # what lies above the picture is no edge
         above[rows:] = depth[:-rows]
         edge = upright & (above > 1.3 * depth)
-        found = np.maximum(found, edge * np.clip(reach - rows + 1, 0, 1))
+        found = np.maximum(found, edge * np.clip((reach - rows + 1) / 2, 0, 1))
     return found

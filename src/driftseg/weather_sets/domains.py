@@ -44,7 +44,8 @@ def weather_domains(
     night: Sequence[float] = (),
     snow: Sequence[float] = (),
     snow_cover: float | None = None,
-    wet_road: float = 0.0,
+    wet_road: float | None = None,
+    clouds: float | None = None,
     lens_drops: float = 0.0,
 ) -> list[WeatherDomain]:
     """One domain for each value.
@@ -55,7 +56,8 @@ def weather_domains(
         night: 0 is day, 1 is night.
         snow: rates in mm/h of water.
         snow_cover: share of the ground under snow in the domains of snow; None is `SNOW_COVER`.
-        wet_road: how wet the ground is in the domains of rain.
+        wet_road: how wet the ground is in the domains of rain; None follows the rain.
+        clouds: how much of the sun the clouds take away in all domains; None follows the weather.
         lens_drops: share of the picture behind drops in the domains of rain.
 
     Raises:
@@ -72,20 +74,26 @@ def weather_domains(
         WeatherDomain(
             rain_name(rate),
             f"rain/{rate:g}mm",
-            Conditions(rain=rate, wet_road=wet_road, lens_drops=lens_drops),
+            Conditions(rain=rate, wet_road=wet_road, clouds=clouds, lens_drops=lens_drops),
         )
         for rate in rain
     ]
     found += [
-        WeatherDomain(fog_name(metres), f"fog/{metres:g}m", Conditions(visibility=metres))
+        WeatherDomain(
+            fog_name(metres), f"fog/{metres:g}m", Conditions(visibility=metres, clouds=clouds)
+        )
         for metres in fog
     ]
     found += [
-        WeatherDomain(f"night{depth:g}", f"night/{depth:g}", Conditions(night=depth))
+        WeatherDomain(f"night{depth:g}", f"night/{depth:g}", Conditions(night=depth, clouds=clouds))
         for depth in night
     ]
     found += [
-        WeatherDomain(f"snow{rate:g}", f"snow/{rate:g}mm", Conditions(snow=rate, snow_cover=lying))
+        WeatherDomain(
+            f"snow{rate:g}",
+            f"snow/{rate:g}mm",
+            Conditions(snow=rate, snow_cover=lying, clouds=clouds),
+        )
         for rate in snow
     ]
     _check(found, {"rain": rain, "night": night, "snow": snow})
