@@ -59,7 +59,7 @@ class VisitSettings(Settings):
     wet_road: Share | None = None
     """How wet the ground is, from 0 to 1; needs labels. null follows the rain; 0 keeps it dry."""
     clouds: Share | None = None
-    """How much of the sun the clouds take away, 0 to 1. null follows the weather; 0 keeps the sun."""
+    """How much of the sun the clouds take away, 0 to 1. null follows the weather."""
     lens_drops: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     """Share of the picture that lies behind drops on the lens."""
     include: list[str] = []
