@@ -15,8 +15,11 @@ from driftseg.stream.stream import Stream, cut
 from driftseg.town.scenes import TownScenes
 from driftseg.weather.camera import CITYSCAPES, TOWN
 from driftseg.weather.conditions import Conditions
+from driftseg.weather.draws import drops_of
 from driftseg.weather.fog import fog
-from driftseg.weather.rain import _veil
+from driftseg.weather.geometry import geometry_of
+from driftseg.weather.light import light_of
+from driftseg.weather.rain import _veil, rain
 from driftseg.weather.weather import Weather
 
 WEATHER = Weather(TOWN, CAMVID11, seed=0)
@@ -98,13 +101,17 @@ def test_a_scene_looks_the_same_whenever_it_is_seen() -> None:
 def test_fog_is_before_the_rain_and_ends_it() -> None:
     """Rain over fog is rain on the foggy scene, no deeper than the fog's 1 / beta."""
     scene = TownScenes(seed=1, frames=1, size=(64, 48)).scene(0)
-    foggy = fog(scene.image, scene.depth, 75.0, camera=TOWN)
-    assert np.array_equal(WEATHER.on(scene, Conditions(visibility=75.0), "grey"), foggy)
+    sunny = {"clouds": 0, "wet_road": 0}
+    sky = light_of(
+        np.asarray(scene.image / np.float32(255), np.float32), geometry_of(scene, TOWN, CAMVID11)
+    ).sky
+    foggy = fog(scene.image, scene.depth, 75.0, camera=TOWN, airlight=tuple(map(float, sky)))
+    assert np.array_equal(WEATHER.on(scene, Conditions(visibility=75.0, **sunny), "grey"), foggy)
     assert WEATHER.on(scene, Conditions(visibility=float("inf")), "fine") is scene.image
-    both = WEATHER.on(scene, Conditions(rain=100.0, visibility=75.0), "both")
+    both = WEATHER.on(scene, Conditions(rain=100.0, visibility=75.0, **sunny), "both")
     depth = np.minimum(scene.depth, np.float32(75 / np.log(20)))
-    veiled = Scene(scene.name, foggy, scene.label, depth)
-    assert np.array_equal(both, WEATHER.on(veiled, Conditions(rain=100.0), "both"))
+    drops = drops_of(scene.name, "both", 0)
+    assert np.array_equal(both, rain(foggy, depth, 100.0, drops, camera=TOWN, surroundings=sky))
 
 
 def test_that_depth_is_where_fog_and_rain_mix_as_they_would() -> None:

@@ -26,7 +26,7 @@ MEAN_REFLECTANCE = 0.2
 """Of streets; white is as much brighter than the mean, in linear light."""
 FLATTEN = 0.6
 """Share of the contrast between sun and shadow, in logarithms, that full clouds take away."""
-GREYER = 0.45
+GREYER = 0.5
 """Share of the saturation that full clouds take away."""
 DARKER = 0.12
 """Share of the light that full clouds take away after the camera has adapted."""

@@ -126,7 +126,7 @@ def _veil(
     rate: float,
     camera: Camera,
     severity: float,
-    surroundings: Floats | None,
+    surroundings: Floats | None = None,
 ) -> Floats:
     """Attenuation and airlight of the drops too far to be seen one by one."""
     through = transmission(np.minimum(depth, np.float32(SKY)), rate) ** np.float32(severity)

@@ -154,7 +154,8 @@ def snow_cover(
     ground = known_ground(geometry, "snow_cover")
     light = np.asarray(image / np.float32(255), np.float32)
     white = whiteness(light) if white is None else white
-    thin = np.clip((share - _drifts(geometry, camera, generator)) / SOFT + 0.5, 0, 1)
+    drifts = _drifts(geometry, camera, generator)
+    thin = np.clip((share * (1 + SOFT) - drifts) / SOFT, 0, 1)
     # Far away a pixel shows many drifts: the share of them that is covered.
     row = geometry.depth**2 / (camera.focal_pixels(image.shape[1]) * camera.height)
     seen = np.clip(DRIFTS[1] / np.maximum(row, 1e-3), 0, 1)
