@@ -325,9 +325,8 @@ class TestClassesOfAWholeConfig:
         changes = {"classes": list(CLASSES), "source": data, "evaluation": data, "target": pictures}
         parts = build(check({**own_run, **changes}, RunConfig, where="test"))
         assert parts.label_space.classes == CLASSES
-        with pytest.raises(
-            InputError, match=r"knows 4 own classes .* labelled in camvid11 with 11"
-        ):
+        message = r"expected evaluation in .* own classes \(track, .*\), got camvid11\. To fix:"
+        with pytest.raises(InputError, match=message):
             build(check({**own_run, **changes, "classes": None}, RunConfig, where="test"))
 
     def test_training(self, home: Path, tmp_path: Path) -> None:

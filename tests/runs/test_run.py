@@ -17,6 +17,7 @@ from driftseg.config.reading import check
 from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
 from driftseg.evaluation.confusion import Score
+from driftseg.labels import CITYSCAPES19
 from driftseg.methods.table import METHODS
 from driftseg.models.checkpoints import load_checkpoint, save_checkpoint
 from driftseg.models.segmenter import build_segmenter
@@ -153,6 +154,36 @@ def test_unlabelled_folder_runs_without_scores(tiny_run, tmp_path: Path) -> None
     assert not any(row["labelled"] for row in done.frames)
     assert done.picture(0, "here", 0, "truth") is None
     assert any("no held-out frames" in note for note in done.environment["notes"])
+
+
+@pytest.mark.parametrize("names", [CITYSCAPES19.classes, ("lane", "other")])
+def test_an_unlabelled_folder_has_the_model_s_classes(tiny_run, tmp_path: Path, names) -> None:
+    """Nothing is compared with a label, so nothing has to be stated."""
+    scenes = TownScenes(seed=2, frames=2, size=(96, 64))
+    (tmp_path / "mine").mkdir()
+    for i in range(2):
+        Image.fromarray(scenes.scene(i).image).save(tmp_path / "mine" / f"{i}.png")
+    model = build_segmenter("mit_b0", classes=len(names), head_width=32)
+    preset = names == CITYSCAPES19.classes
+    save_checkpoint(
+        tmp_path / "m.safetensors", model, encoder="mit_b0", head_width=32, classes=names,
+        label_space="cityscapes19" if preset else "own",
+        colours=() if preset else ((10, 20, 30), (40, 50, 60)),
+    )  # fmt: skip
+    values = tiny_run | {
+        "checkpoint": str(tmp_path / "m.safetensors"), "evaluation": None, "source": None,
+        "target": {"kind": "folder", "root": str(tmp_path / "mine")}, "method": {"name": "tent"},
+        "schedule": [{"name": "here"}],
+    }  # fmt: skip
+    parts = build(check(values, RunConfig, where="test"))
+    try:
+        assert parts.label_space.classes == tuple(names)
+        if not preset:
+            assert parts.label_space.colours == ((10, 20, 30), (40, 50, 60))
+    finally:
+        parts.data.close()
+    with pytest.raises(InputError, match="camvid11"):
+        play(values, target=values["target"] | {"classes": "camvid11"})
 
 
 class TestBadInput:

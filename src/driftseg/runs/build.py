@@ -30,6 +30,7 @@ from driftseg.runs.classes import (
     check_same_number,
     data_classes,
     name_classes,
+    with_model_classes,
 )
 from driftseg.runs.data import RunData
 from driftseg.runs.notes import make_notes, mapping_notes
@@ -94,9 +95,9 @@ def build(config: RunConfig) -> Parts:
 def _build(config: RunConfig, device: torch.device, data: RunData) -> Parts:
     method = config.method
     adapters = check_adapters(config.adapters, method.needs().train, method=method.name)
-    target = data.open("target", config.target, data_classes(config), camera_of(config.camera))
     model, info = load_model(config)
     info = name_classes(info, config.classes)
+    target = open_target(config, info, data)
     space = target.label_space
     info = in_order(model, info, config, space)
     scoring = build_scoring(config, info, space)
@@ -153,6 +154,14 @@ def _build(config: RunConfig, device: torch.device, data: RunData) -> Parts:
     )
 
 
+def open_target(config: RunConfig, info: CheckpointInfo, data: RunData) -> Dataset:
+    """The target's frames; without labels and classes of their own, they have the model's."""
+    classes, section = data_classes(config), config.target
+    if classes is None and config.score_in is None and config.mapping is None:
+        section = with_model_classes(section, info)
+    return data.open("target", section, classes, camera_of(config.camera))
+
+
 def calibrated(config: RunConfig) -> tuple[Calibration, CheckpointInfo]:
     """What a run of this config would learn from its calibration frames."""
     with closing(RunData()) as data:
@@ -166,7 +175,7 @@ def _calibrated(config: RunConfig, data: RunData) -> tuple[Calibration, Checkpoi
     info = name_classes(info, config.classes)
     if adapters is not None and config.adapters is not None:
         config.adapters.put_into(model, adapters, seeded(config.seed, "adapters"))
-    target = data.open("target", config.target, data_classes(config))
+    target = open_target(config, info, data)
     info = in_order(model, info, config, target.label_space)
     scoring = build_scoring(config, info, target.label_space)
     space = target.label_space if scoring is None else scoring.source
@@ -236,8 +245,8 @@ def build_held_out(
     for name, dataset in sets.items():
         if dataset.label_space != space:
             raise InputError(
-                f"{name} is labelled in {dataset.label_space.title}, the target in "
-                f"{space.title}; both must share one label space"
+                f"expected {name} in the target's label space, {space.title}, got "
+                f"{dataset.label_space.title}. To fix: state the classes of both in their sections"
             )
     every = domains(visits) | {name: Visit(name) for name in own if name not in domains(visits)}
     found: dict[str, tuple[Dataset, Visit]] = {}

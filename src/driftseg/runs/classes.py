@@ -16,10 +16,11 @@ from driftseg.labels import (
     named_space,
     space_of,
 )
+from driftseg.labels.classes import ClassSettings
 from driftseg.labels.classes import Stated as StatedClasses
 from driftseg.models.checkpoints import CheckpointInfo, check_named, tell_classes
 from driftseg.scenes.dataset import Dataset, DatasetSettings
-from driftseg.scenes.folder import FolderSettings
+from driftseg.scenes.folder import FolderSettings, classes_of_folder
 from driftseg.scenes.frames import UnlabelledSettings
 
 
@@ -86,6 +87,28 @@ def with_classes(section: DatasetSettings, stated: StatedClasses | None) -> Data
     if section.classes is not None or section.label_space != default:
         return section
     return section.model_copy(update={"classes": stated})
+
+
+def with_model_classes(section: DatasetSettings, info: CheckpointInfo) -> DatasetSettings:
+    """A section of data without labels that states no classes: it takes the model's.
+
+    Nothing of such data is compared with a label, so its classes only say what predictions mean.
+
+    Args:
+        section: of the config, after `with_classes`.
+        info: of the checkpoint; one that does not name its classes leaves the section as it is.
+    """
+    if not isinstance(section, FolderSettings | UnlabelledSettings) or not info.classes_known:
+        return section
+    if isinstance(section, FolderSettings) and (
+        section.labels is not None or classes_of_folder(section.root, None) is not None
+    ):
+        return section
+    preset = LABEL_SPACES.get(info.label_space)
+    if preset is not None and preset.classes == info.classes:
+        return with_classes(section, preset.name)
+    pairs = zip(info.classes, info.colours, strict=True)
+    return with_classes(section, [ClassSettings(name=name, colour=c) for name, c in pairs])
 
 
 def check_same_number(source: Dataset | None, known: LabelSpace) -> None:
