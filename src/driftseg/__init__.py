@@ -34,6 +34,7 @@ _PUBLIC = {
     "Moment": "driftseg.api.commands",
     "OnlineModel": "driftseg.api.online",
     "Progress": "driftseg.api.commands",
+    "RunInterrupted": "driftseg.api.experiments",
     "State": "driftseg.api.online",
     "adapt": "driftseg.api.adapting",
     "calibrate": "driftseg.api.commands",
@@ -51,6 +52,7 @@ _PUBLIC = {
     "load_model": "driftseg.api.models",
     "make_weather_set": "driftseg.api.data",
     "report": "driftseg.api.commands",
+    "resume": "driftseg.api.experiments",
     "run": "driftseg.api.commands",
     "train": "driftseg.api.commands",
 }
@@ -60,10 +62,10 @@ _ROOMS = ("methods", "metrics", "weather")
 
 __all__ = [
     "Answer", "Exported", "ExportedModel", "InputError", "LivePage", "Model", "Moment",
-    "OnlineModel", "Progress", "State", "__version__", "adapt", "calibrate", "check_data",
-    "check_dataset", "check_encoder", "check_method", "drive", "evaluate", "export", "frames",
-    "inspect", "load_dataset", "load_exported", "load_model", "make_weather_set", "methods",
-    "metrics", "report", "run", "train", "weather",
+    "OnlineModel", "Progress", "RunInterrupted", "State", "__version__", "adapt", "calibrate",
+    "check_data", "check_dataset", "check_encoder", "check_method", "drive", "evaluate",
+    "export", "frames", "inspect", "load_dataset", "load_exported", "load_model",
+    "make_weather_set", "methods", "metrics", "report", "resume", "run", "train", "weather",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ if TYPE_CHECKING:
     )
     from driftseg.api.data import check_data, make_weather_set
     from driftseg.api.driving import drive
+    from driftseg.api.experiments import RunInterrupted, resume
     from driftseg.api.exported import ExportedModel, load_exported
     from driftseg.api.exporting import export
     from driftseg.api.images import frames
