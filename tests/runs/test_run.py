@@ -21,8 +21,8 @@ from driftseg.methods.table import METHODS
 from driftseg.models.checkpoints import load_checkpoint, save_checkpoint
 from driftseg.models.segmenter import build_segmenter
 from driftseg.runs.build import build
-from driftseg.runs.loop import HeldOut, Moment, score_domains
 from driftseg.runs.lock import RunLock
+from driftseg.runs.loop import HeldOut, Moment, score_domains
 from driftseg.runs.record import plain, read_run
 from driftseg.runs.run import run
 from driftseg.runs.writing import new_record
