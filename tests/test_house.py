@@ -16,7 +16,7 @@ SOURCE = ROOT / "src" / "driftseg"
 GROUND = {"errors", "frame", "labels", "settings", "parts", "images"}
 WORLD = {"weather", "scenes", "town", "stream", "replay", "weather_sets", "checking"}
 MIND = {"control", "learners", "methods"}
-DESK = {"config", "training", "evaluation", "runs", "report"}
+DESK = {"config", "training", "evaluation", "runs", "report", "sweeps"}
 
 EVERYTHING = GROUND | WORLD | MIND | DESK | {"models", "conformance", "saving", "live", "exporting"}
 
@@ -44,6 +44,7 @@ ROOMS: dict[str, set[str]] = {
     "evaluation": GROUND,
     "training": GROUND | {"models", "replay", "scenes", "evaluation"},
     "runs": GROUND | WORLD | MIND | {"models", "config", "training", "evaluation", "saving"},
+    "sweeps": GROUND | {"config", "evaluation", "runs", "report", "scenes", "stream"},
     "report": GROUND | {"runs", "evaluation", "weather_sets"},
     "saving": GROUND,
     "live": GROUND | {"saving"},

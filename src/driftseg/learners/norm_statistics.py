@@ -24,6 +24,11 @@ class NormStatisticsSettings(MethodSettings):
 
     name: Literal["norm_statistics"]
 
+    @property
+    def random(self) -> bool:
+        """It draws nothing."""
+        return False
+
     def needs(self) -> Needs:
         """Norms, so that their statistics may move."""
         return Needs(("norms",), "running")
