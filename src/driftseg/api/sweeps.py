@@ -12,8 +12,8 @@ from driftseg.sweeps.settings import SweepSettings
 from driftseg.sweeps.stopping import StopRule
 
 __all__ = [
-    "TOLD", "Expansion", "Line", "Outcome", "Point", "Row", "SweepSettings", "expand", "read", "seconds_left",
-    "sweep",
+    "TOLD", "Expansion", "Line", "Outcome", "Point", "Row", "SweepSettings", "expand", "read",
+    "seconds_left", "sweep",
 ]  # fmt: skip
 
 

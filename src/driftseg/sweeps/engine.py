@@ -15,6 +15,7 @@ from typing import Any
 
 from driftseg.errors import InputError
 from driftseg.sweeps import extras
+from driftseg.sweeps.process import GRACE
 from driftseg.sweeps.syncing import Store
 from driftseg.sweeps.task import Ended, Job, play
 
@@ -109,7 +110,7 @@ class Engine:
                 with suppress(Exception):
                     self._ray.cancel(task)
             if self._tasks:
-                self._ray.wait([*self._tasks], num_returns=len(self._tasks), timeout=PATIENCE)
+                self._ray.wait([*self._tasks], num_returns=len(self._tasks), timeout=GRACE)
             self._ray.shutdown()
             self._remove_temporary()
 

@@ -185,9 +185,10 @@ def key_of(config: RunConfig) -> str:
 def _varying(changes: Sequence[Change]) -> list[str]:
     """Keys with more than one value; a key that some changes lack varies, too."""
     keys = dict.fromkeys(key for change in changes for key in change)
+    order = sorted(keys, key=lambda key: key == "seed")
     return [
         key
-        for key in keys
+        for key in order
         if len({json.dumps(change.get(key, "\0"), default=str) for change in changes}) > 1
     ]
 

@@ -225,7 +225,9 @@ own. <a href="numbers.csv">numbers.csv</a> has one row per run.</p>
 {% endfor %}
 {% if others %}
 <h2>Runs that are not in these tables</h2>
-{% for row in others %}<p>{{ row.label }}: {{ row.state }}</p><pre>{{ row.reason }}</pre>{% endfor %}
+{% for row in others %}
+<p>{{ row.label }}: {{ row.state }}</p><pre>{{ row.reason }}</pre>
+{% endfor %}
 {% endif %}
 </body></html>
 """

@@ -96,12 +96,18 @@ def _started(place: Place, job: Job, *, shared: bool) -> subprocess.Popen[bytes]
     text = yaml.safe_dump({**job.config, "out": str(place.runs)}, sort_keys=False)
     path.write_text(text, encoding="utf-8")
     environment = {**os.environ, "OMP_NUM_THREADS": str(job.threads), "NO_COLOR": "1"}
-    # A pipe on stdin that this process holds: when it is gone, the run's process sees its end.
+    command = [sys.executable, "-m", "driftseg.sweeps.process", str(path)]
+    # A pipe on stdin that this process holds: when it is gone, the run's process sees its end,
+    # finishes its frame and writes a checkpoint. Ray would not give it that time: it kills the
+    # children and the process group of a worker that ends. So there is a shell between the two,
+    # and a session of its own.
+    if os.name == "posix":
+        command = ["/bin/sh", "-c", '"$@"; exit $?', "sh", *command]
     with place.printed(job.key).open("ab") as printed, place.errors(job.key).open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "driftseg.sweeps.process", str(path)],
-            stdin=subprocess.PIPE, stdout=printed, stderr=errors, env=environment,
-            cwd=job.cwd if shared and Path(job.cwd).is_dir() else None,
+            command,
+            stdin=subprocess.PIPE, start_new_session=True, stdout=printed, stderr=errors,
+            env=environment, cwd=job.cwd if shared and Path(job.cwd).is_dir() else None,
         )  # fmt: skip
     write_json(place.started(job.key), {
         "host": platform.node(), "pid": process.pid, "worker": os.getpid(),
@@ -124,16 +130,14 @@ def _look_after(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Lets the run finish its frame and write a checkpoint."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    """Lets the run finish its frame and write a checkpoint: it ends when its stdin does."""
     if process.stdin is not None:
         process.stdin.close()
+    try:
+        process.wait(GRACE + 5)  # it ends itself after GRACE
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _wait_for_lock(place: Place, job: Job) -> None:
