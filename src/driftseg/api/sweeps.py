@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from driftseg.sweeps.choosing import Choice, Tuned, write_choices
 from driftseg.sweeps.driving import Driver, Row, drive, seconds_left
 from driftseg.sweeps.expansion import Expansion, Point, expand, read_sweep
 from driftseg.sweeps.outcome import TOLD, Line, Outcome, write_outcome
-from driftseg.sweeps.settings import SweepSettings
+from driftseg.sweeps.settings import SweepSettings, TuneSettings
 from driftseg.sweeps.stopping import StopRule
+from driftseg.sweeps.trying import Estimate, estimate, whole
+from driftseg.sweeps.tuning import Tuner, read_tuning
+from driftseg.sweeps.tuning import tune as tune_studies
 
 __all__ = [
-    "TOLD", "Expansion", "Line", "Outcome", "Point", "Row", "SweepSettings", "expand", "read",
-    "seconds_left", "sweep",
+    "TOLD", "Choice", "Estimate", "Expansion", "Line", "Outcome", "Point", "Row", "SweepSettings",
+    "TuneSettings", "Tuned", "estimate", "expand", "read", "read_tuning", "seconds_left", "sweep",
+    "tune", "whole",
 ]  # fmt: skip
 
 
@@ -70,6 +75,40 @@ def sweep(
         drive(driver)
     rows = [driver.rows[point.key] for point in found.points]
     return write_outcome(settings.out, str(settings.name), found.points, rows)
+
+
+def tune(
+    file: str | Path,
+    *,
+    out: str | Path | None = None,
+    address: str | None = None,
+    show: Callable[[Sequence[Row]], None] | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Tuned:
+    """Tunes methods on a schedule that is not the reported one (``driftseg tune``).
+
+    Trials that are finished are not repeated.
+
+    Args:
+        file: YAML.
+        out: the study's folder, in place of the file's.
+        address: of an existing cluster of Ray; None uses this machine.
+        show: called with all runs of this command, about twice a second.
+        tell: called with lines that a person should read.
+
+    Returns:
+        What both rules chose.
+
+    Raises:
+        InputError: as `sweep`; the tuning schedule is the reported one; or the study was begun
+            with other settings.
+    """
+    settings = read_tuning(Path(file))
+    if out is not None:
+        settings = settings.model_copy(update={"out": Path(out)})
+    tuner = Tuner(settings)
+    rows = tune_studies(tuner, address=address, show=show or _unseen, tell=tell or _unheard)
+    return write_choices(tuner, rows)
 
 
 def _unseen(rows: Sequence[Row]) -> None:

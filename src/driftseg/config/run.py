@@ -37,6 +37,20 @@ class CalibrationSettings(Settings):
     """Rates in mm/h rendered on them, to learn how far the signal goes; empty renders none."""
 
 
+class LabelFreeSettings(Settings):
+    """What is measured of the adapted model without labels of the target, at the end of a run.
+
+    `label_free.json` in the run's folder holds it; `driftseg tune` selects by it.
+    """
+
+    source: Data
+    """Labelled source frames that the model was not trained on; scored without weather."""
+    frames: PositiveInt = 8
+    """Frames of the stream, evenly spread, on which agreement with augmented views is measured."""
+    views: PositiveInt = 2
+    """Augmented views of each of these frames."""
+
+
 class RunModelSettings(Settings):
     """The network a run expects."""
 
@@ -126,6 +140,8 @@ class RunConfig(Settings):
     method: Annotated[SerializeAsAny[MethodSettings], Pick(METHODS)]
     calibration: CalibrationSettings | None = None
     """Needed by HAMLET unless its detector is set whole, and by calibrated confidence."""
+    label_free: LabelFreeSettings | None = Field(default=None, exclude_if=is_none)
+    """Measures the adapted model without labels of the target; null does not."""
     diagnostics_every: Annotated[int, Field(ge=0)] = 10
     """Frames between two looks at every role's confidence and entropy, outside the timed part;
     0 is never."""

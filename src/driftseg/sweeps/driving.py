@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +83,8 @@ class Driver:
                 f"--address {address}: expected HOST:PORT with sync: true, got a Ray client. To "
                 "fix: give the command on a node of the cluster, with --address auto"
             )
-        self._cluster = address is not None
+        self.cluster = address is not None
+        """Whether runs go to a cluster that others may use, too."""
         self.rows: dict[str, Row] = {}
         self._stopped: dict[str, str] = {}
         self._lock: RunLock | None = None
@@ -168,7 +168,7 @@ class Driver:
         lacking = self._engine.lacking(**wanted)
         if lacking is None:
             return
-        if not self._cluster:
+        if not self.cluster:
             raise InputError(f"{lacking}. To fix: lower resources or threads")
         self._tell(f"{lacking}; the run waits until the cluster has one")
 
@@ -236,12 +236,18 @@ def _reason(place: Place, key: str, how: Ended | Lost) -> str:
 
 
 def drive(driver: Driver) -> None:
-    """Carries all added runs out; returns when none is open."""
+    """Carries all added runs out; returns when none is open.
+
+    On this machine Ray gets them a few at a time, so they run in their order. A cluster gets all
+    at once, so that it can grow.
+    """
     waiting = [row for row in driver.rows.values() if row.state == "waiting"]
-    for row in waiting:
-        driver.submit(row)
+    given = 0
     while driver.open:
-        driver.step()
+        while waiting and (driver.cluster or given <= driver.slots()):
+            driver.submit(waiting.pop(0))
+            given += 1
+        given -= len(driver.step())
 
 
 def seconds_left(rows: Sequence[Row], slots: int) -> float | None:
@@ -258,8 +264,3 @@ def seconds_left(rows: Sequence[Row], slots: int) -> float | None:
     ]
     rest = sum(paces) + waiting * sum(whole) / len(whole)
     return max(max(paces), rest / slots)
-
-
-def clock() -> float:
-    """Seconds, for durations."""
-    return time.monotonic()

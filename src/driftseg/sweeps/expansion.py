@@ -194,11 +194,25 @@ def _varying(changes: Sequence[Change]) -> list[str]:
 
 
 def _labels(varied: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Short labels; where two are equal, all are long."""
-    short = [" ".join(_short(key, value) for key, value in each.items()) for each in varied]
-    if len({*short}) == len(short):
-        return short
+    """Short labels; where two are equal, all are long.
+
+    A key that only some runs have is told only where runs could not be told apart without it.
+    """
+    keys = list(dict.fromkeys(key for each in varied for key in each))
+    shown, now = keys, _short_labels(varied, keys)
+    for key in keys:
+        if key == "seed" or all(key in each for each in varied):
+            continue
+        fewer = [name for name in shown if name != key]
+        if len({*(labels := _short_labels(varied, fewer))}) == len({*now}):
+            shown, now = fewer, labels
+    if len({*now}) == len(now):
+        return now
     return [_told(each) for each in varied]
+
+
+def _short_labels(varied: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[str]:
+    return [" ".join(_short(key, each[key]) for key in keys if key in each) for each in varied]
 
 
 def _short(key: str, value: Any) -> str:

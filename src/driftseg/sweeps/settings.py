@@ -6,9 +6,18 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    model_validator,
+)
 
-from driftseg.settings import Name, Positive, Settings
+from driftseg.config.run import LabelFreeSettings
+from driftseg.settings import Name, Positive, Seed, Settings
+from driftseg.stream.schedule import PresetSettings, VisitSettings
 
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
@@ -90,3 +99,63 @@ class SweepSettings(EngineSettings):
     runs: list[Change] = []
     """A list of changes. With ``grid`` every change of the list meets every combination."""
     stop: StopSettings | None = None
+
+
+class SearchSettings(Settings):
+    """Values of one setting that are tried: between two numbers, or a list."""
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    """Whether the logarithm is drawn evenly; for learning rates."""
+    choices: list[Any] | None = None
+    """A list of values, in place of low and high."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> SearchSettings:
+        if (self.choices is None) == (self.low is None or self.high is None):
+            raise ValueError("expected either low and high, or choices")
+        if self.choices is not None and (not self.choices or self.low is not None or self.log):
+            raise ValueError("expected at least one choice, without low, high and log")
+        if self.low is not None and self.high is not None:
+            if self.low >= self.high:
+                raise ValueError("expected low below high")
+            if self.log and self.low <= 0:
+                raise ValueError("expected low above 0 with log")
+        return self
+
+
+class CandidateSettings(Settings):
+    """One method in a tuning."""
+
+    changes: Change = {}
+    """Changes of the base config for this method, method.name among them."""
+    search: Annotated[dict[str, SearchSettings], Field(min_length=1)]
+    """Dotted key -> values that are tried."""
+
+
+class TuneSettings(EngineSettings):
+    """``driftseg tune``: which settings of each method are best on a tuning schedule."""
+
+    base: Path
+    """A config of `driftseg run` with the schedule that will be reported. A relative path starts
+    at the file's folder."""
+    name: Name | None = None
+    """null takes the name of the file."""
+    out: Path | None = None
+    """The study's folder; null takes ``studies/NAME``."""
+    schedule: PresetSettings | Annotated[list[VisitSettings], Field(min_length=1)]
+    """Of the runs that are compared. It must differ from the base's, which is reported."""
+    changes: Change = {}
+    """Changes of the base config for the tuning runs alone, such as another target."""
+    methods: Annotated[dict[Name, CandidateSettings], Field(min_length=1)]
+    """By a name of your own; a name that is a method's needs no ``method.name`` in its changes."""
+    trials: PositiveInt
+    """Runs of each method: all have the same budget. It can be raised later."""
+    sampler: Literal["random", "tpe"] = "random"
+    """random: both rules of selection choose among the same trials. tpe: the trials follow the
+    scores of earlier ones, so each rule has a study of its own with this number of trials."""
+    seed: Seed = 0
+    """Of the sampler."""
+    label_free: LabelFreeSettings
+    """Held-out source frames and augmented views, for selection without target labels."""
