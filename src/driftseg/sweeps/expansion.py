@@ -201,7 +201,7 @@ def _labels(varied: Sequence[Mapping[str, Any]]) -> list[str]:
     keys = list(dict.fromkeys(key for each in varied for key in each))
     shown, now = keys, _short_labels(varied, keys)
     for key in keys:
-        if key == "seed" or all(key in each for each in varied):
+        if key.startswith(("seed", "method")) or all(key in each for each in varied):
             continue
         fewer = [name for name in shown if name != key]
         if len({*(labels := _short_labels(varied, fewer))}) == len({*now}):
