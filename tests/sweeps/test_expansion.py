@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from driftseg.config.reading import read_config
+from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
 from driftseg.sweeps.expansion import Expansion, expand, read_sweep
 from driftseg.sweeps.settings import SweepSettings
@@ -150,3 +152,13 @@ def test_memory_is_bytes_or_text(sweep) -> None:
     assert settings.resources.memory == 3 * 2**29
     settings, _ = sweep(grid={"seed": [0]}, resources={"memory": 1000})
     assert settings.resources.memory == 1000
+
+
+@pytest.mark.parametrize(
+    ("values", "told"), [({}, "driftseg sweep"), ({"methods": {}}, "driftseg tune")]
+)
+def test_other_commands_say_whose_file_it_is(tmp_path: Path, values: dict, told: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"base": "base.yaml", **values}))
+    with pytest.raises(InputError, match=f"got a file for {told}"):
+        read_config(path, RunConfig)
