@@ -14,7 +14,8 @@ from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
 from driftseg.sweeps import tuning
 from driftseg.sweeps.choosing import write_choices
-from driftseg.sweeps.tuning import Tuner, read_tuning
+from driftseg.sweeps.tuning import Tuner
+from driftseg.sweeps.tuning_file import read_tuning
 from tiny_runs import SIZE, tiny_values
 
 pytest.importorskip("optuna")
