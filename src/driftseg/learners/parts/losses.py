@@ -40,7 +40,8 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | Non
         labels: (B, H, W), 255 ignored.
         weights: (B, H, W), or None for 1 everywhere.
     """
-    factors = whole_factors(logits, labels)
+    # In pieces it is quicker on a CPU; a GPU would start sixteen times as many small kernels.
+    factors = None if logits.is_cuda else whole_factors(logits, labels)
     if factors is not None:
         each = logits.new_ones(()).expand(labels.shape) if weights is None else weights
         summed = upsampled_cross_entropy(logits, labels, each.to(logits.dtype), factors)
