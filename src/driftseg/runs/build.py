@@ -44,6 +44,9 @@ from driftseg.stream.stream import Stream
 from driftseg.weather.camera import camera_of
 from driftseg.weather.weather import Weather
 
+AHEAD = 3
+"""Frames of the stream that are read and rendered while the method works."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -278,6 +281,7 @@ def build_stream(
         generator=np.random.default_rng(config.stream_seed),
         shuffled=config.order == "shuffled",
         crop=crop,
+        ahead=0 if isinstance(target, LiveScenes) else AHEAD,  # a camera shows what is there now
     )
     if isinstance(target, LiveScenes):
         target.check_order([number for _, number in stream.plan])
