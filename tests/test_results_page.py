@@ -17,7 +17,7 @@ import pytest
 from driftseg.config.reading import read_config
 from driftseg.config.run import RunConfig
 from driftseg.config.train import TrainConfig
-from driftseg.runs.record import RunWriter
+from driftseg.runs.writing import new_record
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -46,7 +46,7 @@ def write_run(out: Path, method: str, seed: int, worst: float) -> Path:
         {"visit": 0, "domain": "clear", "direction": "forward", "weather": "", "frames": 1},
         {"visit": 1, "domain": "wet", "direction": "forward", "weather": "", "frames": 1},
     ]
-    writer = RunWriter(
+    writer = new_record(
         out, f"{method}_{seed}",
         config={"name": "tiny", "seed": seed, "method": {"name": method}}, environment={},
         schedule=visits, classes=["sky", "road"], label_space="camvid11", home="clear",

@@ -34,6 +34,8 @@ _PUBLIC = {
     "Moment": "driftseg.api.commands",
     "OnlineModel": "driftseg.api.online",
     "Progress": "driftseg.api.commands",
+    "Repetition": "driftseg.api.experiments",
+    "RunInterrupted": "driftseg.api.experiments",
     "State": "driftseg.api.online",
     "adapt": "driftseg.api.adapting",
     "calibrate": "driftseg.api.commands",
@@ -50,7 +52,9 @@ _PUBLIC = {
     "load_exported": "driftseg.api.exported",
     "load_model": "driftseg.api.models",
     "make_weather_set": "driftseg.api.data",
+    "repeat": "driftseg.api.experiments",
     "report": "driftseg.api.commands",
+    "resume": "driftseg.api.experiments",
     "run": "driftseg.api.commands",
     "train": "driftseg.api.commands",
 }
@@ -60,10 +64,11 @@ _ROOMS = ("methods", "metrics", "weather")
 
 __all__ = [
     "Answer", "Exported", "ExportedModel", "InputError", "LivePage", "Model", "Moment",
-    "OnlineModel", "Progress", "State", "__version__", "adapt", "calibrate", "check_data",
-    "check_dataset", "check_encoder", "check_method", "drive", "evaluate", "export", "frames",
-    "inspect", "load_dataset", "load_exported", "load_model", "make_weather_set", "methods",
-    "metrics", "report", "run", "train", "weather",
+    "OnlineModel", "Progress", "Repetition", "RunInterrupted", "State", "__version__", "adapt",
+    "calibrate", "check_data", "check_dataset", "check_encoder", "check_method", "drive",
+    "evaluate", "export", "frames", "inspect", "load_dataset", "load_exported", "load_model",
+    "make_weather_set", "methods", "metrics", "repeat", "report", "resume", "run", "train",
+    "weather",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -81,6 +86,7 @@ if TYPE_CHECKING:
     )
     from driftseg.api.data import check_data, make_weather_set
     from driftseg.api.driving import drive
+    from driftseg.api.experiments import Repetition, RunInterrupted, repeat, resume
     from driftseg.api.exported import ExportedModel, load_exported
     from driftseg.api.exporting import export
     from driftseg.api.images import frames

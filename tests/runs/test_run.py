@@ -22,9 +22,11 @@ from driftseg.methods.table import METHODS
 from driftseg.models.checkpoints import load_checkpoint, save_checkpoint
 from driftseg.models.segmenter import build_segmenter
 from driftseg.runs.build import build
+from driftseg.runs.lock import RunLock
 from driftseg.runs.loop import HeldOut, Moment, score_domains
-from driftseg.runs.record import RunWriter, plain, read_run
+from driftseg.runs.record import plain, read_run
 from driftseg.runs.run import run
+from driftseg.runs.writing import new_record
 from driftseg.town.scenes import TownScenes
 from driftseg.weather.render import RENDERER
 from tiny_runs import tiny_values
@@ -68,7 +70,7 @@ def test_what_a_run_leaves_behind(every) -> None:
     assert re.fullmatch(r"\d{6}_\d{4}_town2tiny_dacs_mlp_mit_b0_s0_[0-9a-f]{5}", done.path.name)
     assert {p.name for p in done.path.iterdir()} == {
         "config.yaml", "environment.json", "schedule.json", "frames.jsonl", "evaluations.jsonl",
-        "pictures",
+        "pictures", "status.json",
     }  # fmt: skip
     assert done.environment["threads"] == 1
     assert len(done.environment["weights_digest"]) == 12
@@ -189,12 +191,14 @@ def test_an_unlabelled_folder_has_the_model_s_classes(tiny_run, tmp_path: Path, 
 class TestBadInput:
     """One clear line, and nothing half-written."""
 
-    def refuse(self, values: dict, message: str, **changes) -> None:
+    def refuse(self, values: dict, message: str, *, recorded: int = 0, **changes) -> None:
+        """``recorded`` frames before what stops the run stay."""
         with pytest.raises(InputError, match=message) as caught:
             play(values, **changes)
         assert "\n" not in str(caught.value)
         out = Path(values["out"])
-        assert not out.exists() or list(out.iterdir()) == []
+        folders = list(out.iterdir()) if out.exists() else []
+        assert [len(read_run(folder).frames) for folder in folders] == [recorded][: recorded > 0]
 
     def test_missing_folder(self, tiny_run) -> None:
         self.refuse(tiny_run, "/nowhere: no such folder",
@@ -255,9 +259,9 @@ class TestBadInput:
                    for note in done.environment["notes"])  # fmt: skip
         assert any("3.png: cannot be decoded" in note for note in done.environment["notes"])
 
-    def test_too_many_corrupt_frames_leave_nothing(self, tiny_run, tmp_path) -> None:
+    def test_too_many_corrupt_frames_stop_the_run(self, tiny_run, tmp_path) -> None:
         values = self.folder_run(tiny_run, tmp_path, broken=[3, 4])
-        self.refuse(values, r"2 of 6 frames of the stream.*4\.png", corrupt_share=0.2)
+        self.refuse(values, r"2 of 6 frames of the stream.*4\.png", corrupt_share=0.2, recorded=3)
 
     @pytest.mark.parametrize(
         ("label", "message"),
@@ -273,7 +277,7 @@ class TestBadInput:
             good = np.zeros((64, 96), np.uint8)
             Image.fromarray(label if i == 4 else good).save(tmp_path / "ids" / f"{i}.png")
         target = {**values["target"], "labels": str(tmp_path / "ids")}
-        self.refuse(values, message, target=target, corrupt_share=1.0)
+        self.refuse(values, message, target=target, corrupt_share=1.0, recorded=4)
 
     def folder_run(self, values: dict, tmp_path: Path, broken: list[int]) -> dict:
         scenes = TownScenes(seed=2, frames=6, size=(96, 64))
@@ -288,26 +292,47 @@ class TestBadInput:
                 "method": {"name": "source_only"}}  # fmt: skip
 
 
-def test_a_crash_leaves_nothing(tiny_run) -> None:
+def test_a_crash_keeps_what_was_recorded(tiny_run) -> None:
     def fall(moment: Moment) -> None:
-        if moment.doing == "stream":
-            raise KeyboardInterrupt
+        if moment.doing == "stream" and moment.frame == 3:
+            raise RuntimeError("crash")
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(RuntimeError, match="crash"):
         run(check(tiny_run, RunConfig, where="test"), fall)
-    assert list(Path(tiny_run["out"]).iterdir()) == []
+    (folder,) = Path(tiny_run["out"]).iterdir()
+    found = read_run(folder)
+    assert (found.state, found.part) == ("interrupted", "interrupted, 3 of 6 frames")
+    assert len(found.evaluations) == 8  # before the first frame, and after the first visit
 
 
-def test_unfinished_runs_are_no_runs(tmp_path: Path) -> None:
-    writer = RunWriter(tmp_path, "x", config={}, environment={}, schedule=[], classes=["a"],
-                       label_space="s", home="a")  # fmt: skip
-    with pytest.raises(InputError, match="this run was not finished"):
-        read_run(writer.folder)
-    done = writer.finish()
-    assert read_run(done).home == "a"
-    (done / "frames.jsonl").unlink()
+def test_unfinished_runs_are_parts_of_runs(tmp_path: Path) -> None:
+    schedule = [{"domain": "a", "frames": 2}]
+    writer = new_record(tmp_path, "x", config={}, environment={}, schedule=schedule, classes=["a"],
+                        label_space="s", home="a")  # fmt: skip
+    assert read_run(writer.folder).part == "running, 0 of 2 frames"
+    writer.frame({"index": 0})
+    with (writer.folder / "frames.jsonl").open("a") as file:
+        file.write('{"index": 1, "half')
+    found = read_run(writer.folder)
+    assert ([*found.frames], found.part) == ([{"index": 0}], "running, 1 of 2 frames")
+    with pytest.raises(InputError, match="expected a run that no process works on"):
+        RunLock(writer.folder)
+    writer.interrupt("test")
+    assert read_run(writer.folder).part == "interrupted, 1 of 2 frames"
+    (writer.folder / "frames.jsonl").unlink()
     with pytest.raises(InputError, match=r"not a run of driftseg \(frames.jsonl is missing\)"):
-        read_run(done)
+        read_run(writer.folder)
+    half = tmp_path / "y.partial"
+    half.mkdir()
+    with pytest.raises(InputError, match="this run was not finished"):
+        read_run(half)
+
+
+def test_finished_runs_need_no_status(tiny_run) -> None:
+    """As runs had none before they could be continued."""
+    done = play(tiny_run, method={"name": "source_only"})
+    (done.path / "status.json").unlink()
+    assert read_run(done.path).part is None
 
 
 def test_runs_cannot_be_written_to_a_file(tiny_run, tmp_path: Path) -> None:

@@ -74,10 +74,10 @@ def test_an_unknown_kind_is_refused_before_anything_is_built(tiny_run: dict) -> 
     assert not Path(tiny_run["out"]).exists()
 
 
-def test_a_run_that_cannot_save_leaves_nothing(
+def test_a_run_that_cannot_save_ends_and_keeps_its_record(
     tiny_run: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A full disk ends the run whole: told, and no half-written run stays."""
+    """A full disk ends the run: told, and what was recorded stays."""
 
     def full(self: Saver, kind: str, name: str, data: bytes) -> None:
         raise OSError(28, "No space left on device")
@@ -85,7 +85,8 @@ def test_a_run_that_cannot_save_leaves_nothing(
     monkeypatch.setattr(Saver, "_file", full)
     with pytest.raises(InputError, match="could not be written \\(No space left on device\\)"):
         run(check(tiny_run, RunConfig, where="test"), save=["labels"])
-    assert list(Path(tiny_run["out"]).iterdir()) == []
+    (folder,) = Path(tiny_run["out"]).iterdir()
+    assert read_run(folder).state == "interrupted"
 
 
 def test_no_writer_outlives_a_run_that_fails(tiny_run: dict) -> None:

@@ -21,10 +21,14 @@ from driftseg.models.checkpoints import inspect as inspect_checkpoint
 from driftseg.report.numbers import write_numbers
 from driftseg.report.page import write_report
 from driftseg.runs.build import build, calibrated
+from driftseg.runs.finding import finished_run, unfinished_runs
 from driftseg.runs.loop import Moment, Watch, score_domains
 from driftseg.runs.record import plain, read_run
+from driftseg.runs.resuming import resume as resume_run
 from driftseg.runs.run import run as play_run
+from driftseg.runs.run import untold, unwatched
 from driftseg.runs.train import build_training, use_threads
+from driftseg.saving.saver import check_kinds
 from driftseg.training.source import Progress
 
 Config = TypeVar("Config", bound=BaseModel)
@@ -74,8 +78,14 @@ def run(
     data: str | Path | None = None,
     watch: Watch | None = None,
     save: Collection[str] = (),
+    again: bool = False,
+    resume: bool = False,
+    digest_contents: bool = False,
+    tell: Callable[[str], None] | None = None,
 ) -> Path:
     """Plays one method through one schedule (``driftseg run``).
+
+    A run of the same config that is finished already is not repeated; its folder is returned.
 
     Args:
         config: a YAML file, plain values, or a `RunConfig`.
@@ -85,17 +95,32 @@ def run(
         save: some of ``labels``, ``overlays``, ``video``, ``probabilities``: kept of every frame
             in the run's folder, below ``saved``, in the classes that are scored (probabilities in
             the model's own).
+        again: repeat a run that is finished, in a new folder.
+        resume: continue an interrupted run of the same config, if there is one.
+        digest_contents: record a digest of what is in the files of data, too.
+        tell: called with lines that a person should read.
 
     Returns:
         The run's folder.
 
     Raises:
         InputError: the config, the data or the checkpoint cannot be used.
+        RunInterrupted: a KeyboardInterrupt, by Ctrl-C or SIGTERM: the frame in progress was
+            finished, and `resume` continues.
     """
     settings = read(config, RunConfig, changes, data)
-    if watch is None:
-        return play_run(settings, save=save)
-    return play_run(settings, watch, save)
+    told = untold if tell is None else tell
+    check_kinds(save)
+    known = None if again else finished_run(settings, save)
+    if known is not None:
+        told(f"this run is finished already: {known}; to repeat it, ask for it again (--again)")
+        return known
+    others = unfinished_runs(settings)
+    if resume and others:
+        return resume_run(others[0][0], watch or unwatched, tell=told)
+    for folder, part in others[:1]:
+        told(f"{folder} holds this run, not finished ({part}); driftseg resume continues it")
+    return play_run(settings, watch or unwatched, save, tell=told, digest_contents=digest_contents)
 
 
 @dataclass(frozen=True)
@@ -215,7 +240,8 @@ def report(
     """One page of one or several runs (``driftseg report``).
 
     Args:
-        runs: folders of finished runs; seeds of one config are shown as mean and spread.
+        runs: folders of runs; seeds of one config are shown as mean and spread. A run that is
+            not finished is shown as far as it went, and marked so.
         out: the HTML file; None is ``report.html`` in the last run.
         title: heading of the page.
         oracle: folder of a run with the best scores to be had; shows what was recovered.
@@ -225,7 +251,7 @@ def report(
         The page.
 
     Raises:
-        InputError: a folder is no finished run.
+        InputError: a folder is no run.
     """
     if not runs:
         raise InputError("report: no run is named; give folders of finished runs")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -30,14 +30,26 @@ class DemoRun:
     """mIoU in percent of each visit, of predictions made before learning from a frame."""
 
 
-def demo_run(method: str, out: Path, *, frames: int | None = None, watch: Watch) -> DemoRun:
+def demo_run(
+    method: str,
+    out: Path,
+    *,
+    frames: int | None = None,
+    watch: Watch,
+    again: bool = False,
+    tell: Callable[[str], None] | None = None,
+) -> DemoRun:
     """Runs one method through the demo's world (``examples/town_demo.yaml``).
+
+    A method that has finished already is not run again; one that was interrupted is continued.
 
     Args:
         method: one of `METHODS`.
         out: folder of runs.
         frames: at most so many frames in each visit, for a short trial; None takes all.
         watch: called after every frame and evaluation.
+        again: run it again where it has finished already.
+        tell: called with lines that a person should read.
 
     Raises:
         InputError: the run cannot be written.
@@ -49,7 +61,7 @@ def demo_run(method: str, out: Path, *, frames: int | None = None, watch: Watch)
     values["out"] = str(out)
     if method != values["method"]["name"]:
         values |= {"method": {"name": method}, "adapters": None}
-    folder = commands.run(values, watch=watch)
+    folder = commands.run(values, watch=watch, again=again, resume=not again, tell=tell)
     run = read_run(folder)
     return DemoRun(
         method, folder, tuple(visit["domain"] for visit in run.visits), tuple(stream_scores(run))

@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from driftseg.cli.resume import lines_on, told_of_interruption
+
 if TYPE_CHECKING:
     from driftseg.api.demo import DemoRun
 
@@ -21,6 +23,9 @@ def demo(
         int | None,
         typer.Option(min=1, help="at most so many frames in each visit, for a short trial"),
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="run methods again that have finished before")
+    ] = False,
 ) -> None:
     """Show what driftseg does: a rainstorm, night and fog.
 
@@ -45,8 +50,10 @@ def demo(
     started = time.perf_counter()
     runs = []
     for name in api.METHODS:
-        with LiveWatch(console, f"{name:<15}") as watch:
-            runs.append(api.demo_run(name, out, frames=frames, watch=watch))
+        with told_of_interruption(console), LiveWatch(console, f"{name:<15}") as watch:
+            runs.append(api.demo_run(
+                    name, out, frames=frames, watch=watch, again=again, tell=lines_on(console)
+                ))
     report = api.demo_report(runs, out)
     console.print()
     console.print(_table(runs))

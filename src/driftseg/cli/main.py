@@ -22,6 +22,7 @@ from driftseg.cli.export import export
 from driftseg.cli.inspect import info, inspect
 from driftseg.cli.listing import datasets, encoders, methods
 from driftseg.cli.report import report
+from driftseg.cli.resume import repeat, resume
 from driftseg.cli.run import evaluate, run
 from driftseg.cli.several_values import SeveralValues
 from driftseg.cli.train import train
@@ -36,8 +37,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, adapt, predict, export, examples, train, calibrate, run, evaluate, report, inspect, info,
-    methods, encoders, datasets,
+    demo, adapt, predict, export, examples, train, calibrate, run, resume, repeat, evaluate, report,
+    inspect, info, methods, encoders, datasets,
 ):  # fmt: skip
     app.command()(command)
 app.command(cls=SeveralValues)(weather)

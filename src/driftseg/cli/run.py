@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from driftseg.cli.drive import kinds_of
+from driftseg.cli.resume import lines_on, told_of_interruption, where_it_is
 
 if TYPE_CHECKING:
     from driftseg.api.configs import Rehearsal
@@ -64,10 +65,22 @@ def run(
         list[str] | None,
         typer.Option(help="labels, overlays, video, probabilities of every frame; repeatable"),
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="repeat a run that is finished, in a new folder")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="continue an interrupted run of this config, if any")
+    ] = False,
+    digest_contents: Annotated[
+        bool,
+        typer.Option("--digest-contents", help="record digests of the contents of data files"),
+    ] = False,
 ) -> None:
     """Play one method through a drifting world.
 
     Every frame is recorded; look at the record with driftseg report. A dry run keeps nothing.
+    Ctrl-C ends the run after the frame in progress; driftseg resume continues it. A run of the
+    same config that is finished is not repeated without --again.
     """
     from driftseg.api import commands, configs
     from driftseg.cli.watch import LiveWatch
@@ -83,10 +96,12 @@ def run(
         for line in _rehearsed(tried):
             console.print(line, soft_wrap=True, highlight=False, markup=False)
         return
-    with LiveWatch(console, settings.method.name) as watch:
-        folder = commands.run(settings, watch=watch, save=kinds_of(save))
-    console.print(f"recorded in {folder}", soft_wrap=True, highlight=False)
-    console.print(f"look at it: driftseg report {folder}", soft_wrap=True, highlight=False)
+    with told_of_interruption(console), LiveWatch(console, settings.method.name) as watch:
+        folder = commands.run(
+            settings, watch=watch, save=kinds_of(save), again=again, resume=resume,
+            digest_contents=digest_contents, tell=lines_on(console),
+        )  # fmt: skip
+    where_it_is(console, folder)
 
 
 def _rehearsed(tried: Rehearsal) -> Iterator[str]:

@@ -34,14 +34,18 @@ def has_signal(run: Run) -> bool:
 
 
 def changes_of(run: Run) -> list[Change]:
-    """Where the world of a run changed."""
+    """Where the world of a run changed, as far as it was played."""
     visits = run.visits
-    return true_changes(
+    changes = true_changes(
         [visit["domain"] for visit in visits],
         [visit["frames"] for visit in visits],
         [strength_of(visit) for visit in visits],
         home=run.home,
     )
+    if run.part is None:
+        return changes
+    last = run.frames[-1]["index"] if run.frames else -1
+    return [change for change in changes if change.frame <= last]
 
 
 def events_of(run: Run) -> list[Event]:
@@ -196,7 +200,7 @@ def recovery_table(groups: Sequence[Group], oracle: Run) -> dict[str, Any]:
         )
     return {
         "rows": rows,
-        "oracle": oracle.path.name,
+        "oracle": oracle.path.name + ("" if oracle.part is None else f" ({oracle.part})"),
         "scores": [
             ("source", [Spread((v,)) for v in _source_scores(groups, first)]),
             ("oracle", [Spread((v,)) for v in best]),

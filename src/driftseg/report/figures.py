@@ -72,12 +72,22 @@ def frames_figure(groups: Sequence[Group], width: float = WIDTH) -> str:
             line = smooth(np.array(values, dtype=np.float64))
             if not np.all(np.isnan(line)):
                 axes.plot(at, line, color=colour_of(index), lw=1.4)
+        if group.runs[0].part is not None and len(at):
+            _end(rows, float(at[-1]), group.runs[0].state, colour_of(index))
     shade_domains(ribbon, rows, run.visits)
     for axes, name in zip(rows, ("confidence", "entropy, nats", "loss"), strict=True):
         finish(axes, legend=False)
         title(axes, name, handles=())
     rows[-1].set_xlabel("frame")
     return as_svg(figure)
+
+
+def _end(rows: Sequence[Axes], at: float, state: str, colour: str) -> None:
+    """Where a run that is not finished stands."""
+    for axes in rows:
+        axes.axvline(at, color=colour, lw=1.0, ls=(0, (1, 2)))
+    rows[0].annotate(f" {state}", (at, 0.97), xycoords=("data", "axes fraction"), fontsize=8,
+                     va="top", color=colour)  # fmt: skip
 
 
 def _losses(losses: dict[str, float]) -> list[float]:
@@ -114,7 +124,8 @@ def _bars(groups: Sequence[Group], curves: Sequence[Floats], width: float) -> st
         values = curve[:, 0]
         spread = values.std(ddof=1) if len(values) > 1 else None
         axes.barh(index, values.mean(), xerr=spread, height=0.62, color=colour_of(index))
-        axes.annotate(f" {values.mean():.1f}", (values.max(), index), va="center", fontsize=9)
+        if not np.isnan(values).any():
+            axes.annotate(f" {values.mean():.1f}", (values.max(), index), va="center", fontsize=9)
     axes.set_yticks(range(len(groups)), [group.label for group in groups])
     axes.invert_yaxis()
     axes.margins(x=0.08)

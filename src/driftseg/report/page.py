@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -55,7 +56,8 @@ def write_report(
     """Writes the page; returns its path.
 
     Args:
-        runs: finished runs of one schedule; seeds of one config become mean and spread.
+        runs: runs of one schedule; seeds of one config become mean and spread. Those that are
+            not finished are marked.
         path: the .html file.
         title: heading; default is the target's name.
         oracle: a run whose held-out scores are the best that could be had, such as of weights
@@ -75,7 +77,8 @@ def write_report(
 
 def _facts(groups: Sequence[Group], title: str | None, oracle: Run | None) -> dict[str, Any]:
     first = groups[0].runs[0]
-    held, labelled = has_held_out(first), has_labels(first)
+    held = has_held_out(first)
+    labelled = any(has_labels(run) for group in groups for run in group.runs)
     return {
         "title": title or str(first.config["name"]),
         "subtitle": _subtitle(groups),
@@ -112,10 +115,10 @@ def _facts(groups: Sequence[Group], title: str | None, oracle: Run | None) -> di
             for name, colour in zip(first.classes, first.colours, strict=True)
         ],
         "pictures": _pictures(groups),
-        "notes": _common_notes(groups),
+        "notes": [*_parts(groups), *_common_notes(groups)],
         "runs": [
             {
-                "name": run.path.name,
+                "name": run.path.name + ("" if run.part is None else f" ({run.part})"),
                 "config": yaml.safe_dump(dict(run.config), sort_keys=False),
                 "environment": {k: v for k, v in run.environment.items() if k != "notes"},
                 "notes": run.environment["notes"],
@@ -124,6 +127,17 @@ def _facts(groups: Sequence[Group], title: str | None, oracle: Run | None) -> di
             for run in group.runs
         ],
     }
+
+
+def _parts(groups: Sequence[Group]) -> list[str]:
+    """What a reader must know where a run is not finished."""
+    return [
+        f"{run.path.name} is a part of a run ({run.part}): visits that it did not reach have no "
+        "numbers, and those of its last visit are of the frames so far"
+        for group in groups
+        for run in group.runs
+        if run.part is not None
+    ]
 
 
 def _common_notes(groups: Sequence[Group]) -> list[str]:
@@ -198,12 +212,15 @@ def _visit_rows(groups: Sequence[Group], *, held: bool, labelled: bool) -> list[
             for i in members
         ]
         if rows:
-            best = [
-                f"{max(cell.mean for cell in column):.1f}"
-                for column in zip(*_cells(rows), strict=True)
-            ]
+            best = [_best(column) for column in zip(*_cells(rows), strict=True)]
             tables.append({"what": what, "rows": rows, "best": best})
     return tables
+
+
+def _best(cells: Sequence[Spread]) -> str:
+    """The highest number of a column as it is shown; a run that did not come so far has none."""
+    known = [cell.mean for cell in cells if not math.isnan(cell.mean)]
+    return f"{max(known):.1f}" if known else ""
 
 
 def _cells(rows: Sequence[Mapping[str, Any]]) -> list[list[Spread]]:

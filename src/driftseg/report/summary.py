@@ -86,7 +86,20 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
     settings = [flat(_without_seed(group[0])) for group in members]
     names = [_name(group[0]) for group in members]
     labels = [_label(i, names, settings) for i in range(len(members))]
-    return [Group(label, tuple(group)) for label, group in zip(labels, members, strict=True)]
+    return [
+        Group(label + _parts(group), tuple(group))
+        for label, group in zip(labels, members, strict=True)
+    ]
+
+
+def _parts(group: Sequence[Run]) -> str:
+    """What a label adds of runs that are not finished, so that every table and plot says it."""
+    told = [
+        f"seed {run.seed} {run.part}" if len(group) > 1 else run.part
+        for run in group
+        if run.part is not None
+    ]
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def same_world(run: Run, first: Run) -> None:
@@ -226,8 +239,9 @@ def _score(run: Run, after: int, domain: str, head: str) -> float:
 
 
 def has_held_out(run: Run) -> bool:
-    """Whether held-out frames were scored."""
-    return bool(run.evaluations)
+    """Whether held-out frames are scored; an interrupted run may not have come to it yet."""
+    planned = bool(run.config.get("evaluation") or run.config.get("evaluations"))
+    return bool(run.evaluations) or (run.part is not None and planned)
 
 
 def has_early_head(run: Run) -> bool:

@@ -67,7 +67,7 @@ def verdicts(groups: Sequence[Group]) -> list[Verdict]:
             group.over_seeds(lambda run: _scores(run)[last] - home) if comes_home else None,
         )
         for group in groups
-        if group is not still
+        if group is not still and not np.isnan(group.curve(_scores)[:, [worst, last]]).any()
     ]
     return sorted(found, key=lambda verdict: -verdict.won)
 

@@ -40,10 +40,18 @@ class RunData:
         self._opened[where] = dataset
         return dataset
 
-    def digests(self) -> dict[str, dict[str, Any]]:
-        """Per section, how many scenes it has and a digest of them."""
+    def opened(self, where: str) -> Dataset:
+        """The dataset of a section that was opened."""
+        return self._opened[where]
+
+    def digests(self, *, contents: bool = False) -> dict[str, dict[str, Any]]:
+        """Per section, how many scenes and a digest of them; ``contents`` reads the files."""
         return {
-            where: {"scenes": len(dataset), "digest": digest(dataset)}
+            where: {
+                "scenes": len(dataset),
+                "digest": digest(dataset),
+                **({"contents": contents_digest(dataset)} if contents else {}),
+            }
             for where, dataset in self._opened.items()
         }
 
@@ -65,3 +73,13 @@ def digest(dataset: Dataset) -> str:
         sizes = [path.stat().st_size if path.is_file() else -1 for path in files_of(dataset, index)]
         found.update(f"{dataset.name(index)} {sizes}\n".encode())
     return found.hexdigest()[:12]
+
+
+def contents_digest(dataset: Dataset) -> str | None:
+    """Twelve hexadecimal digits of the contents of all files; None where scenes have no files."""
+    found, files = hashlib.sha256(), 0
+    for index in range(len(dataset)):
+        for path in files_of(dataset, index):
+            files += 1
+            found.update(path.read_bytes() if path.is_file() else b"")
+    return found.hexdigest()[:12] if files else None

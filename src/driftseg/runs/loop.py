@@ -14,7 +14,9 @@ from driftseg.evaluation.confusion import Score
 from driftseg.frame import Adaptation, Frame, Image, Label, Prediction
 from driftseg.methods.device_clock import device_clock
 from driftseg.runs.build import Parts
-from driftseg.runs.record import RunWriter
+from driftseg.runs.keeper import Keeper
+from driftseg.runs.place import NEVER, Place
+from driftseg.runs.writing import RunWriter
 from driftseg.saving.saver import Saver
 from driftseg.saving.shots import Shot
 
@@ -46,20 +48,25 @@ def play(
     *,
     pictures: int,
     diagnostics_every: int,
+    keeper: Keeper,
     saver: Saver | None = None,
 ) -> None:
-    """Runs the whole stream: predict, score, adapt, record; evaluate after every domain."""
-    model, stream, evaluator = parts.model, parts.stream, Evaluator(parts, writer)
-    visit, seen, played, seconds = 0, 0, 0, 0.0
+    """Runs the whole stream: predict, score, adapt, record; evaluate after every domain.
+
+    It goes on from where the keeper's place stands, and ends early where the keeper is asked to.
+    """
+    model, stream, at = parts.model, parts.stream, keeper.place
+    evaluator = Evaluator(parts, writer, at, keeper.check)
     clock = device_clock(model.roles.device)
-    score = Score(len(parts.label_space))
-    evaluator.evaluate(-1, watch)
-    shown = _shown(stream.frames_of(0), pictures)
+    if at.evaluated == NEVER:
+        evaluator.evaluate(-1, watch)
+    shown = _shown(stream.frames_of(at.visit), pictures)
     for frame in stream:
-        while frame.visit > visit:
-            evaluator.evaluate(visit, watch)
-            visit, seen, score = visit + 1, 0, Score(score.classes)
-            shown = _shown(stream.frames_of(visit), pictures)
+        while frame.visit > at.visit:
+            evaluator.evaluate(at.visit, watch)
+            at.next_visit()
+            shown = _shown(stream.frames_of(at.visit), pictures)
+            keeper.between(visit_ended=True)
         started = clock()
         prediction = model.predict(frame.image)
         answered = clock()
@@ -68,21 +75,23 @@ def play(
         times = (1000 * (answered - started), 1000 * (learnt - answered))
         scored = parts.scored(prediction.label)
         if frame.label is not None:
-            score.add(scored, frame.label)
+            at.score.add(scored, frame.label)
         looked = diagnostics_every > 0 and frame.index % diagnostics_every == 0
         diagnostics = model.diagnose(frame.image) if looked else None
-        row = _row(frame, prediction, scored, adaptation, times, score.classes, diagnostics)
+        row = _row(frame, prediction, scored, adaptation, times, at.score.classes, diagnostics)
         writer.frame(row)
-        if seen in shown:
-            _keep_pictures(writer, parts, frame, scored, shown.index(seen))
+        if at.seen in shown:
+            _keep_pictures(writer, parts, frame, scored, shown.index(at.seen))
         if saver is not None:
             saver.put(_shot(frame, scored, adaptation, times, model.last_logits()))
-        seen, played, seconds = seen + 1, played + 1, seconds + learnt - started
-        watch(_moment(frame, stream_length=len(stream), score=score, adaptation=adaptation,
-                      speed=played / seconds))  # fmt: skip
-    while visit < len(stream.visits):
-        evaluator.evaluate(visit, watch)
-        visit += 1
+        at.played_one(stream.state_dict(), seconds=learnt - started)
+        watch(_moment(frame, stream_length=len(stream), score=at.score, adaptation=adaptation,
+                      speed=at.played / at.seconds))  # fmt: skip
+        keeper.between()
+    while at.visit < len(stream.visits):
+        evaluator.evaluate(at.visit, watch)
+        at.next_visit()
+        keeper.between(visit_ended=True)
 
 
 KEPT_BYTES = 256 * 2**20
@@ -124,37 +133,53 @@ class HeldOut:
 class Evaluator:
     """Scores every domain's held-out frames; where no weight has moved, scores are reused."""
 
-    def __init__(self, parts: Parts, writer: RunWriter):
+    def __init__(self, parts: Parts, writer: RunWriter, at: Place, check: Callable[[], None]):
         self._parts = parts
         self._writer = writer
         self._held_out = HeldOut(parts)
-        self._rows: list[dict[str, Any]] = []
-        self._updates: int | None = None
+        self._at = at
+        self._check = check
 
     def evaluate(self, after: int, watch: Watch) -> None:
         """Writes one row a domain and head; ``after`` is a visit, -1 is before the first frame."""
-        if not self._parts.held_out:
-            return
-        reused = self._updates == self._parts.model.updates
-        if not reused:
-            self._rows = score_domains(self._parts, watch, after, held_out=self._held_out)
-            self._updates = self._parts.model.updates
-        name = "start" if after < 0 else self._parts.visits[after].domain
-        for row in self._rows:
-            self._writer.evaluation(
-                {"after_visit": after, "after_domain": name, **row, "reused": reused}
-            )
+        at = self._at
+        if self._parts.held_out:
+            reused = at.updates == self._parts.model.updates
+            if not reused:
+                at.rows = score_domains(
+                    self._parts, watch, after, held_out=self._held_out, check=self._check
+                )
+                at.updates = self._parts.model.updates
+            name = "start" if after < 0 else self._parts.visits[after].domain
+            for row in at.rows:
+                self._writer.evaluation(
+                    {"after_visit": after, "after_domain": name, **row, "reused": reused}
+                )
+        at.evaluated = after
+
+
+def _unasked() -> None:
+    """Nobody asks for an early end."""
 
 
 def score_domains(
-    parts: Parts, watch: Watch, after: int = -1, *, held_out: HeldOut | None = None
+    parts: Parts,
+    watch: Watch,
+    after: int = -1,
+    *,
+    held_out: HeldOut | None = None,
+    check: Callable[[], None] = _unasked,
 ) -> list[dict[str, Any]]:
-    """The student's scores in every domain of the schedule, one row a domain and head."""
+    """The student's scores in every domain of the schedule, one row a domain and head.
+
+    ``check`` is called before every held-out frame and may raise.
+    """
     frames = HeldOut(parts, 0) if held_out is None else held_out
     rows = []
     for number, (domain, (dataset, _)) in enumerate(parts.held_out.items()):
         scores: dict[str, Score] = {}
         for index in range(len(dataset)):
+            check()
             image, truth = frames.frame(domain, index)
             for head, label in parts.model.answers(image).items():
                 score = scores.setdefault(head, Score(len(parts.label_space)))

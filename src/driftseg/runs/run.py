@@ -10,67 +10,163 @@ from typing import Any
 from driftseg.config.run import RunConfig
 from driftseg.runs.adapting import own_code_told
 from driftseg.runs.build import Parts, build
+from driftseg.runs.checkpoints import Found, remove_checkpoints
+from driftseg.runs.environment import environment
+from driftseg.runs.interruption import Interruption, RunInterrupted, Stopped, Tell
+from driftseg.runs.keeper import SAVED_LINES, Keeper
 from driftseg.runs.keeping import CHECKPOINTS, keep_model
 from driftseg.runs.loop import Watch, play
-from driftseg.runs.record import RunWriter, environment, make_serial
+from driftseg.runs.record import make_serial
+from driftseg.runs.writing import RunWriter, new_record
 from driftseg.saving.saver import Saver, check_kinds
 
 
-def _unwatched(moment: object) -> None:
+def unwatched(moment: object) -> None:
     """Nobody looks on."""
 
 
-def run(config: RunConfig, watch: Watch = _unwatched, save: Collection[str] = ()) -> Path:
+def untold(line: str) -> None:
+    """Nobody listens."""
+
+
+def run(
+    config: RunConfig,
+    watch: Watch = unwatched,
+    save: Collection[str] = (),
+    *,
+    tell: Tell = untold,
+    digest_contents: bool = False,
+) -> Path:
     """Plays one method through one schedule; returns the run's folder.
 
     What ``save`` names is kept of every frame in the folder ``saved`` of the run.
 
-    Whatever goes wrong, no half-written run stays behind, and no camera or file stays open.
+    Whatever ends it, what was recorded stays and can be continued (`driftseg.runs.resuming`), and
+    no camera or file stays open. A run that fails before anything is recorded leaves nothing.
+
+    Args:
+        config: of the run.
+        watch: called after every frame and evaluation.
+        save: what is kept of every frame.
+        tell: hears what a person should know.
+        digest_contents: whether the record says what is in the files of data, not only their
+            names and sizes; they are read once more for that.
 
     Raises:
         InputError: the config, the data or the checkpoint cannot be used.
+        RunInterrupted: by Ctrl-C or SIGTERM; the frame in progress was finished.
     """
     check_kinds(save)
     parts = build(config)
     try:
-        return _play(config, parts, watch, save)
+        writer = _new(config, parts, save, digest_contents=digest_contents)
+        return play_record(config, parts, writer, watch, save, tell=tell)
     finally:
         parts.data.close()
 
 
-def _play(config: RunConfig, parts: Parts, watch: Watch, save: Collection[str]) -> Path:
-    writer = _writer(config, parts)
-    saver = None
+def play_record(
+    config: RunConfig,
+    parts: Parts,
+    writer: RunWriter,
+    watch: Watch,
+    save: Collection[str],
+    *,
+    tell: Tell,
+    found: Found | None = None,
+) -> Path:
+    """Plays a run into its record, from its beginning or from a checkpoint.
+
+    Args:
+        config: of the run.
+        parts: made from it.
+        writer: of its record.
+        watch: called after every frame and evaluation.
+        save: what is kept of every frame.
+        tell: hears what a person should know.
+        found: the checkpoint to go on from.
+    """
+    saver, fresh = None, len(writer.status.parts) == 1
     try:
-        saver = _saver(config, parts, writer.folder / SAVED, save) if save else None
-        if parts.calibration is not None:
-            writer.calibration(parts.calibration.to_json(_longest_window(config)))
-        with own_code_told(config.method, "its code"):
-            play(
-                parts, writer, watch, pictures=config.pictures,
-                diagnostics_every=config.diagnostics_every, saver=saver,
-            )  # fmt: skip
-        if saver is not None:
-            saver.close()
-        if config.keep_checkpoint:
-            keep_model(parts.model.roles.network, parts.checkpoint, writer.folder / CHECKPOINTS)
-        return writer.finish(_skipped(parts) + _failed(parts))
-    except BaseException:
+        with Interruption(tell) as stop:
+            saver = _saver(config, parts, writer.folder / SAVED, save, found, fresh=fresh)
+            keeper = Keeper(parts, writer, stop, saver)
+            if found is not None:
+                keeper.load(found.state)
+            try:
+                _play(config, parts, writer, watch, keeper, saver)
+            except Stopped:
+                keeper.write()
+                raise
+            return _finish(config, parts, writer, saver)
+    except Stopped:
         if saver is not None:
             saver.abandon()
-        writer.discard()
+        number = stop.number or 0
+        writer.interrupt(f"by signal {number}")
+        status = writer.status
+        raise RunInterrupted(
+            writer.folder, frames=status.frames, total=status.total, number=number
+        ) from None
+    except BaseException as error:
+        if saver is not None:
+            saver.abandon()
+        if fresh and writer.empty:
+            writer.discard()
+        else:
+            writer.interrupt(f"{type(error).__name__}: {error}".splitlines()[0])
         raise
+
+
+def _play(
+    config: RunConfig,
+    parts: Parts,
+    writer: RunWriter,
+    watch: Watch,
+    keeper: Keeper,
+    saver: Saver | None,
+) -> None:
+    if parts.calibration is not None:
+        writer.calibration(parts.calibration.to_json(_longest_window(config)))
+    with own_code_told(config.method, "its code"):
+        play(
+            parts, writer, watch, pictures=config.pictures, keeper=keeper,
+            diagnostics_every=config.diagnostics_every, saver=saver,
+        )  # fmt: skip
+
+
+def _finish(config: RunConfig, parts: Parts, writer: RunWriter, saver: Saver | None) -> Path:
+    if saver is not None:
+        saver.close()
+    if config.keep_checkpoint:
+        keep_model(parts.model.roles.network, parts.checkpoint, writer.folder / CHECKPOINTS)
+    folder = writer.finish(_skipped(parts) + _failed(parts))
+    remove_checkpoints(folder)
+    return folder
 
 
 SAVED = "saved"
 """Folder of a run for what ``save`` asks for."""
 
 
-def _saver(config: RunConfig, parts: Parts, out: Path, kinds: Collection[str]) -> Saver:
+def _saver(
+    config: RunConfig,
+    parts: Parts,
+    out: Path,
+    kinds: Collection[str],
+    found: Found | None,
+    *,
+    fresh: bool,
+) -> Saver | None:
     """Of predictions as they are scored: in the classes of the run's label space."""
+    if not kinds:
+        return None
+    there = (out / "frames.jsonl").is_file()
+    lines = None if fresh or not there else 0 if found is None else found.lengths[SAVED_LINES]
     return Saver(
         out, kinds, classes=parts.label_space.classes, colours=parts.label_space.colours,
         title=config.method.name, facts={"run": config.name, "method": config.method.name},
+        lines=lines,
     )  # fmt: skip
 
 
@@ -100,20 +196,38 @@ def _failed(parts: Parts) -> list[str]:
     return told
 
 
-def _writer(config: RunConfig, parts: Parts) -> RunWriter:
+def _new(
+    config: RunConfig, parts: Parts, save: Collection[str], *, digest_contents: bool
+) -> RunWriter:
     values: dict[str, Any] = config.model_dump(mode="json")
-    info = parts.checkpoint
     serial = make_serial(
         datetime.now(),
         source=config.source_name,
         target=config.name,
         method=config.method.name,
         head="mlp",
-        encoder=info.encoder,
+        encoder=parts.checkpoint.encoder,
         seed=config.seed,
         config=values,
     )
-    schedule = [
+    return new_record(
+        config.out,
+        serial,
+        config=values,
+        environment=environment_of(config, parts, digest_contents=digest_contents),
+        schedule=schedule_of(parts),
+        classes=parts.label_space.classes,
+        label_space=parts.label_space.name,
+        colours=parts.label_space.colours,
+        home=parts.home,
+        scoring=parts.scoring,
+        save=save,
+    )
+
+
+def schedule_of(parts: Parts) -> list[dict[str, Any]]:
+    """One row a visit, as records keep it."""
+    return [
         {
             "visit": number,
             "domain": visit.domain,
@@ -124,23 +238,19 @@ def _writer(config: RunConfig, parts: Parts) -> RunWriter:
         }
         for number, visit in enumerate(parts.visits)
     ]
-    return RunWriter(
-        config.out,
-        serial,
-        config=values,
-        environment=environment(
-            device=config.device,
-            digest=info.digest,
-            checkpoint=_origin(config),
-            data=parts.data.digests(),
-            notes=parts.notes,
-        ),
-        schedule=schedule,
-        classes=parts.label_space.classes,
-        label_space=parts.label_space.name,
-        colours=parts.label_space.colours,
-        home=parts.home,
-        scoring=parts.scoring,
+
+
+def environment_of(
+    config: RunConfig, parts: Parts, *, digest_contents: bool = False
+) -> dict[str, Any]:
+    """What the record keeps of where the run takes place."""
+    return environment(
+        device=config.device,
+        digest=parts.checkpoint.digest,
+        checkpoint=_origin(config),
+        data=parts.data.digests(contents=digest_contents),
+        notes=parts.notes,
+        adapters=None if config.adapters is None else config.adapters.file,
     )
 
 

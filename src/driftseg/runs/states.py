@@ -9,7 +9,6 @@ nothing.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from driftseg.errors import InputError
+from driftseg.runs.whole import write_whole
 
 KEY = "driftseg_state"
 VERSION = 1
@@ -38,20 +38,24 @@ def save_state(path: Path, state: Mapping[str, Any], facts: Mapping[str, Any]) -
         TypeError: the state holds something else.
         InputError: the file cannot be written.
     """
+    data = state_bytes(state, facts)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, data)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def state_bytes(state: Mapping[str, Any], facts: Mapping[str, Any]) -> bytes:
+    """A state as the contents of a file; arguments as of `save_state`.
+
+    Raises:
+        TypeError: the state holds something else.
+    """
     tensors: dict[str, Tensor] = {}
     plain = _packed(state, tensors)
     told = json.dumps({"version": VERSION, "facts": facts, "state": plain})
-    data = save(tensors or {"nothing": torch.zeros(1)}, {"format": "pt", KEY: told})
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        half = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        with half.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        half.replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+    return bytes(save(tensors or {"nothing": torch.zeros(1)}, {"format": "pt", KEY: told}))
 
 
 def read_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -83,8 +87,11 @@ def read_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, Tensor):
         name = f"t{len(tensors)}"
-        tensors[name] = value.detach().cpu().contiguous().clone()
-        return {"$": "tensor", "name": name}
+        tensors[name] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        strides = value.stride()
+        if strides == tensors[name].stride() or 0 in strides:
+            return {"$": "tensor", "name": name}
+        return {"$": "tensor", "name": name, "strides": [*strides]}
     if isinstance(value, np.ndarray):
         name = f"t{len(tensors)}"
         tensors[name] = torch.from_numpy(np.ascontiguousarray(value).copy())
@@ -103,6 +110,13 @@ def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:
     raise TypeError(f"a state holds tensors, arrays and plain values, not {type(value).__name__}")
 
 
+def _laid_out(tensor: Tensor, strides: list[int] | None) -> Tensor:
+    """In memory as it was: sums over another order of its elements would round otherwise."""
+    if strides is None:
+        return tensor
+    return torch.empty_strided(tensor.shape, strides, dtype=tensor.dtype).copy_(tensor)
+
+
 def _unpacked(value: Any, tensors: Mapping[str, Tensor]) -> Any:
     if isinstance(value, list):
         return [_unpacked(one, tensors) for one in value]
@@ -110,7 +124,7 @@ def _unpacked(value: Any, tensors: Mapping[str, Tensor]) -> Any:
         return value
     kind = value["$"]
     if kind == "tensor":
-        return tensors[value["name"]]
+        return _laid_out(tensors[value["name"]], value.get("strides"))
     if kind == "array":
         return tensors[value["name"]].numpy()
     if kind == "tuple":

@@ -43,6 +43,8 @@ class Saver:
         frames_per_second: of the video.
         title: what runs.
         facts: kept in ``drive.json``.
+        lines: bytes of ``frames.jsonl`` that stay, where this goes on with a folder in which
+            another one was interrupted; None wants a new folder.
 
     Raises:
         InputError: an unknown kind, a folder that holds something, or one that cannot be
@@ -59,17 +61,23 @@ class Saver:
         frames_per_second: float = 25.0,
         title: str = "",
         facts: Mapping[str, Any] | None = None,
+        lines: int | None = None,
     ):
         check_kinds(kinds)
         self.out = out
         self.saved: Counter[str] = Counter()
         """Files, frames or lines written, by kind."""
         self._classes, self._colours = tuple(classes), tuple(colours)
-        self._open(kinds, dict(facts or {}))
+        if lines is None:
+            self._open(kinds, dict(facts or {}))
+        else:
+            self._go_on(lines)
+        self.video = _next_video(out)
+        """Where a video goes; a film cannot be lengthened, so each part has a file of its own."""
         self._video = None
         if "video" in kinds:
             self._video = VideoWriter(
-                out / "drive.mp4", classes=classes, colours=colours,
+                self.video, classes=classes, colours=colours,
                 frames_per_second=frames_per_second, title=title,
             )  # fmt: skip
         self._kinds = [kind for kind in KINDS if kind in kinds]
@@ -91,6 +99,30 @@ class Saver:
             told = {**facts, "classes": list(self._classes), "colours": list(self._colours)}
             (self.out / "drive.json").write_text(json.dumps(told, indent=1) + "\n")
             self._lines: TextIO = (self.out / "frames.jsonl").open("w", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{self.out}: cannot be written to ({error.strerror})") from None
+
+    def _go_on(self, lines: int) -> None:
+        """What was written after those lines is written again, file by file."""
+        try:
+            path = self.out / "frames.jsonl"
+            os.truncate(path, lines)
+            self._lines = path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{self.out}: cannot be written to ({error.strerror})") from None
+
+    def settled(self) -> int:
+        """Waits until all frames are written and forces their lines to the disk; bytes of these.
+
+        Raises:
+            InputError: something could not be written; what was written stays.
+        """
+        self._queue.join()
+        self._check()
+        try:
+            self._lines.flush()
+            os.fsync(self._lines.fileno())
+            return (self.out / "frames.jsonl").stat().st_size
         except OSError as error:
             raise InputError(f"{self.out}: cannot be written to ({error.strerror})") from None
 
@@ -137,10 +169,12 @@ class Saver:
         try:
             while (shot := self._queue.get()) is not None:
                 self._write(shot)
+                self._queue.task_done()
         except BaseException as error:
             self._error = error
+            self._queue.task_done()
             while self._queue.get() is not None:  # whoever puts must not wait for ever
-                pass
+                self._queue.task_done()
         finally:
             self._end()
 
@@ -196,3 +230,11 @@ class Saver:
         except OSError:
             half.unlink(missing_ok=True)
             raise
+
+
+def _next_video(out: Path) -> Path:
+    """``drive.mp4``, or where there is one, ``drive-2.mp4`` and so on."""
+    path, number = out / "drive.mp4", 2
+    while path.exists():
+        path, number = out / f"drive-{number}.mp4", number + 1
+    return path

@@ -1,0 +1,201 @@
+"""Checkpoints of a run: where it can be continued, written so that none is ever half there.
+
+A checkpoint is one safetensors file (`states.py`): tensors and JSON, so reading it runs no code.
+Its name holds the first digits of the SHA-256 of its contents. So one rename makes it appear with
+its digest, and a damaged file is found when it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from driftseg.errors import InputError
+from driftseg.runs.keeping import CHECKPOINTS
+from driftseg.runs.states import read_state, state_bytes
+from driftseg.runs.whole import write_whole
+
+KEPT = 2
+"""Checkpoints of a run; the older one is for when the last is damaged."""
+SHARE, BETWEEN = 0.02, 0.01
+"""Of a run's seconds that all checkpoints may take, and those within visits."""
+BYTES_A_SECOND = 150e6
+"""Expected of a disk before the first checkpoint was timed."""
+NAME = re.compile(r"(\d{6})_frame_\d+_([0-9a-f]{16})\.safetensors")
+"""Number of the checkpoint, frames recorded, digest."""
+
+
+class Pace:
+    """When a checkpoint is due: their cost is measured, and stays below a share of the run's time.
+
+    Args:
+        expected: seconds that the first one is expected to take.
+        clock: in seconds.
+    """
+
+    def __init__(self, expected: float, clock: Callable[[], float] = time.perf_counter):
+        self._clock = clock
+        self._began = clock()
+        self._cost = expected
+        self.spent = 0.0
+        """Seconds that checkpoints took."""
+        self.written = 0
+        """Checkpoints."""
+
+    def due(self, *, visit_ended: bool) -> bool:
+        """Whether one more is affordable; at the end of a visit more is."""
+        allowed = (SHARE if visit_ended else BETWEEN) * (self._clock() - self._began)
+        return self.spent + self._cost <= allowed
+
+    def wrote(self, seconds: float) -> None:
+        """One was written."""
+        self.spent += seconds
+        self.written += 1
+        self._cost = seconds
+
+
+@dataclass(frozen=True)
+class Found:
+    """A checkpoint that can be continued from."""
+
+    frame: int
+    state: dict[str, Any]
+    lengths: dict[str, int]
+    """Bytes of every file of lines at its time."""
+
+
+def write_checkpoint(
+    folder: Path, state: Mapping[str, Any], *, frame: int, run: str, lengths: Mapping[str, int]
+) -> Path:
+    """Writes one and removes all but the last two.
+
+    Args:
+        folder: the run's.
+        state: of everything that the run remembers.
+        frame: frames recorded.
+        run: tells the run from others.
+        lengths: bytes of every file of lines.
+
+    Raises:
+        InputError: the disk does not take it; the checkpoints before it stay.
+    """
+    data = state_bytes(state, {"run": run, "frame": frame, "lengths": dict(lengths)})
+    place = folder / CHECKPOINTS
+    number = max((int(path.name[:6]) for path in _all(folder)), default=0) + 1
+    path = place / f"{number:06d}_frame_{frame}_{_digest(data)}.safetensors"
+    try:
+        place.mkdir(exist_ok=True)
+        write_whole(path, data)
+        for old in _all(folder)[:-KEPT]:
+            old.unlink()
+    except OSError as error:
+        raise InputError(
+            f"{path}: expected to write a checkpoint, got {error.strerror}. To fix: free disk "
+            f"space, then continue with driftseg resume {folder}."
+        ) from error
+    return path
+
+
+def find_checkpoint(folder: Path, run: str, tell: Callable[[str], None]) -> Found | None:
+    """The last whole checkpoint of a run, None where it has none; later ones are removed.
+
+    Args:
+        folder: the run's.
+        run: tells it from others.
+        tell: hears of damaged ones.
+
+    Raises:
+        InputError: there are some, and none is whole; or one is of another run.
+    """
+    damaged: list[tuple[str, Path]] = []
+    for path in reversed(_all(folder)):
+        fault, found = _read(path, folder, run)
+        if found is not None:
+            for line, worthless in damaged:
+                tell(f"{line}; the checkpoint before it is taken")
+                worthless.unlink(missing_ok=True)
+            return found
+        damaged.append((f"{path}: {fault}", path))
+    if damaged:
+        raise InputError(
+            f"{folder}: expected a whole checkpoint, got damaged ones ({damaged[0][0]}). To fix: "
+            f"delete {folder / CHECKPOINTS} to continue from the first frame."
+        )
+    return None
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Of a run that is finished."""
+    for path in _all(folder):
+        path.unlink()
+    place = folder / CHECKPOINTS
+    if place.is_dir() and not any(place.iterdir()):
+        place.rmdir()
+
+
+def random_state() -> dict[str, Any]:
+    """Of the generators that belong to everybody; ours are handed in and have states of their own.
+
+    A method of a user's own may draw from these.
+    """
+    cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if cuda else [],
+        "numpy": np.random.get_state(legacy=False),  # noqa: NPY002
+        "python": random.getstate(),
+    }
+
+
+def load_random_state(state: Mapping[str, Any]) -> None:
+    """Goes on drawing where another process stood."""
+    torch.set_rng_state(state["torch"])
+    if state["cuda"]:
+        torch.cuda.set_rng_state_all(state["cuda"])
+    np.random.set_state(state["numpy"])  # noqa: NPY002
+    random.setstate(state["python"])
+
+
+def _read(path: Path, folder: Path, run: str) -> tuple[str, Found | None]:
+    """What is wrong with a file, or what it holds."""
+    named = NAME.fullmatch(path.name)
+    assert named is not None
+    if _digest(path.read_bytes()) != named[2]:
+        return "its digest differs from the one in its name", None
+    try:
+        state, facts = read_state(path)
+        found = Found(facts["frame"], state, dict(facts["lengths"]))
+    except (InputError, KeyError) as error:
+        return str(error), None
+    if facts["run"] != run:
+        raise InputError(
+            f"{path}: expected a checkpoint of this run, got one of another run. To fix: remove "
+            "the file."
+        )
+    for name, length in found.lengths.items():
+        lines = folder / f"{name}.jsonl"
+        there = lines.stat().st_size if lines.is_file() else 0
+        if there < length:
+            return f"{lines.name} has {there} bytes, {length} when it was written", None
+    return "", found
+
+
+def _all(folder: Path) -> list[Path]:
+    """The oldest first."""
+    place = folder / CHECKPOINTS
+    if not place.is_dir():
+        return []
+    return sorted(path for path in place.iterdir() if NAME.fullmatch(path.name))
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
