@@ -19,6 +19,7 @@ from driftseg.cli.demo import demo
 from driftseg.cli.drive import adapt, predict
 from driftseg.cli.examples import examples
 from driftseg.cli.export import export
+from driftseg.cli.finding import note, runs, tag
 from driftseg.cli.inspect import info, inspect
 from driftseg.cli.listing import datasets, encoders, methods
 from driftseg.cli.report import report
@@ -36,8 +37,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, adapt, predict, export, examples, train, calibrate, run, evaluate, report, inspect, info,
-    methods, encoders, datasets,
+    demo, adapt, predict, export, examples, train, calibrate, run, evaluate, report, runs, tag, note,
+    inspect, info, methods, encoders, datasets,
 ):  # fmt: skip
     app.command()(command)
 app.command(cls=SeveralValues)(weather)

@@ -25,31 +25,45 @@ _SERIAL = re.compile(r"(?P<when>\d{6}_\d{4})_.*_mlp_(?P<encoder>.+)_s\d+_[0-9a-f
 
 def read_found(folder: RunFolder) -> FoundRun:
     """A run as a list shows it; one that cannot be read is shown as such, with the reason."""
-    started = _started(folder)
+    found: dict[str, Any] = {"started": _started(folder)}
     try:
-        remarks = read_remarks(folder.path)
-        state, status = _state(folder.path)
-        config = read_config(folder.path)
-    except FileNotFoundError:
-        return FoundRun(folder.name, folder.path, started=started, problem="it is being removed")
+        remarks, (state, status) = read_remarks(folder.path), _state(folder.path)
+        found |= {"state": state, "tags": remarks.tags, "notes": remarks.notes}
+        try:
+            run, numbers = _checked(folder.path)
+            found |= _configured(folder, run.config) | _recorded(run, numbers)
+        except InputError:
+            if state == "finished":
+                raise
+            found |= _configured(folder, read_config(folder.path)) | _begun(folder.path, status)
+    except FileNotFoundError as error:
+        found |= {"state": "unreadable", "problem": f"{error.filename}: is missing"}
     except InputError as error:
-        return FoundRun(folder.name, folder.path, started=started, problem=str(error))
-    found: dict[str, Any] = {
-        "run": folder.name, "path": folder.path, "state": state, "started": started,
-        "tags": remarks.tags, "notes": remarks.notes, "frames": status.get("frames") or 0,
-        "total": status.get("total"), "settings": flat(config), "hash": config_hash(config),
-        "target": config.get("name"), "source": config.get("source_name"),
-        "method": _of(config, "method", "name"), "seed": config.get("seed"),
+        found |= {"state": "unreadable", "problem": str(error)}
+    return FoundRun(folder.name, folder.path, **found)
+
+
+def _configured(folder: RunFolder, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the config says."""
+    return {
+        "target": config.get("name"),
+        "source": config.get("source_name"),
+        "method": _of(config, "method", "name"),
         "encoder": _of(config, "model", "encoder") or _named(folder, "encoder"),
-    }  # fmt: skip
-    try:
-        found |= _recorded(*_checked(folder.path))
-    except InputError as error:
-        if state == "finished":
-            found |= {"state": "unreadable", "problem": str(error)}
-        elif not found["frames"]:
-            found["frames"] = _lines(folder.path / "frames.jsonl")
-    return FoundRun(**found)
+        "seed": config.get("seed"),
+        "hash": config_hash(config),
+        "settings": flat(config),
+    }
+
+
+def _begun(path: Path, status: Mapping[str, Any]) -> dict[str, Any]:
+    """How far a run came whose record cannot be read yet."""
+    frames = status.get("frames")
+    return {
+        "frames": _lines(path / "frames.jsonl") if frames is None else frames,
+        "total": status.get("total"),
+        "version": status.get("version"),
+    }
 
 
 def checked_run(path: Path) -> Run:

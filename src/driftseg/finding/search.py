@@ -83,16 +83,26 @@ def _all(
     found: dict[str, FoundRun] = {}
     stale = []
     for folder in folders:
-        row = known.get(folder.name)
-        fresh = row is not None and row.stamp == folder.stamp
-        if row is not None and fresh and folder.changed < row.read_at - SETTLED:
-            found[folder.name] = FoundRun.from_json(row.text, folder.path)
-        else:
+        run = _remembered(folder, known.get(folder.name))
+        if run is None:
             stale.append(folder)
+        else:
+            found[folder.name] = run
     gone = known.keys() - {folder.name for folder in folders}
     for run in _read(stale, index, told, gone):
         found[run.run] = run
     return [found[folder.name] for folder in folders], len(stale)
+
+
+def _remembered(folder: RunFolder, row: Row | None) -> FoundRun | None:
+    """What is known of a run; None where it must be read.
+
+    A process that is killed changes no file, so a run that was running is always read.
+    """
+    if row is None or row.stamp != folder.stamp or folder.changed >= row.read_at - SETTLED:
+        return None
+    run = FoundRun.from_json(row.text, folder.path)
+    return None if run.state == "running" else run
 
 
 def _read(
