@@ -41,17 +41,21 @@ _PUBLIC = {
     "check_dataset": "driftseg.api.laws",
     "check_encoder": "driftseg.api.laws",
     "check_method": "driftseg.api.laws",
+    "compare_runs": "driftseg.api.comparing",
     "drive": "driftseg.api.driving",
     "export": "driftseg.api.exporting",
     "evaluate": "driftseg.api.commands",
+    "find_runs": "driftseg.api.finding",
     "frames": "driftseg.api.images",
     "inspect": "driftseg.api.commands",
     "load_dataset": "driftseg.api.adapting",
     "load_exported": "driftseg.api.exported",
     "load_model": "driftseg.api.models",
     "make_weather_set": "driftseg.api.data",
+    "note_run": "driftseg.api.finding",
     "report": "driftseg.api.commands",
     "run": "driftseg.api.commands",
+    "tag_run": "driftseg.api.finding",
     "train": "driftseg.api.commands",
 }
 """Public names and where they live."""
@@ -61,9 +65,10 @@ _ROOMS = ("methods", "metrics", "weather")
 __all__ = [
     "Answer", "Exported", "ExportedModel", "InputError", "LivePage", "Model", "Moment",
     "OnlineModel", "Progress", "State", "__version__", "adapt", "calibrate", "check_data",
-    "check_dataset", "check_encoder", "check_method", "drive", "evaluate", "export", "frames",
-    "inspect", "load_dataset", "load_exported", "load_model", "make_weather_set", "methods",
-    "metrics", "report", "run", "train", "weather",
+    "check_dataset", "check_encoder", "check_method", "compare_runs", "drive", "evaluate", "export",
+    "find_runs", "frames", "inspect", "load_dataset", "load_exported", "load_model",
+    "make_weather_set", "methods", "metrics", "note_run", "report", "run", "tag_run", "train",
+    "weather",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -79,10 +84,12 @@ if TYPE_CHECKING:
         run,
         train,
     )
+    from driftseg.api.comparing import compare_runs
     from driftseg.api.data import check_data, make_weather_set
     from driftseg.api.driving import drive
     from driftseg.api.exported import ExportedModel, load_exported
     from driftseg.api.exporting import export
+    from driftseg.api.finding import find_runs, note_run, tag_run
     from driftseg.api.images import frames
     from driftseg.api.laws import check_dataset, check_encoder, check_method
     from driftseg.api.models import Model, load_model

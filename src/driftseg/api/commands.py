@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from driftseg.api.adapting import load_dataset
+from driftseg.api.finding import gather
 from driftseg.api.models import load_model
 from driftseg.config.reading import apply_change, check, read_config
 from driftseg.config.run import RunConfig
@@ -23,6 +24,7 @@ from driftseg.report.page import write_report
 from driftseg.runs.build import build, calibrated
 from driftseg.runs.loop import Moment, Watch, score_domains
 from driftseg.runs.record import plain, read_run
+from driftseg.runs.remarks import Remarks
 from driftseg.runs.run import run as play_run
 from driftseg.runs.train import build_training, use_threads
 from driftseg.training.source import Progress
@@ -74,6 +76,8 @@ def run(
     data: str | Path | None = None,
     watch: Watch | None = None,
     save: Collection[str] = (),
+    tags: Sequence[str] = (),
+    note: str | None = None,
 ) -> Path:
     """Plays one method through one schedule (``driftseg run``).
 
@@ -85,6 +89,8 @@ def run(
         save: some of ``labels``, ``overlays``, ``video``, ``probabilities``: kept of every frame
             in the run's folder, below ``saved``, in the classes that are scored (probabilities in
             the model's own).
+        tags: words to find the run by (`find_runs`); they are no part of the config.
+        note: a text to keep with the run.
 
     Returns:
         The run's folder.
@@ -92,10 +98,12 @@ def run(
     Raises:
         InputError: the config, the data or the checkpoint cannot be used.
     """
+    remarks = Remarks().tagged(tags)
+    remarks = remarks if note is None else remarks.noted(note)
     settings = read(config, RunConfig, changes, data)
     if watch is None:
-        return play_run(settings, save=save)
-    return play_run(settings, watch, save)
+        return play_run(settings, save=save, remarks=remarks)
+    return play_run(settings, watch, save, remarks=remarks)
 
 
 @dataclass(frozen=True)
@@ -211,15 +219,18 @@ def report(
     title: str | None = None,
     oracle: str | Path | None = None,
     numbers: str | Path | None = None,
+    where: Iterable[str] = (),
 ) -> Path:
     """One page of one or several runs (``driftseg report``).
 
     Args:
-        runs: folders of finished runs; seeds of one config are shown as mean and spread.
-        out: the HTML file; None is ``report.html`` in the last run.
+        runs: folders of finished runs, or of many runs, of which the finished ones are taken; seeds
+            of one config are shown as mean and spread.
+        out: the HTML file; None is ``report.html`` in the last folder that is named.
         title: heading of the page.
         oracle: folder of a run with the best scores to be had; shows what was recovered.
         numbers: also write the numbers: a .csv with a row a run, or a .md table over seeds.
+        where: filters that choose among the runs, as of `find_runs`.
 
     Returns:
         The page.
@@ -229,7 +240,7 @@ def report(
     """
     if not runs:
         raise InputError("report: no run is named; give folders of finished runs")
-    read_runs = [read_run(Path(path)) for path in runs]
+    read_runs = gather(runs, where).runs
     path = Path(runs[-1]) / "report.html" if out is None else Path(out)
     best = None if oracle is None else read_run(Path(oracle))
     write_report(read_runs, path, title=title, oracle=best)

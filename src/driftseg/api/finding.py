@@ -48,9 +48,7 @@ def find_runs(
     Raises:
         InputError: no such folder, no runs in it, an unknown column or a wrong filter.
     """
-    return search(
-        Path(folder), where, sort=sort, reverse=reverse, limit=limit, index=index
-    ).runs
+    return search(Path(folder), where, sort=sort, reverse=reverse, limit=limit, index=index).runs
 
 
 def tag_run(run: str | Path, tags: Sequence[str], *, remove: bool = False) -> Remarks:
@@ -166,4 +164,3 @@ def gather(
             f"To fix: finish them; the first is {left_out[0].path} ({left_out[0].state})"
         )
     return Gathered([checked_run(run.path) for run in taken], left_out)
-

@@ -36,7 +36,9 @@ def runs(
     ] = None,
     sort: Annotated[
         str | None,
-        typer.Option(help="a column, number or setting; numbers from the largest (default: newest)"),
+        typer.Option(
+            help="a column, number or setting; numbers from the largest (default: newest)"
+        ),
     ] = None,
     reverse: Annotated[bool, typer.Option("--reverse", help="turn the order round")] = False,
     limit: Annotated[
@@ -71,9 +73,8 @@ def runs(
     asked = [name.strip() for name in columns.split(",")] if columns else []
     asked = [finding.find_column(listing.runs, name) for name in asked] if listing.runs else []
     if as_json:
-        rows = [run.as_row() for run in listing.runs]
-        json.dump(rows, sys.stdout, indent=1, ensure_ascii=False, default=str)
-        sys.stdout.write("\n")
+        rows = (json.dumps(run.as_row(), ensure_ascii=False, default=str) for run in listing.runs)
+        sys.stdout.write("[" + ",\n".join(rows) + "]\n")
     elif as_csv:
         _write_csv(listing.runs, asked or finding.COLUMNS)
     else:

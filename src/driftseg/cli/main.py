@@ -13,6 +13,7 @@ from rich.console import Console
 import driftseg
 from driftseg.cli.calibrate import calibrate
 from driftseg.cli.check import app as check
+from driftseg.cli.compare import compare
 from driftseg.cli.config import app as config
 from driftseg.cli.data import app as data
 from driftseg.cli.demo import demo
@@ -37,8 +38,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, adapt, predict, export, examples, train, calibrate, run, evaluate, report, runs, tag, note,
-    inspect, info, methods, encoders, datasets,
+    demo, adapt, predict, export, examples, train, calibrate, run, evaluate, report, runs, compare,
+    tag, note, inspect, info, methods, encoders, datasets,
 ):  # fmt: skip
     app.command()(command)
 app.command(cls=SeveralValues)(weather)

@@ -64,6 +64,11 @@ def run(
         list[str] | None,
         typer.Option(help="labels, overlays, video, probabilities of every frame; repeatable"),
     ] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(help="word that driftseg runs tag=WORD finds the run by; repeatable"),
+    ] = None,
+    note: Annotated[str | None, typer.Option(help="text to keep with the run")] = None,
 ) -> None:
     """Play one method through a drifting world.
 
@@ -84,7 +89,7 @@ def run(
             console.print(line, soft_wrap=True, highlight=False, markup=False)
         return
     with LiveWatch(console, settings.method.name) as watch:
-        folder = commands.run(settings, watch=watch, save=kinds_of(save))
+        folder = commands.run(settings, watch=watch, save=kinds_of(save), tags=tag or (), note=note)
     console.print(f"recorded in {folder}", soft_wrap=True, highlight=False)
     console.print(f"look at it: driftseg report {folder}", soft_wrap=True, highlight=False)
 

@@ -16,7 +16,7 @@ USUAL = (
     "over_all_visits", "stream_over_all_visits", "forgotten", "frames_per_second", "tag", "note",
 )  # fmt: skip
 """Columns after the run and its state, the most important first; as many as fit are shown."""
-INSTEAD = ("hash", "method", "seed", "encoder")
+INSTEAD = ("hash", "method", "seed")
 """What stands for the folder's name where that would fill the line; ``FOLDER/*_HASH`` names it."""
 ROOM = 30
 """Letters that must be left for numbers beside the folder's name."""
@@ -61,10 +61,10 @@ def _fitting(runs: Sequence[FoundRun], width: int, also: Sequence[str]) -> list[
         wanted += ["state", "frames"]
     wanted += [name for name in dict.fromkeys((*also, *USUAL)) if name not in wanted]
     names: list[str] = []
-    left = width + 2  # the last column needs no space after it
+    left = width + 3  # the last column needs no space after it
     for name in wanted:
         cells = [_cell(run, name) for run in runs]
-        needs = max(map(len, [*cells, *_header(name).splitlines()])) + 2
+        needs = max(map(len, [*cells, *_header(name).splitlines()])) + 3
         if names and (needs > left or not (any(cells) or name in also)):
             continue
         names.append(name)

@@ -112,7 +112,9 @@ def _read(
     runs: list[FoundRun] = []
     rows: dict[str, Row] = {}
     if folders:
-        from driftseg.finding.reading import read_found  # loads much; a list of known runs needs none
+        from driftseg.finding.reading import (
+            read_found,
+        )  # loads much; a list of known runs needs none
     written = time.monotonic()
     try:
         for number, folder in enumerate(folders, start=1):

@@ -13,6 +13,7 @@ from driftseg.runs.build import Parts, build
 from driftseg.runs.keeping import CHECKPOINTS, keep_model
 from driftseg.runs.loop import Watch, play
 from driftseg.runs.record import RunWriter, environment, make_serial
+from driftseg.runs.remarks import NO_REMARKS, Remarks, write_remarks
 from driftseg.saving.saver import Saver, check_kinds
 
 
@@ -20,10 +21,17 @@ def _unwatched(moment: object) -> None:
     """Nobody looks on."""
 
 
-def run(config: RunConfig, watch: Watch = _unwatched, save: Collection[str] = ()) -> Path:
+def run(
+    config: RunConfig,
+    watch: Watch = _unwatched,
+    save: Collection[str] = (),
+    *,
+    remarks: Remarks = NO_REMARKS,
+) -> Path:
     """Plays one method through one schedule; returns the run's folder.
 
-    What ``save`` names is kept of every frame in the folder ``saved`` of the run.
+    What ``save`` names is kept of every frame in the folder ``saved`` of the run. Remarks are there
+    from the first frame on.
 
     Whatever goes wrong, no half-written run stays behind, and no camera or file stays open.
 
@@ -33,15 +41,19 @@ def run(config: RunConfig, watch: Watch = _unwatched, save: Collection[str] = ()
     check_kinds(save)
     parts = build(config)
     try:
-        return _play(config, parts, watch, save)
+        return _play(config, parts, watch, save, remarks)
     finally:
         parts.data.close()
 
 
-def _play(config: RunConfig, parts: Parts, watch: Watch, save: Collection[str]) -> Path:
+def _play(
+    config: RunConfig, parts: Parts, watch: Watch, save: Collection[str], remarks: Remarks
+) -> Path:
     writer = _writer(config, parts)
     saver = None
     try:
+        if remarks:
+            write_remarks(writer.folder, remarks)
         saver = _saver(config, parts, writer.folder / SAVED, save) if save else None
         if parts.calibration is not None:
             writer.calibration(parts.calibration.to_json(_longest_window(config)))
