@@ -15,14 +15,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from driftseg.finding.folders import run_folders
 from driftseg.finding.index import FILE
-from driftseg.runs.record import RunWriter, config_hash
+from driftseg.runs.record import config_hash
 
 METHODS = ("source_only", "tent", "dacs", "restyled_replay")
 DOMAINS = ("clear", "rain25", "rain50", "rain75", "rain100", "rain200")
@@ -41,37 +42,46 @@ def make(folder: Path, number: int) -> None:
         "replay": {f"setting_{i}": i for i in range(8)},
     }  # fmt: skip
     serial = f"260101_{number // 60 % 24:02d}{number % 60:02d}_town2storm_{method}_mlp_mit_b0"
-    writer = RunWriter(
-        folder, f"{serial}_s{seed}_{config_hash(config)}", config=config,
-        environment={"driftseg": "0.1.0", "notes": []}, classes=CLASSES, label_space="town",
-        home="clear",
-        schedule=[
-            {"visit": i, "domain": d, "weather": d, "strength": 0.0, "frames": FRAMES,
-             "direction": "forward" if i < len(DOMAINS) else "backward"}
-            for i, d in enumerate(VISITS)
-        ],
-    )  # fmt: skip
+    run = folder / f"{serial}_s{seed}_{config_hash(config)}"
+    run.mkdir()
+    (run / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    (run / "environment.json").write_text(json.dumps({"driftseg": "0.1.0", "notes": []}))
+    visits = [
+        {"visit": i, "domain": d, "weather": d, "strength": 0.0, "frames": FRAMES,
+         "direction": "forward" if i < len(DOMAINS) else "backward"}
+        for i, d in enumerate(VISITS)
+    ]  # fmt: skip
+    schedule = {"classes": CLASSES, "label_space": "town", "home": "clear", "visits": visits}
+    (run / "schedule.json").write_text(json.dumps(schedule))
+    for name, rows in (("frames", _frames(draw, method)), ("evaluations", _evaluations(draw))):
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (run / f"{name}.jsonl").write_text(text)
+
+
+def _frames(draw: np.random.Generator, method: str) -> Iterator[dict[str, object]]:
     for index in range(FRAMES * len(VISITS)):
         union = draw.integers(500, 9000, len(CLASSES))
-        writer.frame({
+        part = (union * draw.uniform(0.3, 0.9)).astype(int)
+        yield {
             "index": index, "visit": index // FRAMES, "domain": VISITS[index // FRAMES],
-            "name": f"frame_{index:06d}", "labelled": True,
-            "intersection": (union * draw.uniform(0.3, 0.9)).astype(int), "union": union,
-            "confidence": draw.random(), "entropy": draw.random(), "trained": method != "tent",
-            "losses": {"source": draw.random(), "target": draw.random()}, "learning_rate": 1e-5,
-            "signal": None, "event": None, "plan": None,
+            "name": f"frame_{index:06d}", "labelled": True, "intersection": part.tolist(),
+            "union": union.tolist(), "confidence": draw.random(), "entropy": draw.random(),
+            "trained": method != "tent", "losses": {"source": draw.random()},
+            "learning_rate": 1e-5, "signal": None, "event": None, "plan": None,
             "predict_ms": 10 * draw.random(), "adapt_ms": 50 * draw.random(),
-        })  # fmt: skip
+        }  # fmt: skip
+
+
+def _evaluations(draw: np.random.Generator) -> Iterator[dict[str, object]]:
     for after in range(-1, len(VISITS)):
         for domain in DOMAINS:
             for head in ("main", "early"):
-                writer.evaluation({
+                yield {
                     "after_visit": after, "after_domain": domain, "domain": domain, "head": head,
                     "frames": 10, "mean_iou": 100 * draw.random(), "mean_accuracy": 50.0,
                     "pixel_accuracy": 50.0, "iou": dict.fromkeys(CLASSES, draw.random()),
                     "reused": False,
-                })  # fmt: skip
-    writer.finish()
+                }  # fmt: skip
 
 
 def listed(folder: Path, *options: str) -> float:

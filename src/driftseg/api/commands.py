@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from driftseg.api.adapting import load_dataset
-from driftseg.api.finding import gather
+from driftseg.api.finding import FoundRun, gather
 from driftseg.api.models import load_model
 from driftseg.config.reading import apply_change, check, read_config
 from driftseg.config.run import RunConfig
@@ -220,6 +220,7 @@ def report(
     oracle: str | Path | None = None,
     numbers: str | Path | None = None,
     where: Iterable[str] = (),
+    left_out: Callable[[Sequence[FoundRun]], None] | None = None,
 ) -> Path:
     """One page of one or several runs (``driftseg report``).
 
@@ -231,6 +232,7 @@ def report(
         oracle: folder of a run with the best scores to be had; shows what was recovered.
         numbers: also write the numbers: a .csv with a row a run, or a .md table over seeds.
         where: filters that choose among the runs, as of `find_runs`.
+        left_out: called with the runs of folders that are not finished or not readable.
 
     Returns:
         The page.
@@ -240,7 +242,10 @@ def report(
     """
     if not runs:
         raise InputError("report: no run is named; give folders of finished runs")
-    read_runs = gather(runs, where).runs
+    gathered = gather(runs, where)
+    read_runs = gathered.runs
+    if left_out is not None:
+        left_out(gathered.left_out)
     path = Path(runs[-1]) / "report.html" if out is None else Path(out)
     best = None if oracle is None else read_run(Path(oracle))
     write_report(read_runs, path, title=title, oracle=best)

@@ -18,7 +18,7 @@ from driftseg.report.comparison_tables import (
 from driftseg.report.comparison_words import sentences
 
 __all__ = [
-    "Comparison", "Gathered", "compare_gathered", "compare_runs", "differences_table",
+    "Comparison", "Gathered", "check_ending", "compare_gathered", "compare_runs", "differences_table",
     "differences_title", "gather", "means_table", "sentences",
 ]  # fmt: skip
 

@@ -61,6 +61,8 @@ def compare(
     from driftseg.api import comparing
 
     places, filters = split_words(runs)
+    for path in out or ():
+        comparing.check_ending(path)
     with ReadingRuns() as told:
         gathered = comparing.gather(places, filters, told=told)
     found = comparing.compare_gathered(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ import typer
 from rich.console import Console
 
 from driftseg.cli.reading_runs import ReadingRuns
-from driftseg.cli.run_table import run_table
+from driftseg.cli.run_table import run_table, too_long
 from driftseg.errors import InputError
 
 if TYPE_CHECKING:
@@ -71,15 +72,15 @@ def runs(
             folder, filters, sort=sort, reverse=reverse, limit=most or None, index=index, told=told
         )
     asked = [name.strip() for name in columns.split(",")] if columns else []
-    asked = [finding.find_column(listing.runs, name) for name in asked] if listing.runs else []
+    asked = [finding.find_column(listing.everyone, name) for name in asked]
     if as_json:
         rows = (json.dumps(run.as_row(), ensure_ascii=False, default=str) for run in listing.runs)
         sys.stdout.write("[" + ",\n".join(rows) + "]\n")
     elif as_csv:
         _write_csv(listing.runs, asked or finding.COLUMNS)
     else:
-        shown = [sort, *(name for name in filters if name)] if sort else filters
-        _print(listing, asked, _of_interest(listing.runs, shown))
+        shown = [sort, *filters] if sort else filters
+        _print(listing, asked, _of_interest(listing.everyone, shown))
 
 
 def _taken_apart(words: Sequence[str]) -> tuple[Path, list[str]]:
@@ -96,28 +97,30 @@ def _taken_apart(words: Sequence[str]) -> tuple[Path, list[str]]:
     return Path(folders[0] if folders else "runs"), filters
 
 
-def _of_interest(found: Sequence[FoundRun], words: Sequence[str | None]) -> list[str]:
+def _of_interest(found: Sequence[FoundRun], words: Sequence[str]) -> list[str]:
     """Columns that were named in filters and for the order."""
-    import re
-
     from driftseg.api import finding
 
-    names = [re.split("[=<>!]", word)[0].strip() for word in words if word]
-    return [finding.find_column(found, name) for name in names] if found else []
+    names = [re.split("[=<>!]", word)[0].strip() for word in words]
+    return [finding.find_column(found, name) for name in names]
 
 
 def _print(listing: Listing, asked: Sequence[str], also: Sequence[str]) -> None:
     console = Console()
     if listing.runs:
-        console.print(run_table(listing.runs, console.width, asked, also))
+        for row in run_table(listing.runs, console.width, asked, also):
+            console.print(row, soft_wrap=True)
+        if not asked and too_long(listing.runs, console.width):
+            console.print("the folder of a run is *_HASH", soft_wrap=True, highlight=False)
     for line in _told(listing):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _told(listing: Listing) -> Iterator[str]:
     """What a reader of the table must know."""
-    count = f"{listing.everyone} run{'s' if listing.everyone != 1 else ''}"
-    if listing.matching != listing.everyone:
+    everyone = len(listing.everyone)
+    count = f"{everyone} run{'s' if everyone != 1 else ''}"
+    if listing.matching != everyone:
         count = f"{listing.matching} of {count}"
     hidden = listing.matching - len(listing.runs)
     yield count + (f"; {len(listing.runs)} shown, --limit 0 shows all" if hidden else "")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from driftseg.cli.compare import RunsAndFilters, split_words
+from driftseg.cli.compare import RunsAndFilters, split_words, tell_left_out
 
 
 def report(
@@ -37,8 +38,11 @@ def report(
     from driftseg.api import commands
 
     places, filters = split_words(runs)
-    page = commands.report(places, out, title=title, oracle=oracle, numbers=numbers, where=filters)
     console = Console()
+    page = commands.report(
+        places, out, title=title, oracle=oracle, numbers=numbers, where=filters,
+        left_out=partial(tell_left_out, console),
+    )  # fmt: skip
     console.print(f"report: {page}", soft_wrap=True, highlight=False)
     if numbers is not None:
         console.print(f"numbers: {numbers}", soft_wrap=True, highlight=False)

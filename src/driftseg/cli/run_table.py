@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -20,6 +18,7 @@ INSTEAD = ("hash", "method", "seed")
 """What stands for the folder's name where that would fill the line; ``FOLDER/*_HASH`` names it."""
 ROOM = 30
 """Letters that must be left for numbers beside the folder's name."""
+GAP = "   "
 LINE = 14
 """Letters of one line of a column's name."""
 LONGEST = 40
@@ -28,8 +27,8 @@ LONGEST = 40
 
 def run_table(
     runs: Sequence[FoundRun], width: int, asked: Sequence[str] = (), also: Sequence[str] = ()
-) -> Table:
-    """Runs as rows.
+) -> Iterator[Text]:
+    """Runs as lines. Names are never broken, for they are copied; thousands take no time.
 
     Args:
         runs: at least one.
@@ -37,34 +36,42 @@ def run_table(
         asked: columns to show, whatever the width; none is the usual ones that fit.
         also: columns to show before the usual ones.
     """
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
     names = list(asked) or _fitting(runs, width, also)
-    for name in names:
-        right = all(isinstance(run.value(name), int | float | None) for run in runs)
-        table.add_column(
-            Text(_header(name)),
-            justify="right" if right else "left",
-            overflow="fold",
-            no_wrap=not asked,
-        )
-    for run in runs:
-        style = None if run.state == "finished" else "red" if run.problem else "yellow"
-        table.add_row(*(Text(_cell(run, name)) for name in names), style=style)
-    return table
+    headers = [_header(name).splitlines() for name in names]
+    columns = [[_cell(run, name) for run in runs] for name in names]
+    widths = [max(map(len, (*h, *c))) for h, c in zip(headers, columns, strict=True)]
+    right = [all(isinstance(run.value(n), int | float | None) for run in runs) for n in names]
+
+    def line(cells: Sequence[str]) -> str:
+        placed = zip(cells, widths, right, strict=True)
+        return GAP.join(f"{c:>{w}}" if r else f"{c:<{w}}" for c, w, r in placed).rstrip()
+
+    height = max(map(len, headers))
+    filled = [[""] * (height - len(header)) + header for header in headers]
+    for cells in zip(*filled, strict=True):
+        yield Text(line(cells), style="bold")
+    yield Text("─" * min(sum(widths) + len(GAP) * (len(widths) - 1), width))
+    for run, cells in zip(runs, zip(*columns, strict=True), strict=True):
+        style = "" if run.state == "finished" else "red" if run.problem else "yellow"
+        yield Text(line(cells), style=style)
+
+
+def too_long(runs: Sequence[FoundRun], width: int) -> bool:
+    """Whether the folders' names leave no room for numbers."""
+    return max(len(run.run) for run in runs) + ROOM > width
 
 
 def _fitting(runs: Sequence[FoundRun], width: int, also: Sequence[str]) -> list[str]:
     """What names the run, and after it as many columns as the terminal has room for."""
-    longest = max(len(run.run) for run in runs)
-    wanted = ["run"] if longest + ROOM <= width else [*INSTEAD]
+    wanted = [*INSTEAD] if too_long(runs, width) else ["run"]
     if any(run.state != "finished" for run in runs):
         wanted += ["state", "frames"]
     wanted += [name for name in dict.fromkeys((*also, *USUAL)) if name not in wanted]
     names: list[str] = []
-    left = width + 3  # the last column needs no space after it
+    left = width + len(GAP)  # the last column needs no space after it
     for name in wanted:
         cells = [_cell(run, name) for run in runs]
-        needs = max(map(len, [*cells, *_header(name).splitlines()])) + 3
+        needs = max(map(len, [*cells, *_header(name).splitlines()])) + len(GAP)
         if names and (needs > left or not (any(cells) or name in also)):
             continue
         names.append(name)

@@ -118,15 +118,12 @@ def find_column(runs: Sequence[FoundRun], name: str) -> str:
 def ordered(
     runs: Sequence[FoundRun], column: str | None, *, reverse: bool = False
 ) -> list[FoundRun]:
-    """Sorted: the newest first, or by a column, numbers from the largest, texts from A.
+    """Sorted: the newest first, or by a column (`find_column`), numbers from the largest.
 
-    Runs without a value are last.
-
-    Raises:
-        InputError: there is no such column.
+    Texts are sorted from A. Runs without a value are last, and equal ones in the order of names.
     """
     runs = sorted(runs, key=lambda run: run.run)
-    name = "started" if column is None else find_column(runs, column)
+    name = "started" if column is None else column
     values = {run.run: run.value(name) for run in runs}
     known = [run for run in runs if values[run.run] not in (None, ())]
     unknown = [run for run in runs if values[run.run] in (None, ())]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from driftseg.errors import InputError
 from driftseg.finding.entry import FoundRun
-from driftseg.finding.filters import chosen, ordered
+from driftseg.finding.filters import chosen, find_column, ordered
 from driftseg.finding.folders import RunFolder, run_folders
 from driftseg.finding.index import Index, Row
 
@@ -29,7 +29,7 @@ class Listing:
     """Those that were asked for, in order."""
     matching: int
     """How many the filters left, before the limit."""
-    everyone: int
+    everyone: list[FoundRun]
     """All runs of the folder."""
     read: int
     """Runs that were read anew; the others are remembered."""
@@ -70,10 +70,11 @@ def search(
     itself = len(folders) == 1 and folders[0].path == folder
     kept = Index(folder) if index and not itself else None
     everyone, read = _all(folders, kept, told or (lambda done, total: None))
-    found = ordered(chosen(everyone, where), sort, reverse=reverse) if everyone else []
+    column = None if sort is None else find_column(everyone, sort)
+    found = ordered(chosen(everyone, where), column, reverse=reverse)
     shown = found if limit is None else found[:limit]
     problem = None if kept is None or read == 0 else kept.problem
-    return Listing(shown, len(found), len(everyone), read, problem)
+    return Listing(shown, len(found), everyone, read, problem)
 
 
 def _all(

@@ -184,9 +184,10 @@ def _named(asked: Iterable[str], known: Mapping[str, float], *, held: bool) -> l
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else "name one of these"
+            hint = f"did you mean {near[0]}?" if near else "driftseg runs --csv prints all names"
             raise InputError(
-                f"number: expected one of {', '.join(known)}, got {name!r}. To fix: {hint}"
+                f"number: expected a number that runs have, such as {SHOWN[0]}, got {name!r}. "
+                f"To fix: {hint}"
             )
     return names or [name for name in SHOWN if held or name != "stream_over_all_visits"]
 
