@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,9 @@ def write_run(
         environment: more of environment.json.
         of_method: settings of the method.
     """
-    run = out / (name or f"260102_0304_town2tiny_{method}_mlp_mit_b0_s{seed}_{_five(of_method)}")
+    run = out / (
+        name or f"260102_0304_town2tiny_{method}_mlp_mit_b0_s{seed}_{_five(of_method, settings)}"
+    )
     run.mkdir(parents=True)
     config = {
         "name": "tiny", "source_name": "town", "seed": seed,
@@ -86,5 +89,5 @@ def _frame(index: int, frames: int, method: str, score: float) -> dict[str, Any]
     }  # fmt: skip
 
 
-def _five(values: Mapping[str, Any]) -> str:
-    return f"{abs(hash(str(sorted(values.items())))) % 16**5:05x}"
+def _five(*values: Any) -> str:
+    return f"{zlib.crc32(repr(values).encode()) % 16**5:05x}"

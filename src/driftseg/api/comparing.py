@@ -18,8 +18,8 @@ from driftseg.report.comparison_tables import (
 from driftseg.report.comparison_words import sentences
 
 __all__ = [
-    "Comparison", "Gathered", "check_ending", "compare_gathered", "compare_runs", "differences_table",
-    "differences_title", "gather", "means_table", "sentences",
+    "Comparison", "Gathered", "check_ending", "compare_gathered", "compare_runs",
+    "differences_table", "differences_title", "gather", "means_table", "sentences",
 ]  # fmt: skip
 
 

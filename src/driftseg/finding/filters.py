@@ -17,6 +17,7 @@ _FORM = re.compile(r"(?P<column>[^=<>!]+)(?P<sign><=|>=|!=|=|<|>)(?P<value>.*)",
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
+MISSING = (None, (), "")
 NOTHING = ("", "null", "none")
 """What a filter calls a value that a run does not have."""
 
@@ -125,8 +126,8 @@ def ordered(
     runs = sorted(runs, key=lambda run: run.run)
     name = "started" if column is None else column
     values = {run.run: run.value(name) for run in runs}
-    known = [run for run in runs if values[run.run] not in (None, ())]
-    unknown = [run for run in runs if values[run.run] in (None, ())]
+    known = [run for run in runs if values[run.run] not in MISSING]
+    unknown = [run for run in runs if values[run.run] in MISSING]
     if all(isinstance(values[run.run], int | float) for run in known):
         known.sort(key=lambda run: values[run.run], reverse=not reverse)
     else:
@@ -144,7 +145,7 @@ def as_number(text: str) -> float | None:
 
 
 def _equal(value: Any, text: str) -> bool:
-    if value is None or value == ():
+    if value in MISSING:
         return text.lower() in NOTHING
     if isinstance(value, list | tuple):
         return any(_equal(each, text) for each in value)

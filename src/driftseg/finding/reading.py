@@ -77,12 +77,13 @@ def checked_run(path: Path) -> Run:
 
 def _checked(path: Path) -> tuple[Run, Mapping[str, float]]:
     run = read_run(path)
+    known = run.environment if isinstance(run.environment, Mapping) else {}
     try:
-        if not isinstance(run.method, str) or not run.visits:
-            raise ValueError("no method or no visits")
+        if not isinstance(run.method, str) or not run.visits or known.get("notes") is None:
+            raise ValueError("no method, visits or notes")
         numbers, _ = run_numbers(run), run.seed
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        version = run.environment.get("driftseg", "an unknown version")
+        version = known.get("driftseg", "an unknown version")
         raise InputError(
             f"{path}: expected a record of driftseg {driftseg.__version__}, got one of "
             f"{version} ({type(error).__name__}: {error}). To fix: read it with the version that "
