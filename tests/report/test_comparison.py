@@ -150,7 +150,9 @@ def test_by_a_setting() -> None:
 
 def test_by_needs_one_run_a_seed() -> None:
     runs = [make_run("source_only"), make_run(lr=1.0), make_run(lr=2.0)]
-    with pytest.raises(InputError, match=r"differ in method.learning_rate. To fix: add --by method"):
+    with pytest.raises(
+        InputError, match=r"differ in method.learning_rate. To fix: add --by method"
+    ):
         compare(runs, by=["method"])
     found = compare(runs, by=["method", "learning_rate"])
     assert [row.label for row in found.rows] == [

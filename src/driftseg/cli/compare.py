@@ -82,12 +82,13 @@ def compare(
         console.print(f"written: {path}", soft_wrap=True, highlight=False, markup=False)
 
 
-def split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
+def split_words(words: Sequence[str | Path]) -> tuple[list[str], list[str]]:
     """Places and filters among words."""
     from driftseg.api.finding import is_filter
 
-    filters = [word for word in words if is_filter(word) and not Path(word).exists()]
-    return [word for word in words if word not in filters], filters
+    texts = [str(word) for word in words]
+    filters = [text for text in texts if is_filter(text) and not Path(text).exists()]
+    return [text for text in texts if text not in filters], filters
 
 
 def tell_left_out(console: Console, left_out: Sequence[FoundRun]) -> None:

@@ -46,7 +46,7 @@ def runs(
         int | None, typer.Option(min=0, help=f"how many; 0 is all (default: {SHOWN} in a table)")
     ] = None,
     columns: Annotated[
-        str | None, typer.Option(help="columns of the table, with commas: run,seed,forgotten")
+        str | None, typer.Option(help="columns to show, with commas: run,seed,forgotten")
     ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="print CSV with all numbers")] = False,
     as_json: Annotated[
@@ -77,7 +77,7 @@ def runs(
         rows = (json.dumps(run.as_row(), ensure_ascii=False, default=str) for run in listing.runs)
         sys.stdout.write("[" + ",\n".join(rows) + "]\n")
     elif as_csv:
-        _write_csv(listing.runs, asked or finding.COLUMNS)
+        _write_csv(listing.runs, asked or [*finding.COLUMNS, *_numbers(listing.runs)])
     else:
         shown = [sort, *filters] if sort else filters
         _print(listing, asked, _of_interest(listing.everyone, shown))
@@ -135,13 +135,15 @@ def _told(listing: Listing) -> Iterator[str]:
         )
 
 
+def _numbers(found: Sequence[FoundRun]) -> list[str]:
+    """The names of all numbers that any run has."""
+    return list(dict.fromkeys(name for run in found for name in run.numbers))
+
+
 def _write_csv(found: Sequence[FoundRun], columns: Sequence[str]) -> None:
-    numbers = dict.fromkeys(name for run in found for name in run.numbers)
-    names = [*columns, *(name for name in numbers if name not in columns), "path"]
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(names)
-    for run in found:
-        writer.writerow([*(_plain(run.value(name)) for name in names[:-1]), run.path])
+    writer.writerow(columns)
+    writer.writerows([_plain(run.value(name)) for name in columns] for run in found)
 
 
 def _plain(value: Any) -> Any:

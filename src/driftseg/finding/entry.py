@@ -10,7 +10,7 @@ from typing import Any
 
 COLUMNS = (
     "run", "state", "started", "target", "source", "method", "encoder", "seed", "frames", "total",
-    "hash", "version", "tag", "note", "problem",
+    "hash", "version", "tag", "note", "problem", "path",
 )  # fmt: skip
 """What every run has beside its numbers and its settings."""
 
@@ -54,6 +54,8 @@ class FoundRun:
             return self.tags
         if column == "note":
             return " / ".join(self.notes) or None
+        if column == "path":
+            return str(self.path)
         if column in COLUMNS:
             return getattr(self, column)
         found = self.numbers.get(column)

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import matplotlib
+
 from driftseg.errors import InputError
 from driftseg.report.bootstrap import Interval, signed
 from driftseg.report.comparison import Comparison, Difference
@@ -197,7 +199,8 @@ def _picture(comparison: Comparison, path: Path) -> None:
     metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=150, metadata=metadata)
+        with matplotlib.rc_context({"svg.hashsalt": "driftseg"}):  # the same file every time
+            figure.savefig(path, dpi=150, metadata=metadata)
     except OSError as error:
         raise InputError(
             f"{path}: the picture cannot be written there ({error.strerror})"
