@@ -2,10 +2,10 @@
 
     OMP_WAIT_POLICY=PASSIVE python benchmarks/wall_time.py [--data CAMVID] [--threads 1]
 
-Each row is one run in this process: source_only, tent and dacs on Town's storm, and on CamVid's where
-`--data` gives its folder. `method` is the time of predict, learn and the answers of evaluations;
-`run` is the time of the whole loop, from the first evaluation to the last, without building.
-`in turn` reads and renders each frame when it is asked for, as before.
+Each row is one run in this process: source_only, tent and dacs on Town's storm, and on CamVid's
+where `--data` gives its folder. `method` is the time of predict, learn and the answers of
+evaluations; `run` is the time of the whole loop, from the first evaluation to the last, without
+building. `in turn` reads and renders each frame when it is asked for.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class Stopwatch:
         self.seconds = 0.0
 
     def timed(self, call: Any) -> Any:
+        """The same call, counted."""
+
         def timed(*arguments: Any, **named: Any) -> Any:
             started = time.perf_counter()
             try:
@@ -61,7 +63,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--frames", type=int, default=12, help="of each visit")
     given = parser.parse_args()
-    print("| world | method | method, s | run, s | ratio | ratio, in turn |\n|---|---|---|---|---|---|")
+    print("| world | method | method, s | run, s | ratio | ratio, in turn |")
+    print("|---|---|---|---|---|---|")
     for world in ("town", *(("camvid",) if given.data else ())):
         for method in METHODS:
             found = {}

@@ -16,7 +16,7 @@ SOURCE = ROOT / "src" / "driftseg"
 GROUND = {"errors", "frame", "labels", "settings", "parts", "images"}
 WORLD = {"weather", "scenes", "town", "stream", "replay", "weather_sets", "checking"}
 MIND = {"control", "learners", "methods"}
-DESK = {"config", "training", "evaluation", "runs", "report"}
+DESK = {"config", "training", "evaluation", "runs", "report", "finding"}
 
 EVERYTHING = GROUND | WORLD | MIND | DESK | {"models", "conformance", "saving", "live", "exporting"}
 
@@ -45,6 +45,7 @@ ROOMS: dict[str, set[str]] = {
     "training": GROUND | {"models", "replay", "scenes", "evaluation"},
     "runs": GROUND | WORLD | MIND | {"models", "config", "training", "evaluation", "saving"},
     "report": GROUND | {"runs", "evaluation", "weather_sets"},
+    "finding": GROUND | {"runs", "report"},
     "saving": GROUND,
     "live": GROUND | {"saving"},
     "conformance": GROUND | WORLD | MIND | {"models", "runs"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from driftseg.api.adapting import load_dataset
+from driftseg.api.finding import FoundRun, gather
 from driftseg.api.models import load_model
 from driftseg.config.reading import apply_change, check, read_config
 from driftseg.config.run import RunConfig
@@ -24,6 +25,7 @@ from driftseg.runs.build import build, calibrated
 from driftseg.runs.finding import finished_run, unfinished_runs
 from driftseg.runs.loop import Moment, Watch, score_domains
 from driftseg.runs.record import plain, read_run
+from driftseg.runs.remarks import Remarks
 from driftseg.runs.resuming import resume as resume_run
 from driftseg.runs.run import run as play_run
 from driftseg.runs.run import untold, unwatched
@@ -82,6 +84,8 @@ def run(
     resume: bool = False,
     digest_contents: bool = False,
     tell: Callable[[str], None] | None = None,
+    tags: Sequence[str] = (),
+    note: str | None = None,
 ) -> Path:
     """Plays one method through one schedule (``driftseg run``).
 
@@ -99,6 +103,8 @@ def run(
         resume: continue an interrupted run of the same config, if there is one.
         digest_contents: record a digest of what is in the files of data, too.
         tell: called with lines that a person should read.
+        tags: words to find the run by (`find_runs`); they are no part of the config.
+        note: a text to keep with the run.
 
     Returns:
         The run's folder.
@@ -108,6 +114,8 @@ def run(
         RunInterrupted: a KeyboardInterrupt, by Ctrl-C or SIGTERM: the frame in progress was
             finished, and `resume` continues.
     """
+    remarks = Remarks().tagged(tags)
+    remarks = remarks if note is None else remarks.noted(note)
     settings = read(config, RunConfig, changes, data)
     told = untold if tell is None else tell
     check_kinds(save)
@@ -120,7 +128,10 @@ def run(
         return resume_run(others[0][0], watch or unwatched, tell=told)
     for folder, part in others[:1]:
         told(f"{folder} holds this run, not finished ({part}); driftseg resume continues it")
-    return play_run(settings, watch or unwatched, save, tell=told, digest_contents=digest_contents)
+    return play_run(
+        settings, watch or unwatched, save, tell=told, digest_contents=digest_contents,
+        remarks=remarks,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -236,16 +247,21 @@ def report(
     title: str | None = None,
     oracle: str | Path | None = None,
     numbers: str | Path | None = None,
+    where: Iterable[str] = (),
+    left_out: Callable[[Sequence[FoundRun]], None] | None = None,
 ) -> Path:
     """One page of one or several runs (``driftseg report``).
 
     Args:
-        runs: folders of runs; seeds of one config are shown as mean and spread. A run that is
-            not finished is shown as far as it went, and marked so.
-        out: the HTML file; None is ``report.html`` in the last run.
+        runs: folders of runs, or of many runs, of which the finished ones are taken; seeds of one
+            config are shown as mean and spread. A run that is named and not finished is shown as
+            far as it went, and marked so.
+        out: the HTML file; None is ``report.html`` in the last folder that is named.
         title: heading of the page.
         oracle: folder of a run with the best scores to be had; shows what was recovered.
         numbers: also write the numbers: a .csv with a row a run, or a .md table over seeds.
+        where: filters that choose among the runs, as of `find_runs`.
+        left_out: called with the runs of folders that are not finished or not readable.
 
     Returns:
         The page.
@@ -255,7 +271,10 @@ def report(
     """
     if not runs:
         raise InputError("report: no run is named; give folders of finished runs")
-    read_runs = [read_run(Path(path)) for path in runs]
+    gathered = gather(runs, where)
+    read_runs = gathered.runs
+    if left_out is not None:
+        left_out(gathered.left_out)
     path = Path(runs[-1]) / "report.html" if out is None else Path(out)
     best = None if oracle is None else read_run(Path(oracle))
     write_report(read_runs, path, title=title, oracle=best)

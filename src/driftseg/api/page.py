@@ -48,7 +48,8 @@ SECTIONS = (
     Section("Datasets", "driftseg", ("load_dataset", "check_data", "make_weather_set")),
     Section(
         "Commands", "driftseg",
-        ("run", "evaluate", "train", "calibrate", "report", "inspect", "Moment", "Progress"),
+        ("run", "evaluate", "train", "calibrate", "report", "find_runs", "tag_run", "note_run",
+         "compare_runs", "inspect", "Moment", "Progress"),
         "What the command line does, as functions.",
     ),
     Section(
@@ -81,7 +82,10 @@ RETURNED = (
     "driftseg.api.commands:Trained", "driftseg.api.driving:Drove",
     "driftseg.models.checkpoints.inspection:Inspection",
     "driftseg.checking.findings:DatasetCheck", "driftseg.weather_sets.making:Outcome",
-    "driftseg.conformance.laws:Finding",
+    "driftseg.conformance.laws:Finding", "driftseg.finding.entry:FoundRun",
+    "driftseg.runs.remarks:Remarks", "driftseg.report.comparison:Comparison",
+    "driftseg.report.comparison:Row", "driftseg.report.comparison:Difference",
+    "driftseg.report.bootstrap:Interval", "driftseg.report.summary:Spread",
 )  # fmt: skip
 """What calls return and nobody imports."""
 TYPES = (

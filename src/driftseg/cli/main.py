@@ -13,12 +13,14 @@ from rich.console import Console
 import driftseg
 from driftseg.cli.calibrate import calibrate
 from driftseg.cli.check import app as check
+from driftseg.cli.compare import compare
 from driftseg.cli.config import app as config
 from driftseg.cli.data import app as data
 from driftseg.cli.demo import demo
 from driftseg.cli.drive import adapt, predict
 from driftseg.cli.examples import examples
 from driftseg.cli.export import export
+from driftseg.cli.finding import note, runs, tag
 from driftseg.cli.inspect import info, inspect
 from driftseg.cli.listing import datasets, encoders, methods
 from driftseg.cli.report import report
@@ -38,7 +40,7 @@ app = typer.Typer(
 )
 for command in (
     demo, adapt, predict, export, examples, train, calibrate, run, resume, repeat, evaluate, report,
-    inspect, info, methods, encoders, datasets,
+    runs, compare, tag, note, inspect, info, methods, encoders, datasets,
 ):  # fmt: skip
     app.command()(command)
 app.command(cls=SeveralValues)(weather)

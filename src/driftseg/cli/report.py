@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from driftseg.cli.compare import RunsAndFilters, split_words, tell_left_out
+
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="folders of finished runs")],
+    runs: RunsAndFilters,
     out: Annotated[
-        Path | None, typer.Option(help="file to write; default: report.html in the last run")
+        Path | None, typer.Option(help="file to write; default: report.html in the last folder")
     ] = None,
     title: Annotated[str | None, typer.Option(help="heading of the page")] = None,
     oracle: Annotated[
@@ -34,8 +37,12 @@ def report(
     """
     from driftseg.api import commands
 
-    page = commands.report(runs, out, title=title, oracle=oracle, numbers=numbers)
+    places, filters = split_words(runs)
     console = Console()
+    page = commands.report(
+        places, out, title=title, oracle=oracle, numbers=numbers, where=filters,
+        left_out=partial(tell_left_out, console),
+    )  # fmt: skip
     console.print(f"report: {page}", soft_wrap=True, highlight=False)
     if numbers is not None:
         console.print(f"numbers: {numbers}", soft_wrap=True, highlight=False)

@@ -75,6 +75,11 @@ def run(
         bool,
         typer.Option("--digest-contents", help="record digests of the contents of data files"),
     ] = False,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(help="word that driftseg runs tag=WORD finds the run by; repeatable"),
+    ] = None,
+    note: Annotated[str | None, typer.Option(help="text to keep with the run")] = None,
 ) -> None:
     """Play one method through a drifting world.
 
@@ -99,7 +104,7 @@ def run(
     with told_of_interruption(console), LiveWatch(console, settings.method.name) as watch:
         folder = commands.run(
             settings, watch=watch, save=kinds_of(save), again=again, resume=resume,
-            digest_contents=digest_contents, tell=lines_on(console),
+            digest_contents=digest_contents, tell=lines_on(console), tags=tag or (), note=note,
         )  # fmt: skip
     where_it_is(console, folder)
 

@@ -83,8 +83,8 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
                     "leave one of them out"
                 )
             seen[run.seed] = run.path
-    settings = [flat(_without_seed(group[0])) for group in members]
-    names = [_name(group[0]) for group in members]
+    settings = [settings_of(group[0]) for group in members]
+    names = [name_of(group[0]) for group in members]
     labels = [_label(i, names, settings) for i in range(len(members))]
     return [
         Group(label + _parts(group), tuple(group))
@@ -149,7 +149,12 @@ def _without_seed(run: Run) -> dict[str, Any]:
     return {key: value for key, value in run.config.items() if key not in hidden}
 
 
-def _name(run: Run) -> str:
+def settings_of(run: Run) -> dict[str, Any]:
+    """All that makes a run but its seed, on one level."""
+    return flat(_without_seed(run))
+
+
+def name_of(run: Run) -> str:
     """The method, and whose behaviour it has where that is not its own."""
     compat = run.config["method"].get("compat")
     return f"{run.method}, {compat}" if compat else run.method

@@ -118,7 +118,7 @@ def read_run(path: Path) -> Run:
         schedule = json.loads((path / "schedule.json").read_text(encoding="utf-8"))
         return Run(
             path=path,
-            config=yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8")),
+            config=read_config(path),
             environment=json.loads((path / "environment.json").read_text(encoding="utf-8")),
             classes=tuple(schedule["classes"]),
             label_space=schedule["label_space"],
@@ -134,7 +134,9 @@ def read_run(path: Path) -> Run:
         raise InputError(
             f"{path}: is not a run of driftseg ({Path(str(error.filename)).name} is missing)"
         ) from None
-    except (json.JSONDecodeError, KeyError, NotADirectoryError) as error:
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError, NotADirectoryError) as error:
         raise InputError(f"{path}: is not a readable run of driftseg ({error})") from None
 
 
@@ -174,3 +176,24 @@ def _lines(path: Path, *, whole: bool = True) -> list[dict[str, Any]]:
     if not whole:
         text = text[: text.rfind("\n") + 1]
     return [json.loads(line) for line in text.splitlines() if line]
+
+
+_SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's, where it is installed: ten times as fast."""
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The resolved config of a run folder.
+
+    Raises:
+        InputError: it is damaged.
+        FileNotFoundError: it is not there.
+    """
+    file = path / "config.yaml"
+    try:
+        values = yaml.load(file.read_text(encoding="utf-8"), Loader=_SAFE)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: is no YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{file}: expected the config of a run, got {type(values).__name__}")
+    return values

@@ -17,6 +17,7 @@ from driftseg.runs.keeper import SAVED_LINES, Keeper
 from driftseg.runs.keeping import CHECKPOINTS, keep_model
 from driftseg.runs.loop import Watch, play
 from driftseg.runs.record import make_serial
+from driftseg.runs.remarks import NO_REMARKS, Remarks, write_remarks
 from driftseg.runs.writing import RunWriter, new_record
 from driftseg.saving.saver import Saver, check_kinds
 
@@ -36,10 +37,12 @@ def run(
     *,
     tell: Tell = untold,
     digest_contents: bool = False,
+    remarks: Remarks = NO_REMARKS,
 ) -> Path:
     """Plays one method through one schedule; returns the run's folder.
 
-    What ``save`` names is kept of every frame in the folder ``saved`` of the run.
+    What ``save`` names is kept of every frame in the folder ``saved`` of the run. Remarks are there
+    from the first frame on.
 
     Whatever ends it, what was recorded stays and can be continued (`driftseg.runs.resuming`), and
     no camera or file stays open. A run that fails before anything is recorded leaves nothing.
@@ -51,6 +54,7 @@ def run(
         tell: hears what a person should know.
         digest_contents: whether the record says what is in the files of data, not only their
             names and sizes; they are read once more for that.
+        remarks: tags and notes of a person, kept with the record.
 
     Raises:
         InputError: the config, the data or the checkpoint cannot be used.
@@ -60,6 +64,8 @@ def run(
     parts = build(config)
     try:
         writer = _new(config, parts, save, digest_contents=digest_contents)
+        if remarks:
+            write_remarks(writer.folder, remarks)
         return play_record(config, parts, writer, watch, save, tell=tell)
     finally:
         parts.data.close()
