@@ -51,4 +51,4 @@ def test_parts_of_packages_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     done = RUNNER.invoke(app, ["methods"])
     assert done.exit_code == 0
     assert "mine             TENT" in done.output
-    assert "no module is called no_such_package" in done.output
+    assert "expected an installed module, got no_such_package" in done.output

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import PositiveInt, SerializeAsAny, model_validator
+from pydantic import Field, PositiveInt, SerializeAsAny, model_validator
 
 from driftseg.control.bank import BankSettings
 from driftseg.control.detectors import DetectorSettings
@@ -27,8 +27,10 @@ from driftseg.settings import is_changed
 class RememberingSettings(MethodSettings):
     """What lae and bank share."""
 
-    learner: Annotated[SerializeAsAny[MethodSettings], Pick(METHODS)]
-    """How it learns."""
+    learner: Annotated[SerializeAsAny[MethodSettings], Pick(METHODS)] = Field(
+        examples=["restyled_replay"]
+    )
+    """The method that learns. It must train something that can be kept."""
     detector: DetectorSettings | None = DetectorSettings()
     """What finds changes; hamlet's own where it is the learner."""
     signal_shrink: PositiveInt = 3
