@@ -160,7 +160,7 @@ def test_a_weather_set(home: Path, tmp_path: Path) -> None:
     assert driftseg(home, "data", "check", out).returncode == 0
     again = driftseg(home, "weather", "drive/images", "--labels", "drive/raw_labels", "--rain", 50,
                      "--wet-road", 0.5, "--out", out, "--workers", 1)  # fmt: skip
-    assert "0 images made, 4 were there already" in again.stdout
+    assert "0 images made, 4 exist already" in again.stdout
 
 
 def test_a_wet_road_where_no_class_is_ground(home: Path, tmp_path: Path) -> None:

@@ -87,7 +87,9 @@ def test_what_a_camera_may_be_can_be_rendered(name: str, value: float) -> None:
 def test_every_setting_of_a_camera_is_bounded() -> None:
     assert {*BOUNDS} == {*CameraSettings.model_fields} - {"preset"}
     for name, values in BOUNDS.items():
-        with pytest.raises(InputError, match=rf"{name}: .*a number less than or equal to {max(values)}, got "):
+        with pytest.raises(
+            InputError, match=rf"{name}: .*a number less than or equal to {max(values)}, got "
+        ):
             check({name: max(values) + 1}, CameraSettings, where="test")
 
 

@@ -259,7 +259,9 @@ def read_run(path: Path) -> Run:
         InputError: the folder is no finished run.
     """
     if path.suffix == ".partial":
-        raise InputError(f"{path}: this run was not finished; run it again")
+        raise InputError(
+            f"{path}: expected a finished run, got one that was interrupted. To fix: run it again"
+        )
     try:
         schedule = json.loads((path / "schedule.json").read_text(encoding="utf-8"))
         return Run(
@@ -276,11 +278,31 @@ def read_run(path: Path) -> Run:
             drawn_in=_colours(schedule.get("colours")),
         )
     except FileNotFoundError as error:
+        got = f"a folder without {Path(str(error.filename)).name}" if path.is_dir() else "nothing"
         raise InputError(
-            f"{path}: is not a run of driftseg ({Path(str(error.filename)).name} is missing)"
+            f"{path}: expected the folder of a finished run, got {got}. To fix: {_mend(path)}"
         ) from None
-    except (json.JSONDecodeError, KeyError, NotADirectoryError) as error:
-        raise InputError(f"{path}: is not a readable run of driftseg ({error})") from None
+    except NotADirectoryError:
+        raise InputError(
+            f"{path}: expected the folder of a finished run, got a file. To fix: {_mend(path)}"
+        ) from None
+    except (json.JSONDecodeError, KeyError) as error:
+        raise InputError(
+            f"{path}: expected a readable run, got a damaged one ({error}). To fix: run it again"
+        ) from None
+
+
+def _mend(path: Path) -> str:
+    """What to do where a path is no run: name a run in the folder, or make one."""
+    folder = path if path.is_dir() else path.parent
+    found = sorted(file.parent for file in folder.glob("*/schedule.json"))
+    runs = [run for run in found if run.suffix != ".partial"]
+    if (folder / "schedule.json").is_file() and folder != path:
+        return f"name its folder, {folder}"
+    if runs:
+        more = f", or {len(runs) - 1} more" if len(runs) > 1 else ""
+        return f"name a run in {folder}, such as {runs[0]}{more}"
+    return "name a folder that driftseg run has made; it prints the folder at its end"
 
 
 def plain(value: Any) -> Any:
