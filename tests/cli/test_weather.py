@@ -263,7 +263,7 @@ def test_cityscapes_in_weather_without_its_clear_images(tmp_path: Path) -> None:
         (["STREET", "--rain", "5", "--out", "OUT", "--depth-scale", "9"], "error: --depth-scale: expected --depth-files beside it, got none"),
         (["STREET", "--rain", "5", "--out", "OUT", "--depth-output", "metric"], "error: --depth-output: expected --depth-network beside it, got none"),
         (["STREET", "--rain", "5", "--out", "OUT", "--label-space", "idd26"],
-         "label_space says what labels mean"),
+         "error: label_space: expected a folder of labels beside it, got none"),
         (["STREET", "--rain", "5", "--out", "OUT", "--labels", "gone"], "no such folder of labels"),
         (["STREET", "--rain", "5", "--out", "OUT", "--labels", "EMPTY", "--label-space", "moon"],
          "no label space"),

@@ -1,7 +1,7 @@
-"""What a run leaves behind: the only memory between a run and its report.
+"""The record of a run on disk, which reports read.
 
-A run is written to ``<serial>.partial`` and takes its name when it is finished, so nothing
-half-written is ever taken for a run. No run overwrites another.
+A run is written to ``<serial>.partial`` and takes its name when it is finished. No run overwrites
+another.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CALIBRATION = "calibration.json"
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
-    """Five hexadecimal digits of the resolved config; the order of keys does not matter."""
+    """Five hexadecimal digits of the resolved config. The order of keys does not matter."""
     kept = {key: value for key, value in config.items() if key not in IGNORED_BY_HASH}
     text = json.dumps(kept, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:5]
@@ -142,7 +142,10 @@ class RunWriter:
         try:
             (self.folder / "pictures").mkdir(parents=True)
         except OSError as error:
-            raise InputError(f"{out}: runs cannot be written there ({error.strerror})") from None
+            raise InputError(
+                f"out: expected a folder where runs can be written, got {out} "
+                f"({error.strerror}). To fix: set out to a folder that you may write to"
+            ) from None
         self._environment = dict(environment)
         _write_yaml(self.folder / "config.yaml", config)
         _write_json(
@@ -259,9 +262,8 @@ def read_run(path: Path) -> Run:
         InputError: the folder is no finished run.
     """
     if path.suffix == ".partial":
-        raise InputError(
-            f"{path}: expected a finished run, got one that was interrupted. To fix: run it again"
-        )
+        told = f"{path}: expected a finished run, got one that was interrupted"
+        raise InputError(f"{told}. To fix: run it again")
     try:
         schedule = json.loads((path / "schedule.json").read_text(encoding="utf-8"))
         return Run(
