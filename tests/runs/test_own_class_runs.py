@@ -160,7 +160,7 @@ def test_a_weather_set(home: Path, tmp_path: Path) -> None:
     assert driftseg(home, "data", "check", out).returncode == 0
     again = driftseg(home, "weather", "drive/images", "--labels", "drive/raw_labels", "--rain", 50,
                      "--wet-road", 0.5, "--out", out, "--workers", 1)  # fmt: skip
-    assert "0 images made, 4 were there already" in again.stdout
+    assert "0 images made, 4 exist already" in again.stdout
 
 
 def test_a_wet_road_where_no_class_is_ground(home: Path, tmp_path: Path) -> None:
@@ -195,7 +195,10 @@ class TestMistakes:
     def test_ids_of_names_alone(self, home: Path) -> None:
         done = driftseg(home, "data", "check", "drive/images", "--labels", "drive/raw_labels",
                         "--classes", "bare2.yaml")  # fmt: skip
-        assert "no such file of classes" in done.stderr
+        assert (
+            "error: bare2.yaml: expected a file of classes, got a path where there is none"
+            in done.stderr
+        )
         (home / "bare2.yaml").write_text(yaml.safe_dump(list(CLASSES)))
         done = driftseg(home, "data", "check", "drive/images", "--labels", "drive/raw_labels",
                         "--classes", "bare2.yaml")  # fmt: skip
@@ -206,10 +209,21 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"classes": ["a", "a"]}, r"test: target.classes: \['a'\] are named more than once"),
-            ({"classes": [{"name": "a", "id": [1]}]}, r"test: unknown key 'target.classes.0.id'"),
-            ({"classes": ["a"], "label_space": "idd26"}, "both say what the classes are"),
-            ({"ignored_ids": [0]}, "test: target: ignored_ids stand beside classes"),
+            (
+                {"classes": ["a", "a"]},
+                r"test: target\.classes: expected a different name for "
+                "every class, got a more than once",
+            ),
+            (
+                {"classes": [{"name": "a", "id": [1]}]},
+                "test: expected a known key, got "
+                r"'target\.classes\.0\.id'",
+            ),
+            (
+                {"classes": ["a"], "label_space": "idd26"},
+                "test: target: expected classes or label_space, got both",
+            ),
+            ({"ignored_ids": [0]}, "test: target: expected classes beside ignored_ids, got none"),
         ],
     )
     def test_sections(self, changes: dict, message: str, own_run: dict) -> None:
@@ -221,8 +235,10 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("target", "message"),
         [
-            ({"classes": "nowhere.yaml"}, "^nowhere.yaml: no such file of classes"),
-            ({"classes": "camvid12"}, "^classes: no classes are called 'camvid12'; did you mean"),
+            ({"classes": "nowhere.yaml"}, r"^nowhere\.yaml: expected a file of classes, got a "
+"path where there is none"),
+            ({"classes": "camvid12"}, r"^classes: expected a known label space or a file of "
+r"classes, got 'camvid12'.*did you mean"),
             ({"classes": ["a", "b", "c", "d"], "labels": None},
              r"knows 4 own classes \(track, .*labelled in own classes \(a, b, c, d\)"),
         ],
@@ -234,7 +250,12 @@ class TestMistakes:
 
     def test_a_source_in_another_order(self, own_run: dict) -> None:
         source = {**own_run["source"], "labels": "drive/labels", "classes": list(CLASSES[::-1])}
-        with pytest.raises(InputError, match=r"labelled in own classes \(sky, .* model's order"):
+        with pytest.raises(
+            InputError,
+            match="expected labels in the classes of the model, "
+            r"own classes \(track, grass, obstacle, sky\), "
+            r"got own classes \(sky,.*order",
+        ):
             build(check({**own_run, "source": source}, RunConfig, where="test"))
 
 
@@ -251,7 +272,12 @@ class TestMappings:
         assert stored["scored_as"]["sky"] == "sky"
         for score_in in ("drive/classes.yaml", list(CLASSES)):
             build(check({**own_run, **changes, "score_in": score_in}, RunConfig, where="test"))
-        with pytest.raises(InputError, match=r"cannot be told in own classes .* with a mapping"):
+        with pytest.raises(
+            InputError,
+            match="expected a label space that predictions in "
+            "camvid11 can be mapped to, got own classes "
+            r"\(track, grass,.*mapping",
+        ):
             build(check({**own_run, **changes, "mapping": None, "score_in": list(CLASSES)},
                         RunConfig, where="test"))  # fmt: skip
 
@@ -273,7 +299,12 @@ class TestMappings:
         assert mapping.table["car"] == "obstacle"
         with pytest.raises(InputError, match="leave out ids and ignored_ids, and set mapping"):
             CamvidSettings(root=tmp_path / "camvid", classes=[{"name": "a", "ids": [1]}]).make()
-        with pytest.raises(InputError, match="needs what labels are told in; set label_space or"):
+        with pytest.raises(
+            InputError,
+            match="mapping: expected label_space or classes beside "
+            r"it, got neither.*set the label space or the "
+            "classes that labels are",
+        ):
             CamvidSettings(root=tmp_path / "camvid", mapping=TO_OURS).make()
 
 
@@ -285,7 +316,7 @@ class TestNamesOfOutputs:
         named = name_classes(nameless, "drive/classes.yaml")
         assert (named.classes, named.label_space, named.classes_known) == (CLASSES, "own", True)
         assert name_classes(nameless, None) is nameless
-        with pytest.raises(InputError, match=r"classes: 2 are named, checkpoint .* has 4 outputs"):
+        with pytest.raises(InputError, match="got 2"):
             name_classes(nameless, ["a", "b"])
         with pytest.raises(InputError, match=r"names its own: \['track', .*; leave classes out"):
             build(check({**own_run, "classes": ["a", "b", "c", "d"]}, RunConfig, where="test"))
@@ -344,5 +375,10 @@ class TestClassesOfAWholeConfig:
         drive = home / "drive"
         data = FolderSettings(root=drive / "images", labels=drive / "raw_labels",
                               label_space="idd26")  # fmt: skip
-        with pytest.raises(InputError, match=r"a file classes.yaml says own classes .*idd26; rem"):
+        with pytest.raises(
+            InputError,
+            match="expected one statement of the classes, got own "
+            r"classes \(track, grass, obstacle, sky\) in the "
+            r"file classes\.yaml.*rem",
+        ):
             data.make()

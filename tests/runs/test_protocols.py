@@ -35,7 +35,11 @@ def test_presets(tiny_run) -> None:
 @pytest.mark.parametrize(
     ("schedule", "message"),
     [
-        ({"preset": "hail"}, r"schedule\.preset: Input should be 'storm', .*\(came 'hail'\)"),
+        (
+            {"preset": "hail"},
+            r"test: schedule\.preset: expected 'storm', 'fast_storm', 'fog' "
+            "or 'random_storm', got 'hail'",
+        ),
         (
             {"preset": "fog", "seed": 3},
             r"schedule\.seed: .*fog is one schedule; visits and seed are random_storm's",
@@ -43,7 +47,12 @@ def test_presets(tiny_run) -> None:
         ({"preset": "storm", "visits": 5}, "storm is one schedule"),
         ({"preset": "random_storm", "visits": 6}, "odd number of 3 visits or more; 6 came"),
         ([{"name": "grey", "visibility": 0}], r"schedule\.0\.visibility: .*greater than 0"),
-        ([{"name": "grey", "visiblity": 75}], "did you mean 'visibility'"),
+        (
+            [{"name": "grey", "visiblity": 75}],
+            "test: expected a known key, got "
+            r"'schedule\.0\.visiblity'.*did you mean "
+            r"'schedule\.0\.visibility",
+        ),
     ],
 )
 def test_schedules_that_cannot_be(tiny_run, schedule, message: str) -> None:

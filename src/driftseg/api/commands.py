@@ -57,7 +57,10 @@ def read(
     """
     if isinstance(config, kind):
         if changes or data is not None:
-            raise InputError("changes and data are for configs that are not checked yet")
+            raise InputError(
+                "expected a config that is not checked yet, got checked settings with changes or "
+                "data. To fix: give the config as a file or as plain values"
+            )
         return config
     folder = None if data is None else Path(data)
     if isinstance(config, Mapping):
@@ -164,7 +167,7 @@ def evaluate(
     if settings.evaluation is None and not settings.evaluations:
         where = config if isinstance(config, str | Path) else "config"
         raise InputError(
-            f"{where}: there are no held-out frames; name them under evaluation or evaluations"
+            f"{where}: expected held-out frames, got none. To fix: set evaluation or evaluations"
         )
     parts = build(settings)
     try:
@@ -233,7 +236,10 @@ def calibrate(
     settings = read(config, RunConfig, changes, data)
     if settings.calibration is None:
         where = config if isinstance(config, str | Path) else "config"
-        raise InputError(f"{where}: set calibration.data to labelled source frames held out")
+        raise InputError(
+            f"{where}: expected calibration frames, got none. To fix: set calibration.data to "
+            "labelled source frames that the model was not trained on"
+        )
     found, info = calibrated(settings)
     detector = settings.method.drift_detector or DetectorSettings()
     learnt = found.to_json(detector.longest_window)
@@ -270,7 +276,9 @@ def report(
         InputError: a folder is no run.
     """
     if not runs:
-        raise InputError("report: no run is named; give folders of finished runs")
+        raise InputError(
+            "report: expected at least one run, got none. To fix: name the folders of finished runs"
+        )
     gathered = gather(runs, where)
     read_runs = gathered.runs
     if left_out is not None:

@@ -1,4 +1,4 @@
-"""The driftseg command."""
+"""The command ``driftseg``."""
 
 from __future__ import annotations
 
@@ -62,18 +62,18 @@ def main(
         typer.Option("--version", callback=_version, is_eager=True, help="show the version"),
     ] = False,
 ) -> None:
-    """Keep a segmentation model accurate while the world drifts.
+    """Adapt a semantic segmentation model online while the domain changes.
 
-    Start with `driftseg demo`: it needs no data and shows what this is about. Then look at your
-    labelled images (`data check`), train a source model on them (`train`), let it meet a drifting
-    world (`run`), and look at what happened (`report`). Every command has its own --help.
+    Start with `driftseg demo`, which needs no data. Then check your labelled images
+    (`data check`), train a source model on them (`train`), run a method on a stream with changing
+    weather (`run`), and compare the runs (`report`). Every command has its own --help.
     """
 
 
 def entry() -> None:
-    """Runs the command; a user's mistake is one line on stderr and exit code 2.
+    """Runs the command. A user's mistake is one line on stderr and exit code 2.
 
-    Where the mistake is in code of the user's own, its traceback follows the line.
+    A mistake in the user's own code prints its traceback, too.
     """
     try:
         app()
@@ -94,9 +94,9 @@ def entry() -> None:
 
 
 def _own_frames(frames: TracebackType | None) -> TracebackType | None:
-    """A traceback from where the user's own code begins: after what imports it.
+    """The part of a traceback that begins in the user's own code.
 
-    Code that cannot be parsed has no frame of its own; its error names the file and the line.
+    Code that cannot be parsed has no frame of its own. Its error names the file and the line.
     """
     here = frames
     while here is not None:

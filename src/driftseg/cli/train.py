@@ -1,4 +1,4 @@
-"""driftseg train: a source model from labelled scenes."""
+"""driftseg train: trains a source model on labelled images."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ if TYPE_CHECKING:
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="YAML file; see examples/town_source.yaml")],
+    config: Annotated[
+        Path, typer.Argument(help="YAML file; driftseg examples lists some, e.g. town_source")
+    ],
     change: Annotated[
         list[str] | None,
-        typer.Option("--set", help="override one value, e.g. --set steps=500; repeatable"),
+        typer.Option("--set", help="set one value, e.g. --set steps=500; repeatable"),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="folder of the dataset, for sections that name none")
+        Path | None, typer.Option(help="folder of the dataset, for sections that have no root")
     ] = None,
 ) -> None:
     """Train a source model on labelled images.
 
     Keeps the best and the last checkpoint.
 
-    An interrupted training goes on where it stood when the same command is given again.
+    The same command continues an interrupted training.
     """
     from driftseg.api import commands, configs
     from driftseg.config.train import TrainConfig
@@ -37,7 +39,7 @@ def train(
     configs.check_data(config, "train", change, data)
     settings = commands.read(config, TrainConfig, change or (), data)
     console = Console()
-    console.print("reading the source scenes ...")
+    console.print("reading the source images ...")
 
     def tell(reports: Sequence[LoadReport]) -> None:
         told = [line for report in reports for line in report.lines()]

@@ -101,8 +101,8 @@ class WindowDetector:
     ):
         if window < 1 or not rise > 0 > fall:
             raise InputError(
-                f"the drift detector wants window >= 1 and rise > 0 > fall, not window {window}, "
-                f"rise {rise}, fall {fall}"
+                f"detector: expected window >= 1 and rise > 0 > fall, got window {window}, rise "
+                f"{rise}, fall {fall}. To fix: set such values"
             )
         self._window, self._rise, self._fall = window, rise, fall
         self._start, self._start_rise = start, start_rises * rise

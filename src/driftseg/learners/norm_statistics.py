@@ -48,8 +48,8 @@ class NormStatistics:
     def __init__(self, roles: Roles):
         if not roles.moving_statistics():
             raise InputError(
-                "norm_statistics: the model has no batch normalisation that keeps running "
-                "statistics, so nothing can follow the target; take another method"
+                "norm_statistics: expected a model with running statistics of batch normalisation, "
+                "got none. To fix: take another method"
             )
         self.roles = roles
         self.updates = 0

@@ -15,7 +15,7 @@ import torch
 from pydantic import Field, NonNegativeFloat, ValidationInfo, field_validator, model_validator
 from torch import Tensor
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.frame import SourceBatch
 from driftseg.learners.answering import most_probable, to_images
 from driftseg.learners.contract import NOT_FINITE, Answer, Order, Step, bring_back, learnt
@@ -51,6 +51,7 @@ from driftseg.models.trainable import (
 from driftseg.settings import Positive, TrainableSet, is_changed
 
 Rows = Annotated[int, Field(ge=0)]
+UNUSED = "expected replay_style: restyled, got plain. To fix: set it to restyled, or leave out"
 
 
 class SelfTrainingSettings(MethodSettings, RestyleSettings):
@@ -84,13 +85,13 @@ class SelfTrainingSettings(MethodSettings, RestyleSettings):
     @classmethod
     def _restyled_at_all(cls, value: str, info: ValidationInfo) -> str:
         if value == "restyled" and info.data.get("replay_style") == "plain":
-            raise ValueError("restyled needs replay_style: restyled")
+            raise ValueError(f"restyled: {UNUSED} restyled")
         return value
 
     @model_validator(mode="after")
     def _restylings_are_used(self) -> SelfTrainingSettings:
         if self.replay_style == "plain" and is_changed(self, "restylings"):
-            raise ValueError("restylings: nothing is restyled; set replay_style: restyled")
+            raise ValueError(f"restylings: {UNUSED} restylings")
         return self
 
     def needs(self) -> Needs:
@@ -115,8 +116,9 @@ class SelfTrainingSettings(MethodSettings, RestyleSettings):
         """The update rule; ``released`` are switches to the released code's behaviour."""
         rows = supplies.size[1]
         if sum(self.ignored_rows) >= rows:
+            given = commas(self.ignored_rows)
             raise InputError(
-                f"method.ignored_rows {list(self.ignored_rows)} leave nothing of {rows} rows"
+                f"method.ignored_rows: expected less than {rows} rows, got {given}. To fix: lower them"
             )
         paste_unlabelled = released.pop("paste_unlabelled", False)
         return SelfTraining(
@@ -214,7 +216,10 @@ class SelfTraining:
         """Learns from one frame, its pseudo-labels and a source batch."""
         rate, mix_ratio = order.learning_rate, order.mix_ratio
         if rate is None or mix_ratio is None:
-            raise ValueError("self-training wants learning_rate and mix_ratio with every order")
+            raise ValueError(
+                "expected learning_rate and mix_ratio with every order of self-training, got an "
+                "order without. To fix: set both"
+            )
         if not self._teacher_waits:
             self.roles.move_teacher(momentum(self.updates, self._teacher_momentum))
         statistics = self.roles.moving_statistics()
@@ -344,7 +349,7 @@ class SelfTraining:
 def _ids(names: Sequence[str], classes: Sequence[str]) -> list[int]:
     unknown = sorted(set(names) - set(classes))
     if unknown:
-        raise InputError(
-            f"method.feature_distance_classes: {unknown} are no classes of {list(classes)}"
-        )
+        told = f"expected classes of the model, got {commas(unknown)}"
+        fix = f"take some of {commas(classes)}"
+        raise InputError(f"method.feature_distance_classes: {told}. To fix: {fix}")
     return [classes.index(name) for name in names or classes]

@@ -19,7 +19,10 @@ class BankMethodSettings(RememberingSettings, BankSettings):
     @model_validator(mode="after")
     def _changes_come(self) -> BankMethodSettings:
         if self.drift_detector is None:
-            raise ValueError("without a detector no change is found: set detector")
+            raise ValueError(
+                "detector: expected a detector, without which no change is found, got null. To "
+                "fix: set detector"
+            )
         return self
 
     def make(self, supplies: Supplies) -> Composition:

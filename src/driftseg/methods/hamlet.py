@@ -24,7 +24,7 @@ from driftseg.control.selection import (
     Selector,
 )
 from driftseg.control.when import AfterChange
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.learners.parts.confidence import ConfidenceSettings
 from driftseg.learners.self_training import SelfTrainingSettings
 from driftseg.learners.settings import Composition, Needs, SignalSettings, Supplies
@@ -194,8 +194,8 @@ class HamletSettings(SelfTrainingSettings):
         wanted = int(self.selection.removeprefix("stage"))
         if wanted not in numbers:
             raise InputError(
-                f"method.selection {self.selection}: nothing of that stage is in method.train; "
-                f"choices are {[f'stage{n}' for n in numbers]}"
+                f"method.selection: expected a stage in method.train, got {self.selection}. To "
+                f"fix: take one of {commas(f'stage{n}' for n in numbers)}"
             )
         return FixedSelector((wanted,))
 

@@ -28,11 +28,20 @@ class LaeSettings(RememberingSettings):
     def _changes_come(self) -> LaeSettings:
         own = self.learner_finds_changes
         if own and self.head_first > 0:
-            raise ValueError(f"head_first: {self.learner.name} says itself what learns; set 0")
+            raise ValueError(
+                f"head_first: expected 0, because {self.learner.name} decides itself what "
+                f"learns, got {self.head_first}. To fix: set head_first to 0"
+            )
         if self.head_first > 0 and "head" not in self.learner.needs().train:
-            raise ValueError("head_first: the head does not learn; add it to learner.train")
+            raise ValueError(
+                "head_first: expected head in learner.train, got none. To fix: add head to "
+                "learner.train, or set head_first to 0"
+            )
         if self.detector is None and not own and (self.head_first > 0 or self.bank is not None):
-            raise ValueError("without a detector no change is found: head_first 0, bank null")
+            raise ValueError(
+                "detector: expected a detector for head_first or bank, got null. To fix: set "
+                "detector, or set head_first to 0 and bank to null"
+            )
         return self
 
     def needs(self) -> Needs:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.encoders.stages import Dropout, DropPath
 from driftseg.models.heads import MlpHead
@@ -40,10 +40,16 @@ def trainable_names(network: Network, train: Sequence[str]) -> list[str]:
     wanted: set[str] = set()
     for name in train:
         if name not in parts:
-            raise InputError(f"train: no part is called {name!r}; this model has {sorted(parts)}")
+            raise InputError(
+                f"train: expected a part of this model, got {name!r}. To fix: take some of "
+                f"{commas(sorted(parts))}"
+            )
         wanted.update(parts[name])
     if train and not wanted:
-        raise InputError(f"train: {', '.join(train)} hold no parameters; name other parts")
+        raise InputError(
+            f"train: expected parts with parameters, got {', '.join(train)}. To fix: name other "
+            "parts"
+        )
     return [name for name, _ in network.module.named_parameters() if name in wanted]
 
 

@@ -119,8 +119,8 @@ class HeldOut:
         scene = dataset.scene(index)
         if scene.label is None:
             raise InputError(
-                f"held-out frame {scene.name} of {domain} has no label: choose labelled "
-                "frames, or set evaluation to null"
+                f"evaluation: expected labelled held-out frames, got {scene.name} of {domain} "
+                "without a label. To fix: choose labelled frames, or set evaluation to null"
             )
         frame = (self._parts.weather.on(scene, visit.conditions, visit.domain), scene.label)
         size = frame[0].nbytes + frame[1].nbytes

@@ -101,7 +101,10 @@ def _rehearse(parts: Parts, building: float) -> Rehearsal:
         height, width = frame.image.shape[:2]
         size, asked = (width, height), clock()
     if not timings:
-        raise InputError("target: none of the stream's frames can be read")
+        raise InputError(
+            "target: expected readable frames, got none in the stream. To fix: check the files "
+            "with driftseg data check"
+        )
     scoring = _score_one_each(parts)
     everything = dict(model.roles.network.module.named_parameters())
     names = model.roles.trainable
@@ -134,6 +137,11 @@ def _check_out(out: Path) -> None:
     """Whether a run's folder could be made, without making any."""
     there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
     if not there.is_dir():
-        raise InputError(f"out: {there} is no folder")
+        raise InputError(
+            f"out: expected a folder, got the file {there}. To fix: set out to a folder"
+        )
     if not os.access(there, os.W_OK):
-        raise InputError(f"out: {there} cannot be written to")
+        raise InputError(
+            f"out: expected a folder that can be written to, got {there}. To fix: set out to "
+            "another folder, or change its permissions"
+        )

@@ -38,8 +38,8 @@ def build_training(config: TrainConfig) -> tuple[SourceTraining, list[LoadReport
     validation = with_classes(config.validation, config.classes).make()
     if data.label_space != validation.label_space:
         raise InputError(
-            f"data is labelled in {data.label_space.title}, validation in "
-            f"{validation.label_space.title}; both must share one label space"
+            f"validation: expected labels in the label space of data, {data.label_space.title}, "
+            f"got {validation.label_space.title}. To fix: set the same label_space in both"
         )
     model, reports = config.model.make(classes=len(data.label_space))
     for section, dataset in (("data", data), ("validation", validation)):
@@ -101,7 +101,10 @@ def use_device(name: str) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"device {name!r} cannot be used here: {reason}") from None
+        raise InputError(
+            f"device: expected a device that this machine has, got {name!r} ({reason}). To fix: "
+            "set device=cpu, or install torch for your device"
+        ) from None
     return device
 
 
@@ -114,11 +117,13 @@ def _resume(training: SourceTraining, config: TrainConfig) -> None:
             training.load_state_dict(torch.load(state, weights_only=True))
         except (pickle.UnpicklingError, EOFError, KeyError, RuntimeError, OSError) as error:
             raise InputError(
-                f"{state} is damaged ({type(error).__name__}); delete {config.out} to start anew"
+                f"{state}: expected a readable training state, got a damaged one "
+                f"({type(error).__name__}). To fix: delete {config.out} and start again"
             ) from None
     elif (config.out / "last.safetensors").exists():
         raise InputError(
-            f"{config.out} holds a finished training; set another out, or delete that folder"
+            f"out: expected a folder without a finished training, got {config.out}. To fix: set "
+            "another out, or delete that folder"
         )
     config.out.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(values, sort_keys=False)
@@ -136,6 +141,6 @@ def _check_same(values: dict[str, Any], out: Path) -> None:
     other = [key for key in values if key not in free and values[key] != begun.get(key)]
     if other:
         raise InputError(
-            f"{out} holds an unfinished training with other settings ({', '.join(other)}); train "
-            "into another folder, or delete this one"
+            "out: expected an unfinished training with the same settings, got other values of "
+            f"{', '.join(other)} in {out}. To fix: set another out, or delete that folder"
         )

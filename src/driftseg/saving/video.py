@@ -54,7 +54,8 @@ class VideoWriter:
             import av
         except ImportError:
             raise InputError(
-                "saving a video takes PyAV: pip install 'driftseg[video]', or save overlays"
+                "save: expected the library PyAV for a video, got no installation. To fix: pip "
+                "install 'driftseg[video]', or save overlays"
             ) from None
         self._av = av
         self._path = path
@@ -81,8 +82,9 @@ class VideoWriter:
             self._open(picture)
         if self._size != (picture.shape[1], picture.shape[0]):
             raise InputError(
-                f"frame {shot.index} is {shot.image.shape[1]}x{shot.image.shape[0]}, unlike the "
-                "frames before; set size to bring all frames to one"
+                f"save: expected frames of one size for a video, got frame {shot.index} of "
+                f"{shot.image.shape[1]}x{shot.image.shape[0]}. To fix: set size, which brings all "
+                "frames to one size"
             )
         frame = self._av.VideoFrame.from_ndarray(picture, format="rgb24")
         for packet in self._stream.encode(frame):

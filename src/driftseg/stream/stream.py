@@ -119,8 +119,9 @@ class Stream:
         self.skipped.append(Skipped(visit, name, reason))
         if len(self.skipped) > self._allowed * len(self.plan):
             raise InputError(
-                f"{len(self.skipped)} of {len(self.plan)} frames of the stream could not be read, "
-                f"more than corrupt_share {self._allowed:g} allows; the last: {reason}"
+                f"corrupt_share: expected at most {self._allowed:g} of the frames to be "
+                f"unreadable, got {len(self.skipped)} of {len(self.plan)}; the last: {reason}. "
+                "To fix: mend the files, or raise corrupt_share"
             )
 
     def state_dict(self) -> dict[str, Any]:
@@ -154,8 +155,8 @@ def cut(
     (width, height), (high, wide) = size, image.shape[:2]
     if width > wide or height > high:
         raise InputError(
-            f"{name}: the frame is {wide}x{high}, crop asks for {width}x{height}; "
-            "set a crop no larger than the frames, or null for whole ones"
+            f"{name}: expected a frame of at least the crop {width}x{height}, got {wide}x{high}. "
+            "To fix: set a smaller crop, or null for whole frames"
         )
     left, top = int(corner[0] * (wide - width + 1)), int(corner[1] * (high - height + 1))
     window = np.s_[top : top + height, left : left + width]
@@ -177,8 +178,9 @@ def _plan(
         if not matching:
             example = names[0] if names else "nothing"
             raise InputError(
-                f"schedule: no frame of the target matches {list(visit.include)} of domain "
-                f"{visit.domain}; its names look like {example}"
+                f"schedule: expected frames of the target that match {', '.join(visit.include)} of "
+                f"domain {visit.domain}, got none. To fix: change include; names look like "
+                f"{example}"
             )
         count = len(matching) if visit.frames is None else visit.frames
         start = cursors.get(visit.include, 0) if visit.frames is not None else 0

@@ -128,10 +128,16 @@ class SourceTraining:
         self._phases = [("main", recipe.steps, recipe.train)] if recipe.steps > 0 else []
         if recipe.early_head_steps > 0:
             if model.early_head is None:
-                raise InputError("early_head_steps is set, but the model has no early head")
+                raise InputError(
+                    "early_head_steps: expected a model with an early head, got one without. To "
+                    "fix: set early_head_steps to 0"
+                )
             self._phases.append(("early_head", recipe.early_head_steps, ("early_head",)))
         if not self._phases:
-            raise InputError("steps and early_head_steps are both 0: nothing would be trained")
+            raise InputError(
+                "expected steps or early_head_steps above 0, got 0 for both. To fix: set one of "
+                "them"
+            )
         self._phase = 0
         self._step = 0
         self._best: float | None = None
@@ -204,7 +210,8 @@ class SourceTraining:
         value = float(loss.detach())
         if not math.isfinite(value):
             raise InputError(
-                f"the loss is {value} at step {self._step}: lower learning_rate, or raise warm_up"
+                f"expected a finite loss, got {value} at step {self._step}. To fix: lower "
+                "learning_rate, or raise warm_up"
             )
         self._optimiser.step()
         return value
@@ -230,7 +237,10 @@ class SourceTraining:
         for index in range(len(self._validation)):
             scene = self._validation.scene(index)
             if scene.label is None:
-                raise InputError(f"validation scene {scene.name} has no label")
+                raise InputError(
+                    f"validation: expected labelled scenes, got {scene.name} without a label. "
+                    "To fix: leave it out with exclude, or add its label"
+                )
             image = to_tensor(scene.image)[None].to(self._device)
             logits = upsample(
                 self._logits(name, image), (scene.label.shape[0], scene.label.shape[1])
@@ -293,8 +303,8 @@ class SourceTraining:
         """Continues a training of the same recipe; InputError when it is another."""
         if state["recipe"] != json.dumps(asdict(self.recipe)):
             raise InputError(
-                f"{self._out}: holds an unfinished training with other settings "
-                f"({state['recipe']}); train into another folder, or delete this one"
+                f"{self._out}: expected an unfinished training with the same settings, got "
+                f"{state['recipe']}. To fix: set another out, or delete that folder"
             )
         self._phase, self._step, self._best = state["phase"], state["step"], state["best"]
         self._optimiser = self._prepare()

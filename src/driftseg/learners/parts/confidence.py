@@ -70,8 +70,8 @@ class ConfidenceSettings(Settings):
             return SelfAdaptingThresholds(momentum=self.momentum, weigh=self.weigh)
         if calibration is None:
             raise InputError(
-                f"method.confidence.rule {self.rule} is learnt from held-out source frames: set "
-                "calibration.data, or another rule"
+                "method.confidence.rule: expected held-out source frames for the rule "
+                f"{self.rule}, got none. To fix: set calibration.data, or another rule"
             )
         table = calibration.confidence
         if self.rule == "source_share":
