@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import shutil
@@ -23,7 +24,8 @@ from driftseg.models.checkpoints import load_checkpoint, save_checkpoint
 from driftseg.models.segmenter import build_segmenter
 from driftseg.runs.build import build
 from driftseg.runs.lock import RunLock
-from driftseg.runs.loop import HeldOut, Moment, score_domains
+from driftseg.runs.held_out import HeldOut
+from driftseg.runs.loop import Moment, score_domains
 from driftseg.runs.record import plain, read_run
 from driftseg.runs.run import run
 from driftseg.runs.writing import new_record
@@ -405,16 +407,25 @@ def test_adapted_student_can_be_kept(tiny_run) -> None:
     shutil.rmtree(done.path)
 
 
-def test_held_out_frames_are_kept_as_far_as_memory_is_granted(tiny_run) -> None:
+def test_held_out_frames_are_kept_in_memory_then_on_disk_as_far_as_granted(tiny_run) -> None:
     parts = build(check(tiny_run, RunConfig, where="test"))
     size = 96 * 64 * 4
-    kept, bounded = HeldOut(parts, 100 * size), HeldOut(parts, 3 * size)
+    kept, bounded = HeldOut(parts, 100 * size, 0), HeldOut(parts, size, 2 * size)
     frames = [("clear", 0), ("clear", 1), ("wet", 0), ("wet", 1)]
     for _ in range(2):
         for place in frames:
             for one, other in zip(kept.frame(*place), bounded.frame(*place), strict=True):
                 assert np.array_equal(one, other)
     assert kept.frame(*frames[3]) is kept.frame(*frames[3])
-    assert bounded.frame(*frames[3]) is not bounded.frame(*frames[3])
+    assert bounded.frame(*frames[0]) is bounded.frame(*frames[0])
+    on_disk = sorted(bounded._files)
+    assert on_disk == [("clear", 1), ("wet", 0)]
+    folder = bounded._files[on_disk[0]].parent
+    assert len([*folder.iterdir()]) == 2
+    assert [place for place, _ in bounded.frames(["clear", "wet"])] == frames
     plain = score_domains(parts, lambda moment: None)
-    assert score_domains(parts, lambda moment: None, held_out=kept) == plain
+    for one in (kept, bounded):
+        assert score_domains(parts, lambda moment: None, held_out=one) == plain
+    del bounded, one
+    gc.collect()
+    assert not folder.exists()

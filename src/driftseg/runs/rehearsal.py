@@ -13,7 +13,7 @@ from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
 from driftseg.methods.device_clock import device_clock
 from driftseg.runs.build import Parts, build
-from driftseg.runs.loop import HeldOut
+from driftseg.runs.held_out import HeldOut
 
 FRAMES = 2
 """The first is slow, for everything is done for the first time; the last one counts."""
@@ -125,7 +125,7 @@ def _rehearse(parts: Parts, building: float) -> Rehearsal:
 
 def _score_one_each(parts: Parts) -> float:
     """Seconds a held-out frame; one of each domain is read, labels and all, and answered."""
-    frames, clock = HeldOut(parts, 0), device_clock(parts.model.roles.device)
+    frames, clock = HeldOut(parts, 0, 0), device_clock(parts.model.roles.device)
     started = clock()
     for domain in parts.held_out:
         image, _ = frames.frame(domain, 0)
