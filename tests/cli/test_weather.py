@@ -260,8 +260,13 @@ def test_cityscapes_in_weather_without_its_clear_images(tmp_path: Path) -> None:
 "--depth-files and --depth-network"),
         (["STREET", "--rain", "5", "--out", "OUT", "--depth-files", "EMPTY", "--depth-scale", "0"],
          "error: depth: scale: expected a number greater than 0, got 0.0"),
-        (["STREET", "--rain", "5", "--out", "OUT", "--depth-scale", "9"], "error: --depth-scale: expected --depth-files beside it, got none"),
-        (["STREET", "--rain", "5", "--out", "OUT", "--depth-output", "metric"], "error: --depth-output: expected --depth-network beside it, got none"),
+        (["STREET", "--rain", "5", "--out", "OUT", "--depth-scale", "9"], "error: "
+                                                                          "--depth-scale: "
+                                                                          "expected "
+                                                                          "--depth-files beside "
+                                                                          "it, got none"),
+        (["STREET", "--rain", "5", "--out", "OUT", "--depth-output", "metric"], "error: "
+                                                                                "--depth-output: expected --depth-network beside it, got none"),
         (["STREET", "--rain", "5", "--out", "OUT", "--label-space", "idd26"],
          "error: label_space: expected a folder of labels beside it, got none"),
         (["STREET", "--rain", "5", "--out", "OUT", "--labels", "gone"], "no such folder of labels"),

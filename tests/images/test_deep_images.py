@@ -67,7 +67,12 @@ def test_data_check_names_them(tmp_path: Path) -> None:
 
 def test_labels_of_one_bit_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.eye(8, dtype=bool)).save(tmp_path / "a.png")
-    with pytest.raises(InputError, match="came 1-bit grey PNG, whose levels are shades"):
+    with pytest.raises(
+        InputError,
+        match=r"expected a label map with one id a pixel \(8-bit "
+        r"grey or palette PNG\), got 1-bit grey PNG, whose "
+        "levels are",
+    ):
         read_ids(tmp_path / "a.png")
 
 

@@ -334,12 +334,9 @@ def test_repeats_are_told(tiny_run) -> None:
     values = {**tiny_run, "schedule": [
         {"name": "clear"}, {"name": "wet", "rain": 9, "passes": 2}, {"name": "clear"}]}  # fmt: skip
     notes = build(check(values, RunConfig, where="test")).notes
-    assert notes[0] == (
-        "32 frames of the stream, each answered before it is learnt from; 24 of them show a scene "
-        "that has been in the stream before, 16 of these in the same weather"
-    )
+    assert notes[0] == "32 frames; 24 repeat a scene, 16 of them in the same weather"
     fresh = build(check(tiny_run, RunConfig, where="test")).notes
-    assert fresh[0].endswith("no scene is shown twice")
+    assert fresh[0].endswith(" frames; no scene is repeated")
 
 
 def test_adapted_student_can_be_kept(tiny_run) -> None:

@@ -147,7 +147,8 @@ def test_what_it_needs_and_is_not_installed(package: Path) -> None:
     done = driftseg(package, "run", "run.yaml")
     assert done.returncode == 2
     assert done.stderr.startswith(
-        "error: run.yaml: target.kind: dashcam cannot be imported (No module named 'no_such_lib"
+        "error: run.yaml: target.kind: expected a module that can be imported, got dashcam "
+        "(No module named"
     )
     assert "dashcam.py" in done.stderr
 

@@ -84,7 +84,7 @@ def test_without_weather_everything_is_forward() -> None:
 
 
 def test_bad_schedules() -> None:
-    with pytest.raises(InputError, match="the schedule is empty"):
+    with pytest.raises(InputError, match="schedule: expected at least one domain, got none"):
         with_directions([])
     with pytest.raises(InputError, match=r"wet is rain 10 mm/h and rain 20 mm/h.*two names"):
         with_directions([Visit("wet", Conditions(rain=10)), Visit("wet", Conditions(rain=20))])
