@@ -173,13 +173,11 @@ class TestBadInput:
         self.refuse(tiny_run, "schedule: expected at least one domain, got none", schedule=[])
 
     def test_missing_checkpoint(self, tiny_run) -> None:
-        self.refuse(tiny_run, r"checkpoint gone\.safetensors: expected a checkpoint file, got "
-r"a path where there is none.*make it with driftseg train",
+        self.refuse(tiny_run, r"gone\.safetensors: expected .* make it with driftseg train, or set",
                     checkpoint="gone.safetensors")  # fmt: skip
 
     def test_checkpoint_of_another_architecture(self, tiny_run) -> None:
-        self.refuse(tiny_run, "expected the encoder efficientnet_lite0, which the config "
-"names, got mit_b0",
+        self.refuse(tiny_run, "expected the encoder efficientnet_lite0, .*, got mit_b0",
                     model={"encoder": "efficientnet_lite0"})  # fmt: skip
 
     def test_checkpoint_of_other_classes(self, tiny_run, tmp_path: Path) -> None:
@@ -191,19 +189,15 @@ r"a path where there is none.*make it with driftseg train",
                     checkpoint=str(path))  # fmt: skip
 
     def test_dacs_without_a_source(self, tiny_run) -> None:
-        self.refuse(
-            tiny_run, r"method dacs: expected labelled source scenes, got none.*set", source=None
-        )
+        self.refuse(tiny_run, "method dacs: expected labelled source scenes, got", source=None)
 
     def test_unknown_home(self, tiny_run) -> None:
-        self.refuse(tiny_run, "home: expected a domain with held-out frames, got "
-r"'dusk'.*clear, wet",
+        self.refuse(tiny_run, "a domain with held-out frames, got 'dusk'.* one of clear, wet",
                     home="dusk")  # fmt: skip
 
     def test_source_smaller_than_the_frames(self, tiny_run) -> None:
         small = {**tiny_run["source"], "size": [64, 64]}
-        self.refuse(tiny_run, "source: expected scenes of at least the frames' size 96x64, "
-"got 64x64",
+        self.refuse(tiny_run, "scenes of at least the frames' size 96x64, got 64x64",
                     source=small)  # fmt: skip
 
     def test_rows_ignored_altogether(self, tiny_run) -> None:
@@ -220,12 +214,7 @@ r"'dusk'.*clear, wet",
         assert any(told.startswith(note) for told in done.environment["notes"])
 
     def test_no_such_device(self, tiny_run) -> None:
-        self.refuse(
-            tiny_run,
-            "expected a device that this machine has, got 'abacus' "
-            r"\(Expected one of cpu, cuda, ipu, xpu, mkldnn, opengl,",
-            device="abacus",
-        )
+        self.refuse(tiny_run, "a device that this machine has, got 'abacus' ", device="abacus")
 
     def test_corrupt_frame_is_skipped_counted_and_reported(self, tiny_run, tmp_path) -> None:
         values = self.folder_run(tiny_run, tmp_path, broken=[3])
@@ -237,17 +226,16 @@ r"'dusk'.*clear, wet",
 
     def test_too_many_corrupt_frames_leave_nothing(self, tiny_run, tmp_path) -> None:
         values = self.folder_run(tiny_run, tmp_path, broken=[3, 4])
-        self.refuse(values, "", corrupt_share=0.2)
+        self.refuse(values, r"unreadable, got 2 of 6; the last: .*4\.png: exp", corrupt_share=0.2)
 
     @pytest.mark.parametrize(
         ("label", "message"),
         [
-            (np.zeros((8, 8), np.uint8), "expected a label of its image's size 96x64, got 8x8"),
             (
-                np.full((64, 96), 77, np.uint8),
-                r"expected label ids 0\.\.10 or 255 \(ignore\), "
-                r"got id 77 \(6144 pixels\)",
+                np.zeros((8, 8), np.uint8),
+                r"4\.png: expected a label of its image's size 96x64, got 8x8",
             ),
+            (np.full((64, 96), 77, np.uint8), r"4\.png: expected label ids 0\.\.10 or .* id 77"),
         ],
     )
     def test_labels_that_do_not_fit_stop_the_run(self, label, message, tiny_run, tmp_path) -> None:
@@ -296,7 +284,7 @@ def test_unfinished_runs_are_no_runs(tmp_path: Path) -> None:
 
 def test_runs_cannot_be_written_to_a_file(tiny_run, tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
-    with pytest.raises(InputError, match=r"\(Not a directory\)"):
+    with pytest.raises(InputError, match=r"where runs can be written, got .* \(Not a dir"):
         play(tiny_run)
 
 

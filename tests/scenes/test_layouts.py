@@ -126,7 +126,7 @@ class TestEveryLayout:
         tree.labels[0].write_bytes(whole[: len(whole) // 2])
         found = scenes(layout, tmp_path, split=tree.split)
         at = next(i for i, entry in enumerate(found.entries) if entry.label == tree.labels[0])
-        with pytest.raises(UnreadableError, match=f"{tree.labels[0].name}: cannot be"):
+        with pytest.raises(UnreadableError, match=f"{tree.labels[0].name}: expected "):
             found.scene(at)
 
     def test_an_unknown_id(self, tree: Tree, layout: Layout, tmp_path: Path) -> None:

@@ -133,8 +133,8 @@ def test_its_own_mistakes_come_with_their_traceback(package: Path) -> None:
     assert done.returncode == 2
     line, *traceback = done.stderr.splitlines()
     assert line == (
-        "error: run.yaml: target.kind: dashcam cannot be imported (ZeroDivisionError: division by "
-        "zero)"
+        "error: run.yaml: target.kind: expected a module that can be imported, got dashcam "
+        "(ZeroDivisionError: division by zero). To fix: correct the code, see the traceback below"
     )
     assert traceback[0] == "Traceback (most recent call last):"
     assert "dashcam.py" in traceback[1]

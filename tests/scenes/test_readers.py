@@ -251,7 +251,7 @@ class TestFolder:
         path = tmp_path / "few.png"
         path.write_bytes(grey_png([[0, 1, 2, 3]] * 4, bits))
         assert np.asarray(Image.open(path)).max() == 3 * 255 // (2**bits - 1)
-        with pytest.raises(InputError, match=f"came {bits}-bit grey PNG.*store ids in 8 bits"):
+        with pytest.raises(InputError, match=f"got {bits}-bit grey PNG.*store ids in 8 bits"):
             read_ids(path)
 
 

@@ -152,10 +152,10 @@ def test_a_frame_that_cannot_be_decoded_may_be_skipped(lossless: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("gone.mp4", None, "no such video file"),
-        ("notes.mp4", b"this is no video" * 50, "cannot be opened as a video"),
-        ("empty.avi", b"", "cannot be opened as a video"),
-        ("still.png", b"\x89PNG", "wanted a video file, came an image"),
+        ("gone.mp4", None, "expected a video file, got a path where there is none"),
+        ("notes.mp4", b"this is no video" * 50, "expected a video that OpenCV can open"),
+        ("empty.avi", b"", "expected a video that OpenCV can open"),
+        ("still.png", b"\x89PNG", "expected a video file, got an image"),
     ],
 )
 def test_what_is_no_video(name: str, content: bytes | None, message: str, tmp_path: Path) -> None:

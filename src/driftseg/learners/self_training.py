@@ -58,9 +58,7 @@ class SelfTrainingSettings(MethodSettings, RestyleSettings):
     head_factor: Positive = 10.0
     """Learning rate of the heads divided by that of the encoder."""
     weight_decay: NonNegativeFloat = 0.01
-    """Weight decay of AdamW. Norms have none."""
     norm_statistics: Literal["source", "running", "batch", "published"] = "source"
-    """Batch-normalisation statistics of student and teacher."""
     teacher_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Largest momentum of the teacher's moving average."""
     confidence: ConfidenceSettings = ConfidenceSettings()
@@ -69,7 +67,6 @@ class SelfTrainingSettings(MethodSettings, RestyleSettings):
     jitter: NonNegativeFloat = 0.2
     """Strength of brightness, contrast, saturation and hue jitter of the mixed image."""
     blur: bool = True
-    """Whether the mixed image may be blurred."""
     feature_distance: NonNegativeFloat = 0.0
     """Weight of the distance to the static role's deep features; HAMLET: 0.005; 0 turns it off."""
     feature_distance_classes: list[str] = []
@@ -156,11 +153,10 @@ class SelfTraining:
         mixing: pastes source classes into the frame; its generator is this learner's.
         feature_distance_weight: 0 turns it off.
         feature_distance_classes: ids it looks at.
-        frozen_tensors_drift: as HAMLET's released code on torch 1.7: tensors that have
-            learnt and do not learn now still move by AdamW's momentum and decay.
-        diagnostics_move_statistics: a training pass on the target after every step, which changes
-            norms and random draws, as the logging of HAMLET's released code does.
-        restyled_source_loss: the source's own losses look at the restyled images, too.
+        frozen_tensors_drift: tensors that have learnt and do not learn now still move by AdamW's
+            momentum and decay, as in HAMLET's released code on torch 1.7.
+        diagnostics_move_statistics: a pass for logging moves norms and draws, as released.
+        restyled_source_loss: the source's own losses use the restyled images, too.
         dropout_generator: draws dropout and drop path.
     """
 
