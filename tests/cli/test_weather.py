@@ -257,16 +257,19 @@ def test_cityscapes_in_weather_without_its_clear_images(tmp_path: Path) -> None:
         (["STREET", "--rain", "5", "--out", "OUT", "--depth-files", "EMPTY"], "holds no depth"),
         (["STREET", "--rain", "5", "--out", "OUT", "--depth-files", "EMPTY", "--depth",
           "disparity"], "error: expected one source of depth, got several of --depth, "
-"--depth-files and --depth-network"),
+          "--depth-files and --depth-network"),
         (["STREET", "--rain", "5", "--out", "OUT", "--depth-files", "EMPTY", "--depth-scale", "0"],
          "error: depth: scale: expected a number greater than 0, got 0.0"),
-        (["STREET", "--rain", "5", "--out", "OUT", "--depth-scale", "9"], "error: --depth-scale: expected --depth-files beside it, got none"),
-        (["STREET", "--rain", "5", "--out", "OUT", "--depth-output", "metric"], "error: --depth-output: expected --depth-network beside it, got none"),
+        (["STREET", "--rain", "5", "--out", "OUT", "--depth-scale", "9"],
+         "error: --depth-scale: expected --depth-files beside it, got none"),
+        (["STREET", "--rain", "5", "--out", "OUT", "--depth-output", "metric"],
+         "error: --depth-output: expected --depth-network beside it, got none"),
         (["STREET", "--rain", "5", "--out", "OUT", "--label-space", "idd26"],
          "error: label_space: expected a folder of labels beside it, got none"),
-        (["STREET", "--rain", "5", "--out", "OUT", "--labels", "gone"], "no such folder of labels"),
+        (["STREET", "--rain", "5", "--out", "OUT", "--labels", "gone"], "expected a folder of "
+                                                                        "labels, got a path where"),
         (["STREET", "--rain", "5", "--out", "OUT", "--labels", "EMPTY", "--label-space", "moon"],
-         "no label space"),
+         "expected a known label space, got"),
     ],
 )  # fmt: skip
 def test_mistakes_end_with_one_line_and_code_2(

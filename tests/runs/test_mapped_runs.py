@@ -264,10 +264,10 @@ class TestSections:
             "rain/100mm/aachen_000000_000019", "fog/75m/aachen_000000_000019",
         ]  # fmt: skip
         assert any(
-            "2 of them show a scene that has been in the stream before, 0 of these" in note
+            "2 repeat a scene, 0 of them in the same weather" in note
             for note in done.environment["notes"]
         )
-        assert any("frames of the stream are named like source scenes" in note
+        assert any("frames of the stream have the name of a source scene" in note
                    for note in done.environment["notes"])  # fmt: skip
 
 

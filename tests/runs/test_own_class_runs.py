@@ -186,19 +186,15 @@ class TestMistakes:
         with pytest.raises(InputError) as caught:
             data.make().scene(0)
         assert re.search(
-            r"f0.png: id 0 \(16 pixels\), id 10 \(\d+ pixels\) are not among the ids that are "
-            r"stated \(\[1, 2, 5, 7, 9, 255\]\); state what each id means: give classes their ids, "
-            r"and list under ignored_ids",
+            r"f0\.png: expected the stated ids 1, 2, 5, 7, 9, 255, got id 0 \(16 pixels\), id 10 "
+            r"\(\d+ pixels\)\. To fix: state what each id means: give classes their ids, and",
             str(caught.value),
         )
 
     def test_ids_of_names_alone(self, home: Path) -> None:
         done = driftseg(home, "data", "check", "drive/images", "--labels", "drive/raw_labels",
                         "--classes", "bare2.yaml")  # fmt: skip
-        assert (
-            "error: bare2.yaml: expected a file of classes, got a path where there is none"
-            in done.stderr
-        )
+        assert "error: bare2.yaml: expected a file of classes, got a path" in done.stderr
         (home / "bare2.yaml").write_text(yaml.safe_dump(list(CLASSES)))
         done = driftseg(home, "data", "check", "drive/images", "--labels", "drive/raw_labels",
                         "--classes", "bare2.yaml")  # fmt: skip
@@ -209,20 +205,9 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            (
-                {"classes": ["a", "a"]},
-                r"test: target\.classes: expected a different name for "
-                "every class, got a more than once",
-            ),
-            (
-                {"classes": [{"name": "a", "id": [1]}]},
-                "test: expected a known key, got "
-                r"'target\.classes\.0\.id'",
-            ),
-            (
-                {"classes": ["a"], "label_space": "idd26"},
-                "test: target: expected classes or label_space, got both",
-            ),
+            ({"classes": ["a", "a"]}, r"test: target\.classes: .* every class, got a more than"),
+            ({"classes": [{"name": "a", "id": [1]}]}, r"known key, got 'target\.classes\.0\.id'"),
+            ({"classes": ["a"], "label_space": "idd26"}, "expected classes or label_space, got"),
             ({"ignored_ids": [0]}, "test: target: expected classes beside ignored_ids, got none"),
         ],
     )
@@ -235,12 +220,10 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("target", "message"),
         [
-            ({"classes": "nowhere.yaml"}, r"^nowhere\.yaml: expected a file of classes, got a "
-"path where there is none"),
-            ({"classes": "camvid12"}, r"^classes: expected a known label space or a file of "
-r"classes, got 'camvid12'.*did you mean"),
+            ({"classes": "nowhere.yaml"}, r"^nowhere\.yaml: expected a file of classes, got a"),
+            ({"classes": "camvid12"}, r"^classes: .*, got 'camvid12'\. .*\(did you mean 'camvid"),
             ({"classes": ["a", "b", "c", "d"], "labels": None},
-             r"knows 4 own classes \(track, .*labelled in own classes \(a, b, c, d\)"),
+             r"own classes \(a, b, c, d\), got 4 own classes \(track, "),
         ],
     )  # fmt: skip
     def test_runs(self, target: dict, message: str, own_run: dict) -> None:
@@ -250,12 +233,7 @@ r"classes, got 'camvid12'.*did you mean"),
 
     def test_a_source_in_another_order(self, own_run: dict) -> None:
         source = {**own_run["source"], "labels": "drive/labels", "classes": list(CLASSES[::-1])}
-        with pytest.raises(
-            InputError,
-            match="expected labels in the classes of the model, "
-            r"own classes \(track, grass, obstacle, sky\), "
-            r"got own classes \(sky,.*order",
-        ):
+        with pytest.raises(InputError, match=r"got own classes \(sky, .* order of the model"):
             build(check({**own_run, "source": source}, RunConfig, where="test"))
 
 
@@ -272,12 +250,7 @@ class TestMappings:
         assert stored["scored_as"]["sky"] == "sky"
         for score_in in ("drive/classes.yaml", list(CLASSES)):
             build(check({**own_run, **changes, "score_in": score_in}, RunConfig, where="test"))
-        with pytest.raises(
-            InputError,
-            match="expected a label space that predictions in "
-            "camvid11 can be mapped to, got own classes "
-            r"\(track, grass,.*mapping",
-        ):
+        with pytest.raises(InputError, match=r"got own classes .* To fix: .* or set mapping"):
             build(check({**own_run, **changes, "mapping": None, "score_in": list(CLASSES)},
                         RunConfig, where="test"))  # fmt: skip
 
@@ -300,10 +273,7 @@ class TestMappings:
         with pytest.raises(InputError, match="leave out ids and ignored_ids, and set mapping"):
             CamvidSettings(root=tmp_path / "camvid", classes=[{"name": "a", "ids": [1]}]).make()
         with pytest.raises(
-            InputError,
-            match="mapping: expected label_space or classes beside "
-            r"it, got neither.*set the label space or the "
-            "classes that labels are",
+            InputError, match=r"mapping: expected label_space or classes beside it, got"
         ):
             CamvidSettings(root=tmp_path / "camvid", mapping=TO_OURS).make()
 
@@ -316,9 +286,9 @@ class TestNamesOfOutputs:
         named = name_classes(nameless, "drive/classes.yaml")
         assert (named.classes, named.label_space, named.classes_known) == (CLASSES, "own", True)
         assert name_classes(nameless, None) is nameless
-        with pytest.raises(InputError, match="got 2"):
+        with pytest.raises(InputError, match=r"classes: expected 4 names, .*, got 2"):
             name_classes(nameless, ["a", "b"])
-        with pytest.raises(InputError, match=r"names its own: \['track', .*; leave classes out"):
+        with pytest.raises(InputError, match=r"has its own \(track, .* leave out classes"):
             build(check({**own_run, "classes": ["a", "b", "c", "d"]}, RunConfig, where="test"))
         assert load_checkpoint(home / "model" / "last.safetensors")[1].colours == info.colours
 
@@ -376,9 +346,6 @@ class TestClassesOfAWholeConfig:
         data = FolderSettings(root=drive / "images", labels=drive / "raw_labels",
                               label_space="idd26")  # fmt: skip
         with pytest.raises(
-            InputError,
-            match="expected one statement of the classes, got own "
-            r"classes \(track, grass, obstacle, sky\) in the "
-            r"file classes\.yaml.*rem",
+            InputError, match=r"one statement of the classes, got own classes .* remove"
         ):
             data.make()

@@ -77,17 +77,18 @@ def test_fog_in_a_run(tiny_run) -> None:
 def test_the_protocol_is_told(tiny_run) -> None:
     notes = build(read(tiny_run)).notes
     assert notes[1] == (
-        "adapted on: the frames of the stream, whole; scored: the same, before they are learnt "
-        "from, and the held-out frames, whole; order of frames in a visit: the target's; passes "
-        "of a visit: 1"
+        "scored: predictions on the stream, made before the method learns from the frame"
     )
+    still = build(read(tiny_run, method={"name": "source_only"})).notes
+    assert still[1] == "scored: predictions on the stream"
+    assert not [note for note in still if "learn" in note]
     schedule = [{"name": "clear", "frames": 2}, {"name": "wet", "rain": 9, "passes": 3}]
     notes = build(read(tiny_run, schedule=schedule, order="shuffled", crop=[64, 48],
                        evaluation=None)).notes  # fmt: skip
     assert notes[1] == (
-        "adapted on: the frames of the stream, as random crops of 64x48; scored: the same, "
-        "before they are learnt from; order of frames in a visit: drawn anew for each visit and "
-        "pass; passes of a visit: 1, 3"
+        "scored: predictions on the stream, made before the method learns from the frame; random "
+        "crops of 64x48 of each frame; frames in random order within each visit and pass; passes "
+        "of a visit: 1, 3"
     )
 
 

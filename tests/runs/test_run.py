@@ -210,13 +210,11 @@ class TestBadInput:
         self.refuse(tiny_run, "schedule: expected at least one domain, got none", schedule=[])
 
     def test_missing_checkpoint(self, tiny_run) -> None:
-        self.refuse(tiny_run, r"checkpoint gone\.safetensors: expected a checkpoint file, got "
-r"a path where there is none.*make it with driftseg train",
+        self.refuse(tiny_run, r"gone\.safetensors: expected .* make it with driftseg train, or set",
                     checkpoint="gone.safetensors")  # fmt: skip
 
     def test_checkpoint_of_another_architecture(self, tiny_run) -> None:
-        self.refuse(tiny_run, "expected the encoder efficientnet_lite0, which the config "
-"names, got mit_b0",
+        self.refuse(tiny_run, "expected the encoder efficientnet_lite0, .*, got mit_b0",
                     model={"encoder": "efficientnet_lite0"})  # fmt: skip
 
     def test_checkpoint_of_other_classes(self, tiny_run, tmp_path: Path) -> None:
@@ -228,19 +226,15 @@ r"a path where there is none.*make it with driftseg train",
                     checkpoint=str(path))  # fmt: skip
 
     def test_dacs_without_a_source(self, tiny_run) -> None:
-        self.refuse(
-            tiny_run, r"method dacs: expected labelled source scenes, got none.*set", source=None
-        )
+        self.refuse(tiny_run, "method dacs: expected labelled source scenes, got", source=None)
 
     def test_unknown_home(self, tiny_run) -> None:
-        self.refuse(tiny_run, "home: expected a domain with held-out frames, got "
-r"'dusk'.*clear, wet",
+        self.refuse(tiny_run, "a domain with held-out frames, got 'dusk'.* one of clear, wet",
                     home="dusk")  # fmt: skip
 
     def test_source_smaller_than_the_frames(self, tiny_run) -> None:
         small = {**tiny_run["source"], "size": [64, 64]}
-        self.refuse(tiny_run, "source: expected scenes of at least the frames' size 96x64, "
-"got 64x64",
+        self.refuse(tiny_run, "scenes of at least the frames' size 96x64, got 64x64",
                     source=small)  # fmt: skip
 
     def test_rows_ignored_altogether(self, tiny_run) -> None:
@@ -257,12 +251,7 @@ r"'dusk'.*clear, wet",
         assert any(told.startswith(note) for told in done.environment["notes"])
 
     def test_no_such_device(self, tiny_run) -> None:
-        self.refuse(
-            tiny_run,
-            "expected a device that this machine has, got 'abacus' "
-            r"\(Expected one of cpu, cuda, ipu, xpu, mkldnn, opengl,",
-            device="abacus",
-        )
+        self.refuse(tiny_run, "a device that this machine has, got 'abacus' ", device="abacus")
 
     def test_corrupt_frame_is_skipped_counted_and_reported(self, tiny_run, tmp_path) -> None:
         values = self.folder_run(tiny_run, tmp_path, broken=[3])
@@ -274,17 +263,17 @@ r"'dusk'.*clear, wet",
 
     def test_too_many_corrupt_frames_stop_the_run(self, tiny_run, tmp_path) -> None:
         values = self.folder_run(tiny_run, tmp_path, broken=[3, 4])
-        self.refuse(values, r"2 of 6 frames of the stream.*4\.png", corrupt_share=0.2, recorded=3)
+        message = r"unreadable, got 2 of 6; the last: .*4\.png: exp"
+        self.refuse(values, message, corrupt_share=0.2, recorded=3)
 
     @pytest.mark.parametrize(
         ("label", "message"),
         [
-            (np.zeros((8, 8), np.uint8), "expected a label of its image's size 96x64, got 8x8"),
             (
-                np.full((64, 96), 77, np.uint8),
-                r"expected label ids 0\.\.10 or 255 \(ignore\), "
-                r"got id 77 \(6144 pixels\)",
+                np.zeros((8, 8), np.uint8),
+                r"4\.png: expected a label of its image's size 96x64, got 8x8",
             ),
+            (np.full((64, 96), 77, np.uint8), r"4\.png: expected label ids 0\.\.10 or .* id 77"),
         ],
     )
     def test_labels_that_do_not_fit_stop_the_run(self, label, message, tiny_run, tmp_path) -> None:
@@ -354,7 +343,7 @@ def test_finished_runs_need_no_status(tiny_run) -> None:
 
 def test_runs_cannot_be_written_to_a_file(tiny_run, tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
-    with pytest.raises(InputError, match=r"\(Not a directory\)"):
+    with pytest.raises(InputError, match=r"where runs can be written, got .* \(Not a dir"):
         play(tiny_run)
 
 
@@ -392,12 +381,9 @@ def test_repeats_are_told(tiny_run) -> None:
     values = {**tiny_run, "schedule": [
         {"name": "clear"}, {"name": "wet", "rain": 9, "passes": 2}, {"name": "clear"}]}  # fmt: skip
     notes = build(check(values, RunConfig, where="test")).notes
-    assert notes[0] == (
-        "32 frames of the stream, each answered before it is learnt from; 24 of them show a scene "
-        "that has been in the stream before, 16 of these in the same weather"
-    )
+    assert notes[0] == "32 frames; 24 repeat a scene, 16 of them in the same weather"
     fresh = build(check(tiny_run, RunConfig, where="test")).notes
-    assert fresh[0].endswith("no scene is shown twice")
+    assert fresh[0].endswith(" frames; no scene is repeated")
 
 
 def test_adapted_student_can_be_kept(tiny_run) -> None:

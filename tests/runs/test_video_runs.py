@@ -217,7 +217,8 @@ def test_a_schedule_that_goes_back(tiny_run: dict, camera: list[object]) -> None
         ),
         (
             {"kind": "camera", "frames": 2, "device": 0, "url": "rtsp://x"},
-            r"config: target\.url: expected either device \(a camera's number\) or url \(a stream\)",
+            r"config: target\.url: expected either device \(a camera's number\) or url \(a "
+            r"stream\)",
         ),
         (
             {"kind": "camera", "frames": 2, "url": "drive.mp4"},

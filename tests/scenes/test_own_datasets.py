@@ -133,8 +133,8 @@ def test_its_own_mistakes_come_with_their_traceback(package: Path) -> None:
     assert done.returncode == 2
     line, *traceback = done.stderr.splitlines()
     assert line == (
-        "error: run.yaml: target.kind: dashcam cannot be imported (ZeroDivisionError: division by "
-        "zero)"
+        "error: run.yaml: target.kind: expected a module that can be imported, got dashcam "
+        "(ZeroDivisionError: division by zero). To fix: correct the code, see the traceback below"
     )
     assert traceback[0] == "Traceback (most recent call last):"
     assert "dashcam.py" in traceback[1]
@@ -147,7 +147,8 @@ def test_what_it_needs_and_is_not_installed(package: Path) -> None:
     done = driftseg(package, "run", "run.yaml")
     assert done.returncode == 2
     assert done.stderr.startswith(
-        "error: run.yaml: target.kind: dashcam cannot be imported (No module named 'no_such_lib"
+        "error: run.yaml: target.kind: expected a module that can be imported, got dashcam "
+        "(No module named"
     )
     assert "dashcam.py" in done.stderr
 

@@ -1,4 +1,4 @@
-"""How much to learn after a change: from an event to a plan for every frame (HAMLET, A.7)."""
+"""How much to learn after a change: from an event to a plan for every frame (HAMLET, ICCV 2023)."""
 
 from __future__ import annotations
 

@@ -113,4 +113,4 @@ PUBLISHED_DETECTOR = {
     "far_level": 2.55,
     "start_rises": None,
 }
-"""HAMLET's constants for Cityscapes with MiT-B1 (methods A.0)."""
+"""HAMLET's constants for Cityscapes with MiT-B1, from its released code."""

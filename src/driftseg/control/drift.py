@@ -71,7 +71,7 @@ class Detector(Protocol):
 
 
 class WindowDetector:
-    """Compares window after window with the first one since the last change (HAMLET, A.7).
+    """Compares window after window with the first one since the last change (HAMLET, ICCV 2023).
 
     Windows do not overlap. The first full window after a change is the reference; a later
     window whose mean differs from it by more than a threshold is a change. Since the reference
@@ -85,8 +85,8 @@ class WindowDetector:
             it begins with a change. None, as published: the first window is only a reference.
         start_rises: how many times ``rise`` the first window must differ from ``start``, since
             another street alone makes a difference.
-        overlapping_reference: do as the released code does (A.13, B7): the reference window is
-            not cleared, so the next frame compares it, one signal longer, with itself.
+        overlapping_reference: do as HAMLET's released code: the reference window is not cleared,
+            so the next frame compares it, one signal longer, with itself.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A bank of what was learnt in every domain, brought back when the domain returns."""
+"""A bank of trained weights for every domain, restored when the domain returns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from driftseg.methods.remembering import RememberingSettings
 
 
 class BankMethodSettings(RememberingSettings, BankSettings):
-    """What was learnt in every domain is stored, and brought back when it returns."""
+    """A bank stores the trained weights of every domain and restores them when it returns."""
 
     name: Literal["bank"]
 
@@ -26,5 +26,5 @@ class BankMethodSettings(RememberingSettings, BankSettings):
         return self
 
     def make(self, supplies: Supplies) -> Composition:
-        """The learner, remembered for."""
+        """The learner with a memory."""
         return self.compose(supplies, bank=self)

@@ -1,4 +1,4 @@
-"""The settings that lae and bank share: a method that learns, and a memory beside it."""
+"""The settings that lae and bank share: a method that learns, and a memory."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from driftseg.settings import is_changed
 
 
 class RememberingSettings(MethodSettings):
-    """What lae and bank share."""
+    """Settings that lae and bank share."""
 
     learner: Annotated[SerializeAsAny[MethodSettings], Pick(METHODS)] = Field(
         examples=["restyled_replay"]
     )
     """The method that learns. It must train something that can be kept."""
     detector: DetectorSettings | None = DetectorSettings()
-    """What finds changes; hamlet's own where it is the learner."""
+    """The detector of domain changes. The learner hamlet has its own."""
     signal_shrink: PositiveInt = 3
-    """Factor by which the image is made smaller for drift signal and domain signature."""
+    """Factor that shrinks the image for drift signal and domain signature."""
 
     @model_validator(mode="after")
     def _one_detector(self) -> RememberingSettings:

@@ -135,7 +135,7 @@ def adamw(groups: list[dict[str, Any]]) -> torch.optim.AdamW:
 def choices(
     network: Network, trainable: Collection[str], *, fusion: bool = True
 ) -> dict[int, list[str]]:
-    """HAMLET's choices (methods A.4): per number n what learns with parts n to the last, and heads.
+    """HAMLET's choices (ICCV 2023): for each n the tensors of parts n to the last, and of heads.
 
     Parts of which nothing is trainable are no choice. Parts that cannot be walked, and the main
     head, learn with every choice.
@@ -144,7 +144,7 @@ def choices(
         network: whose parts are walked in order.
         trainable: names to choose from.
         fusion: False leaves out the head's fusion, norm and classifier and the embeddings of
-            earlier levels, as the released code does in every choice (A.13, B2).
+            earlier levels, as HAMLET's released code does in every choice.
     """
     order = network.order
     numbers = [

@@ -20,7 +20,7 @@ from driftseg.replay.transforms import Augmentation, AugmentationSettings, to_ba
 from driftseg.scenes.dataset import Dataset, without_depth
 
 REDRAWS = 10
-"""Times a crop is drawn anew while it holds too little of its class (HAMLET, part A.2)."""
+"""Number of new crops that are tried while a crop holds too little of its class (HAMLET)."""
 
 
 class ReplaySettings(SamplingSettings):

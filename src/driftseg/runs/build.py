@@ -122,7 +122,7 @@ def _build(config: RunConfig, device: torch.device, data: RunData) -> Parts:
             f"home: expected a domain with held-out frames, got {home!r}. To fix: set home to one "
             f"of {commas(held_out)}"
         )
-    notes = make_notes(visits, target, held_out, source, stream)
+    notes = make_notes(visits, target, held_out, source, stream, learns=bool(method.needs().train))
     notes += [*mapping_notes(config, scoring), *info.notes]
     if adapters is not None and config.adapters is not None:
         generator = seeded(config.seed, "adapters")
