@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 import driftseg
+from driftseg.cli import torchrun
 from driftseg.cli.calibrate import calibrate
 from driftseg.cli.check import app as check
 from driftseg.cli.config import app as config
@@ -75,6 +76,8 @@ def entry() -> None:
     try:
         app()
     except InputError as error:
+        if not torchrun.tells_errors():
+            sys.exit(2)
         from driftseg.api.images import without_secrets
 
         Console(stderr=True).print(

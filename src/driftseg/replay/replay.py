@@ -88,6 +88,11 @@ class Replay:
         """Images in a batch."""
         return self._batch_size
 
+    @property
+    def size(self) -> Size:
+        """(width, height) of the images."""
+        return self._augmentation.size
+
     def sample(self, *, uniform: bool = False, rows: slice | None = None) -> SourceBatch:
         """A batch of augmented source images with their labels.
 
