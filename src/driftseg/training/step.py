@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import math
+import warnings
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -86,8 +89,7 @@ class Stepper:
         self.logits: nn.Module = Forward(model, phase)
         """From images to logits."""
         if processes.several:
-            # Running statistics are averaged after each step, so they are not broadcast here.
-            self.logits = DistributedDataParallel(self.logits, broadcast_buffers=False)
+            self.logits = _distributed(self.logits)
         scaled = self._precision == "float16"
         self.scaler = torch.amp.GradScaler(self._device.type, enabled=scaled)
         set_generator(model, generator)
@@ -171,3 +173,13 @@ class Stepper:
         ]  # fmt: skip
         held = [tensor for layer in layers for tensor in (layer.running_mean, layer.running_var)]
         return [tensor for tensor in held if tensor is not None]
+
+
+def _distributed(module: nn.Module) -> DistributedDataParallel:
+    """Averages gradients over processes; running statistics are averaged after each step."""
+    # of layers with one channel a group, whose layout torch finds ambiguous; it costs little
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+    known = inspect.signature(DistributedDataParallel.__init__).parameters
+    sync = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    off: dict[str, Any] = {sync: False}
+    return DistributedDataParallel(module, **off)
