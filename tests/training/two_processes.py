@@ -8,6 +8,7 @@ in its n-th step, or null.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -51,4 +52,5 @@ if __name__ == "__main__":
     dist.all_gather_object(told, ends)
     if dist.get_rank() == 0:
         jobs.with_name("ends.json").write_text(json.dumps(told))
+    gc.collect()
     dist.destroy_process_group()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -112,10 +113,15 @@ def joined(device: str) -> Iterator[Processes]:
         try:
             yield Processes(dist.get_rank(), dist.get_world_size())
         except Interrupted:  # of all processes, after the same step
-            dist.destroy_process_group()
+            _leave()
             raise
         # After an error the others may be gone: then torchrun ends all processes.
-        dist.destroy_process_group()
+        _leave()
+
+
+def _leave() -> None:
+    gc.collect()  # what still holds the group would abort this process at its end
+    dist.destroy_process_group()
 
 
 def device_of(device: str, processes: Processes) -> str:

@@ -133,6 +133,12 @@ class SourceTraining:
         Raises:
             Interrupted: a signal came to one of the processes; the state is on disk.
         """
+        try:
+            return self._run(report, stop)
+        finally:
+            self._stepper.close()
+
+    def _run(self, report: Callable[[Progress], None], stop: Callable[[], int]) -> float:
         if self.processes.first:
             self.folder.path.mkdir(parents=True, exist_ok=True)
             if self._outdated:
@@ -151,6 +157,7 @@ class SourceTraining:
                 break
             self._phase, self._step, self._due = self._phase + 1, 0, False
             self._load_best()
+            self._stepper.close()
             self._stepper = self._prepare()
         self.model.eval()
         assert self._best is not None
@@ -170,6 +177,7 @@ class SourceTraining:
             taken.append(time.perf_counter() - started)
         started = time.perf_counter()
         self._score(name, lambda: 0, scenes=self.processes.count)
+        self._stepper.close()
         return taken, time.perf_counter() - started
 
     def _prepare(self) -> Stepper:
@@ -318,6 +326,7 @@ class SourceTraining:
             if now[key] > before[key]:
                 at = f" at step {self._step}" if phase == self.phases[self._phase][0] else ""
                 self._lengthened.append(f"{key} from {before[key]} to {now[key]}{at}")
+        self._stepper.close()
         self._stepper = self._prepare()
         self.model.load_state_dict(state["model"])
         self._stepper.optimiser.load_state_dict(state["optimiser"])
