@@ -145,7 +145,7 @@ def test_one_process_prints(folder: Path) -> None:
     output = (folder / "output.txt").read_text().splitlines()
     for name in ("two", "begun_by_one", "statistics"):
         assert len([line for line in output if line.endswith(f"{name}/best.safetensors")]) == 1
-    assert any("2 processes, 2 parts each, 1 images at once" in line for line in output)
+    assert any("processes 2, parts in each 2, images at once 1" in line for line in output)
     assert not (folder / "accumulated").exists()
 
 

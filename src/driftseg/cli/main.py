@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import traceback
 from types import TracebackType
 from typing import Annotated
@@ -77,6 +78,7 @@ def entry() -> None:
         app()
     except InputError as error:
         if not torchrun.tells_errors():
+            time.sleep(1)  # torchrun ends all when one ends; the first has to tell before
             sys.exit(2)
         from driftseg.api.images import without_secrets
 

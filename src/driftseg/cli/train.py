@@ -94,8 +94,8 @@ def _rehearsed(tried: TrainRehearsal) -> Iterator[str]:
     yield f"data        {tried.scenes} scenes, {tried.validation} for validation"
     parts = tried.processes * tried.accumulate
     split = "" if parts == 1 else (
-        f": {tried.processes} processes, {tried.accumulate} parts each,"
-        f" {tried.batch // parts} images at once"
+        f": processes {tried.processes}, parts in each {tried.accumulate},"
+        f" images at once {tried.batch // parts}"
     )  # fmt: skip
     yield f"batch       {tried.batch} images of {width}x{height}{split}"
     yield f"device      {tried.device}, {tried.precision}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -86,6 +87,7 @@ class Processes:
         dist.all_gather_object(told, None if error is None else str(error))
         if any(told):
             if not self.first:
+                time.sleep(1)  # torchrun ends all when one ends; the first has to tell before
                 raise SystemExit(2)
             raise error or InputError(next(text for text in told if text))
         return result[0]
@@ -112,10 +114,10 @@ def joined(device: str) -> Iterator[Processes]:
         dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo")
         try:
             yield Processes(dist.get_rank(), dist.get_world_size())
-        except Interrupted:  # of all processes, after the same step
+        except (Interrupted, InputError, SystemExit):  # of all processes
             _leave()
             raise
-        # After an error the others may be gone: then torchrun ends all processes.
+        # After another error the others may be gone or wait; torchrun ends them.
         _leave()
 
 

@@ -326,7 +326,6 @@ class SourceTraining:
             if now[key] > before[key]:
                 at = f" at step {self._step}" if phase == self.phases[self._phase][0] else ""
                 self._lengthened.append(f"{key} from {before[key]} to {now[key]}{at}")
-        self._stepper.close()
         self._stepper = self._prepare()
         self.model.load_state_dict(state["model"])
         self._stepper.optimiser.load_state_dict(state["optimiser"])

@@ -86,10 +86,7 @@ class Stepper:
         self._precision = execution.precision
         self._processes = processes
         self._whole = not processes.several and self._parts == 1
-        self.logits: nn.Module = Forward(model, phase)
-        """From images to logits."""
-        if processes.several:
-            self.logits = _distributed(self.logits)
+        self._logits: nn.Module = Forward(model, phase)
         scaled = self._precision == "float16"
         self.scaler = torch.amp.GradScaler(self._device.type, enabled=scaled)
         set_generator(model, generator)
@@ -104,6 +101,8 @@ class Stepper:
         Raises:
             InputError: the loss is not finite; no weight has changed.
         """
+        if self._processes.several and isinstance(self._logits, Forward):
+            self._logits = _distributed(self._logits)
         self.optimiser.zero_grad(set_to_none=True)
         (weight,) = self._processes.sums([self._labelled(batch.labels)])
         images, labels = batch.images.to(self._device), batch.labels.to(self._device)
@@ -131,13 +130,13 @@ class Stepper:
 
     def close(self) -> None:
         """Lets go of the other processes. torch aborts when they are left before that."""
-        if isinstance(self.logits, DistributedDataParallel):
-            self.logits = self.logits.module
+        if isinstance(self._logits, DistributedDataParallel):
+            self._logits = self._logits.module
 
     def _loss(self, images: Tensor, labels: Tensor, weight: float) -> Tensor:
         """This part's share of the loss of the whole batch."""
         with casting(self._precision, self._device):
-            logits = self.logits(images)
+            logits = self._logits(images)
         logits = upsample(logits.float(), (labels.shape[1], labels.shape[2]))
         if weight == 0:  # a mean over no pixel is no number; methods count it as 0, too
             return logits.sum() * 0.0
@@ -165,8 +164,8 @@ class Stepper:
 
     def _last_sends(self, part: int) -> contextlib.AbstractContextManager[object]:
         """Gradients are sent once a step: with the last part."""
-        if isinstance(self.logits, DistributedDataParallel) and part < self._parts - 1:
-            return self.logits.no_sync()
+        if isinstance(self._logits, DistributedDataParallel) and part < self._parts - 1:
+            return self._logits.no_sync()
         return contextlib.nullcontext()
 
     def _statistics(self) -> list[Tensor]:
