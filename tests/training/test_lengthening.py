@@ -27,6 +27,7 @@ def values(tmp_path: Path) -> dict:
     return {
         "out": str(tmp_path / "out"), "data": town, "validation": town, "threads": 1,
         "model": {"encoder": "efficientnet_lite0", "head_width": 16}, "warm_up": 2,
+        "train": ["head"],
         "sampling": {"batch_size": 2, "minimum_share": 0.004, "temperature": 0.1},
         "steps": 4, "early_head_steps": 2, "validate_every": 2, "learning_rate": 1e-3,
     }  # fmt: skip
@@ -52,6 +53,9 @@ def test_the_main_phase_is_lengthened(values: dict) -> None:
     longer = values | {"steps": 7}
     told = training(longer).continues
     assert told.startswith("continues in phase main after step 4 of 7; lengthened from 4 steps")
+    assert training(longer | {"accumulate": 2}).continues == (
+        f"{told}; not exactly: batch normalisation sees 1 images at once, before 2"
+    )
     second = played(longer)
     assert [(s.phase, s.step) for s in second] == [
         ("main", 5), ("main", 6), ("main", 7), ("early_head", 1), ("early_head", 2),
@@ -146,7 +150,7 @@ def test_folders_of_earlier_versions(values: dict) -> None:
     played(values)
     out = Path(values["out"])
     state = torch.load(out / "finished_main.pt", weights_only=True)
-    for key in ("due", "loss", "lengthened", "processes", "scaler"):
+    for key in ("due", "loss", "lengthened", "rows", "scaler"):
         del state[key]
     (out / "finished_early_head.pt").unlink()
     (out / "finished_main.pt").unlink()

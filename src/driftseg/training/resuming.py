@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from torch import nn
+
 from driftseg.errors import InputError
+from driftseg.models.norm import BatchNorm
 from driftseg.training.folder import TrainingFolder
 from driftseg.training.recipe import Recipe
 
@@ -64,6 +67,22 @@ def find_state(folder: TrainingFolder, recipe: Recipe, phases: Sequence[str]) ->
             f"lengthen it: --set {LENGTHS[phase]}=N with N > {lengths[phase][0]}"
         )
     return Found(state, _told(phase, state["step"], *lengths[phase]), outdated)
+
+
+def inexact(model: nn.Module, before: int, now: int) -> str:
+    """What to say where batch normalisation sees other parts of a batch than before.
+
+    Args:
+        model: prepared for the phase that continues.
+        before: images that it saw at once.
+        now: images that it sees.
+    """
+    if before == now or not any(
+        isinstance(module, BatchNorm) and module.statistics == "update"
+        for module in model.modules()
+    ):
+        return ""
+    return f"; not exactly: batch normalisation sees {now} images at once, before {before}"
 
 
 def _told(phase: str, step: int, before: int, now: int) -> str:

@@ -37,7 +37,7 @@ from driftseg.training.recipe import (
     class_weights,
     learning_rate_at,
 )
-from driftseg.training.resuming import LENGTHS, find_state
+from driftseg.training.resuming import LENGTHS, find_state, inexact
 from driftseg.training.step import Forward, Stepper
 from driftseg.training.validation import validated
 
@@ -118,7 +118,9 @@ class SourceTraining:
         found = find_state(self.folder, self.recipe, [name for name, _ in self.phases])
         if found is not None:
             self.load_state_dict(found.state)
-            self._outdated, self.continues = found.outdated, found.told
+            self._outdated = found.outdated
+            before = found.state.get("rows", self._rows)
+            self.continues = found.told + inexact(self.model, before, self._rows)
 
     def run(self, report: Callable[[Progress], None], stop: Callable[[], int] = lambda: 0) -> float:
         """Trains to the end; returns the best validation mIoU of the main head in percent.
@@ -179,6 +181,12 @@ class SourceTraining:
         self._score(name, lambda: 0, scenes=self.processes.count)
         self._stepper.close()
         return taken, time.perf_counter() - started
+
+    @property
+    def _rows(self) -> int:
+        """Images that batch normalisation sees at once."""
+        processes = 1 if self.execution.sync_batch_norm else self.processes.count
+        return self.batches.batch_size // (processes * self.execution.accumulate)
 
     def _prepare(self) -> Stepper:
         name = self.phases[self._phase][0]
@@ -308,7 +316,7 @@ class SourceTraining:
             "due": self._due,
             "best": self._best,
             "lengthened": self._lengthened,
-            "processes": self.processes.count,
+            "rows": self._rows,
             "model": self.model.state_dict(),
             "optimiser": self._stepper.optimiser.state_dict(),
             "scaler": self._stepper.scaler.state_dict(),
