@@ -23,8 +23,8 @@ from driftseg.methods.table import METHODS
 from driftseg.models.checkpoints import load_checkpoint, save_checkpoint
 from driftseg.models.segmenter import build_segmenter
 from driftseg.runs.build import build
-from driftseg.runs.lock import RunLock
 from driftseg.runs.held_out import HeldOut
+from driftseg.runs.lock import RunLock
 from driftseg.runs.loop import Moment, score_domains
 from driftseg.runs.record import plain, read_run
 from driftseg.runs.run import run

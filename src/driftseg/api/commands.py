@@ -30,17 +30,20 @@ from driftseg.runs.resuming import resume as resume_run
 from driftseg.runs.run import run as play_run
 from driftseg.runs.run import untold, unwatched
 from driftseg.runs.train import build_training, use_threads
+from driftseg.runs.train_rehearsal import TrainRehearsal, rehearse_training
 from driftseg.saving.saver import check_kinds
-from driftseg.training.source import Progress
+from driftseg.training.processes import joined
+from driftseg.training.recipe import Interrupted, Progress
+from driftseg.training.stopping import Stopping
 
 Config = TypeVar("Config", bound=BaseModel)
 Given = str | Path | Mapping[str, Any]
 """A config: a YAML file, plain values, or checked settings."""
 
 __all__ = [
-    "Evaluation", "LoadReport", "Moment", "Progress", "Trained", "calibrate", "changed",
-    "evaluate", "inspect", "load_dataset", "load_model", "plain", "read", "report", "run", "train",
-    "use_threads",
+    "Evaluation", "Interrupted", "LoadReport", "Moment", "Progress", "TrainRehearsal", "Trained",
+    "calibrate", "changed", "evaluate", "inspect", "load_dataset", "load_model", "plain", "read",
+    "rehearse_train", "report", "run", "train", "use_threads",
 ]  # fmt: skip
 
 
@@ -196,10 +199,16 @@ def train(
     data: str | Path | None = None,
     watch: Callable[[Progress], None] | None = None,
     loaded: Callable[[Sequence[LoadReport]], None] | None = None,
+    begin: Callable[[str | None], None] | None = None,
+    stopping: Callable[[], None] | None = None,
 ) -> Trained:
     """Trains a source model on labelled scenes (``driftseg train``).
 
-    An interrupted training goes on where it stood when it is called again.
+    An interrupted training continues where it stopped when it is called again. A finished one
+    continues when ``steps`` or ``early_head_steps`` has grown. Under torchrun each process trains
+    on its share of every batch, and only the first one calls back.
+
+    The first SIGINT or SIGTERM ends the training after the step in progress.
 
     Args:
         config: a YAML file, plain values, or a `TrainConfig`.
@@ -207,16 +216,43 @@ def train(
         data: folder of every data section that takes one and names none.
         watch: called now and then with a `Progress`.
         loaded: called once with what became of every file of weights.
+        begin: called before the first step, with where an earlier training continues, or None.
+        stopping: called when the first signal comes.
+
+    Raises:
+        InputError: anything in the config that cannot be met.
+        KeyboardInterrupt: a signal came; the state after the last whole step is on disk.
+    """
+    settings = read(config, TrainConfig, changes, data)
+    with joined(settings.device) as processes:
+        training, reports = build_training(settings, processes)
+        if not processes.first:
+            watch = loaded = begin = stopping = None
+        if loaded is not None:
+            loaded(reports)
+        if begin is not None:
+            begin(training.continues)
+        with Stopping(stopping, patient=processes.several) as stop:
+            best = training.run(watch or (lambda progress: None), lambda: stop.number)
+    return Trained(settings.out / "best.safetensors", best)
+
+
+def rehearse_train(
+    config: Given | TrainConfig,
+    *,
+    changes: Sequence[str] = (),
+    data: str | Path | None = None,
+) -> TrainRehearsal:
+    """What a training would be, tried on two steps (``driftseg train --dry-run``).
+
+    Arguments are those of `train`. Nothing is written.
 
     Raises:
         InputError: anything in the config that cannot be met.
     """
     settings = read(config, TrainConfig, changes, data)
-    training, reports = build_training(settings)
-    if loaded is not None:
-        loaded(reports)
-    best = training.run((lambda progress: None) if watch is None else watch)
-    return Trained(settings.out / "best.safetensors", best)
+    with joined(settings.device) as processes:
+        return rehearse_training(settings, processes)
 
 
 def calibrate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import traceback
 from types import TracebackType
 from typing import Annotated
@@ -11,6 +12,7 @@ import typer
 from rich.console import Console
 
 import driftseg
+from driftseg.cli import torchrun
 from driftseg.cli.calibrate import calibrate
 from driftseg.cli.check import app as check
 from driftseg.cli.compare import compare
@@ -78,6 +80,9 @@ def entry() -> None:
     try:
         app()
     except InputError as error:
+        if not torchrun.tells_errors():
+            time.sleep(1)  # torchrun ends all when one ends; the first has to tell before
+            sys.exit(2)
         from driftseg.api.images import without_secrets
 
         Console(stderr=True).print(

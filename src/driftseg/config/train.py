@@ -58,9 +58,18 @@ class TrainConfig(Settings):
     The last one has no score that selection makes too high."""
     half: bool = False
     """Whether matrices are stored in 16 bits."""
+    accumulate: PositiveInt = Field(default=1, exclude_if=lambda value: value == 1)
+    """Parts that each process cuts its share of a batch into, to save memory; ``batch_size`` stays
+    the size of the whole batch."""
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
+        default="float32", exclude_if=lambda value: value == "float32"
+    )
+    """Of the forward pass in training; weights, loss, optimiser and validation stay in float32."""
+    sync_batch_norm: bool = Field(default=False, exclude_if=lambda value: not value)
+    """Under torchrun on GPUs: batch normalisation takes its statistics over all processes."""
     seed: Seed = 0
     """Seed of everything random in training."""
     threads: PositiveInt | None = None
-    """CPU threads; null leaves torch's choice."""
+    """CPU threads of each process; null leaves torch's choice."""
     device: str = "cpu"
     """Device of torch: cpu, cuda, cuda:0."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from driftseg.errors import InputError, OwnCodeError, commas
+from driftseg.models.draws import uniform
 from driftseg.models.encoders.stages import Dropout
 from driftseg.models.norm import BatchNorm, following
 from driftseg.models.sending import sent
@@ -27,7 +28,7 @@ class ChannelDropout(Dropout):
         """(B, C, H, W)."""
         if not self.training or self.rate == 0:
             return x
-        draw = sent(torch.rand((*x.shape[:2], 1, 1), generator=self.generator), x).to(x.dtype)
+        draw = sent(uniform((*x.shape[:2], 1, 1), self.generator), x).to(x.dtype)
         return x * (draw >= self.rate) / (1 - self.rate)
 
 

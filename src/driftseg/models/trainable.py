@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from driftseg.errors import InputError, commas
+from driftseg.models.draws import SharedDraws
 from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.encoders.stages import Dropout, DropPath
 from driftseg.models.heads import MlpHead
@@ -204,7 +205,7 @@ def set_statistics(
             module.statistics = statistics
 
 
-def set_generator(model: nn.Module, generator: torch.Generator | None) -> None:
+def set_generator(model: nn.Module, generator: torch.Generator | SharedDraws | None) -> None:
     """What dropout and drop path draw from."""
     for module in model.modules():
         if isinstance(module, DropPath | Dropout | MlpHead):

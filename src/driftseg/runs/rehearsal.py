@@ -78,7 +78,7 @@ def rehearse(config: RunConfig) -> Rehearsal:
         InputError: the config, the data or the checkpoint cannot be used.
     """
     started = time.perf_counter()
-    _check_out(config.out)
+    check_out(config.out)
     parts = build(config)
     try:
         return _rehearse(parts, time.perf_counter() - started)
@@ -133,7 +133,7 @@ def _score_one_each(parts: Parts) -> float:
     return (clock() - started) / max(1, len(parts.held_out))
 
 
-def _check_out(out: Path) -> None:
+def check_out(out: Path) -> None:
     """Whether a run's folder could be made, without making any."""
     there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
     if not there.is_dir():
