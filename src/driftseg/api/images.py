@@ -69,7 +69,7 @@ def frames(
     if path.is_dir():
         paths, unread = list_images(path), told_unread(unread_images([path]))
         if not paths:
-            wanted = "wanted files that end in " + " ".join(sorted(IMAGE_SUFFIXES))
+            wanted = "images end in " + " ".join(sorted(IMAGE_SUFFIXES))
             raise InputError(
                 f"{path}: expected a folder with images, got none; {unread or wanted}. To fix: "
                 "name another folder"

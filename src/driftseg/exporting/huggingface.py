@@ -43,7 +43,7 @@ def expressible(network: Network) -> tuple[Segmenter, str]:
     Raises:
         InputError: a part of it has no counterpart in transformers' SegFormer; the text names it.
     """
-    what = "--to huggingface writes SegFormer (a MiT encoder and its all-MLP head)"
+    what = "--to huggingface: expected a SegFormer (a MiT encoder and its all-MLP head)"
     instead = "take onnx, openvino or torch_export"
     if not isinstance(network, Segmenter):
         raise InputError(

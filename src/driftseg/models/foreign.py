@@ -189,7 +189,7 @@ def _same(one: Tensor, other: Tensor) -> bool:
 
 
 def _try(module: nn.Module, x: Tensor, output: Output) -> Tensor:
-    mend = "it must take RGB images (B, 3, H, W); give a size that it takes by size=(height, width)"
+    mend = "give a module of RGB images (B, 3, H, W), or a size by size=(height, width)"
     with torch.no_grad(), calling(module, x, mend):
         found = module(x)
     return logits_of(found, output, batch=len(x))

@@ -195,18 +195,18 @@ class LiveScenes:
             if len(failures) == self._reconnections:
                 raise InputError(self._lost(failures))
             time.sleep(self._pause)
-            failures.append("no frame came")
+            failures.append("no frame")
             try:
                 self._capture = self._open()
             except InputError as error:
                 failures[-1] = str(error)
 
     def _lost(self, failures: list[str]) -> str:
-        tried = f"; connected again {len(failures)} times in vain" if failures else ""
+        tried = f", with {len(failures)} reconnections without success" if failures else ""
         last = f" ({failures[-1]})" if failures else ""
         return (
-            f"{self._where}: lost after {self._taken} frames{tried}{last}; "
-            "check the source, or raise reconnections or patience"
+            f"{self._where}: expected the next frame, got none after {self._taken} frames{tried}"
+            f"{last}. To fix: check the source, or raise reconnections or patience"
         )
 
 

@@ -197,7 +197,7 @@ def _check_same(info: AdapterInfo, spec: AdapterSpec) -> None:
     held, wanted = info.spec.facts(), spec.facts()
     other = [name for name in held if name != "dropout" and held[name] != wanted.get(name)]
     if other:
-        told = [f"{name} {held[name]} where {wanted.get(name)} is wanted" for name in other]
+        told = [f"{name} {held[name]}, not {wanted.get(name)}" for name in other]
         if "kind" in other:
             told = told[:1]
         raise InputError(

@@ -47,8 +47,7 @@ _KNOWN = {
 }
 """What a tensor says by its name alone, and what to do."""
 _PLAIN = (
-    "driftseg reads weights in float16, bfloat16, float32 and float64; save the network before "
-    "quantisation, or its weights in one of these"
+    "save the network before quantisation, or its weights in float16, bfloat16, float32 or float64"
 )
 
 

@@ -271,7 +271,7 @@ def _faults(
         if misfits:
             name = misfits[0]
             sizes = f"{tuple(wanted[name].shape)}, the file holds {tuple(found[name].shape)}"
-            faults[part] = _Fault(f"{name} is wanted as {sizes}", absent=False)
+            faults[part] = _Fault(f"{name} has the shape {sizes}", absent=False)
         elif absent:
             listed = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
             text = f"the file lacks {len(absent)} of {len(members)} tensors of {part}: {listed}"
@@ -301,17 +301,26 @@ def _refusal(
     random = f"let {', '.join(parts)} start from random weights (may_stay_random={parts!r})"
     if misfit is None:
         lacking = "; ".join(fault.text for fault in fatal.values())
-        return f"{path}: {lacking}; {random}, or give a file that holds them"
-    text = f"{path} is a checkpoint of another architecture: {fatal[misfit].text}"
+        return (
+            f"{path}: expected all parts of the model, got a file with faults: {lacking}. To fix: "
+            f"{random}, or give a file that holds them"
+        )
+    text = (
+        f"{path}: expected a checkpoint of the model's architecture, got another: "
+        f"{fatal[misfit].text}"
+    )
     if misfit.startswith("encoder"):
         if file_encoder == encoder:
             return (
-                f"{text}. Its widths and depths are those of {encoder}, and it is built otherwise"
-                f"{told}: no encoder of driftseg is, so give a file of the published {encoder}"
+                f"{text}, with the widths and depths of {encoder} and another structure{told}. "
+                f"To fix: give a file of the published {encoder}"
             )
         guess = f"the file looks like {file_encoder or 'an encoder unknown to driftseg'}"
-        return f"{text}; {guess}, the model is {encoder}: build the model that the file holds"
-    return f"{text}; build the model with the file's number of classes and head width, or {random}"
+        return f"{text}; {guess}, the model is {encoder}. To fix: build the model of the file"
+    return (
+        f"{text}. To fix: build the model with the file's number of classes and head width, or "
+        f"{random}"
+    )
 
 
 def check_encoder(path: str, encoder: str, found: Mapping[str, Tensor]) -> None:

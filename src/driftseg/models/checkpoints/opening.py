@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.labels import Colour, LabelSpace, space_of
 from driftseg.labels.spaces import OWN
 from driftseg.models.checkpoints.checks import refuse_quantised, refuse_unknown
@@ -236,15 +236,18 @@ def _examine(contents: Contents, weights: str | None) -> _Found:
 def _no_encoder(path: str, tensors: dict[str, Tensor]) -> str:
     held = [tensors.get(f"encoder.stages.{i}.embedding.projection.weight") for i in range(4)]
     if all(tensor is None for tensor in held):
-        return f"{path} holds no encoder: give a file of a whole network"
+        return (
+            f"{path}: expected a whole network, got none of an encoder. To fix: give another file"
+        )
     widths = [None if tensor is None else len(tensor) for tensor in held]
     depths = [
         len({n.split(".")[4] for n in tensors if n.startswith(f"encoder.stages.{i}.blocks.")})
         for i in range(4)
     ]
     return (
-        f"{path} holds an encoder that driftseg does not have (widths {widths}, depths {depths}): "
-        "give one of mit_b0 to mit_b5, swin_t, swin_s, swin_b or efficientnet_lite0"
+        f"{path}: expected an encoder of driftseg, got another (widths {commas(widths)}, depths "
+        f"{commas(depths)}). To fix: give one of mit_b0 to mit_b5, swin_t, swin_s, swin_b or "
+        "efficientnet_lite0"
     )
 
 
@@ -256,9 +259,9 @@ def _no_head(path: str, encoder: str, chosen: WeightSet, layout: str) -> str:
         else "an encoder, but no head that driftseg knows"
     )
     return (
-        f"{path} ({layout}) holds {what}: its encoder alone can be taken, to train a head on; set "
-        f"model.encoder={encoder}, model.weights={path} and model.may_stay_random=[head, "
-        "early_head] for driftseg train"
+        f"{path} ({layout}): expected an encoder and a head of driftseg, got {what}. To fix: "
+        f"train a head on this encoder: set model.encoder={encoder}, model.weights={path} and "
+        "model.may_stay_random=[head, early_head] for driftseg train"
     )
 
 
