@@ -1,6 +1,7 @@
 """How often two equal methods seem to differ: ``python -m benchmarks.few_seeds``.
 
-Paired differences are drawn from a normal distribution around 0. An interval that excludes 0 is wrong.
+Paired differences are drawn from a normal distribution around 0. An interval that excludes 0 is
+wrong.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def make(folder: Path, number: int) -> None:
     }  # fmt: skip
     serial = f"260101_{number // 60 % 24:02d}{number % 60:02d}_town2storm_{method}_mlp_mit_b0"
     run = folder / f"{serial}_s{seed}_{config_hash(config)}"
-    run.mkdir()
+    run.mkdir(parents=True)
     (run / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     (run / "environment.json").write_text(json.dumps({"driftseg": "0.1.0", "notes": []}))
     visits = [
