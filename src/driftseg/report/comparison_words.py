@@ -93,8 +93,8 @@ def _explained(comparison: Comparison) -> Iterator[str]:
     if counts and min(counts) < ENOUGH:
         few = min(counts)
         yield (
-            f"{few} pairs are few: between two equal methods, 1 comparison in {2 ** (few - 1)} "
-            f"shows a difference by chance. Use {ENOUGH} or more."
+            f"{few} pairs are few: between two equal methods, about 1 comparison in "
+            f"{2 ** (few - 1)} shows a difference by chance. Use {ENOUGH} or more."
         )
     if any(each.over_frames is not None for each in found):
         yield (
