@@ -51,9 +51,11 @@ def demo(
     runs = []
     for name in api.METHODS:
         with told_of_interruption(console), LiveWatch(console, f"{name:<15}") as watch:
-            runs.append(api.demo_run(
+            runs.append(
+                api.demo_run(
                     name, out, frames=frames, watch=watch, again=again, tell=lines_on(console)
-                ))
+                )
+            )
     report = api.demo_report(runs, out)
     console.print()
     console.print(_table(runs))
