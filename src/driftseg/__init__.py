@@ -34,7 +34,6 @@ _PUBLIC = {
     "Moment": "driftseg.api.commands",
     "OnlineModel": "driftseg.api.online",
     "Progress": "driftseg.api.commands",
-    "Repetition": "driftseg.api.experiments",
     "RunInterrupted": "driftseg.api.experiments",
     "State": "driftseg.api.online",
     "adapt": "driftseg.api.adapting",
@@ -64,9 +63,9 @@ _ROOMS = ("methods", "metrics", "weather")
 
 __all__ = [
     "Answer", "Exported", "ExportedModel", "InputError", "LivePage", "Model", "Moment",
-    "OnlineModel", "Progress", "Repetition", "RunInterrupted", "State", "__version__", "adapt",
-    "calibrate", "check_data", "check_dataset", "check_encoder", "check_method", "drive",
-    "evaluate", "export", "frames", "inspect", "load_dataset", "load_exported", "load_model",
+    "OnlineModel", "Progress", "RunInterrupted", "State", "__version__", "adapt", "calibrate",
+    "check_data", "check_dataset", "check_encoder", "check_method", "drive", "evaluate",
+    "export", "frames", "inspect", "load_dataset", "load_exported", "load_model",
     "make_weather_set", "methods", "metrics", "repeat", "report", "resume", "run", "train",
     "weather",
 ]  # fmt: skip
@@ -86,7 +85,7 @@ if TYPE_CHECKING:
     )
     from driftseg.api.data import check_data, make_weather_set
     from driftseg.api.driving import drive
-    from driftseg.api.experiments import Repetition, RunInterrupted, repeat, resume
+    from driftseg.api.experiments import RunInterrupted, repeat, resume
     from driftseg.api.exported import ExportedModel, load_exported
     from driftseg.api.exporting import export
     from driftseg.api.images import frames
