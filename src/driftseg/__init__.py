@@ -34,7 +34,6 @@ _PUBLIC = {
     "Moment": "driftseg.api.commands",
     "OnlineModel": "driftseg.api.online",
     "Progress": "driftseg.api.commands",
-    "Repetition": "driftseg.api.experiments",
     "RunInterrupted": "driftseg.api.experiments",
     "State": "driftseg.api.online",
     "adapt": "driftseg.api.adapting",
@@ -92,7 +91,7 @@ if TYPE_CHECKING:
     from driftseg.api.comparing import compare_runs
     from driftseg.api.data import check_data, make_weather_set
     from driftseg.api.driving import drive
-    from driftseg.api.experiments import Repetition, RunInterrupted, repeat, resume
+    from driftseg.api.experiments import RunInterrupted, repeat, resume
     from driftseg.api.exported import ExportedModel, load_exported
     from driftseg.api.exporting import export
     from driftseg.api.finding import find_runs, note_run, tag_run

@@ -23,7 +23,8 @@ from driftseg.report.drift import (
 from driftseg.report.page import write_report
 from driftseg.report.plots import strength_of
 from driftseg.report.summary import group_runs
-from driftseg.runs.record import RunWriter, read_run
+from driftseg.runs.record import read_run
+from driftseg.runs.writing import new_record
 
 SOURCE = {"clear": [60.0] * 5, "wet": [40.0] * 5, "storm": [20.0] * 5}
 ADAPTED = {"clear": [60.0, 61, 60, 59, 58], "wet": [40.0, 41, 50, 50, 50],
@@ -227,7 +228,7 @@ def test_command_takes_an_oracle(tmp_path: Path) -> None:
 
 
 def test_calibration_is_written_beside_the_rest(tmp_path: Path) -> None:
-    writer = RunWriter(
+    writer = new_record(
         tmp_path, "run", config={}, environment={}, schedule=[], classes=(),
         label_space="camvid11", home="clear",
     )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from records import make_run
 
 from driftseg.errors import InputError
+from driftseg.report.numbers import write_numbers
 from driftseg.report.page import _heading, write_report
 from driftseg.report.plots import finish, new_figure
 from driftseg.report.summary import (
@@ -213,3 +215,34 @@ def test_long_names_do_not_lie_on_the_lines() -> None:
     inside, below, height = drawn("restyled_replay (adapters.kind convolution) ")
     assert (inside, below) == (False, 1)
     assert height > 3.3
+
+
+@pytest.mark.parametrize(("frames", "held"), [(0, True), (1, False), (3, True), (5, False)])
+def test_a_part_of_a_run_is_marked_everywhere(frames: int, held: bool, tmp_path: Path) -> None:
+    """In every table and plot, beside finished runs and alone; what it cannot know is missing."""
+    whole, other = make_run("source_only", held=held), make_run(seed=1, held=held)
+    evaluations = [row for row in other.evaluations if row["after_visit"] < frames // 2]
+    config = {**other.config, "evaluation": {"kind": "town"} if held else None}
+    whole.config["evaluation"] = config["evaluation"]
+    part = replace(other, frames=other.frames[:frames], state="interrupted", config=config,
+                   evaluations=evaluations[: 4 * (frames > 0)])  # fmt: skip
+    told = f"dacs (interrupted, {frames} of 6 frames)"
+    for runs in ([whole, part], [part, whole], [part]):
+        page = write_report(runs, tmp_path / "page.html").read_text(encoding="utf-8")
+        words = re.sub(r'"data:[^"]*"', "", page)
+        assert told in words
+        rows = re.findall(r"<tr><td>(.*?)</td>", words)
+        assert all(told in row for row in rows if "dacs" in row)
+        assert " is a part of a run (interrupted" in words
+        assert not re.search(r">\s*-?nan", words)
+    write_numbers([whole, part], tmp_path / "numbers.csv")
+    assert told in (tmp_path / "numbers.csv").read_text()
+    assert "nan" not in (tmp_path / "numbers.csv").read_text()
+    write_numbers([whole, part], tmp_path / "numbers.md")
+    assert told in (tmp_path / "numbers.md").read_text()
+
+
+def test_a_seed_that_is_a_part_is_named() -> None:
+    part = replace(make_run(seed=2), state="running")
+    labels = [group.label for group in group_runs([make_run(seed=1), part])]
+    assert labels == ["dacs (seed 2 running, 6 of 6 frames)"]

@@ -18,7 +18,7 @@ from driftseg.runs import checkpoints, status, whole
 from driftseg.runs.interruption import RunInterrupted
 from driftseg.runs.loop import Moment
 from driftseg.runs.resuming import resume
-from driftseg.runs.run import run, unwatched
+from driftseg.runs.run import run
 
 
 def die() -> None:
@@ -118,7 +118,7 @@ def run_until(values: dict, how: str) -> None:
     config = check(values, RunConfig, where="test")
     due = how != "no_room_for_a_line"
     checkpoints.Pace.due = lambda self, *, visit_ended: due  # type: ignore[method-assign]
-    watch: Callable[[Moment], None] = unwatched
+    watch = at_frame(0)
     if how in PREPARED:
         PREPARED[how]()
     elif how == "no_room_for_a_line":

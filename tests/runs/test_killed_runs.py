@@ -20,6 +20,7 @@ from interrupted import record, values_of
 from driftseg.config.reading import check
 from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
+from driftseg.methods.table import METHODS
 from driftseg.runs.lock import is_held
 from driftseg.runs.record import read_run
 from driftseg.runs.resuming import resume
@@ -58,31 +59,52 @@ def comparable(found: dict[str, object], other: dict[str, object]) -> dict[str, 
     return {**found, "config.yaml": other["config.yaml"]}
 
 
-@pytest.mark.parametrize(
-    ("how", "code"),
-    [
-        ("at_a_frame", -signal.SIGKILL),
-        ("in_an_evaluation", -signal.SIGKILL),
-        ("half_a_checkpoint", -signal.SIGKILL),
-        ("before_the_rename", -signal.SIGKILL),
-        ("before_the_oldest_is_removed", -signal.SIGKILL),
-        ("between_two_files", -signal.SIGKILL),
-        ("no_room_for_a_checkpoint", 2),
-        ("no_room_for_a_line", 2),
-        ("ctrl_c", 130),
-        ("terminated", 143),
-        ("terminated_twice", 143),
-    ],
-)
+ENDS = {
+    "at_a_frame": -signal.SIGKILL,
+    "in_an_evaluation": -signal.SIGKILL,
+    "half_a_checkpoint": -signal.SIGKILL,
+    "before_the_rename": -signal.SIGKILL,
+    "before_the_oldest_is_removed": -signal.SIGKILL,
+    "between_two_files": -signal.SIGKILL,
+    "no_room_for_a_checkpoint": 2,
+    "no_room_for_a_line": 2,
+    "ctrl_c": 130,
+    "terminated": 143,
+    "terminated_twice": 143,
+}
+"""What ends a run, and the exit code."""
+
+
+@pytest.mark.parametrize("how", ENDS)
 def test_nothing_recorded_is_lost(
-    how: str, code: int, processes, whole, tiny_checkpoint: Path, tmp_path: Path
+    how: str, processes, whole, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     """The folder stays, says what it is, and continues to what an undisturbed run leaves."""
-    values = values_of(METHOD, tiny_checkpoint, tmp_path / "runs")
+    end_and_continue(METHOD, how, processes, whole, tiny_checkpoint, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [name for name in METHODS if name != METHOD])
+def test_nothing_recorded_is_lost_by_any_method(
+    method: str, processes, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    """Every method, ended in every way."""
+    values = values_of(method, tiny_checkpoint, tmp_path / "whole")
+    whole = record(run(check(values, RunConfig, where="test")))
+    for how in ENDS:
+        if method == "source_only" and how in ("in_an_evaluation", "no_room_for_a_checkpoint"):
+            continue  # its scores are reused, and its checkpoints are small
+        end_and_continue(method, how, processes, whole, tiny_checkpoint, tmp_path / how)
+
+
+def end_and_continue(
+    method: str, how: str, processes, whole, checkpoint: Path, place: Path
+) -> None:
+    values = values_of(method, checkpoint, place / "runs")
     process = started(processes, killed.run_until, values, how)
     process.join()
-    assert process.exitcode == code
-    (folder,) = (tmp_path / "runs").iterdir()
+    assert process.exitcode == ENDS[how]
+    (folder,) = (place / "runs").iterdir()
     part = read_run(folder)
     assert part.state == "interrupted"
     assert len(part.frames) >= (0 if how == "half_a_checkpoint" else 1)

@@ -14,6 +14,7 @@ from driftseg.config.reading import check
 from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
 from driftseg.runs.record import read_run
+from driftseg.runs.resuming import resume
 from driftseg.runs.run import run
 from driftseg.scenes.capture import open_file
 from driftseg.scenes.live import LiveScenes
@@ -129,7 +130,8 @@ class TestACameraIsGivenBack:
         with pytest.raises(KeyboardInterrupt):
             run(unlabelled(tiny_run, self.target(device=9)))
         assert [capture.released for capture in captures] == [True]
-        assert not list(Path(tiny_run["out"]).glob("*"))
+        (folder,) = Path(tiny_run["out"]).glob("*")
+        assert read_run(folder).part == "interrupted, 2 of 4 frames"
 
     def test_when_somebody_watching_fails(self, tiny_run: dict, captures: list[Camera]) -> None:
         def watch(moment: object) -> None:
@@ -170,6 +172,22 @@ def test_a_camera(tiny_run: dict, camera: list[object]) -> None:
     found = read_run(run(unlabelled(tiny_run, target), lambda moment: None))
     assert len(found.frames) == 4
     assert camera == [0]
+
+
+def test_a_camera_goes_on_with_what_comes_now(tiny_run: dict, captures: list[Camera]) -> None:
+    """It has no position of its own; the record says so."""
+    target = {"kind": "camera", "device": 9, "frames": 4, "newest": False}
+    with pytest.raises(KeyboardInterrupt):
+        run(unlabelled(tiny_run, target), lambda moment: None)
+    (folder,) = Path(tiny_run["out"]).glob("*")
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace("device: 9", "device: 0"))
+    told: list[str] = []
+    found = read_run(resume(folder, tell=told.append))
+    assert (len(found.frames), found.part) == (4, None)
+    note = found.environment["notes"][-1]
+    assert note.startswith("the camera has gone on meanwhile: frames after the first ")
+    assert note in told
 
 
 def test_passwords_come_from_the_environment(

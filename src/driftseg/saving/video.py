@@ -27,6 +27,10 @@ CODECS = ("libx264", "h264", "mpeg4")
 """The first that the installed PyAV has is taken."""
 
 
+FRAGMENTS, FRAGMENT = "frag_keyframe+empty_moov+default_base_moof", 50
+"""Written in pieces of so many frames: of a process that is killed, all but the last one plays."""
+
+
 class VideoWriter:
     """An MP4 that grows by a frame at a time.
 
@@ -92,11 +96,14 @@ class VideoWriter:
 
     def _open(self, picture: Image) -> None:
         self._size = (picture.shape[1], picture.shape[0])
-        self._container = self._av.open(str(self._path), mode="w", format="mp4")
+        self._container = self._av.open(
+            str(self._path), mode="w", format="mp4", options={"movflags": FRAGMENTS}
+        )
         codec = next(name for name in CODECS if name in self._av.codecs_available)
         self._stream = self._container.add_stream(codec, rate=self._rate)
         self._stream.width, self._stream.height = self._size
         self._stream.pix_fmt = "yuv420p"
+        self._stream.gop_size = FRAGMENT
 
     def close(self) -> None:
         """Ends the file, so that it can be played; nothing is written where no frame came."""
