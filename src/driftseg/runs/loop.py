@@ -14,7 +14,7 @@ from driftseg.evaluation.confusion import Score
 from driftseg.frame import Adaptation, Frame, Image, Label, Prediction
 from driftseg.methods.device_clock import device_clock
 from driftseg.runs.build import Parts
-from driftseg.runs.record import RunWriter
+from driftseg.runs.tracked import Recorder
 from driftseg.saving.saver import Saver
 from driftseg.saving.shots import Shot
 
@@ -41,7 +41,7 @@ Watch = Callable[[Moment], None]
 
 def play(
     parts: Parts,
-    writer: RunWriter,
+    writer: Recorder,
     watch: Watch,
     *,
     pictures: int,
@@ -124,7 +124,7 @@ class HeldOut:
 class Evaluator:
     """Scores every domain's held-out frames; where no weight has moved, scores are reused."""
 
-    def __init__(self, parts: Parts, writer: RunWriter):
+    def __init__(self, parts: Parts, writer: Recorder):
         self._parts = parts
         self._writer = writer
         self._held_out = HeldOut(parts)
@@ -220,7 +220,7 @@ def _shown(frames: int, pictures: int) -> list[int]:
 
 
 def _keep_pictures(
-    writer: RunWriter, parts: Parts, frame: Frame, scored: Label, number: int
+    writer: Recorder, parts: Parts, frame: Frame, scored: Label, number: int
 ) -> None:
     paint = parts.label_space.paint
     kept = {"input": frame.image, "prediction": paint(scored)}

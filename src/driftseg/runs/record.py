@@ -32,7 +32,7 @@ from driftseg.labels import Colour, LabelMapping, colours_of
 from driftseg.weather.render import RENDERER
 
 IGNORED_BY_HASH = frozenset(
-    {"out", "threads", "device", "pictures", "keep_checkpoint", "diagnostics_every"}
+    {"out", "threads", "device", "pictures", "keep_checkpoint", "diagnostics_every", "trackers"}
 )
 """Settings that do not change an experiment."""
 CALIBRATION = "calibration.json"
@@ -137,7 +137,7 @@ class RunWriter:
         colours: Sequence[Colour] = (),
         scoring: LabelMapping | None = None,
     ):
-        self._out, self._serial = out, serial
+        self._out, self.serial = out, serial
         self.folder = out / f"{serial}-{os.getpid()}.partial"
         try:
             (self.folder / "pictures").mkdir(parents=True)
@@ -187,9 +187,9 @@ class RunWriter:
             file.close()
         self._environment["notes"] = [*self._environment.get("notes", ()), *notes]
         _write_json(self.folder / "environment.json", self._environment)
-        final, number = self._out / self._serial, 2
+        final, number = self._out / self.serial, 2
         while final.exists():
-            final, number = self._out / f"{self._serial}-{number}", number + 1
+            final, number = self._out / f"{self.serial}-{number}", number + 1
         self.folder.rename(final)
         return final
 

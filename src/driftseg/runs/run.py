@@ -13,7 +13,9 @@ from driftseg.runs.build import Parts, build
 from driftseg.runs.keeping import CHECKPOINTS, keep_model
 from driftseg.runs.loop import Watch, play
 from driftseg.runs.record import RunWriter, environment, make_serial
+from driftseg.runs.tracked import tracked
 from driftseg.saving.saver import Saver, check_kinds
+from driftseg.trackers.table import check_installed
 
 
 def _unwatched(moment: object) -> None:
@@ -31,6 +33,7 @@ def run(config: RunConfig, watch: Watch = _unwatched, save: Collection[str] = ()
         InputError: the config, the data or the checkpoint cannot be used.
     """
     check_kinds(save)
+    check_installed(config.trackers or ())
     parts = build(config)
     try:
         return _play(config, parts, watch, save)
@@ -40,22 +43,26 @@ def run(config: RunConfig, watch: Watch = _unwatched, save: Collection[str] = ()
 
 def _play(config: RunConfig, parts: Parts, watch: Watch, save: Collection[str]) -> Path:
     writer = _writer(config, parts)
-    saver = None
+    saver = told = None
     try:
+        told = tracked(config, writer, parts.checkpoint.encoder)
         saver = _saver(config, parts, writer.folder / SAVED, save) if save else None
         if parts.calibration is not None:
             writer.calibration(parts.calibration.to_json(_longest_window(config)))
         with own_code_told(config.method, "its code"):
             play(
-                parts, writer, watch, pictures=config.pictures,
+                parts, told, watch, pictures=config.pictures,
                 diagnostics_every=config.diagnostics_every, saver=saver,
             )  # fmt: skip
         if saver is not None:
             saver.close()
         if config.keep_checkpoint:
             keep_model(parts.model.roles.network, parts.checkpoint, writer.folder / CHECKPOINTS)
-        return writer.finish(_skipped(parts) + _failed(parts))
-    except BaseException:
+        notes = _skipped(parts) + _failed(parts)
+        return writer.finish(notes + told.end("finished"))
+    except BaseException as error:
+        if told is not None:
+            told.end("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
         if saver is not None:
             saver.abandon()
         writer.discard()
