@@ -75,6 +75,9 @@ class Started:
     """Where a person finds it."""
     known: Mapping[str, int] = field(default_factory=dict)
     """Of a continued run: the last step of each name that the tracker holds already."""
+    last_step: int | None = None
+    """Of a continued run: the tracker holds nothing after this step, whatever it was sent before
+    a process died. None where the tracker cannot say."""
 
 
 class Tracker(Protocol):
@@ -85,7 +88,7 @@ class Tracker(Protocol):
         ...
 
     def send(self, items: Sequence[Item]) -> None:
-        """Logs items in order. When it returns, the tracker must keep them if this process dies."""
+        """Logs items in order."""
         ...
 
     def end(self, state: State) -> None:

@@ -74,13 +74,14 @@ class Courier:
         self._before = self._handled
         self._earlier = int(stored.get("dropped", 0))
         self._known: Mapping[str, int] = {}
+        self._last_step: int | None = None
         self._error: str | None = None
         self._warned = False
         self._given_up = False
         self._ending: State | None = None
         self._abandoned = False
-        self._bytes = 0
-        self._items = deque(item for item in backlog if self._is_new(item))
+        self._bytes = self._under_way = 0
+        self._items = deque(backlog)
         self._limit = WAITING + len(self._items)
         self._change = threading.Condition()
         self._thread = threading.Thread(target=self._work, name=f"driftseg-{name}", daemon=True)
@@ -88,8 +89,6 @@ class Courier:
 
     def put(self, item: Item) -> None:
         """Takes an item, or drops it where too many wait."""
-        if not self._is_new(item):
-            return
         often = item.kind in ("frames", "pictures")
         with self._change:
             full = len(self._items) >= (self._limit if often else 2 * self._limit)
@@ -120,7 +119,7 @@ class Courier:
             return
         with self._change:
             self._abandoned = self.unfinished = True
-            self.dropped += len(self._items)
+            self.dropped += self._left() + self._under_way
             self._items.clear()
         self._warn("did not end in time; the run ends without it")
 
@@ -144,9 +143,14 @@ class Courier:
         }
 
     def _is_new(self, item: Item) -> bool:
-        """Whether no earlier session handled it."""
+        """Whether no earlier session sent it, or the tracker lost it since."""
         last = self._before.get(item.kind)
-        return last is None or item.place > last
+        lost = self._last_step is not None and item.step > self._last_step
+        return last is None or item.place > last or lost
+
+    def _left(self) -> int:
+        """Items that wait and are new."""
+        return sum(map(self._is_new, self._items))
 
     def _work(self) -> None:
         try:
@@ -160,7 +164,7 @@ class Courier:
             self._give_up("could not start", error)
         else:
             self._identity, self._where = started.identity, started.where
-            self._known = started.known
+            self._known, self._last_step = started.known, started.last_step
             if self._abandoned:
                 return
             self._store()
@@ -175,33 +179,44 @@ class Courier:
     def _send_all(self, tracker: Tracker) -> None:
         failures = 0
         while batch := self._next():
-            if self._abandoned:
-                return
+            error: BaseException | None = None
             try:
-                tracker.send([item for item in map(self._unknown, batch) if item.names])
-            except BaseException as error:
-                failures += 1
-                with self._change:
-                    self.dropped += len(batch)
-                self._fail("failed", error)
-                if failures == ATTEMPTS:
-                    self._give_up(f"failed {ATTEMPTS} times in a row", error)
+                items = [item for item in map(self._unknown, batch) if item.names]
+                tracker.send(items)
+            except BaseException as raised:
+                error = raised
+            with self._change:
+                if self._abandoned:  # they are counted as dropped already
                     return
-            else:
-                failures = 0
-                with self._change:
-                    self.sent += len(batch)
-            self._handled = {**self._handled, **{item.kind: item.place for item in batch}}
-            if not self._abandoned:
-                self._store()
+                self._under_way = 0
+                self.sent += 0 if error else len(batch)
+                self.dropped += len(batch) if error else 0
+                last = {item.kind: item.place for item in batch}
+                self._handled = {**self._handled, **last}
+            failures = failures + 1 if error else 0
+            if error is not None:
+                self._fail("failed", error)
+            if error is not None and failures == ATTEMPTS:
+                self._give_up(f"failed {ATTEMPTS} times in a row", error)
+                return
+            self._store()
 
     def _next(self) -> list[Item]:
-        """Waits for items; none at the end."""
+        """Waits for items that are new; none at the end."""
+        batch: list[Item] = []
         with self._change:
-            self._change.wait_for(lambda: self._items or self._ending is not None)
-            batch = [self._items.popleft() for _ in range(min(AT_ONCE, len(self._items)))]
-            self._bytes -= sum(item.picture_bytes for item in batch)
-            return batch
+            while not batch and not (self._ending is not None and not self._items):
+                self._change.wait_for(lambda: self._items or self._ending is not None)
+                self._take(batch)
+            self._under_way = len(batch)
+        return batch
+
+    def _take(self, batch: list[Item]) -> None:
+        while self._items and len(batch) < AT_ONCE:
+            item = self._items.popleft()
+            self._bytes -= item.picture_bytes
+            if self._is_new(item):
+                batch.append(item)
 
     def _unknown(self, item: Item) -> Item:
         """Without what the tracker holds already."""
@@ -219,7 +234,7 @@ class Courier:
     def _give_up(self, what: str, error: BaseException) -> None:
         with self._change:
             self._given_up = True
-            self.dropped += len(self._items)
+            self.dropped += self._left()
             self._items.clear()
         self._fail(what, error)
 

@@ -72,7 +72,8 @@ class MlflowTracker:
             self._id = resumed
             self._client.update_run(resumed, status="RUNNING")
             latest = self._client.get_run(resumed).data.to_proto().metrics
-            return Started(resumed, where, {metric.key: metric.step for metric in latest})
+            known = {metric.key: metric.step for metric in latest}
+            return Started(resumed, where, known, max(known.values(), default=-1))
         made = self._client.create_run(
             self._experiment_id(uri), run_name=run.name, tags=dict(run.tags)
         )

@@ -150,10 +150,11 @@ def start_trackers(
 def _before(path: Path) -> dict[str, Any]:
     """What the session before kept; nothing where there was none, or it cannot be read."""
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        trackers = [entry for entry in found["trackers"] if isinstance(entry.get("id"), str)]
+        return {"name": str(found["name"]), "trackers": trackers}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
-    return found
 
 
 def _backlog(folder: Path, namer: Namer) -> Iterator[Item]:

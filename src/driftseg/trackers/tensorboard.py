@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -11,6 +12,7 @@ import yaml
 from driftseg.trackers.contract import Item, RunFacts, Started, State, TrackerSettings
 
 FOLDER = "tensorboard"
+FILES = "events.out.tfevents.*"
 
 
 class TensorboardSettings(TrackerSettings):
@@ -46,6 +48,7 @@ class TensorboardTracker:
         identity = FOLDER if self._folder is None else str((self._folder / run.name).absolute())
         path = run.folder / (resumed or identity)
         known = {} if resumed is None else last_steps(path)
+        _wait_for_a_later_name(path)
         self._writer = SummaryWriter(str(path))
         if resumed is None:
             settings = yaml.safe_dump(dict(run.config), sort_keys=False)
@@ -53,7 +56,8 @@ class TensorboardTracker:
             self._writer.add_text("config", "    " + settings.replace("\n", "\n    "), 0)
             self._writer.add_text("tags", tags, 0)
             self._writer.flush()
-        return Started(resumed or identity, resumed or identity, known)
+        last = None if resumed is None else max(known.values(), default=-1)
+        return Started(resumed or identity, resumed or identity, known, last)
 
     def send(self, items: Sequence[Item]) -> None:
         """The files hold everything when it returns."""
@@ -73,12 +77,21 @@ class TensorboardTracker:
             self._writer.close()
 
 
+def _wait_for_a_later_name(folder: Path) -> None:
+    """Files are read in the order of their names, which begin with the second of their making."""
+    newest = max((int(path.name.split(".")[3]) for path in folder.glob(FILES)), default=0)
+    for _ in range(20):
+        if int(time.time()) > newest:
+            break
+        time.sleep(0.1)
+
+
 def last_steps(folder: Path) -> dict[str, int]:
     """The last step of every name in a folder of event files."""
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
     found: dict[str, int] = {}
-    for path in sorted(folder.glob("events.out.tfevents.*")):
+    for path in sorted(folder.glob(FILES)):
         for event in EventFileLoader(str(path)).Load():
             for value in event.summary.value:
                 name = value.tag.removesuffix("/text_summary")

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from driftseg.errors import InputError
 from driftseg.trackers.contract import Item, RunFacts, Started, State, TrackerSettings
+from driftseg.trackers.wandb_files import last_step
 
 
 class WandbSettings(TrackerSettings):
@@ -45,6 +46,8 @@ class WandbTracker:
     def __init__(self, settings: WandbSettings):
         self._settings = settings
         self._run: Any = None
+        self._row: dict[str, Any] = {}
+        self._step = 0
 
     def start(self, run: RunFacts, resumed: str | None) -> Started:
         """The identity is W&B's run id."""
@@ -65,24 +68,37 @@ class WandbTracker:
                 x_disable_stats=True, disable_code=True, disable_git=True,
             ),
         )  # fmt: skip
+        last = None
+        if resumed is not None and settings.mode == "online":
+            last = self._run.step - 1
+        elif resumed is not None:
+            last = last_step(root, identity)
         where = self._run.url if settings.mode == "online" else self._run.settings.sync_dir
-        return Started(identity, _within(str(where), run.folder))
+        return Started(identity, _within(str(where), run.folder), last_step=last)
 
     def send(self, items: Sequence[Item]) -> None:
-        """W&B's own process has them when it returns, and outlives this one."""
+        """W&B takes a step once and whole, so the last step waits until the next one comes."""
         import wandb
 
         for item in items:
-            values: dict[str, Any] = {**item.numbers, **item.texts}
-            values |= {name: wandb.Image(image) for name, image in item.pictures.items()}
             if item.kind == "final":
-                self._run.summary.update(values)
-            else:
-                self._run.log(values, step=item.step)
+                self._run.summary.update(dict(item.numbers))
+                continue
+            if item.step != self._step:
+                self._log()
+            self._step = item.step
+            self._row |= {**item.numbers, **item.texts}
+            self._row |= {name: wandb.Image(image) for name, image in item.pictures.items()}
+
+    def _log(self) -> None:
+        if self._row:
+            self._run.log(self._row, step=self._step, commit=True)
+        self._row = {}
 
     def end(self, state: State) -> None:
         """An exit code that is not 0 marks a run that is not finished."""
         if self._run is not None:
+            self._log()
             self._run.finish(exit_code=0 if state == "finished" else 1)
 
 
