@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from offline_runs import facts, history, series
 from PIL import Image
 from record_rows import (

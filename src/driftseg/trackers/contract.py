@@ -106,7 +106,7 @@ class TrackerSettings(Settings):
     """Modules that must be installed, and what installs each."""
 
     kind: str
-    patience: Annotated[float, Field(gt=0)] = 30.0
+    patience: Annotated[float, Field(gt=0)] = 60.0
     """Seconds for which the end of a run waits at most, until everything is sent."""
 
     def make(self) -> Tracker:
