@@ -24,6 +24,7 @@ from driftseg.config.reading import check, read_config
 from driftseg.config.run import RunConfig
 from driftseg.config.schema import schema_of
 from driftseg.errors import InputError
+from driftseg.report.summary import run_continual
 from driftseg.runs.record import Run, config_hash, read_run
 from driftseg.runs.rehearsal import rehearse
 from driftseg.runs.run import run
@@ -114,10 +115,13 @@ def test_trackers_get_what_the_record_holds(tiny_run: dict) -> None:
     np.testing.assert_allclose(tracker.series("held_out/wet/mean_iou"), held_out, rtol=1e-5)
     pictures = [(item.step, *item.pictures) for item in tracker.items if item.pictures]
     assert pictures == [(2, "pictures/clear"), (4, "pictures/wet"), (6, "pictures/clear")]
-    shown = next(iter(tracker.items[-1].numbers))
-    assert shown.startswith("final/")
-    found = scalars(done.path / "tensorboard")
-    assert {step: round(v, 5) for step, v in found["held_out/wet/mean_iou"]} == {
+    final, found = tracker.items[-1].numbers, run_continual(done)
+    assert final["final/mean_iou_total"] == pytest.approx(found.total, rel=1e-4)
+    assert final["final/mean_iou_forward"] == pytest.approx(found.forward, rel=1e-4)
+    assert final["final/mean_iou_backward"] == pytest.approx(found.backward, rel=1e-4)
+    assert final["final/forgetting"] == pytest.approx(found.forgetting, abs=1e-5)
+    shown = scalars(done.path / "tensorboard")
+    assert {step: round(v, 5) for step, v in shown["held_out/wet/mean_iou"]} == {
         step: round(v, 5) for step, v in held_out
     }
     assert len(read(done.path / "tensorboard").Images("pictures/wet")) == 1

@@ -21,6 +21,10 @@ FILE = "trackers.json"
 """In the run folder: the run's name, and per tracker what continues its run."""
 
 
+HASTE = 10.0
+"""Seconds for which a run that was stopped, or failed, waits for its trackers at most."""
+
+
 class Trackers:
     """All trackers of a run. Nothing here raises; only `end` waits, for a bounded time.
 
@@ -82,7 +86,8 @@ class Trackers:
             self._put(self._namer.final)
         for courier in self._couriers:
             courier.close(state)
-        until = time.monotonic() + self._patience
+        patience = self._patience if state == "finished" else min(self._patience, HASTE)
+        until = time.monotonic() + patience
         for courier in self._couriers:
             courier.end(until)
         try:

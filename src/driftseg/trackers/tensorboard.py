@@ -40,6 +40,7 @@ class TensorboardTracker:
     def __init__(self, folder: Path | None = None):
         self._folder = folder
         self._writer: Any = None
+        self._step = 0
 
     def start(self, run: RunFacts, resumed: str | None) -> Started:
         """The identity is the folder's path within the run folder, or the whole path."""
@@ -62,6 +63,7 @@ class TensorboardTracker:
     def send(self, items: Sequence[Item]) -> None:
         """The files hold everything when it returns."""
         for item in items:
+            self._step = max(self._step, item.step)
             for name, value in item.numbers.items():
                 self._writer.add_scalar(name, value, item.step)
             for name, text in item.texts.items():
@@ -73,7 +75,7 @@ class TensorboardTracker:
     def end(self, state: State) -> None:
         """The state is the text ``state``."""
         if self._writer is not None:
-            self._writer.add_text("state", state, 0)
+            self._writer.add_text("state", state, self._step)
             self._writer.close()
 
 
