@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from record_rows import expected, feed, frame_row, lines_of_a_run, two_sessions, write_folder
 
+from driftseg.trackers import session
 from driftseg.trackers.session import FILE, start_trackers
+from driftseg.trackers.table import TRACKERS
 
 TOTAL = len(lines_of_a_run())
 
@@ -135,3 +138,30 @@ def test_a_full_disk_does_not_stop_a_tracker(
         trackers.end("finished")
     assert merged() == expected()
     assert caplog.records
+
+
+def test_a_stopped_run_does_not_wait_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "HASTE", 0.3)
+    hanging = OddSettings(at="send", does="hangs", patience=600)
+    trackers = start_trackers([hanging], write_folder(tmp_path / "run"), name="a")
+    feed(trackers, lines_of_a_run())
+    before = time.monotonic()
+    (note,) = trackers.end("interrupted")
+    assert time.monotonic() - before < 10
+    assert "it did not end in time" in note
+
+
+def test_the_tracker_of_the_docs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "experiments.md").read_text(encoding="utf-8")
+    code = next(block for block in page.split("```python\n")[1:] if "PrintTracker" in block)
+    (tmp_path / "my_trackers.py").write_text(code.partition("```")[0])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    section = TRACKERS.find("my_trackers:PrintSettings")()
+    trackers = start_trackers([section], write_folder(tmp_path / "run"), name="a")
+    feed(trackers, lines_of_a_run())
+    assert trackers.end("finished") == []
+    printed = capsys.readouterr().out
+    assert "'stream/mean_iou': " in printed
+    assert printed.endswith("finished\n")
