@@ -21,6 +21,7 @@ from driftseg.replay.replay import ReplaySettings
 from driftseg.scenes.datasets import Data
 from driftseg.settings import Name, Pixels, Positive, Seed, Settings, Share, is_none
 from driftseg.stream.schedule import PresetSettings, VisitSettings
+from driftseg.trackers.table import Tracking
 from driftseg.weather.camera import CameraName, CameraSettings
 
 
@@ -156,6 +157,9 @@ class RunConfig(Settings):
     """Number of frames of each visit whose images are kept for the report."""
     keep_checkpoint: bool = False
     """Whether the adapted student is saved in the run's folder."""
+    trackers: Tracking | None = Field(default=None, exclude_if=is_none)
+    """Where the run's numbers and pictures also go: tensorboard, wandb, mlflow, or sections with
+    ``kind`` (docs/experiments.md). They do not change the run."""
     out: Path = Path("runs")
     """Folder for the runs' folders."""
     seed: Seed = 0

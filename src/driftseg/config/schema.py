@@ -10,9 +10,10 @@ from pydantic.json_schema import models_json_schema
 from driftseg.methods.table import METHODS
 from driftseg.parts import PartTable
 from driftseg.scenes.datasets import DATASETS
+from driftseg.trackers.table import TRACKERS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-TABLES: tuple[PartTable[Any], ...] = (METHODS, DATASETS)
+TABLES: tuple[PartTable[Any], ...] = (METHODS, DATASETS, TRACKERS)
 """Tables of the parts that a section picks by name. A part may hold another of its table."""
 
 

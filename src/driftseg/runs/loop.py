@@ -17,7 +17,7 @@ from driftseg.runs.build import Parts
 from driftseg.runs.held_out import HeldOut
 from driftseg.runs.keeper import Keeper
 from driftseg.runs.place import NEVER, Place
-from driftseg.runs.writing import RunWriter
+from driftseg.runs.tracked import Recorder
 from driftseg.saving.saver import Saver
 from driftseg.saving.shots import Shot
 
@@ -44,7 +44,7 @@ Watch = Callable[[Moment], None]
 
 def play(
     parts: Parts,
-    writer: RunWriter,
+    writer: Recorder,
     watch: Watch,
     *,
     pictures: int,
@@ -98,7 +98,7 @@ def play(
 class Evaluator:
     """Scores every domain's held-out frames; where no weight has moved, scores are reused."""
 
-    def __init__(self, parts: Parts, writer: RunWriter, at: Place, check: Callable[[], None]):
+    def __init__(self, parts: Parts, writer: Recorder, at: Place, check: Callable[[], None]):
         self._parts = parts
         self._writer = writer
         self._held_out = HeldOut(parts)
@@ -211,7 +211,7 @@ def _shown(frames: int, pictures: int) -> list[int]:
 
 
 def _keep_pictures(
-    writer: RunWriter, parts: Parts, frame: Frame, scored: Label, number: int
+    writer: Recorder, parts: Parts, frame: Frame, scored: Label, number: int
 ) -> None:
     paint = parts.label_space.paint
     kept = {"input": frame.image, "prediction": paint(scored)}

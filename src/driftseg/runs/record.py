@@ -23,7 +23,7 @@ from driftseg.labels import Colour, colours_of
 from driftseg.runs.status import State, read_status
 
 IGNORED_BY_HASH = frozenset(
-    {"out", "threads", "device", "pictures", "keep_checkpoint", "diagnostics_every"}
+    {"out", "threads", "device", "pictures", "keep_checkpoint", "diagnostics_every", "trackers"}
 )
 """Settings that do not change an experiment."""
 CALIBRATION = "calibration.json"

@@ -14,6 +14,7 @@ from driftseg.errors import InputError
 from driftseg.methods.device_clock import device_clock
 from driftseg.runs.build import Parts, build
 from driftseg.runs.held_out import HeldOut
+from driftseg.trackers.table import check_installed
 
 FRAMES = 2
 """The first is slow, for everything is done for the first time; the last one counts."""
@@ -79,6 +80,7 @@ def rehearse(config: RunConfig) -> Rehearsal:
     """
     started = time.perf_counter()
     check_out(config.out)
+    check_installed(config.trackers or ())
     parts = build(config)
     try:
         return _rehearse(parts, time.perf_counter() - started)

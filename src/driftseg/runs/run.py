@@ -18,8 +18,10 @@ from driftseg.runs.keeping import CHECKPOINTS, keep_model
 from driftseg.runs.loop import Watch, play
 from driftseg.runs.record import make_serial
 from driftseg.runs.remarks import NO_REMARKS, Remarks, write_remarks
+from driftseg.runs.tracked import Recorder, TrackedWriter, tracked
 from driftseg.runs.writing import RunWriter, new_record
 from driftseg.saving.saver import Saver, check_kinds
+from driftseg.trackers.table import check_installed
 
 
 def unwatched(moment: object) -> None:
@@ -61,6 +63,7 @@ def run(
         RunInterrupted: by Ctrl-C or SIGTERM; the frame in progress was finished.
     """
     check_kinds(save)
+    check_installed(config.trackers or ())
     parts = build(config)
     try:
         writer = _new(config, parts, save, digest_contents=digest_contents)
@@ -93,19 +96,23 @@ def play_record(
         found: the checkpoint to go on from.
     """
     saver, fresh = None, len(writer.status.parts) == 1
+    told: TrackedWriter | None = None
     try:
         with Interruption(tell) as stop:
+            told = tracked(config, writer, parts.checkpoint.encoder)
             saver = _saver(config, parts, writer.folder / SAVED, save, found, fresh=fresh)
             keeper = Keeper(parts, writer, stop, saver)
             if found is not None:
                 keeper.load(found.state)
             try:
-                _play(config, parts, writer, watch, keeper, saver)
+                _play(config, parts, writer, told, watch, keeper, saver)
             except Stopped:
                 keeper.write()
                 raise
-            return _finish(config, parts, writer, saver)
+            return _finish(config, parts, writer, told, saver)
     except Stopped:
+        if told is not None:
+            told.end("interrupted")
         if saver is not None:
             saver.abandon()
         number = stop.number or 0
@@ -115,6 +122,8 @@ def play_record(
             writer.folder, frames=status.frames, total=status.total, number=number
         ) from None
     except BaseException as error:
+        if told is not None:
+            told.end("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
         if saver is not None:
             saver.abandon()
         if fresh and writer.empty:
@@ -128,6 +137,7 @@ def _play(
     config: RunConfig,
     parts: Parts,
     writer: RunWriter,
+    told: Recorder,
     watch: Watch,
     keeper: Keeper,
     saver: Saver | None,
@@ -136,17 +146,19 @@ def _play(
         writer.calibration(parts.calibration.to_json(_longest_window(config)))
     with own_code_told(config.method, "its code"):
         play(
-            parts, writer, watch, pictures=config.pictures, keeper=keeper,
+            parts, told, watch, pictures=config.pictures, keeper=keeper,
             diagnostics_every=config.diagnostics_every, saver=saver,
         )  # fmt: skip
 
 
-def _finish(config: RunConfig, parts: Parts, writer: RunWriter, saver: Saver | None) -> Path:
+def _finish(
+    config: RunConfig, parts: Parts, writer: RunWriter, told: TrackedWriter, saver: Saver | None
+) -> Path:
     if saver is not None:
         saver.close()
     if config.keep_checkpoint:
         keep_model(parts.model.roles.network, parts.checkpoint, writer.folder / CHECKPOINTS)
-    folder = writer.finish(_skipped(parts) + _failed(parts))
+    folder = writer.finish(_skipped(parts) + _failed(parts) + told.end("finished"))
     remove_checkpoints(folder)
     return folder
 
