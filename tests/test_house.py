@@ -16,7 +16,7 @@ SOURCE = ROOT / "src" / "driftseg"
 GROUND = {"errors", "frame", "labels", "settings", "parts", "images"}
 WORLD = {"weather", "scenes", "town", "stream", "replay", "weather_sets", "checking"}
 MIND = {"control", "learners", "methods"}
-DESK = {"config", "training", "evaluation", "runs", "report", "finding"}
+DESK = {"config", "training", "evaluation", "runs", "report", "finding", "sweeps"}
 DOORS = {"saving", "live", "exporting", "trackers"}
 
 EVERYTHING = GROUND | WORLD | MIND | DESK | DOORS | {"models", "conformance"}
@@ -49,6 +49,7 @@ ROOMS: dict[str, set[str]] = {
     | WORLD
     | MIND
     | {"models", "config", "training", "evaluation", "saving", "trackers"},
+    "sweeps": GROUND | {"config", "evaluation", "runs", "report", "scenes", "stream"},
     "report": GROUND | {"runs", "evaluation", "weather_sets"},
     "finding": GROUND | {"runs", "report"},
     "saving": GROUND,

@@ -29,7 +29,9 @@ from driftseg.cli.report import report
 from driftseg.cli.resume import repeat, resume
 from driftseg.cli.run import evaluate, run
 from driftseg.cli.several_values import SeveralValues
+from driftseg.cli.sweep import sweep
 from driftseg.cli.train import train
+from driftseg.cli.tune import tune
 from driftseg.cli.weather import weather
 from driftseg.errors import InputError, OwnCodeError
 
@@ -41,8 +43,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, adapt, predict, export, examples, train, calibrate, run, resume, repeat, evaluate, report,
-    runs, compare, tag, note, inspect, info, methods, encoders, datasets,
+    demo, adapt, predict, export, examples, train, calibrate, run, sweep, tune, resume, repeat,
+    evaluate, report, runs, compare, tag, note, inspect, info, methods, encoders, datasets,
 ):  # fmt: skip
     app.command()(command)
 app.command(cls=SeveralValues)(weather)

@@ -128,16 +128,17 @@ def _rehearsed(tried: Rehearsal) -> Iterator[str]:
         learnt = f"learnt {each.learning:.2f} s" if each.learnt else "did not learn"
         yield f"frame {number}     {parts}, {learnt}"
     evaluating = tried.evaluation_seconds
-    scoring = f"; scoring held-out frames up to {_duration(evaluating)}" if evaluating else ""
-    whole = _duration(tried.building + tried.stream_seconds + evaluating)
-    yield f"estimate    {whole}: the stream {_duration(tried.stream_seconds)}{scoring}"
+    scoring = f"; scoring held-out frames up to {duration(evaluating)}" if evaluating else ""
+    whole = duration(tried.building + tried.stream_seconds + evaluating)
+    yield f"estimate    {whole}: the stream {duration(tried.stream_seconds)}{scoring}"
     if not tried.timings[-1].learnt and tensors:
         yield "            frames that the method learns from take longer"
     yield from (f"note        {note}" for note in tried.notes)
     yield "no faults found; nothing was written"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them."""
     if seconds < 100:
         return f"{seconds:.0f} s" if seconds >= 1 else "under 1 s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -39,6 +39,20 @@ class CalibrationSettings(Settings):
     drift signal rises. An empty list renders none."""
 
 
+class LabelFreeSettings(Settings):
+    """What is measured of the adapted model without labels of the target, at the end of a run.
+
+    `label_free.json` in the run's folder holds it; `driftseg tune` selects by it.
+    """
+
+    source: Data
+    """Labelled source frames that the model was not trained on; scored without weather."""
+    frames: PositiveInt = 8
+    """Frames of the stream, evenly spread, on which agreement with augmented views is measured."""
+    views: PositiveInt = 2
+    """Augmented views of each of these frames."""
+
+
 class RunModelSettings(Settings):
     """The network that a run expects."""
 
@@ -141,6 +155,8 @@ class RunConfig(Settings):
     calibration: CalibrationSettings | None = None
     """Calibration to the model. HAMLET needs it unless all settings of its detector are set.
     Calibrated confidence needs it, too."""
+    label_free: LabelFreeSettings | None = Field(default=None, exclude_if=is_none)
+    """Measures the adapted model without labels of the target; null does not."""
     diagnostics_every: Annotated[int, Field(ge=0)] = 10
     """Frames between two measurements of every role's confidence and entropy, outside the timed
     part; 0 measures none."""

@@ -23,6 +23,11 @@ class NormStatisticsSettings(MethodSettings):
 
     name: Literal["norm_statistics"]
 
+    @property
+    def random(self) -> bool:
+        """It draws nothing."""
+        return False
+
     def needs(self) -> Needs:
         """The norms, whose statistics change."""
         return Needs(("norms",), "running")

@@ -173,6 +173,11 @@ class MethodSettings(Settings):
         return self
 
     @property
+    def random(self) -> bool:
+        """Whether anything in it depends on the run's seed, besides adapters and calibration."""
+        return True
+
+    @property
     def drift_detector(self) -> DetectorSettings | None:
         """Of what finds changes; None where nothing does."""
         return None

@@ -15,6 +15,11 @@ class SourceOnlySettings(MethodSettings):
 
     name: Literal["source_only"]
 
+    @property
+    def random(self) -> bool:
+        """It draws nothing."""
+        return False
+
     def needs(self) -> Needs:
         """It needs nothing."""
         return Needs()

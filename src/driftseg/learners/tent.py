@@ -33,6 +33,11 @@ class TentSettings(MethodSettings):
     norm_statistics: Literal["source", "running", "batch"] = "source"
     """What batch normalisation uses; TENT's paper says batch."""
 
+    @property
+    def random(self) -> bool:
+        """It draws nothing."""
+        return False
+
     def needs(self) -> Needs:
         """The norms."""
         return Needs(("norms",), self.norm_statistics)

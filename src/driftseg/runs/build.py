@@ -115,6 +115,19 @@ def _build(config: RunConfig, device: torch.device, data: RunData) -> Parts:
         check_least(target, (number for _, number in stream.plan), least, why=why)
     source = None if config.source is None else data.open("source", config.source, config.classes)
     check_same_number(source, known)
+    if config.label_free is not None:
+        held = data.open("label_free.source", config.label_free.source, config.classes)
+        if len(held.label_space) != len(known):
+            raise InputError(
+                f"label_free.source: expected the {len(known)} classes of the model, got "
+                f"{len(held.label_space)}. To fix: label it in the model's classes"
+            )
+        check_same_number(held, known)
+        if isinstance(target, LiveScenes):
+            raise InputError(
+                "label_free: expected a target whose frames can be read again, got a live one. "
+                "To fix: remove label_free"
+            )
     held_out = build_held_out(config, visits, space, data)
     home = visits[0].domain if config.home is None else config.home
     if held_out and home not in held_out:

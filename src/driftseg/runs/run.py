@@ -15,6 +15,7 @@ from driftseg.runs.environment import environment
 from driftseg.runs.interruption import Interruption, RunInterrupted, Stopped, Tell
 from driftseg.runs.keeper import SAVED_LINES, Keeper
 from driftseg.runs.keeping import CHECKPOINTS, keep_model
+from driftseg.runs.label_free import measure, write
 from driftseg.runs.loop import Watch, play
 from driftseg.runs.record import make_serial
 from driftseg.runs.remarks import NO_REMARKS, Remarks, write_remarks
@@ -158,6 +159,9 @@ def _finish(
         saver.close()
     if config.keep_checkpoint:
         keep_model(parts.model.roles.network, parts.checkpoint, writer.folder / CHECKPOINTS)
+    found = measure(config, parts)
+    if found is not None:
+        write(writer.folder, found)
     folder = writer.finish(_skipped(parts) + _failed(parts) + told.end("finished"))
     remove_checkpoints(folder)
     return folder

@@ -115,6 +115,22 @@ class Stream:
             image, label = cut(image, label, self.crop, self._corners[index], name=scene.name)
         return Frame(index, visit, here.domain, scene.name, image, label)
 
+    def image(self, index: int) -> Image:
+        """A planned frame's image in its weather; the stream stays where it is.
+
+        Args:
+            index: its place in the plan.
+
+        Raises:
+            UnreadableError: it cannot be read.
+        """
+        visit, number = self.plan[index]
+        scene, here = self._dataset.scene(number), self.visits[visit]
+        image = self.weather.on(scene, here.conditions, here.domain)
+        if self.crop is not None:
+            image, _ = cut(image, None, self.crop, self._corners[index], name=scene.name)
+        return image
+
     def _skip(self, visit: int, name: str, reason: str) -> None:
         self.skipped.append(Skipped(visit, name, reason))
         if len(self.skipped) > self._allowed * len(self.plan):

@@ -1,0 +1,1 @@
+"""Many runs: sweeps over settings, and tuning, on Ray and Optuna."""

@@ -1,0 +1,157 @@
+"""What a tuning chose, under both rules: a table of all trials, and configs that `run` takes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from driftseg.report.writing import write_whole
+from driftseg.sweeps.driving import Row
+from driftseg.sweeps.tuning import KEY, NUMBERS, RULES, Rule, Tuner, chosen_config, suggested
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one rule chose for one method."""
+
+    method: str
+    rule: Rule
+    trial: int
+    values: Mapping[str, Any]
+    numbers: Mapping[str, float]
+    """On the tuning stream, in percent."""
+    config: Path
+    """With the base's own schedule; `driftseg run` takes it."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What came of a tuning."""
+
+    choices: Sequence[Choice]
+    trials: Mapping[str, int]
+    """Scored trials of each method."""
+    rows: Sequence[Row]
+    numbers: Path
+    """All trials as CSV."""
+
+    @property
+    def failed(self) -> list[Row]:
+        """Runs of this command that did not finish."""
+        return [row for row in self.rows if row.state == "failed"]
+
+
+def write_choices(tuner: Tuner, rows: Sequence[Row]) -> Tuned:
+    """Writes `trials.csv`, `choices.csv` and one config per method and rule.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    folder = tuner.settings.out
+    assert folder is not None
+    choices = []
+    for method in tuner.settings.methods:
+        for rule in RULES:
+            trial = tuner.best(method, rule)
+            if trial is None:
+                continue
+            values = values_of(tuner, method, trial)
+            path = folder / "chosen" / f"{method}_{rule}.yaml"
+            numbers = {name: trial.user_attrs[name] for name in NUMBERS if name in trial.user_attrs}
+            _write_config(tuner, method, rule, values, numbers, trial.number, path)
+            choices.append(Choice(method, rule, trial.number, values, numbers, path))
+    trials = _write_trials(tuner, folder / "trials.csv")
+    _write_table(choices, folder / "choices.csv")
+    counted = {method: len(tuner.trials(method, "oracle")) for method in tuner.settings.methods}
+    return Tuned(choices, counted, rows, trials)
+
+
+class _Stored:
+    """A trial whose values are known, for `suggested`."""
+
+    def __init__(self, params: Mapping[str, Any]):
+        self._params = params
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return self._params[name]
+
+    def suggest_int(self, name: str, low: int, high: int) -> Any:
+        return self._params[name]
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool) -> Any:
+        return self._params[name]
+
+
+def values_of(tuner: Tuner, method: str, trial: Any) -> dict[str, Any]:
+    """Dotted keys and values of a trial."""
+    return suggested(_Stored(trial.params), tuner.settings.methods[method])
+
+
+def _write_config(
+    tuner: Tuner,
+    method: str,
+    rule: Rule,
+    values: Mapping[str, Any],
+    numbers: Mapping[str, float],
+    trial: int,
+    path: Path,
+) -> None:
+    config = chosen_config(tuner.settings, method, dict(values))
+    told = ", ".join(f"{key}={value}" for key, value in values.items())
+    by = "with labels of the tuning stream" if rule == "oracle" else "without target labels"
+    lines = [
+        f"# Chosen by driftseg tune for {method}, {by} (rule {rule}).",
+        f"# Trial {trial} of {tuner.settings.trials}: {told}",
+        "# On the tuning stream: " + ", ".join(f"{k} {v:.2f} %" for k, v in numbers.items()),
+    ]
+    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    write_whole(path, "\n".join(lines) + "\n" + text, what="the chosen config")
+
+
+def _write_trials(tuner: Tuner, path: Path) -> Path:
+    keys = list(dict.fromkeys(
+        key for candidate in tuner.settings.methods.values() for key in candidate.search
+    ))  # fmt: skip
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["method", "sampler_follows", "trial", "state", *keys, *NUMBERS, "run"])
+    for each in tuner.studies:
+        for trial in each.study.get_trials(deepcopy=False):
+            complete = set(trial.params) >= set(each.candidate.search)
+            values = values_of(tuner, each.method, trial) if complete else {}
+            writer.writerow([
+                each.method, each.rule or "", trial.number, trial.state.name.lower(),
+                *(_cell(values.get(key, "")) for key in keys),
+                *(_number(trial.user_attrs.get(name)) for name in NUMBERS),
+                trial.user_attrs.get(KEY, ""),
+            ])  # fmt: skip
+    write_whole(path, text.getvalue(), what="the trials")
+    return path
+
+
+def _write_table(choices: Sequence[Choice], path: Path) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["method", "rule", "trial", *NUMBERS, "values", "config"])
+    for each in choices:
+        writer.writerow([
+            each.method, each.rule, each.trial,
+            *(_number(each.numbers.get(name)) for name in NUMBERS),
+            json.dumps(each.values), each.config,
+        ])  # fmt: skip
+    write_whole(path, text.getvalue(), what="the choices")
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"

@@ -1,0 +1,161 @@
+"""What a sweep is set by."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    model_validator,
+)
+
+from driftseg.config.run import LabelFreeSettings
+from driftseg.settings import Name, Positive, Seed, Settings
+from driftseg.stream.schedule import PresetSettings, VisitSettings
+
+_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+def _bytes(value: Any) -> Any:
+    """Bytes of a text such as ``2 GiB``; other values stay as they are."""
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", value)
+    if found is None or found[2] not in _UNITS:
+        raise ValueError(f"expected bytes, such as 2 GiB, got {value!r}. To fix: write 2 GiB")
+    return int(float(found[1]) * _UNITS[found[2]])
+
+
+Bytes = Annotated[PositiveInt, BeforeValidator(_bytes)]
+
+
+class ResourceSettings(Settings):
+    """What one run is given. Ray starts a run where a node has this free."""
+
+    cpus: Positive | None = None
+    """CPU cores; null takes the number of the run's threads."""
+    gpus: NonNegativeFloat = 0
+    """GPUs; 0.5 puts two runs on one GPU."""
+    memory: Bytes | None = None
+    """Bytes, or text such as 2 GiB; null reserves none."""
+
+
+class StopSettings(Settings):
+    """Ends hopeless runs early, by a pruner of Optuna (extra ``tune``).
+
+    After each visit the running mIoU of a run is compared with that of finished runs of the same
+    schedule and data at the same visit.
+    """
+
+    pruner: Literal["median", "percentile"] = "median"
+    percentile: Annotated[float, Field(gt=0, lt=100)] = 25.0
+    """Of ``percentile``: runs below this percentile of the finished runs are stopped."""
+    after_visits: PositiveInt = 1
+    """Visits that every run completes before it can be stopped."""
+    at_least: PositiveInt = 4
+    """Finished runs to compare with; before there are so many, no run is stopped."""
+
+
+class EngineSettings(Settings):
+    """How runs are carried out; nothing here changes a number of a run's record."""
+
+    threads: PositiveInt = 1
+    """CPU threads of a run whose config states none. The number of runs at a time on this machine
+    is its cores divided by this number."""
+    resources: ResourceSettings = ResourceSettings()
+    retries: NonNegativeInt = 3
+    """Times that a run is continued after its worker, its node or its process was lost. A run that
+    ends with an error of its own is not repeated."""
+    sync: bool = False
+    """false: all nodes see the folder of the sweep (one machine, or a shared folder). true: each
+    node keeps runs in a folder of its own; their files come back through Ray."""
+    sync_every: Positive = 30.0
+    """Seconds between two transfers of a run in progress, with ``sync``."""
+
+
+Change = dict[str, Any]
+"""Dotted keys of a run's config, as for ``--set``, and their values."""
+
+
+class SweepSettings(EngineSettings):
+    """``driftseg sweep``: a base config, and what varies."""
+
+    base: Path
+    """A config of `driftseg run`. A relative path starts at the sweep file's folder."""
+    name: Name | None = None
+    """null takes the name of the sweep file."""
+    out: Path | None = None
+    """The sweep's folder; null takes ``sweeps/NAME``."""
+    changes: Change = {}
+    """Changes of the base config for all runs."""
+    grid: dict[str, list[Any]] = {}
+    """Key -> its values. Every combination is a run; the last key varies fastest."""
+    runs: list[Change] = []
+    """A list of changes. With ``grid`` every change of the list meets every combination."""
+    stop: StopSettings | None = None
+
+
+class SearchSettings(Settings):
+    """Values of one setting that are tried: between two numbers, or a list."""
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    """Whether the logarithm is drawn evenly; for learning rates."""
+    choices: list[Any] | None = None
+    """A list of values, in place of low and high."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> SearchSettings:
+        if (self.choices is None) == (self.low is None or self.high is None):
+            raise ValueError("expected either low and high, or choices")
+        if self.choices is not None and (not self.choices or self.low is not None or self.log):
+            raise ValueError("expected at least one choice, without low, high and log")
+        if self.low is not None and self.high is not None:
+            if self.low >= self.high:
+                raise ValueError("expected low below high")
+            if self.log and self.low <= 0:
+                raise ValueError("expected low above 0 with log")
+        return self
+
+
+class CandidateSettings(Settings):
+    """One method in a tuning."""
+
+    changes: Change = {}
+    """Changes of the base config for this method, method.name among them."""
+    search: Annotated[dict[str, SearchSettings], Field(min_length=1)]
+    """Dotted key -> values that are tried."""
+
+
+class TuneSettings(EngineSettings):
+    """``driftseg tune``: which settings of each method are best on a tuning schedule."""
+
+    base: Path
+    """A config of `driftseg run` with the schedule that will be reported. A relative path starts
+    at the file's folder."""
+    name: Name | None = None
+    """null takes the name of the file."""
+    out: Path | None = None
+    """The study's folder; null takes ``studies/NAME``."""
+    schedule: PresetSettings | Annotated[list[VisitSettings], Field(min_length=1)]
+    """Of the runs that are compared. It must differ from the base's, which is reported."""
+    changes: Change = {}
+    """Changes of the base config for the tuning runs alone, such as another target."""
+    methods: Annotated[dict[Name, CandidateSettings], Field(min_length=1)]
+    """By a name of your own; a name that is a method's needs no ``method.name`` in its changes."""
+    trials: PositiveInt
+    """Runs of each method: all have the same budget. It can be raised later."""
+    sampler: Literal["random", "tpe"] = "random"
+    """random: both rules of selection choose among the same trials. tpe: the trials follow the
+    scores of earlier ones, so each rule has a study of its own with this number of trials."""
+    seed: Seed = 0
+    """Of the sampler."""
+    label_free: LabelFreeSettings
+    """Held-out source frames and augmented views, for selection without target labels."""
