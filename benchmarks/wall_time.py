@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import driftseg
-from driftseg.config.reading import check, load
+from driftseg.config.loading import load
+from driftseg.config.reading import check
 from driftseg.config.run import RunConfig
 from driftseg.methods.adaptive import AdaptiveModel
 from driftseg.runs import build, loop

@@ -80,7 +80,7 @@ def test_a_killed_worker_is_replaced_and_its_run_continues(
     assert code == 0, text
     ((name, status),) = statuses(sweep).items()
     assert status["state"] == "finished"
-    assert [part["from_frame"] for part in status["parts"]][0] == 0
+    assert status["parts"][0]["from_frame"] == 0
     assert status["parts"][1]["from_frame"] >= 8
 
     other = tmp_path / "other"

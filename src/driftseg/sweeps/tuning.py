@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from driftseg.config.reading import check, load
+from driftseg.config.loading import load
+from driftseg.config.reading import check
 from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
 from driftseg.evaluation.continual import harmonic_mean
