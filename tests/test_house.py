@@ -16,9 +16,10 @@ SOURCE = ROOT / "src" / "driftseg"
 GROUND = {"errors", "frame", "labels", "settings", "parts", "images"}
 WORLD = {"weather", "scenes", "town", "stream", "replay", "weather_sets", "checking"}
 MIND = {"control", "learners", "methods"}
-DESK = {"config", "training", "evaluation", "runs", "report", "sweeps"}
+DESK = {"config", "training", "evaluation", "runs", "report", "finding", "sweeps"}
+DOORS = {"saving", "live", "exporting", "trackers"}
 
-EVERYTHING = GROUND | WORLD | MIND | DESK | {"models", "conformance", "saving", "live", "exporting"}
+EVERYTHING = GROUND | WORLD | MIND | DESK | DOORS | {"models", "conformance"}
 
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
@@ -40,12 +41,17 @@ ROOMS: dict[str, set[str]] = {
     "control": GROUND,
     "learners": GROUND | {"models", "control"},
     "methods": GROUND | {"models", "control", "learners"},
-    "config": GROUND | WORLD | MIND | {"models"},
+    "trackers": GROUND | {"evaluation"},
+    "config": GROUND | WORLD | MIND | {"models", "trackers"},
     "evaluation": GROUND,
     "training": GROUND | {"models", "replay", "scenes", "evaluation"},
-    "runs": GROUND | WORLD | MIND | {"models", "config", "training", "evaluation", "saving"},
+    "runs": GROUND
+    | WORLD
+    | MIND
+    | {"models", "config", "training", "evaluation", "saving", "trackers"},
     "sweeps": GROUND | {"config", "evaluation", "runs", "report", "scenes", "stream"},
     "report": GROUND | {"runs", "evaluation", "weather_sets"},
+    "finding": GROUND | {"runs", "report"},
     "saving": GROUND,
     "live": GROUND | {"saving"},
     "conformance": GROUND | WORLD | MIND | {"models", "runs"},

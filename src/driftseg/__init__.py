@@ -34,7 +34,6 @@ _PUBLIC = {
     "Moment": "driftseg.api.commands",
     "OnlineModel": "driftseg.api.online",
     "Progress": "driftseg.api.commands",
-    "Repetition": "driftseg.api.experiments",
     "RunInterrupted": "driftseg.api.experiments",
     "State": "driftseg.api.online",
     "adapt": "driftseg.api.adapting",
@@ -43,19 +42,23 @@ _PUBLIC = {
     "check_dataset": "driftseg.api.laws",
     "check_encoder": "driftseg.api.laws",
     "check_method": "driftseg.api.laws",
+    "compare_runs": "driftseg.api.comparing",
     "drive": "driftseg.api.driving",
     "export": "driftseg.api.exporting",
     "evaluate": "driftseg.api.commands",
+    "find_runs": "driftseg.api.finding",
     "frames": "driftseg.api.images",
     "inspect": "driftseg.api.commands",
     "load_dataset": "driftseg.api.adapting",
     "load_exported": "driftseg.api.exported",
     "load_model": "driftseg.api.models",
     "make_weather_set": "driftseg.api.data",
+    "note_run": "driftseg.api.finding",
     "repeat": "driftseg.api.experiments",
     "report": "driftseg.api.commands",
     "resume": "driftseg.api.experiments",
     "run": "driftseg.api.commands",
+    "tag_run": "driftseg.api.finding",
     "train": "driftseg.api.commands",
 }
 """Public names and where they live."""
@@ -65,9 +68,10 @@ _ROOMS = ("methods", "metrics", "weather")
 __all__ = [
     "Answer", "Exported", "ExportedModel", "InputError", "LivePage", "Model", "Moment",
     "OnlineModel", "Progress", "Repetition", "RunInterrupted", "State", "__version__", "adapt",
-    "calibrate", "check_data", "check_dataset", "check_encoder", "check_method", "drive",
-    "evaluate", "export", "frames", "inspect", "load_dataset", "load_exported", "load_model",
-    "make_weather_set", "methods", "metrics", "repeat", "report", "resume", "run", "train",
+    "calibrate", "check_data", "check_dataset", "check_encoder", "check_method", "compare_runs",
+    "drive", "evaluate", "export", "find_runs", "frames", "inspect", "load_dataset",
+    "load_exported", "load_model", "make_weather_set", "methods", "metrics", "note_run", "repeat",
+    "report", "resume", "run", "tag_run", "train",
     "weather",
 ]  # fmt: skip
 
@@ -84,11 +88,13 @@ if TYPE_CHECKING:
         run,
         train,
     )
+    from driftseg.api.comparing import compare_runs
     from driftseg.api.data import check_data, make_weather_set
     from driftseg.api.driving import drive
-    from driftseg.api.experiments import Repetition, RunInterrupted, repeat, resume
+    from driftseg.api.experiments import RunInterrupted, repeat, resume
     from driftseg.api.exported import ExportedModel, load_exported
     from driftseg.api.exporting import export
+    from driftseg.api.finding import find_runs, note_run, tag_run
     from driftseg.api.images import frames
     from driftseg.api.laws import check_dataset, check_encoder, check_method
     from driftseg.api.models import Model, load_model

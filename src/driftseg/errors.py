@@ -1,28 +1,33 @@
-"""The errors a user can cause and mend."""
+"""Errors that a user can cause and correct."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+
+def commas(values: Iterable[object]) -> str:
+    """Values as text, separated by commas; ``none`` where there are none."""
+    return ", ".join(map(str, values)) or "none"
 
 
 class InputError(ValueError):
     """Something given from outside (file, setting, image, checkpoint) cannot be used.
 
-    The text says what was wanted, what came and what to do. The command line prints it as one
-    line and ends with exit code 2; anything else that is raised is a defect of driftseg.
+    The text is ``expected X, got Y. To fix: Z``. The command line prints it as one line and ends
+    with exit code 2. Any other exception is a defect of driftseg.
     """
 
 
 class MisfitError(InputError):
-    """A file of one scene that can be decoded and still cannot be used.
+    """A file of one scene is readable, but its content does not fit.
 
-    A label of another size, coding or ids, or an image of more than 8 bits a channel. Weather sets
-    leave the scene out and count it; everything else stops.
+    For example a label of another size, coding or ids, or an image of more than 8 bits a channel.
+    Weather sets leave the scene out and count it. All other commands stop.
     """
 
 
 class UnknownIdsError(MisfitError):
-    """A label file holds ids that its label space, or its dataset, does not define."""
+    """A label file holds ids that its label space or its dataset does not define."""
 
     def __init__(self, text: str, ids: Mapping[int, int]):
         super().__init__(text)
@@ -31,11 +36,11 @@ class UnknownIdsError(MisfitError):
 
 
 class UnreadableError(InputError):
-    """A file that cannot be decoded. Streams and weather sets may skip and count it."""
+    """A file cannot be decoded. Streams and weather sets may skip and count it."""
 
 
 class OwnCodeError(InputError):
-    """A user's own code cannot be imported, or fails. What it raised is the cause of this error.
+    """A user's own code cannot be imported, or it fails. Its exception is the cause of this one.
 
-    The command line prints its traceback below the one line.
+    The command line prints the traceback below the error.
     """

@@ -1,9 +1,9 @@
 """Parts by name: the package's own, those of installed packages, and anything importable.
 
 A part that a config can name (a method, a dataset, a drift detector) is a settings class with a
-method ``make``. Each room keeps one literal table of its own parts. A user's part is named by its
-import path, ``my_package.module:MyMethod``, or by the name that its package gives it in an entry
-point. All three are found here, in the same way.
+method ``make``. Each folder of driftseg keeps a table of its own parts. A config names a user's own
+part by its import path, ``my_package.module:MyMethod``, or by the name that its package gives it in
+an entry point.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from driftseg.errors import InputError, OwnCodeError
+from driftseg.errors import InputError, OwnCodeError, commas
 
 Part = TypeVar("Part")
 
@@ -81,7 +81,10 @@ class PartTable(Generic[Part]):
         if path is None and ":" in name:
             path = name
         if path is None:
-            raise InputError(f"{where}: no {self.what} is called {name!r}; {self._hint(name)}")
+            raise InputError(
+                f"{where}: expected a known {self.what}, got {name!r}. To fix: take "
+                f"{self._hint(name)}"
+            )
         found = load(path, where=where)
         self._check(found, path, where)
         return found
@@ -90,24 +93,27 @@ class PartTable(Generic[Part]):
         if self._kind is None:
             if not callable(found):
                 raise InputError(
-                    f"{where}: {path} is a {type(found).__name__}, wanted a function that makes "
-                    f"the {self.what}"
+                    f"{where}: expected a function that makes the {self.what}, got {path}, which "
+                    f"is a {type(found).__name__}. To fix: name a function, package.module:function"
                 )
             return
         kind = load(self._kind, where=where) if isinstance(self._kind, str) else self._kind
         if not (isinstance(found, type) and issubclass(found, kind)):
             raise InputError(
-                f"{where}: {path} is {_described(found)}, wanted a subclass of "
-                f"{kind.__module__}.{kind.__qualname__}"
+                f"{where}: expected a subclass of {kind.__module__}.{kind.__qualname__}, got "
+                f"{path}, which is {_described(found)}. To fix: derive it from {kind.__qualname__}"
             )
         if inspect.isabstract(found):
             missing = ", ".join(sorted(getattr(found, "__abstractmethods__")))  # noqa: B009
-            raise InputError(f"{where}: {path} has no method {missing}; add it to the class")
+            raise InputError(
+                f"{where}: expected a class with the method {missing}, got {path} without it. To "
+                "fix: add the method to the class"
+            )
 
     def _hint(self, name: str) -> str:
         near = difflib.get_close_matches(name, self.names(), n=1, cutoff=0.6)
-        told = f"did you mean {near[0]!r}? " if near else ""
-        return f"{told}known: {self.names()}, or package.module:Name for one of your own"
+        meant = f" (did you mean {near[0]!r}?)" if near else ""
+        return f"one of {commas(self.names())}, or package.module:Name of your own{meant}"
 
     def _entry_points(self) -> dict[str, str]:
         return {point.name: point.value for point in entry_points(group=self._group)}
@@ -123,7 +129,7 @@ class Pick:
         self.table = table
 
     def __call__(self, value: Any) -> Any:
-        """A settings object from plain values; an object made already is left as it is."""
+        """A settings object from plain values. A settings object stays as it is."""
         if not isinstance(value, Mapping):
             return value
         return self.section(value).model_validate(value)
@@ -136,7 +142,7 @@ class Pick:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        """For editors: the known names; `driftseg.config.schema` adds each part's settings."""
+        """The known names, for editors. `driftseg.config.schema` adds each part's settings."""
         path = {"type": "string", "pattern": r"^[\w.]+:[\w.]+$"}
         names = {"anyOf": [{"enum": self.table.names()}, path]}
         key = self.table.key
@@ -160,10 +166,11 @@ class Pick:
         """
         name = values.get(self.table.key)
         if not isinstance(name, str):
-            came = "nothing" if name is None else repr(name)
+            key, what = self.table.key, self.table.what
+            got = "none" if name is None else repr(name)
             raise ValueError(
-                f"wanted {self.table.key}: one of {self.table.names()}, or package.module:Name; "
-                f"came {came}"
+                f"expected the key {key} with the name of a {what}, got {got}. To fix: set {key} "
+                f"to one of {commas(self.table.names())}, or to package.module:Name of your own"
             )
         return self.table.find(name, where=where or self.table.key)
 
@@ -171,7 +178,7 @@ class Pick:
 def load(path: str, *, where: str) -> Any:
     """What ``package.module:Name`` names.
 
-    Modules are also looked for in the working directory, as ``python -m`` does.
+    The working directory is searched for modules, too, as by ``python -m``.
 
     Raises:
         InputError: no such module, or it has no such name.
@@ -179,7 +186,10 @@ def load(path: str, *, where: str) -> Any:
     """
     module_name, colon, attribute = path.partition(":")
     if not (colon and module_name and attribute):
-        raise InputError(f"{where}: wanted package.module:Name, came {path!r}")
+        raise InputError(
+            f"{where}: expected package.module:Name, got {path!r}. To fix: write a colon between "
+            "module and name"
+        )
     here = str(Path.cwd())
     added = here not in sys.path
     if added:
@@ -188,21 +198,28 @@ def load(path: str, *, where: str) -> Any:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise OwnCodeError(f"{where}: {module_name} cannot be imported ({error})") from error
+            raise OwnCodeError(
+                f"{where}: expected a module that can be imported, got {module_name} ({error}). To "
+                "fix: correct the code or install what it imports"
+            ) from error
         raise InputError(
-            f"{where}: no module is called {error.name}; install its package, or run in the "
-            "folder that holds it"
+            f"{where}: expected an installed module, got {error.name}, which is not found. To fix: "
+            "install its package, or run in the folder that holds it"
         ) from None
     except Exception as error:
         raise OwnCodeError(
-            f"{where}: {module_name} cannot be imported ({type(error).__name__}: {error})"
+            f"{where}: expected a module that can be imported, got {module_name} "
+            f"({type(error).__name__}: {error}). To fix: correct the code, see the traceback below"
         ) from error
     finally:
         if added:
             sys.path.remove(here)
     for name in attribute.split("."):
         if not hasattr(found, name):
-            raise InputError(f"{where}: {module_name} has no {attribute}")
+            raise InputError(
+                f"{where}: expected {attribute} in {module_name}, got a module without it. To fix: "
+                "check the name after the colon"
+            )
         found = getattr(found, name)
     return found
 

@@ -137,7 +137,7 @@ def test_a_label_that_is_a_link_to_nowhere(segnet: Path) -> None:
     label.symlink_to(segnet / "gone.png")
     found = check_dataset(segnet)
     assert kinds(found)["unreadable_labels"] == 1
-    assert "no such file" in example(found, "unreadable_labels")
+    assert "expected a file, got a path where there is none" in example(found, "unreadable_labels")
 
 
 def test_sizes(segnet: Path) -> None:
@@ -290,11 +290,23 @@ def test_a_folder_above_a_dataset(segnet: Path) -> None:
     [
         (
             {"layout": "kitti"},
-            r"no layout is called 'kitti'; known: \['weather_.*'folder'\]",
+            "expected one of weather_cityscapes, foggy_cityscapes, cityscapes, idd, idd_lite, "
+            "acdc, dark_zurich, shift,",
         ),
-        ({"layout": "acdc"}, "is not laid out as ACDC; wanted"),
-        ({"layout": "camvid", "labels": Path("x")}, "belongs to layout folder"),
-        ({"labels": Path("gone")}, "gone: no such folder of labels"),
+        (
+            {"layout": "acdc"},
+            "expected the layout of ACDC "
+            r"\(rgb_anon/<condition>/<split>/<sequence>/\*_rgb_anon\.png "
+            r"and.*not",
+        ),
+        (
+            {"layout": "camvid", "labels": Path("x")},
+            "labels: expected --layout folder, got another layout",
+        ),
+        (
+            {"labels": Path("gone")},
+            "gone: expected a folder of labels, got a path where there is none",
+        ),
     ],
 )
 def test_mistakes(options: dict, message: str, segnet: Path) -> None:
@@ -303,7 +315,9 @@ def test_mistakes(options: dict, message: str, segnet: Path) -> None:
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="gone: no such folder; pass the folder of a dataset"):
+    with pytest.raises(
+        InputError, match="expected the folder of a dataset, got a path where there is none"
+    ):
         check_dataset(tmp_path / "gone")
 
 

@@ -62,7 +62,11 @@ def test_of_a_folder_in_the_label_space_it_was_made_with(tmp_path: Path) -> None
 
 def test_what_is_no_set(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "street")
-    with pytest.raises(InputError, match=r"no weather\.json is there; wanted a finished set"):
+    with pytest.raises(
+        InputError,
+        match="expected a finished set of driftseg weather, got a "
+        r"folder without weather\.json",
+    ):
         check_dataset(root, layout="weather_set")
     (root / "weather.json").write_text("{}")  # of somebody else, beside images
     assert check_dataset(root).layout == "folder"
@@ -72,5 +76,10 @@ def test_a_set_that_is_being_made(tmp_path: Path) -> None:
     """Half of it would be judged as if it were all."""
     out = weather_set(write_camvid(tmp_path / "camvid"), tmp_path / "set")
     (out / "weather.journal.jsonl").touch()
-    with pytest.raises(InputError, match=r"is not finished.*give the command that was stopped"):
+    with pytest.raises(
+        InputError,
+        match="expected a finished set, got an unfinished one "
+        r"\(weather\.journal\.jsonl is there\).*that is "
+        "running, or give the command that was stopped",
+    ):
         check_dataset(out)

@@ -149,10 +149,16 @@ def test_train(driftseg, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "gone.yaml"], "error: gone.yaml: no such config file"),
-        (["report", "gone"], "error: gone: is not a run of driftseg (schedule.json is missing)"),
+        (
+            ["run", "gone.yaml"],
+            "error: gone.yaml: expected a config file, got a path where there is none",
+        ),
+        (["report", "gone"], "error: gone: expected the folder of a finished run, got nothing"),
         (["inspect", "gone.pth"], "error: "),
-        (["run", "CONFIG", "--set", "metod=1"], "unknown key 'metod'; did you mean 'method'?"),
+        (
+            ["run", "CONFIG", "--set", "metod=1"],
+            "expected a known key, got 'metod'. To fix: rename it (did you mean 'method'?)",
+        ),
         (["run", "CONFIG", "--set", "schedule.1.rain=-1"], "schedule.1.rain"),
         (["run", "CONFIG", "--set", "schedule=[]"], "the schedule is empty"),
     ],
@@ -173,4 +179,7 @@ def test_mistakes_end_with_one_line_and_code_2(
 def test_a_process_ends_as_told(tmp_path: Path) -> None:
     done = process("run", "gone.yaml", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: gone.yaml: no such config file\n"
+    assert done.stderr == (
+        "error: gone.yaml: expected a config file, got a path where there is none. To fix: check "
+        "the path, or copy an example with driftseg examples --copy FOLDER\n"
+    )

@@ -79,16 +79,18 @@ def test_a_schema_for_editors(command: str) -> None:
 def test_a_config_of_another_command_is_recognised() -> None:
     for command in ("run", "evaluate", "calibrate"):
         told = error(command, TRAINING, "--set", "method.name=tent")
-        assert told.startswith(f"{TRAINING}: this is a config for driftseg train; driftseg run, ")
+        assert told.startswith(f"{TRAINING}: expected a config for driftseg run, ev")
     told = error("train", STORM)
-    assert told.startswith(f"{STORM}: this is a config for driftseg run; driftseg train wants ")
+    assert told.startswith(f"{STORM}: expected a config for driftseg train, with data ")
 
 
 def test_data_that_nothing_uses_is_an_error() -> None:
     for command in ("run", "evaluate", "calibrate"):
-        assert error(command, TOWN, "--data", "camvid").startswith("--data camvid: no section of ")
-    assert "--data x: no section" in error("train", EXAMPLES / "town_source.yaml", "--data", "x")
-    assert "--data x: no section" in error("config", "show", TOWN, "--data", "x")
+        told = error(command, TOWN, "--data", "camvid")
+        assert told.startswith(f"--data camvid: expected a section of {TOWN} that takes a folder")
+    wanted = "--data x: expected a section"
+    assert wanted in error("train", EXAMPLES / "town_source.yaml", "--data", "x")
+    assert wanted in error("config", "show", TOWN, "--data", "x")
 
 
 @pytest.mark.parametrize(
@@ -106,4 +108,42 @@ def test_the_key_that_was_meant(key: str, meant: str | None) -> None:
 
 
 def test_an_abbreviation_in_a_config() -> None:
-    assert "did you mean 'learning_rate'?" in error("config", "show", TOWN, "--set", "method.lr=1")
+    told = error("config", "show", TOWN, "--set", "method.lr=1")
+    assert "got 'method.lr'. To fix: rename it (did you mean 'method.learning_rate'?)" in told
+
+
+@pytest.mark.parametrize("name", ["lae", "bank"])
+def test_a_method_that_needs_more_than_its_name_says_what(name: str) -> None:
+    told = error("run", TOWN, "--set", f"method.name={name}")
+    assert told.startswith(f"{TOWN}: method.learner: expected a value, got none. To fix: set ")
+    example = re.search(r"--set (method\.learner\.name=\w+)$", told)
+    assert example is not None
+    shown = out("config", "show", TOWN, "--set", f"method.name={name}", "--set", example[1])
+    assert yaml.safe_load(shown)["method"]["learner"]["name"] == "restyled_replay"
+
+
+def test_a_method_by_its_name_alone() -> None:
+    short = out("config", "show", TOWN, "--set", "method=tent")
+    assert short == out("config", "show", TOWN, "--set", "method.name=tent")
+    assert yaml.safe_load(short)["method"]["name"] == "tent"
+    inner = out("config", "show", TOWN, "--set", "method=lae", "--set", "method.learner=dacs")
+    assert yaml.safe_load(inner)["method"]["learner"]["name"] == "dacs"
+
+
+def test_a_path_that_is_no_config_tells_the_next_step(tmp_path: Path) -> None:
+    told = error("run", "town_storm")
+    assert told.startswith("town_storm: expected a config file, got a path where there is none. ")
+    assert "driftseg examples town_storm --copy FOLDER" in told
+    assert "driftseg examples --copy FOLDER" in error("run", tmp_path / "gone.yaml")
+    assert "got a folder. To fix: check the path" in error("config", "show", tmp_path)
+    (tmp_path / "config.yaml").write_text(TOWN.read_text())
+    assert f"got a folder. To fix: name the config in it, {tmp_path / 'config.yaml'}" in error(
+        "config", "show", tmp_path
+    )
+
+
+def test_settings_are_described_in_the_schema() -> None:
+    schema = json.loads(out("config", "schema", "run"))
+    assert schema["properties"]["home"]["description"].startswith("The domain that forgetting is ")
+    every = {name: field for name, field in schema["properties"].items() if "$ref" not in field}
+    assert not [name for name, field in every.items() if not field.get("description")]

@@ -44,7 +44,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["town", "--copy", "here"], "expected the name of an example, got 'town'"),
-        (["town_demo"], "to copy town_demo, name a folder with --copy FOLDER"),
+        (["town_demo"], "error: town_demo: expected a folder to copy the example to, got none"),
         (["--copy", "/proc/nowhere"], "/proc/nowhere: cannot be written to"),
     ],
 )

@@ -51,4 +51,14 @@ def test_parts_of_packages_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     done = RUNNER.invoke(app, ["methods"])
     assert done.exit_code == 0
     assert "mine             TENT" in done.output
-    assert "no module is called no_such_package" in done.output
+    assert "expected an installed module, got no_such_package" in done.output
+
+
+def test_methods_that_need_more_than_their_name_are_marked() -> None:
+    lines = RUNNER.invoke(app, ["methods"]).output.splitlines()
+    needs = {line.split()[0]: line.partition("[needs ")[2].rstrip("]") for line in lines}
+    assert needs == {
+        "source_only": "", "norm_statistics": "", "tent": "", "dacs": "source",
+        "hamlet": "source, calibration", "replay_only": "source", "restyled_replay": "source",
+        "lae": "method.learner", "bank": "method.learner",
+    }  # fmt: skip

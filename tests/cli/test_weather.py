@@ -47,7 +47,7 @@ def made(street: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("sets") / "one"
     done = weather(street, "--rain", 25, 100, "--fog", 375, "--out", out, "--workers", 1)
     assert done.returncode == 0, done.stderr
-    assert "30 images made, 0 were there already" in done.stdout
+    assert "30 images made, 0 exist already" in done.stdout
     assert "left" in done.stdout
     return out
 
@@ -69,7 +69,7 @@ def test_several_values_after_one_option() -> None:
 @pytest.mark.parametrize("text", ["480", "480x", "x360", "480*360", "0x360", "-4x3", "4x3x2"])
 def test_sizes(text: str) -> None:
     assert parse_size("480x360") == (480, 360)
-    with pytest.raises(InputError, match="wanted WIDTHxHEIGHT in pixels, as in 480x360"):
+    with pytest.raises(InputError, match="--size: expected WIDTHxHEIGHT in pixels, got '"):
         parse_size(text)
 
 
@@ -78,7 +78,11 @@ def test_a_camera_with_values_of_its_own() -> None:
     assert parse_camera("camvid", []) == "camvid"
     assert parse_camera(None, ["exposure=12", "speed=0"]) == {"exposure": 12, "speed": 0}
     assert parse_camera("camvid", ["speed=1"]) == {"preset": "camvid", "speed": 1}
-    with pytest.raises(InputError, match=r"wanted NAME=NUMBER \(exposure=12\); 'exposure' came"):
+    with pytest.raises(
+        InputError,
+        match="--camera-set: expected NAME=NUMBER, got "
+        r"'exposure'.*12",
+    ):
         parse_camera(None, ["exposure"])
 
 
@@ -155,7 +159,7 @@ def test_unreadable_images_end_with_1(street: Path, tmp_path: Path) -> None:
     (root / "frame1.png").write_bytes(whole[:500])
     done = weather(root, "--rain", 25, "--out", tmp_path / "set", "--workers", 2)
     assert done.returncode == 1
-    assert "1 images could not be used, the others are made" in done.stdout
+    assert "1 images could not be used; the others are made" in done.stdout
     assert "frame1.png: cannot be decoded" in done.stdout
     assert len(pictures(tmp_path / "set")) == 2
     assert "frame1.png" in (tmp_path / "set" / "preview.html").read_text(encoding="utf-8")
@@ -246,21 +250,26 @@ def test_cityscapes_in_weather_without_its_clear_images(tmp_path: Path) -> None:
         (["STREET", "--rain", "5", "--out", "STREET/set"], "lies in"),
         (["STREET", "--rain", "5", "--out", "/proc/set"], "/proc/set: cannot be written"),
         (["STREET", "--rain", "5", "--out", "OUT", "--split", "val"], "has no splits"),
-        (["STREET", "--rain", "5", "--out", "OUT", "--size", "9"], "wanted WIDTHxHEIGHT"),
+        (["STREET", "--rain", "5", "--out", "OUT", "--size", "9"], "error: --size: expected "
+"WIDTHxHEIGHT in pixels, got '9'"),
         (["STREET", "--rain", "5", "--out", "OUT", "--size", "999x999"], "never enlarged"),
         (["STREET", "--rain", "5", "--out", "OUT", "--depth", "disparity"], "has no disparity"),
         (["STREET", "--rain", "5", "--out", "OUT", "--depth-files", "EMPTY"], "holds no depth"),
         (["STREET", "--rain", "5", "--out", "OUT", "--depth-files", "EMPTY", "--depth",
-          "disparity"], "three sources of depth"),
+          "disparity"], "error: expected one source of depth, got several of --depth, "
+          "--depth-files and --depth-network"),
         (["STREET", "--rain", "5", "--out", "OUT", "--depth-files", "EMPTY", "--depth-scale", "0"],
-         "depth: scale: Input should be greater than 0"),
-        (["STREET", "--rain", "5", "--out", "OUT", "--depth-scale", "9"], "with --depth-files"),
-        (["STREET", "--rain", "5", "--out", "OUT", "--depth-output", "metric"], "with --depth-net"),
+         "error: depth: scale: expected a number greater than 0, got 0.0"),
+        (["STREET", "--rain", "5", "--out", "OUT", "--depth-scale", "9"],
+         "error: --depth-scale: expected --depth-files beside it, got none"),
+        (["STREET", "--rain", "5", "--out", "OUT", "--depth-output", "metric"],
+         "error: --depth-output: expected --depth-network beside it, got none"),
         (["STREET", "--rain", "5", "--out", "OUT", "--label-space", "idd26"],
-         "label_space says what labels mean"),
-        (["STREET", "--rain", "5", "--out", "OUT", "--labels", "gone"], "no such folder of labels"),
+         "error: label_space: expected a folder of labels beside it, got none"),
+        (["STREET", "--rain", "5", "--out", "OUT", "--labels", "gone"], "expected a folder of "
+                                                                        "labels, got a path where"),
         (["STREET", "--rain", "5", "--out", "OUT", "--labels", "EMPTY", "--label-space", "moon"],
-         "no label space"),
+         "expected a known label space, got"),
     ],
 )  # fmt: skip
 def test_mistakes_end_with_one_line_and_code_2(

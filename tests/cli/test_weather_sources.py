@@ -32,12 +32,12 @@ def test_labels_that_do_not_fit_are_told_by_name_and_the_rest_is_made(tmp_path: 
         done = weather(root, "--rain", 50, "--out", out, "--workers", 2)
         assert done.returncode == 1
         assert f"{made} images made" in done.stdout
-        assert "1 images could not be used, the others are made" in done.stdout
+        assert "1 images could not be used; the others are made" in done.stdout
         assert "00001.png: the label is 95x64, its image" in done.stdout
         assert not done.stderr
     done = weather(root, "--rain", 50, "--out", out, "--exclude", "00001")
     assert done.returncode == 0, done.stdout
-    assert "0 images made, 1 were there already" in done.stdout
+    assert "0 images made, 1 exist already" in done.stdout
 
 
 def test_images_by_name(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_split_that_is_away_is_left_alone(tmp_path: Path) -> None:
     assert "gone" not in done.stdout
     assert pictures(out) == before
     done = weather(root, "--fog", 75, "--out", out, "--workers", 1)
-    assert "2 source images are gone, and what was made of them" in done.stdout
+    assert "2 source images are gone, so their weather images are removed" in done.stdout
     assert not (out / "fog" / "75m" / "train").exists()
 
 

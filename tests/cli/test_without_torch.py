@@ -12,19 +12,22 @@ from PIL import Image
 
 import driftseg
 from driftseg.town.town import Town
+from written_runs import write_run
 
 SIZE = (96, 64)
 
 
 @pytest.fixture
 def drive(tmp_path: Path) -> Path:
-    """Images and labels of a short drive."""
+    """Images and labels of a short drive, and two runs."""
     for name in ("images", "labels"):
         (tmp_path / name).mkdir()
     for i in range(3):
         scene = Town(seed=1, size=SIZE).render(40 * i)
         Image.fromarray(scene.image).save(tmp_path / "images" / f"{i}.png")
         Image.fromarray(scene.label).save(tmp_path / "labels" / f"{i}.png")
+    for method in ("source_only", "dacs"):
+        write_run(tmp_path / "runs", method=method)
     return tmp_path
 
 
@@ -48,7 +51,9 @@ def without_torch(
     "arguments",
     [
         ["--help"],
-        *([name, "--help"] for name in ("run", "train", "weather", "report", "data")),
+        *([name, "--help"] for name in ("run", "train", "weather", "report", "data", "compare")),
+        ["runs", "method=dacs", "--csv"],
+        ["compare", "runs", "--out", "table.md"],
         ["data", "check", "images", "--labels", "labels"],
         ["weather", "images", "--labels", "labels", "--out", "made", "--rain", "50",
          "--workers", "2", "--camera-set", "exposure=12"],

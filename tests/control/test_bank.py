@@ -250,5 +250,7 @@ class TestDistance:
 
 @pytest.mark.parametrize("wrong", [{"domains": 1}, {"recent": 0}, {"nearer": 0}, {"nearer": 1}])
 def test_what_a_bank_cannot_be(wrong) -> None:
-    with pytest.raises(InputError, match="the bank wants domains >= 2"):
+    with pytest.raises(
+        InputError, match="bank: expected domains >= 2, recent >= 1 and 0 < nearer < 1, got domains"
+    ):
         Bank(**{"domains": 2, "recent": 2, "nearer": 0.5, **wrong})

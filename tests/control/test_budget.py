@@ -109,5 +109,7 @@ def test_exact_continuation() -> None:
 
 
 def test_levels_must_be_in_order() -> None:
-    with pytest.raises(InputError, match="level far from the source must be above"):
+    with pytest.raises(
+        InputError, match="detector: expected a far_level above the source_level 2, got 1"
+    ):
         make(levels=Levels(2.0, 1.0))

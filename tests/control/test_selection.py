@@ -169,7 +169,9 @@ class TestGuard:
         guard.failed()
         guard.failed()
         assert not guard.paused
-        with pytest.warns(RuntimeWarning, match="not finite 3 times in a row: training pauses"):
+        with pytest.warns(
+            RuntimeWarning, match="a finite loss, got 3 others in a row: training pauses"
+        ):
             guard.failed()
         assert guard.paused
         assert guard.skipped == 5

@@ -112,7 +112,11 @@ def test_state() -> None:
 
 
 def test_bad_input() -> None:
-    with pytest.raises(InputError, match=r"\(2, 2\) cannot be scored on a label of \(2, 3\)"):
+    with pytest.raises(
+        InputError,
+        match=r"expected a label of the prediction's shape \(2, "
+        r"2\), got \(2, 3\)",
+    ):
         confusion(np.zeros((2, 2), np.uint8), np.zeros((2, 3), np.uint8), C)
     with pytest.raises(InputError, match="label id 9 is not one of the 4 classes"):
         confusion(np.zeros((2, 2), np.uint8), np.full((2, 2), 9, np.uint8), C)

@@ -38,7 +38,7 @@ class TestSixteenBits:
         path = tmp_path / f"a.{suffix}"
         assert cv2.imwrite(str(path), levels(most))
         with pytest.raises(
-            MisfitError, match=rf"came levels up to {most}, which look like {bits} bits"
+            MisfitError, match=rf"got levels up to {most}, which look like {bits} bits"
         ):
             read_image(path)
 
@@ -67,7 +67,12 @@ def test_data_check_names_them(tmp_path: Path) -> None:
 
 def test_labels_of_one_bit_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.eye(8, dtype=bool)).save(tmp_path / "a.png")
-    with pytest.raises(InputError, match="came 1-bit grey PNG, whose levels are shades"):
+    with pytest.raises(
+        InputError,
+        match=r"expected a label map with one id a pixel \(8-bit "
+        r"grey or palette PNG\), got 1-bit grey PNG, whose "
+        "levels are",
+    ):
         read_ids(tmp_path / "a.png")
 
 
@@ -87,9 +92,9 @@ def test_a_label_of_the_pixels_as_stored(turned: Path) -> None:
     with pytest.raises(MisfitError) as caught:
         data.scene(0)
     assert str(caught.value) == (
-        f"{turned}/ids/a.png: the label is 96x64, its image 64x96 after it is turned as its EXIF "
-        "orientation (6) says; the label was drawn on the pixels as stored. Turn the label the "
-        "same way, or remove the orientation from the image file"
+        f"{turned}/ids/a.png: expected a label of its image's size, 64x96 after it is turned by "
+        "its EXIF orientation (6), got 96x64, drawn on the pixels as stored. To fix: turn the "
+        "label the same way, or remove the orientation from the image file"
     )
     save(turned / "ids" / "a.png", np.rot90(stripes((0, 1, 2)), -1))
     assert np.array_equal(data.scene(0).label, np.rot90(stripes((0, 1, 2)), -1))

@@ -184,8 +184,8 @@ def test_a_port_in_use(page: LivePage) -> None:
     with pytest.raises(InputError) as error:
         LivePage(page.port)
     assert str(error.value) == (
-        f"--port {page.port}: cannot be used (Address already in use). Take another port, or none "
-        "for a free one"
+        f"--port {page.port}: expected a free port, got an error (Address already in use). To fix: "
+        "take another port, or leave out --port"
     )
 
 

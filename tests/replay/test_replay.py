@@ -100,7 +100,12 @@ def test_continues_exactly() -> None:
 
 
 def test_no_scene_holds_enough() -> None:
-    with pytest.raises(InputError, match=r"share of 1.0 of its pixels; lower"):
+    with pytest.raises(
+        InputError,
+        match=r"replay\.minimum_share: expected scenes that hold a "
+        r"class with a share of 1\.0 of their pixels, got "
+        r"none.*lower",
+    ):
         replay(minimum_share=1.0)
 
 
@@ -118,7 +123,9 @@ class Unlabelled:
 
 
 def test_source_scenes_must_be_labelled() -> None:
-    with pytest.raises(InputError, match="street has no label"):
+    with pytest.raises(
+        InputError, match="source: expected a label for every scene, got street without one"
+    ):
         class_counts(Unlabelled())
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from driftseg.runs.record import Run, RunWriter, read_run
+from driftseg.runs.record import Run, read_run
+from driftseg.runs.writing import new_record
 
 VISIT = 10
 RAINS = {"clear": "as it is", "wet": "rain 50 mm/h", "storm": "rain 200 mm/h"}
@@ -57,7 +58,7 @@ def drift_run(
     calibration: Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> Run:
-    """Four visits of ten frames through RunWriter.
+    """Four visits of ten frames through a writer.
 
     Args:
         out: folder of the run.
@@ -73,7 +74,7 @@ def drift_run(
         calibration: what was measured before the stream.
         config: more settings.
     """
-    writer = RunWriter(
+    writer = new_record(
         out, f"{method}_{seed}_{name}",
         config={"name": "tiny", "seed": seed, "method": {"name": method}, **(config or {})},
         environment={"notes": [], "weights_digest": digest}, classes=("sky", "road"),

@@ -23,7 +23,8 @@ from driftseg.report.drift import (
 from driftseg.report.page import write_report
 from driftseg.report.plots import strength_of
 from driftseg.report.summary import group_runs
-from driftseg.runs.record import RunWriter, read_run
+from driftseg.runs.record import read_run
+from driftseg.runs.writing import new_record
 
 SOURCE = {"clear": [60.0] * 5, "wet": [40.0] * 5, "storm": [20.0] * 5}
 ADAPTED = {"clear": [60.0, 61, 60, 59, 58], "wet": [40.0, 41, 50, 50, 50],
@@ -54,7 +55,12 @@ def test_calibration_is_kept_where_there_is_one(tmp_path: Path) -> None:
 def test_broken_calibration_is_told(tmp_path: Path) -> None:
     run = drift_run(tmp_path, calibration={})
     (run.path / "calibration.json").write_text("{")
-    with pytest.raises(InputError, match="is not a readable run of driftseg"):
+    with pytest.raises(
+        InputError,
+        match="expected a readable run, got a damaged one "
+        r"\(Expecting property name enclosed in double "
+        "quotes: line 1 column",
+    ):
         read_run(run.path)
 
 
@@ -145,10 +151,12 @@ def test_oracles_that_cannot_be_compared(tmp_path: Path) -> None:
     run = drift_run(tmp_path, scores=ADAPTED)
     groups = group_runs([run])
     blind = drift_run(tmp_path, "dacs")
-    with pytest.raises(InputError, match=r"dacs_0_window has no held-out scores"):
+    with pytest.raises(
+        InputError, match="expected held-out scores, which --oracle compares, got none"
+    ):
         recovery_table(groups, blind)
     other = drift_run(tmp_path, "dacs", scores=ORACLE, config={"severity": 2.0})
-    with pytest.raises(InputError, match=r"met different worlds \(severity\)"):
+    with pytest.raises(InputError, match=r"got severity 2\.0, not null"):
         recovery_table(groups, other)
 
 
@@ -164,8 +172,8 @@ def test_page_of_a_drift(tmp_path: Path) -> None:
     path = write_report(runs, tmp_path / "report.html", oracle=oracle)
     text = words(path)
     for told in (
-        "Why it did what it did", "Of 3 true changes", "detector: window", "skipped: deadline",
-        "stages 3 to 4", "threshold", "0.25", "The roles side by side", "How much was won back",
+        "Detected domain changes", "has 3 true changes", "detector: window", "skipped: deadline",
+        "stages 3 to 4", "threshold", "0.25", "Confidence and entropy of each role", "Recovery",
         "by the early head",
     ):  # fmt: skip
         assert told in text, told
@@ -179,7 +187,7 @@ def test_page_of_a_drift(tmp_path: Path) -> None:
 
 def test_page_without_a_drift_says_nothing_of_it(tmp_path: Path) -> None:
     path = write_report([drift_run(tmp_path, "dacs")], tmp_path / "report.html")
-    for absent in ("Why it did", "The roles", "won back", "early head"):
+    for absent in ("Detected domain", "entropy of each role", "Recovery", "early head"):
         assert absent not in words(path)
 
 
@@ -206,13 +214,21 @@ def test_command_takes_an_oracle(tmp_path: Path) -> None:
     run = drift_run(tmp_path, scores=ADAPTED)
     oracle = drift_run(tmp_path, "dacs", scores=ORACLE)
     report([run.path], out=tmp_path / "page.html", oracle=oracle.path)
-    assert "How much was won back" in words(tmp_path / "page.html")
-    with pytest.raises(InputError, match="is not a run of driftseg"):
+    assert "Recovery" in words(tmp_path / "page.html")
+    wanted = r"got nothing\. To fix: name a run in .*, or 1 more$"
+    with pytest.raises(InputError, match=wanted):
         report([run.path], oracle=tmp_path / "nothing")
+    with pytest.raises(InputError, match=r"got a folder without schedule\.json\. To fix: name a"):
+        report([tmp_path])
+    file = run.path / "frames.jsonl"
+    with pytest.raises(
+        InputError, match=r"got a file\. To fix: name its folder, .*" + run.path.name
+    ):
+        report([file])
 
 
 def test_calibration_is_written_beside_the_rest(tmp_path: Path) -> None:
-    writer = RunWriter(
+    writer = new_record(
         tmp_path, "run", config={}, environment={}, schedule=[], classes=(),
         label_space="camvid11", home="clear",
     )  # fmt: skip

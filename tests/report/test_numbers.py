@@ -64,7 +64,7 @@ def test_markdown_has_a_row_a_config_over_seeds(tmp_path: Path) -> None:
     assert header[-1] == "seeds"
     assert (source[0], source[-1]) == ("source_only", "1")
     assert (dacs[0], dacs[3], dacs[-1]) == ("dacs", "50.5 ± 0.7", "2")
-    assert dacs[header.index("forgotten on clear")] == "9.5 ± 0.7"
+    assert dacs[header.index("forgotten on clear, points")] == "9.5 ± 0.7"
     assert source[3] == "50.0"
 
 
@@ -77,12 +77,20 @@ def test_markdown_takes_the_stream_where_nothing_is_held_out(tmp_path: Path) -> 
 
 
 def test_bad_places(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"numbers are written as \.csv or \.md"):
+    with pytest.raises(
+        InputError,
+        match=r"expected a file that ends in \.csv or \.md, got the "
+        r"ending \.xlsx",
+    ):
         write_numbers([make_run()], tmp_path / "numbers.xlsx")
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="the numbers cannot be written there"):
+    with pytest.raises(
+        InputError,
+        match="expected a place where the numbers can be written, "
+        r"got an error \(File exists\)",
+    ):
         write_numbers([make_run()], tmp_path / "file" / "numbers.csv")
     other = dataclasses.replace(make_run("tent"), visits=make_run().visits[:2])
-    with pytest.raises(InputError, match="different worlds"):
+    with pytest.raises(InputError, match=r"expected the same stream as .*, got schedule "):
         write_numbers([make_run(), other], tmp_path / "numbers.csv")
     assert not (tmp_path / "numbers.csv").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pytest
 from records import make_run
 
 from driftseg.errors import InputError
-from driftseg.report.page import write_report
+from driftseg.report.numbers import write_numbers
+from driftseg.report.page import _heading, write_report
 from driftseg.report.plots import finish, new_figure
 from driftseg.report.summary import (
     Spread,
@@ -80,21 +82,43 @@ def test_labels_say_what_was_trained_before_how(tmp_path: Path) -> None:
 
 
 def test_different_worlds_do_not_share_a_page() -> None:
-    other = make_run()
+    """The error names every setting that differs, with both values."""
+    other = make_run("tent")
     other.visits[1]["domain"] = "snow"
-    with pytest.raises(InputError, match=r"met different worlds \(schedule\)"):
+    with pytest.raises(InputError) as caught:
         group_runs([make_run(), other])
+    assert str(caught.value) == (
+        "/none/tent_0: expected the same stream as /none/dacs_0, got schedule clear (2 frames) -> "
+        "snow (2 frames) -> clear (2 frames), not clear (2 frames) -> wet (2 frames) -> clear "
+        "(2 frames). To fix: make one report for each, or run both with the same settings"
+    )
     weathered = make_run()
     weathered.config["severity"] = 2.0
-    with pytest.raises(InputError, match=r"met different worlds \(severity\)"):
+    with pytest.raises(InputError, match=r"got severity 2\.0, not null\. To fix: "):
         group_runs([make_run(), weathered])
+    framed, other = make_run(), make_run()
+    framed.config["target"], other.config["target"] = {"seed": 1, "every": 2}, {"seed": 1}
+    with pytest.raises(InputError, match=r"got target\.every 2, not null\. To fix: "):
+        group_runs([other, framed])
     cropped, whole = make_run(), make_run()
     cropped.config["crop"], whole.config["crop"] = [64, 48], None
-    with pytest.raises(InputError, match=r"met different worlds \(crop\)"):
+    with pytest.raises(InputError, match=r"got crop \[64, 48\], not null\. To fix: "):
         group_runs([make_run(), cropped])
     assert len(group_runs([make_run("tent"), whole])) == 2  # older runs do not say
-    with pytest.raises(InputError, match="at least one run"):
+    with pytest.raises(InputError, match="expected at least one run, got none"):
         group_runs([])
+
+
+def test_headings_say_the_weather_once(tmp_path: Path) -> None:
+    assert _heading({"domain": "rain25", "weather": "rain 25 mm/h"}) == ("rain 25 mm/h", "")
+    assert _heading({"domain": "storm", "weather": "rain 25 mm/h"}) == ("storm", "rain 25 mm/h")
+    assert _heading({"domain": "clear", "weather": "as it is"}) == ("clear", "as it is")
+
+
+def test_forgetting_is_in_points(tmp_path: Path) -> None:
+    text = write_report([make_run()], tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<dt>forgotten on clear</dt><dd>10.0 points</dd>" in text
+    assert "<th>forgotten on clear, points</th>" in text
 
 
 def test_data_may_lie_elsewhere() -> None:
@@ -105,7 +129,11 @@ def test_data_may_lie_elsewhere() -> None:
 
 
 def test_the_same_run_twice_is_not_two_seeds() -> None:
-    with pytest.raises(InputError, match="the same run twice, not two seeds"):
+    with pytest.raises(
+        InputError,
+        match="/none/dacs_1: expected another seed, got the "
+        r"settings and the seed 1 of /none/dacs_1.*leave out one of the two runs",
+    ):
         group_runs([make_run(seed=1), make_run(seed=2), make_run(seed=1)])
 
 
@@ -139,15 +167,19 @@ def test_page_is_whole_and_self_contained(held: bool, labels: bool, tmp_path: Pa
     assert "http" not in re.sub(r"data:image[^\"]*", "", text)
     assert "A &lt;storm&gt;" in text
     assert "a note &amp; more" in text
-    assert ("What was forgotten" in text) == held
-    assert ("How well the stream was seen" in text) == labels
+    assert ("<h2>Forgetting" in text) == held
+    assert ("<h2>mIoU on the stream" in text) == labels
     assert "nan" not in re.sub(r"data:image[^\"]*", "", text).lower().replace("finance", "")
     assert "2 seeds" in text
 
 
 def test_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be written there"):
+    with pytest.raises(
+        InputError,
+        match="expected a place where the report can be written, "
+        r"got an error \(File exists\)",
+    ):
         write_report([make_run()], tmp_path / "file" / "report.html")
 
 
@@ -162,7 +194,7 @@ def test_notes_above_are_those_of_all_runs(tmp_path: Path) -> None:
     one, other = make_run(), make_run("tent")
     one.environment["notes"].append("of adapters")
     html = write_report([one, other], tmp_path / "report.html").read_text(encoding="utf-8")
-    shared, own = html.split("How well each domain is known")[0], html
+    shared, own = html.split("Held-out mIoU after each visit")[0], html
     assert "a note &amp; more" in shared
     assert "of adapters" not in shared
     assert "of adapters" in own
@@ -183,3 +215,34 @@ def test_long_names_do_not_lie_on_the_lines() -> None:
     inside, below, height = drawn("restyled_replay (adapters.kind convolution) ")
     assert (inside, below) == (False, 1)
     assert height > 3.3
+
+
+@pytest.mark.parametrize(("frames", "held"), [(0, True), (1, False), (3, True), (5, False)])
+def test_a_part_of_a_run_is_marked_everywhere(frames: int, held: bool, tmp_path: Path) -> None:
+    """In every table and plot, beside finished runs and alone; what it cannot know is missing."""
+    whole, other = make_run("source_only", held=held), make_run(seed=1, held=held)
+    evaluations = [row for row in other.evaluations if row["after_visit"] < frames // 2]
+    config = {**other.config, "evaluation": {"kind": "town"} if held else None}
+    whole.config["evaluation"] = config["evaluation"]
+    part = replace(other, frames=other.frames[:frames], state="interrupted", config=config,
+                   evaluations=evaluations[: 4 * (frames > 0)])  # fmt: skip
+    told = f"dacs (interrupted, {frames} of 6 frames)"
+    for runs in ([whole, part], [part, whole], [part]):
+        page = write_report(runs, tmp_path / "page.html").read_text(encoding="utf-8")
+        words = re.sub(r'"data:[^"]*"', "", page)
+        assert told in words
+        rows = re.findall(r"<tr><td>(.*?)</td>", words)
+        assert all(told in row for row in rows if "dacs" in row)
+        assert " is a part of a run (interrupted" in words
+        assert not re.search(r">\s*-?nan", words)
+    write_numbers([whole, part], tmp_path / "numbers.csv")
+    assert told in (tmp_path / "numbers.csv").read_text()
+    assert "nan" not in (tmp_path / "numbers.csv").read_text()
+    write_numbers([whole, part], tmp_path / "numbers.md")
+    assert told in (tmp_path / "numbers.md").read_text()
+
+
+def test_a_seed_that_is_a_part_is_named() -> None:
+    part = replace(make_run(seed=2), state="running")
+    labels = [group.label for group in group_runs([make_run(seed=1), part])]
+    assert labels == ["dacs (seed 2 running, 6 of 6 frames)"]

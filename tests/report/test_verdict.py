@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import pytest
 from records import make_run
 
 from driftseg.report.page import write_report
-from driftseg.report.summary import group_runs
-from driftseg.report.verdict import verdicts
+from driftseg.report.summary import Spread, group_runs
+from driftseg.report.verdict import points, verdicts
 from driftseg.runs.loop import _shown
 
 
@@ -49,7 +50,22 @@ def test_the_page_says_it_before_the_charts(tmp_path: Path) -> None:
     said = page.index("40.0 % mIoU in the worst weather (wet), on held-out frames")
     assert "The source model has 30.0 %: <b>+10.0 points</b>" in page
     assert "On clear, after the last visit: -10.0 points" in page
-    assert said < page.index("How well each domain is known")
+    assert said < page.index("Held-out mIoU after each visit")
+
+
+def test_a_page_without_the_source_model_says_so(tmp_path: Path) -> None:
+    said = "This page has no run of source_only, so it has no baseline without adaptation."
+    assert said in write_report([make_run()], tmp_path / "report.html").read_text()
+    assert said not in write_report([source_only(), make_run()], tmp_path / "b.html").read_text()
+
+
+def test_no_sign_at_zero(tmp_path: Path) -> None:
+    assert [points(value) for value in (-0.04, 0.04, 0.0, -0.06, 0.06)] == [
+        "0.0", "0.0", "0.0", "-0.1", "+0.1",
+    ]  # fmt: skip
+    assert (str(Spread((-0.04,))), str(Spread((-0.06,)))) == ("0.0", "-0.1")
+    page = write_report([source_only(), source_only()][:1], tmp_path / "a.html").read_text()
+    assert "-0.0" not in re.sub(r"data:image[^\"]*", "", page)
 
 
 @pytest.mark.parametrize(

@@ -118,14 +118,19 @@ class TestRefused:
                 {**BANK, "learner": {"name": "source_only"}},
                 "source_only learns nothing that can be",
             ),
-            ({**BANK, "learner": {"name": "dax"}}, r"'dacs', 'hamlet', 'replay_only'"),
+            (
+                {**BANK, "learner": {"name": "dax"}},
+                r"test: method\.learner\.name: expected a "
+                r"known method, got 'dax'.*dacs, hamlet, "
+                "replay_only",
+            ),
             ({**BANK, "domains": 1}, "greater than or equal to 2"),
             (
                 {**LAE, "learner": {"name": "dacs", "train": ["adapters"]}, "head_first": 2},
                 "the head does not learn",
             ),
             ({**LAE, "offline_horizon": 1}, "greater than or equal to 2"),
-            ({"name": "lae"}, "method.learner: Field required"),
+            ({"name": "lae"}, r"test: method\.learner: expected a value, got none"),
         ],
     )
     def test_settings(self, method, told: str, tiny_run) -> None:
@@ -157,5 +162,7 @@ class TestRefused:
         assert ready.bank._recent == 5
 
     def test_no_source(self, tiny_run) -> None:
-        with pytest.raises(InputError, match="method dacs learns from labelled source scenes"):
+        with pytest.raises(
+            InputError, match="method dacs: expected labelled source scenes, got none"
+        ):
             build(checked(tiny_run, method=BANK, source=None, adapters=None))

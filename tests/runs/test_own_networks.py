@@ -80,15 +80,48 @@ def test_adapters_on_its_layers(own_run: dict) -> None:
 @pytest.mark.parametrize(
     ("model", "more", "message"),
     [
-        ({**NETWORK, "encoder": "mit_b0"}, {}, "wanted either encoder or network"),
-        ({"encoder": "mit_b0", "head": "x"}, {}, "head: are for a network of your own"),
-        ({**NETWORK, "network": "street_net:number"}, {}, "makes a int, wanted a torch.nn.Module"),
-        ({**NETWORK, "network": "gone_net:make"}, {}, "no module is called gone_net"),
+        (
+            {**NETWORK, "encoder": "mit_b0"},
+            {},
+            "test: model: expected either encoder or network, got both",
+        ),
+        (
+            {"encoder": "mit_b0", "head": "x"},
+            {},
+            "test: model: expected head together with network, got no network",
+        ),
+        (
+            {**NETWORK, "network": "street_net:number"},
+            {},
+            r"model\.network: expected a "
+            "function that returns a "
+            r"torch\.nn\.Module, got "
+            "street_net:number, which returns a int",
+        ),
+        (
+            {**NETWORK, "network": "gone_net:make"},
+            {},
+            r"model\.network: expected an installed "
+            "module, got gone_net, which is not found",
+        ),
         ({**NETWORK, "parts": ["frist"], "head": None}, {}, "no module 'frist'"),
-        ({**NETWORK, "ignored": []}, {}, "11 are named, .* has 12 outputs"),
+        (
+            {**NETWORK, "ignored": []},
+            {},
+            "classes: expected 12 names, one for each output of checkpoint street_net:make, got 11",
+        ),
         (NETWORK, {"classes": None}, "does not name"),
-        (NETWORK, {"ignore_outputs": [11]}, "are for checkpoints; .* set model.ignored"),
-        (NETWORK, {"weights": "teacher"}, "are for checkpoints"),
+        (
+            NETWORK,
+            {"ignore_outputs": [11]},
+            "weights, ignore_outputs: expected a checkpoint, "
+            r"got a network of your own.*set model\.ignored",
+        ),
+        (
+            NETWORK,
+            {"weights": "teacher"},
+            "weights, ignore_outputs: expected a checkpoint, got a network of your own",
+        ),
         (NETWORK, {"adapters": {"kind": "lora"}, "method": {"name": "dacs"}}, "set adapters.at"),
     ],
 )

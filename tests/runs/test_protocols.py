@@ -35,7 +35,11 @@ def test_presets(tiny_run) -> None:
 @pytest.mark.parametrize(
     ("schedule", "message"),
     [
-        ({"preset": "hail"}, r"schedule\.preset: Input should be 'storm', .*\(came 'hail'\)"),
+        (
+            {"preset": "hail"},
+            r"test: schedule\.preset: expected 'storm', 'fast_storm', 'fog' "
+            "or 'random_storm', got 'hail'",
+        ),
         (
             {"preset": "fog", "seed": 3},
             r"schedule\.seed: .*fog is one schedule; visits and seed are random_storm's",
@@ -43,7 +47,12 @@ def test_presets(tiny_run) -> None:
         ({"preset": "storm", "visits": 5}, "storm is one schedule"),
         ({"preset": "random_storm", "visits": 6}, "odd number of 3 visits or more; 6 came"),
         ([{"name": "grey", "visibility": 0}], r"schedule\.0\.visibility: .*greater than 0"),
-        ([{"name": "grey", "visiblity": 75}], "did you mean 'visibility'"),
+        (
+            [{"name": "grey", "visiblity": 75}],
+            "test: expected a known key, got "
+            r"'schedule\.0\.visiblity'.*did you mean "
+            r"'schedule\.0\.visibility",
+        ),
     ],
 )
 def test_schedules_that_cannot_be(tiny_run, schedule, message: str) -> None:
@@ -68,17 +77,18 @@ def test_fog_in_a_run(tiny_run) -> None:
 def test_the_protocol_is_told(tiny_run) -> None:
     notes = build(read(tiny_run)).notes
     assert notes[1] == (
-        "adapted on: the frames of the stream, whole; scored: the same, before they are learnt "
-        "from, and the held-out frames, whole; order of frames in a visit: the target's; passes "
-        "of a visit: 1"
+        "scored: predictions on the stream, made before the method learns from the frame"
     )
+    still = build(read(tiny_run, method={"name": "source_only"})).notes
+    assert still[1] == "scored: predictions on the stream"
+    assert not [note for note in still if "learn" in note]
     schedule = [{"name": "clear", "frames": 2}, {"name": "wet", "rain": 9, "passes": 3}]
     notes = build(read(tiny_run, schedule=schedule, order="shuffled", crop=[64, 48],
                        evaluation=None)).notes  # fmt: skip
     assert notes[1] == (
-        "adapted on: the frames of the stream, as random crops of 64x48; scored: the same, "
-        "before they are learnt from; order of frames in a visit: drawn anew for each visit and "
-        "pass; passes of a visit: 1, 3"
+        "scored: predictions on the stream, made before the method learns from the frame; random "
+        "crops of 64x48 of each frame; frames in random order within each visit and pass; passes "
+        "of a visit: 1, 3"
     )
 
 

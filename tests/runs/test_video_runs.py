@@ -14,6 +14,7 @@ from driftseg.config.reading import check
 from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
 from driftseg.runs.record import read_run
+from driftseg.runs.resuming import resume
 from driftseg.runs.run import run
 from driftseg.scenes.capture import open_file
 from driftseg.scenes.live import LiveScenes
@@ -81,7 +82,11 @@ def test_images_of_several_sizes(drive: Path) -> None:
     Image.fromarray(np.zeros((32, 48, 3), np.uint8)).save(drive / "frame_00008.png")
     values = {"kind": "images", "pattern": str(drive / "frame_*.png")}
     mixed = check({"target": values, "name": "x", "method": {"name": "tent"}}, RunConfig, where="")
-    with pytest.raises(InputError, match=r"is 48x32, but frame_00000.png is 96x64; set size"):
+    with pytest.raises(
+        InputError,
+        match=r"expected 96x64 as frame_00000\.png, got 48x32.*set "
+        "size",
+    ):
         mixed.target.make()
 
 
@@ -125,7 +130,8 @@ class TestACameraIsGivenBack:
         with pytest.raises(KeyboardInterrupt):
             run(unlabelled(tiny_run, self.target(device=9)))
         assert [capture.released for capture in captures] == [True]
-        assert not list(Path(tiny_run["out"]).glob("*"))
+        (folder,) = Path(tiny_run["out"]).glob("*")
+        assert read_run(folder).part == "interrupted, 2 of 4 frames"
 
     def test_when_somebody_watching_fails(self, tiny_run: dict, captures: list[Camera]) -> None:
         def watch(moment: object) -> None:
@@ -137,7 +143,12 @@ class TestACameraIsGivenBack:
 
     def test_when_the_run_cannot_be_built(self, tiny_run: dict, captures: list[Camera]) -> None:
         config = unlabelled(tiny_run, self.target(frames=3))
-        with pytest.raises(InputError, match="goes back to earlier frames") as caught:
+        with pytest.raises(
+            InputError,
+            match="expected a schedule that never goes back, "
+            "because a live source cannot, got one that "
+            r"does; the source holds 3.*frames",
+        ) as caught:
             run(config)
         assert caught.value is not None  # its traceback holds the dataset
         assert [capture.released for capture in captures] == [True]
@@ -163,6 +174,22 @@ def test_a_camera(tiny_run: dict, camera: list[object]) -> None:
     assert camera == [0]
 
 
+def test_a_camera_goes_on_with_what_comes_now(tiny_run: dict, captures: list[Camera]) -> None:
+    """It has no position of its own; the record says so."""
+    target = {"kind": "camera", "device": 9, "frames": 4, "newest": False}
+    with pytest.raises(KeyboardInterrupt):
+        run(unlabelled(tiny_run, target), lambda moment: None)
+    (folder,) = Path(tiny_run["out"]).glob("*")
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace("device: 9", "device: 0"))
+    told: list[str] = []
+    found = read_run(resume(folder, tell=told.append))
+    assert (len(found.frames), found.part) == (4, None)
+    note = found.environment["notes"][-1]
+    assert note.startswith("the camera has gone on meanwhile: frames after the first ")
+    assert note in told
+
+
 def test_passwords_come_from_the_environment(
     tiny_run: dict, camera: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,12 +205,22 @@ def test_passwords_come_from_the_environment(
 
 def test_a_schedule_that_goes_back(tiny_run: dict, camera: list[object]) -> None:
     target = {"kind": "camera", "device": 0, "frames": 3}
-    with pytest.raises(InputError, match="the schedule goes back to earlier frames"):
+    with pytest.raises(
+        InputError,
+        match="expected a schedule that never goes back, because a "
+        "live source cannot, got one that does; the source "
+        r"holds 3.*frames",
+    ):
         run(unlabelled(tiny_run, target), lambda moment: None)
     target["frames"] = 20
     once = [{"name": "dry", "frames": 20}]
     for changes in ({"order": "shuffled"}, {"schedule": [{**once[0], "passes": 2}]}):
-        with pytest.raises(InputError, match="the schedule goes back to earlier frames"):
+        with pytest.raises(
+            InputError,
+            match="expected a schedule that never goes back, "
+            "because a live source cannot, got one that "
+            r"does; the source holds 3.*frames",
+        ):
             run(unlabelled(tiny_run, target, **{"schedule": once, **changes}), lambda moment: None)
     assert not list(Path(tiny_run["out"]).glob("*"))
 
@@ -191,13 +228,35 @@ def test_a_schedule_that_goes_back(tiny_run: dict, camera: list[object]) -> None
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ({"kind": "camera", "frames": 2}, "wanted either device"),
-        ({"kind": "camera", "frames": 2, "device": 0, "url": "rtsp://x"}, "wanted either device"),
-        ({"kind": "camera", "frames": 2, "url": "drive.mp4"}, "a file is kind: video"),
-        ({"kind": "camera", "device": 0}, "target.frames: Field required"),
-        ({"kind": "video", "path": "x.mp4", "evry": 2}, "did you mean 'every'"),
+        (
+            {"kind": "camera", "frames": 2},
+            r"config: target\.url: expected either device \(a "
+            r"camera's number\) or url \(a stream\)",
+        ),
+        (
+            {"kind": "camera", "frames": 2, "device": 0, "url": "rtsp://x"},
+            r"config: target\.url: expected either device \(a camera's number\) or url \(a "
+            r"stream\)",
+        ),
+        (
+            {"kind": "camera", "frames": 2, "url": "drive.mp4"},
+            r"config: target\.url: url: "
+            r"expected rtsp://\.\.\. or "
+            r"http://\.\.\., got another "
+            r"address.*kind: video for a file",
+        ),
+        ({"kind": "camera", "device": 0}, r"config: target\.frames: expected a value, got none"),
+        (
+            {"kind": "video", "path": "x.mp4", "evry": 2},
+            "config: expected a known key, got "
+            r"'target\.evry'.*did you mean "
+            r"'target\.every",
+        ),
         ({"kind": "video", "path": "x.mp4", "every": 0}, "target.every"),
-        ({"kind": "video", "path": "x.mp4", "label_space": "mars"}, "no label space is called"),
+        (
+            {"kind": "video", "path": "x.mp4", "label_space": "mars"},
+            "label_space: expected a known label space, got 'mars'",
+        ),
     ],
 )
 def test_mistakes(target: dict, message: str, tiny_run: dict) -> None:

@@ -152,7 +152,8 @@ def test_half_size_is_enlarged_and_said(tmp_path: Path) -> None:
 
 def test_depth_of_another_size(tmp_path: Path) -> None:
     write_levels(tmp_path / "a.png", np.full((4, 4), 256))
-    with pytest.raises(InputError, match=r"a.png: the depth is 4x4, its image 8x6.*half"):
+    wanted = r"expected depth of its image's size 8x6, got 4x4.*half"
+    with pytest.raises(InputError, match=wanted):
         depth_files(tmp_path).read(View(Path("a.png"), image(6, 8)))
     write_camera(tmp_path / "c.json")
     view = View(Path("a.png"), image(8, 8), None, tmp_path / "a.png", tmp_path / "c.json")
@@ -161,7 +162,8 @@ def test_depth_of_another_size(tmp_path: Path) -> None:
 
 
 def test_folders_of_depth_that_cannot_be_used(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such folder of depth"):
+    wanted = r"expected a folder of depth files, got a path where there is none"
+    with pytest.raises(InputError, match=wanted):
         depth_files(tmp_path / "gone")
     with pytest.raises(InputError, match="holds no depth pictures"):
         depth_files(tmp_path)
@@ -209,10 +211,10 @@ def test_frames_of_one_name_in_many_folders(depths, metres, tmp_path: Path) -> N
         view = View(Path(name), image(4, 4))
         if wanted is None:
             with pytest.raises(
-                InputError, match=rf"which depth is that of {name}\? .*as these lie"
+                InputError, match=rf"one depth file for {name}, got .*To fix: name depth files"
             ):
                 reader.read(view)
-            with pytest.raises(InputError, match=r"which depth is that of"):
+            with pytest.raises(InputError, match=r"expected one depth file for"):
                 reader.files(view.image_file, None, None)
         else:
             assert (reader.read(view)[0] == wanted).all()
@@ -239,7 +241,8 @@ def test_depth_in_three_channels_that_are_alike(tmp_path: Path) -> None:
     view = View(Path("a.png"), image(4, 4))
     assert np.allclose(depth_files(tmp_path, 100).read(view)[0], 12.34)
     write_colours(tmp_path / "a.png", 1234, 1234, 1235)
-    with pytest.raises(InputError, match="came colours that differ"):
+    wanted = r"expected a 16-bit PNG of one channel, or of channels that are alike, got colours"
+    with pytest.raises(InputError, match=wanted):
         depth_files(tmp_path).read(view)
     Image.fromarray(np.full((4, 4, 3), 9, np.uint8)).save(tmp_path / "a.png")
     with pytest.raises(InputError, match="wanted a 16-bit grey PNG, came mode RGB of 8 bits"):
@@ -248,7 +251,8 @@ def test_depth_in_three_channels_that_are_alike(tmp_path: Path) -> None:
 
 def test_files_of_depth_that_cannot_be_used(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 4), 9, np.uint8)).save(tmp_path / "a.png")
-    with pytest.raises(InputError, match="wanted a 16-bit grey PNG, came mode L of 8 bits"):
+    wanted = r"expected a 16-bit grey PNG, got mode L of 8 bits, which are too few for disparity"
+    with pytest.raises(InputError, match=wanted):
         depth_files(tmp_path).read(View(Path("a.png"), image(4, 4)))
     noise = np.random.default_rng(0).integers(0, 65535, (40, 40))
     whole = write_levels(tmp_path / "a.png", noise).read_bytes()
@@ -260,9 +264,9 @@ def test_files_of_depth_that_cannot_be_used(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "holds no such numbers"),
-        ('{"extrinsic": {}}', "holds no such numbers"),
-        ('{"extrinsic": {"baseline": 0}, "intrinsic": {"fx": 9}}', "must both be above 0"),
+        ("{", "extrinsic.baseline in metres and intrinsic.fx in pixels, got a file without these"),
+        ('{"extrinsic": {}}', "intrinsic.fx in pixels, got a file without these numbers"),
+        ('{"extrinsic": {"baseline": 0}, "intrinsic": {"fx": 9}}', r"above 0, got 0\.0 m and 9\.0"),
     ],
 )
 def test_camera_files_that_cannot_be_used(text: str, message: str, tmp_path: Path) -> None:
@@ -274,7 +278,8 @@ def test_camera_files_that_cannot_be_used(text: str, message: str, tmp_path: Pat
 
 
 def test_a_dataset_without_disparity() -> None:
-    with pytest.raises(InputError, match="has no disparity, which depth: disparity needs"):
+    wanted = r"a\.png: expected disparity, which depth: disparity needs, got none"
+    with pytest.raises(InputError, match=wanted):
         DisparityFiles(CITYSCAPES, CITYSCAPES19).read(View(Path("a.png"), image(4, 4)))
 
 

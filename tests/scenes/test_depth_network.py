@@ -115,5 +115,9 @@ def test_transformers_is_optional(networks, view: View, monkeypatch: pytest.Monk
 
 
 def test_what_is_no_network(tmp_path: Path, view: View) -> None:
-    with pytest.raises(InputError, match="cannot be loaded as a depth network"):
+    with pytest.raises(
+        InputError,
+        match="is the correct path to a directory containing a "
+        r"preprocessor_config\.json file\)",
+    ):
         network(tmp_path).read(view)

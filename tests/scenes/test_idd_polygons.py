@@ -45,7 +45,7 @@ def test_a_mark_of_byte_order(tmp_path: Path) -> None:
 
 
 def test_what_is_still_refused(tmp_path: Path) -> None:
-    with pytest.raises(MisfitError, match="'castle' is none of IDD's"):
+    with pytest.raises(MisfitError, match="expected a label of IDD, got 'castle'"):
         draw_polygons(write(tmp_path / "a.json", [{"label": "castle", "polygon": []}]))
     with pytest.raises(UnreadableError, match="cannot be read as polygons"):
         draw_polygons(write(tmp_path / "a.json", [{"label": "road", "polygon": [[1], [2]]}]))

@@ -55,7 +55,11 @@ def test_each_new_position_takes_a_frame() -> None:
     assert scenes.scene(4).name == scenes.name(4) == "000004"
     assert scenes.scene(4).image.shape == (4, 5, 3)
     assert scenes.scene(4).label is None
-    with pytest.raises(InputError, match=r"frame 2 was asked for after frame 4.*cannot go back"):
+    with pytest.raises(
+        InputError,
+        match="camera 0: expected a frame after 4, because a live "
+        "source cannot go back, got a request for frame 2",
+    ):
         scenes.scene(2)
 
 
@@ -141,7 +145,13 @@ def test_schedules_that_go_back_are_refused() -> None:
     scenes = live(lambda: FakeCapture([]))
     scenes.check_order([0, 1, 2, 4])
     for order in ([0, 1, 0], [0, 0], [1, 0]):
-        with pytest.raises(InputError, match="cannot; it holds 5 frames: keep order: sequential"):
+        with pytest.raises(
+            InputError,
+            match="expected a schedule that never goes back, "
+            "because a live source cannot, got one that "
+            r"does; the source holds 5.*keep order: "
+            "sequential and passes: 1, give every visit its",
+        ):
             scenes.check_order(order)
 
 
@@ -161,7 +171,11 @@ def test_a_real_file_as_a_live_source(tmp_path) -> None:
 
 
 def test_no_such_camera_or_stream() -> None:
-    with pytest.raises(InputError, match="camera 97: cannot be opened; check that it is plugged"):
+    with pytest.raises(
+        InputError,
+        match="camera 97: expected a camera that can be opened, "
+        r"got none.*check that it is plugged",
+    ):
         open_live(97, patience=1)
     with pytest.raises(InputError, match=r"http://\*\*\*@127.0.0.1:9/x: cannot be opened as a str"):
         open_live("http://me:secret@127.0.0.1:9/x", patience=1)

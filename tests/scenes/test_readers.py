@@ -78,31 +78,52 @@ class TestCamvid:
         label = np.zeros((6, 32, 3), np.uint8)
         label[4, 5] = (1, 2, 3)
         save(authors / "LabeledApproved_full" / "0016E5_1_L.png", label)
-        with pytest.raises(InputError, match=r"0016E5_1_L.png: the colour \(1, 2, 3\) at row 4"):
+        with pytest.raises(
+            InputError,
+            match=r"expected CamVid's 32 label colours, got \(1, 2, "
+            r"3\) at row 4, column 5",
+        ):
             camvid(authors, split="all").scene(0)
 
     def test_missing_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="no such folder; pass CamVid's with --data"):
+        with pytest.raises(
+            InputError,
+            match="expected a folder of CamVid, got a path where "
+            r"there is none.*pass its folder with --data",
+        ):
             camvid(tmp_path / "nowhere")
 
     def test_another_layout(self, tmp_path: Path) -> None:
         (tmp_path / "images").mkdir()
-        with pytest.raises(InputError, match=r"wanted train/ and trainannot/.*found \['images'\]"):
+        with pytest.raises(
+            InputError,
+            match=r"expected train/ and trainannot/ \(SegNet's "
+            r"layout\) or 701_StillsRaw_full/ and "
+            r"LabeledApproved_full/ \(the",
+        ):
             camvid(tmp_path)
 
     def test_missing_label(self, segnet: Path) -> None:
         (segnet / "trainannot" / "0006R0_001.png").unlink()
-        with pytest.raises(InputError, match=r"0006R0_001\.png: no such label file"):
+        with pytest.raises(
+            InputError,
+            match="expected a label file, got an image without one "
+            r"\(1 of 3 labels are missing\)",
+        ):
             camvid(segnet)
 
     def test_label_of_another_size(self, segnet: Path) -> None:
         save(segnet / "trainannot" / "0006R0_001.png", np.zeros((4, 4), np.uint8))
-        with pytest.raises(InputError, match="the label is 4x4, its image 32x24"):
+        with pytest.raises(InputError, match="expected a label of its image's size 32x24, got 4x4"):
             camvid(segnet).scene(1)
 
     def test_unknown_id(self, segnet: Path) -> None:
         save(segnet / "trainannot" / "0006R0_001.png", np.full((24, 32), 37, np.uint8))
-        with pytest.raises(InputError, match=r"label ids \[37\] are neither 0..10 nor 255"):
+        with pytest.raises(
+            InputError,
+            match=r"expected label ids 0\.\.10 or 255 \(ignore\), "
+            r"got id 37 \(768 pixels\)",
+        ):
             camvid(segnet).scene(1)
 
 
@@ -128,19 +149,17 @@ class TestFolder:
         assert [int(scenes.scene(i).label.max()) for i in range(2)] == [0, 1]
         save(tmp_path / "ids" / "b.png", np.zeros((24, 32), np.uint8))
         if len(list((tmp_path / "ids").iterdir())) == 3:  # the file system tells capitals apart
-            with pytest.raises(
-                InputError, match=r"b\.png: is the label of the same image as .*b\.P"
-            ):
+            with pytest.raises(InputError, match="for the same image, too"):
                 folder(tmp_path / "in", label_space=CAMVID11, labels=tmp_path / "ids")
 
     def test_empty(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="holds no images"):
+        with pytest.raises(InputError, match="expected images, got none"):
             folder(tmp_path, label_space=CAMVID11)
 
     def test_labels_of_other_images(self, tmp_path: Path) -> None:
         save(tmp_path / "in" / "a.png", photo())
         save(tmp_path / "ids" / "z.png", np.zeros((24, 32), np.uint8))
-        with pytest.raises(InputError, match="no label is named like an image"):
+        with pytest.raises(InputError, match=r"got none for a.*labels like their image"):
             folder(tmp_path / "in", label_space=CAMVID11, labels=tmp_path / "ids")
 
     def test_photos_stand_upright(self, tmp_path: Path) -> None:
@@ -155,7 +174,11 @@ class TestFolder:
         save(tmp_path / "in" / "a.png", photo())
         whole = (tmp_path / "in" / "a.png").read_bytes()
         (tmp_path / "in" / "a.png").write_bytes(whole[: len(whole) // 2])
-        with pytest.raises(InputError, match=r"a\.png: cannot be decoded as an image"):
+        with pytest.raises(
+            InputError,
+            match="expected an image that can be decoded, got an "
+            r"error \(image file is truncated\)",
+        ):
             folder(tmp_path / "in", label_space=CAMVID11).scene(0)
 
     @pytest.mark.parametrize("read", [read_image, read_size, read_ids])
@@ -166,7 +189,11 @@ class TestFolder:
         size = data.index(b"\xff\xc0") + 5
         data[size : size + 4] = struct.pack(">HH", 60_000, 60_000)
         (tmp_path / "a.jpg").write_bytes(data)
-        with pytest.raises(UnreadableError, match=r"a\.jpg: .*more pixels than are decoded"):
+        with pytest.raises(
+            UnreadableError,
+            match=r"/a\.jpg: expected an image that can be "
+            "decoded, got a header with too many pixels",
+        ):
             read(tmp_path / "a.jpg")
 
     @pytest.mark.parametrize("orientation", range(1, 9))
@@ -197,12 +224,20 @@ class TestFolder:
     def test_an_image_of_sixteen_bits_is_refused(self, tmp_path: Path) -> None:
         """As of infrared cameras: Pillow makes everything above 255 white."""
         save(tmp_path / "a.png", np.full((4, 4), 9000, np.uint16))
-        with pytest.raises(InputError, match="8 bits a channel, came grey of 16 bits or more"):
+        with pytest.raises(
+            InputError,
+            match="expected an image of 8 bits a channel, got grey "
+            r"of 16 bits or more \(mode I;16\)",
+        ):
             read_image(tmp_path / "a.png")
 
     def test_colour_labels_are_refused(self, tmp_path: Path) -> None:
         save(tmp_path / "a.png", photo())
-        with pytest.raises(InputError, match=r"one id a pixel.*came mode RGB"):
+        with pytest.raises(
+            InputError,
+            match="expected a label map with one id a pixel "
+            r"\(8-bit grey or palette PNG\), got mode RGB",
+        ):
             read_ids(tmp_path / "a.png")
 
     def test_sixteen_bit_labels_are_refused(self, tmp_path: Path) -> None:
@@ -216,7 +251,7 @@ class TestFolder:
         path = tmp_path / "few.png"
         path.write_bytes(grey_png([[0, 1, 2, 3]] * 4, bits))
         assert np.asarray(Image.open(path)).max() == 3 * 255 // (2**bits - 1)
-        with pytest.raises(InputError, match=f"came {bits}-bit grey PNG.*store ids in 8 bits"):
+        with pytest.raises(InputError, match=f"got {bits}-bit grey PNG.*store ids in 8 bits"):
             read_ids(path)
 
 
@@ -245,7 +280,9 @@ class TestResize:
         assert np.abs(small.astype(int) - 127).max() <= 1
 
     def test_nothing_is_enlarged(self) -> None:
-        with pytest.raises(InputError, match="x: the image is 8x4, the run asks for 16x8"):
+        with pytest.raises(
+            InputError, match="x: expected an image of at least 16x8, the size of the run, got 8x4"
+        ):
             resize_image(np.zeros((4, 8, 3), np.uint8), (16, 8), name="x")
 
     def test_labels_are_never_blended(self) -> None:
@@ -266,5 +303,10 @@ class TestSelect:
         assert [chosen.name(i) for i in range(len(chosen))] == ["0016E5_002"]
 
     def test_nothing_left(self, segnet: Path) -> None:
-        with pytest.raises(InputError, match=r"no scene is left.*names look like 0001TP_000"):
+        with pytest.raises(
+            InputError,
+            match=r"expected scenes for include=\['dusk\*'\] "
+            r"exclude=\[\] start=0 stop=None, got none \(0 "
+            "match the patterns; its names",
+        ):
             select(camvid(segnet), include=["dusk*"], where="x")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 from driftseg.errors import InputError, UnreadableError
 from driftseg.frame import Scene
 from driftseg.labels import CAMVID11
+from driftseg.stream.ahead import in_advance
 from driftseg.stream.schedule import Visit, storm, with_directions
 from driftseg.stream.stream import Stream, cut
 from driftseg.town.scenes import TownScenes
@@ -73,7 +77,10 @@ def test_all_frames_each_visit_and_passes() -> None:
 def test_patterns_choose_the_frames_of_a_domain() -> None:
     visits = [Visit("even", include=("*0", "*2", "*4")), Visit("last", include=("*9",))]
     assert [f.name[-1] for f in stream(visits)] == list("0249")
-    with pytest.raises(InputError, match=r"no frame of the target matches \['dusk'\]"):
+    with pytest.raises(
+        InputError,
+        match="schedule: expected frames of the target that match dusk of domain x, got none",
+    ):
         stream([Visit("x", include=("dusk",))])
 
 
@@ -142,7 +149,12 @@ def test_unreadable_frames_are_skipped_and_counted() -> None:
 
 def test_too_many_unreadable_frames_stop_the_run() -> None:
     running = stream([Visit("a")], broken={2, 5}, share=0.1)
-    with pytest.raises(InputError, match=r"2 of 10 frames.*corrupt_share 0.1.*town1_000005.png"):
+    with pytest.raises(
+        InputError,
+        match=r"expected at most 0\.1 of the frames to be "
+        "unreadable, got 2 of 10; the last: "
+        r"town1_000005\.png: cannot be.*corrupt_share",
+    ):
         list(running)
 
 
@@ -155,6 +167,53 @@ def test_state_goes_on() -> None:
     rest = list(second)
     assert [f.index for f in part + rest] == [f.index for f in whole]
     assert all(np.array_equal(a.image, b.image) for a, b in zip(part + rest, whole, strict=True))
+
+
+class TestAhead:
+    """Frames that a thread makes in advance are the same frames."""
+
+    @settings(max_examples=10, deadline=None)
+    @given(ahead=st.integers(0, 12), stop=st.integers(0, 22))
+    def test_the_same_frames_and_the_same_position(self, ahead: int, stop: int) -> None:
+        plain, mine = (
+            stream(storm(frames=2), broken={3}, share=0.2, crop=(40, 32), ahead=how)
+            for how in (0, ahead)
+        )
+        parts = [
+            [frame for _, frame in zip(range(stop), one, strict=False)] for one in (plain, mine)
+        ]
+        for one, other in zip(*parts, strict=True):
+            assert one.index == other.index
+            assert np.array_equal(one.image, other.image)
+            assert np.array_equal(one.label, other.label)
+        assert plain.state_dict() == mine.state_dict()  # what was consumed, not what was made
+        assert [f.index for f in plain] == [f.index for f in mine]
+
+    def test_it_works_while_nobody_asks(self) -> None:
+        made: list[int] = []
+        found = in_advance(lambda x: made.append(x) or 10 * x, range(20), ahead=3)
+        assert next(found) == (0, 0)
+        deadline = time.monotonic() + 10
+        while len(made) < 4 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert made == [0, 1, 2, 3]
+        time.sleep(0.05)
+        assert made == [0, 1, 2, 3]  # no further than was asked
+        found.close()
+        assert threading.active_count() == len(
+            [t for t in threading.enumerate() if not t.name.startswith("ahead")]
+        )
+
+    def test_an_error_comes_where_its_item_would(self) -> None:
+        def make(x: int) -> int:
+            if x == 2:
+                raise InputError("the third")
+            return x
+
+        found = in_advance(make, range(5), ahead=4)
+        assert [next(found), next(found)] == [(0, 0), (1, 1)]
+        with pytest.raises(InputError, match="the third"):
+            next(found)
 
 
 class TestOrder:
@@ -236,5 +295,7 @@ class TestCrop:
 
     def test_larger_than_the_frame(self) -> None:
         running = stream([Visit("a")], crop=(40, 49))
-        with pytest.raises(InputError, match=r"town1_000000: the frame is 64x48, crop asks for 40"):
+        with pytest.raises(
+            InputError, match="town1_000000: expected a frame of at least the crop 40x49, got 64x48"
+        ):
             next(iter(running))

@@ -14,7 +14,7 @@ from driftseg.config.train import TrainConfig
 from driftseg.errors import InputError
 from driftseg.models.checkpoints import load_checkpoint
 from driftseg.runs.train import build_training
-from driftseg.training.source import Recipe, class_weights, learning_rate_at
+from driftseg.training.recipe import Recipe, class_weights, learning_rate_at
 
 SIZE = [96, 64]
 
@@ -117,7 +117,7 @@ def test_what_it_leaves_behind(values: dict) -> None:
     out = Path(values["out"])
     assert {p.name for p in out.iterdir()} == {
         "best.safetensors", "best.json", "last.safetensors", "last.json", "log.jsonl",
-        "config.yaml",
+        "config.yaml", "finished_main.pt", "finished_early_head.pt",
     }  # fmt: skip
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert [(r["phase"], r["step"]) for r in rows] == [

@@ -30,6 +30,7 @@ from driftseg.runs.calibrate import calibrate
 from driftseg.scenes.dataset import Dataset, DatasetSettings
 from driftseg.scenes.datasets import DATASETS
 from driftseg.scenes.given import GivenScenes, Retold
+from driftseg.settings import shown
 from driftseg.weather.camera import CITYSCAPES
 from driftseg.weather.weather import Weather
 
@@ -73,8 +74,9 @@ def adapt(
     given = None if source is None else _source(source, ready)
     if needs.source and given is None:
         raise InputError(
-            f"method {chosen.learner_settings.name} learns from labelled source scenes: give "
-            "source=, a dataset or a few (image, label) pairs; tent and norm_statistics need none"
+            f"method {chosen.learner_settings.name}: expected labelled source scenes, got none. To "
+            "fix: give source=, a dataset or a few (image, label) pairs; the methods tent and "
+            "norm_statistics need none"
         )
     spec = check_adapters(config.adapters, needs.train, method=chosen.name)
     if spec is not None and config.adapters is not None:
@@ -83,9 +85,9 @@ def adapt(
     detector = chosen.drift_detector
     if calibration is None and detector is not None and detector.calibrated:
         raise InputError(
-            f"method {chosen.name} finds changes by levels that fit a model: give calibration=, "
-            "labelled source scenes that it was not trained on; or set all of detector's window, "
-            "rise, fall, source_level and far_level"
+            f"method {chosen.name}: expected calibration to the model, got none. To fix: give "
+            "calibration=, labelled source scenes that the model was not trained on, or set "
+            "window, rise, fall, source_level and far_level of detector"
         )
     learnt = None
     if chosen.needs_calibration and calibration is not None:
@@ -106,7 +108,10 @@ def check_settings(
     if isinstance(method, MethodSettings):
         method = method.model_dump(exclude_unset=True)
     if not isinstance(method, str | Mapping):
-        raise InputError(f"adapt: wanted a method's name or its section, came {method!r}")
+        raise InputError(
+            f"adapt: expected a method's name or its section, got {method!r}. To fix: give for "
+            "example method='tent'"
+        )
     section = {"name": method} if isinstance(method, str) else dict(method)
     return check({"method": {**section, **own}, **sections}, AdaptConfig, where="adapt")
 
@@ -134,9 +139,9 @@ def _source(given: Dataset | Labelled, model: Model) -> Source:
     space = scenes.label_space
     if len(space) != model.network.classes:
         raise InputError(
-            f"source: is labelled in {len(space)} classes, the model has "
-            f"{model.network.classes}; give load_dataset classes= (the model's) and mapping=, or "
-            "name outputs that stand for no class by ignore_outputs="
+            f"source: expected labels in the {model.network.classes} classes of the model, got "
+            f"{len(space)} classes. To fix: give load_dataset classes= (the model's) and mapping=, "
+            "or name outputs that stand for no class by ignore_outputs="
         )
     height, width = scenes.scene(0).image.shape[:2]
     return Source(scenes, (width, height))
@@ -147,10 +152,16 @@ def _scenes(given: Dataset | Labelled, space: LabelSpace, name: str = "source") 
         given = list(given)
     if not isinstance(given, list | tuple):
         if not hasattr(given, "scene"):
-            raise InputError(f"{name}: wanted a dataset or (image, label) pairs, came {given!r}")
+            raise InputError(
+                f"{name}: expected a dataset or (image, label) pairs, got {shown(given)}. To "
+                "fix: give load_dataset(...) or a list of pairs"
+            )
         return given  # type: ignore[return-value]
     if any(not isinstance(pair, list | tuple) or len(pair) != 2 for pair in given):
-        raise InputError(f"{name}: wanted pairs (image, label), each an array or a file's path")
+        raise InputError(
+            f"{name}: expected pairs (image, label), got something else. To fix: give each image "
+            "and label as an array or a file's path"
+        )
     images = [as_image(image, name=f"{name} {n}") for n, (image, _) in enumerate(given)]
     return GivenScenes(images, [label for _, label in given], space)
 
@@ -166,9 +177,9 @@ def _in_order(scenes: Dataset, model: Model, name: str) -> Dataset:
         return scenes
     if not same_set(theirs, ours):
         raise InputError(
-            f"{name}: is labelled in {scenes.label_space.title}, the model predicts "
-            f"{model.label_space.title}; give load_dataset a mapping "
-            f"({tell_difference(ours, theirs)})"
+            f"{name}: expected labels in the classes of the model, {model.label_space.title}, got "
+            f"{scenes.label_space.title} ({tell_difference(ours, theirs)}). To fix: give "
+            "load_dataset a mapping="
         )
     named = {plain_name(one): one for one in ours}
     table = {one: named[plain_name(one)] for one in theirs}

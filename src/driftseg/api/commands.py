@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from driftseg.api.adapting import load_dataset
+from driftseg.api.finding import FoundRun, gather
 from driftseg.api.models import load_model
 from driftseg.config.reading import apply_change, check, read_config
 from driftseg.config.run import RunConfig
@@ -24,21 +25,25 @@ from driftseg.runs.build import build, calibrated
 from driftseg.runs.finding import finished_run, unfinished_runs
 from driftseg.runs.loop import Moment, Watch, score_domains
 from driftseg.runs.record import plain, read_run
+from driftseg.runs.remarks import Remarks
 from driftseg.runs.resuming import resume as resume_run
 from driftseg.runs.run import run as play_run
 from driftseg.runs.run import untold, unwatched
 from driftseg.runs.train import build_training, use_threads
+from driftseg.runs.train_rehearsal import TrainRehearsal, rehearse_training
 from driftseg.saving.saver import check_kinds
-from driftseg.training.source import Progress
+from driftseg.training.processes import joined
+from driftseg.training.recipe import Interrupted, Progress
+from driftseg.training.stopping import Stopping
 
 Config = TypeVar("Config", bound=BaseModel)
 Given = str | Path | Mapping[str, Any]
 """A config: a YAML file, plain values, or checked settings."""
 
 __all__ = [
-    "Evaluation", "LoadReport", "Moment", "Progress", "Trained", "calibrate", "changed",
-    "evaluate", "inspect", "load_dataset", "load_model", "plain", "read", "report", "run", "train",
-    "use_threads",
+    "Evaluation", "Interrupted", "LoadReport", "Moment", "Progress", "TrainRehearsal", "Trained",
+    "calibrate", "changed", "evaluate", "inspect", "load_dataset", "load_model", "plain", "read",
+    "rehearse_train", "report", "run", "train", "use_threads",
 ]  # fmt: skip
 
 
@@ -55,7 +60,10 @@ def read(
     """
     if isinstance(config, kind):
         if changes or data is not None:
-            raise InputError("changes and data are for configs that are not checked yet")
+            raise InputError(
+                "expected a config that is not checked yet, got checked settings with changes or "
+                "data. To fix: give the config as a file or as plain values"
+            )
         return config
     folder = None if data is None else Path(data)
     if isinstance(config, Mapping):
@@ -82,6 +90,8 @@ def run(
     resume: bool = False,
     digest_contents: bool = False,
     tell: Callable[[str], None] | None = None,
+    tags: Sequence[str] = (),
+    note: str | None = None,
 ) -> Path:
     """Plays one method through one schedule (``driftseg run``).
 
@@ -99,6 +109,8 @@ def run(
         resume: continue an interrupted run of the same config, if there is one.
         digest_contents: record a digest of what is in the files of data, too.
         tell: called with lines that a person should read.
+        tags: words to find the run by (`find_runs`); they are no part of the config.
+        note: a text to keep with the run.
 
     Returns:
         The run's folder.
@@ -108,6 +120,8 @@ def run(
         RunInterrupted: a KeyboardInterrupt, by Ctrl-C or SIGTERM: the frame in progress was
             finished, and `resume` continues.
     """
+    remarks = Remarks().tagged(tags)
+    remarks = remarks if note is None else remarks.noted(note)
     settings = read(config, RunConfig, changes, data)
     told = untold if tell is None else tell
     check_kinds(save)
@@ -120,7 +134,10 @@ def run(
         return resume_run(others[0][0], watch or unwatched, tell=told)
     for folder, part in others[:1]:
         told(f"{folder} holds this run, not finished ({part}); driftseg resume continues it")
-    return play_run(settings, watch or unwatched, save, tell=told, digest_contents=digest_contents)
+    return play_run(
+        settings, watch or unwatched, save, tell=told, digest_contents=digest_contents,
+        remarks=remarks,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -153,7 +170,7 @@ def evaluate(
     if settings.evaluation is None and not settings.evaluations:
         where = config if isinstance(config, str | Path) else "config"
         raise InputError(
-            f"{where}: there are no held-out frames; name them under evaluation or evaluations"
+            f"{where}: expected held-out frames, got none. To fix: set evaluation or evaluations"
         )
     parts = build(settings)
     try:
@@ -182,10 +199,16 @@ def train(
     data: str | Path | None = None,
     watch: Callable[[Progress], None] | None = None,
     loaded: Callable[[Sequence[LoadReport]], None] | None = None,
+    begin: Callable[[str | None], None] | None = None,
+    stopping: Callable[[], None] | None = None,
 ) -> Trained:
     """Trains a source model on labelled scenes (``driftseg train``).
 
-    An interrupted training goes on where it stood when it is called again.
+    An interrupted training continues where it stopped when it is called again. A finished one
+    continues when ``steps`` or ``early_head_steps`` has grown. Under torchrun each process trains
+    on its share of every batch, and only the first one calls back.
+
+    The first SIGINT or SIGTERM ends the training after the step in progress.
 
     Args:
         config: a YAML file, plain values, or a `TrainConfig`.
@@ -193,16 +216,43 @@ def train(
         data: folder of every data section that takes one and names none.
         watch: called now and then with a `Progress`.
         loaded: called once with what became of every file of weights.
+        begin: called before the first step, with where an earlier training continues, or None.
+        stopping: called when the first signal comes.
+
+    Raises:
+        InputError: anything in the config that cannot be met.
+        KeyboardInterrupt: a signal came; the state after the last whole step is on disk.
+    """
+    settings = read(config, TrainConfig, changes, data)
+    with joined(settings.device) as processes:
+        training, reports = build_training(settings, processes)
+        if not processes.first:
+            watch = loaded = begin = stopping = None
+        if loaded is not None:
+            loaded(reports)
+        if begin is not None:
+            begin(training.continues)
+        with Stopping(stopping, patient=processes.several) as stop:
+            best = training.run(watch or (lambda progress: None), lambda: stop.number)
+    return Trained(settings.out / "best.safetensors", best)
+
+
+def rehearse_train(
+    config: Given | TrainConfig,
+    *,
+    changes: Sequence[str] = (),
+    data: str | Path | None = None,
+) -> TrainRehearsal:
+    """What a training would be, tried on two steps (``driftseg train --dry-run``).
+
+    Arguments are those of `train`. Nothing is written.
 
     Raises:
         InputError: anything in the config that cannot be met.
     """
     settings = read(config, TrainConfig, changes, data)
-    training, reports = build_training(settings)
-    if loaded is not None:
-        loaded(reports)
-    best = training.run((lambda progress: None) if watch is None else watch)
-    return Trained(settings.out / "best.safetensors", best)
+    with joined(settings.device) as processes:
+        return rehearse_training(settings, processes)
 
 
 def calibrate(
@@ -222,7 +272,10 @@ def calibrate(
     settings = read(config, RunConfig, changes, data)
     if settings.calibration is None:
         where = config if isinstance(config, str | Path) else "config"
-        raise InputError(f"{where}: set calibration.data to labelled source frames held out")
+        raise InputError(
+            f"{where}: expected calibration frames, got none. To fix: set calibration.data to "
+            "labelled source frames that the model was not trained on"
+        )
     found, info = calibrated(settings)
     detector = settings.method.drift_detector or DetectorSettings()
     learnt = found.to_json(detector.longest_window)
@@ -236,16 +289,21 @@ def report(
     title: str | None = None,
     oracle: str | Path | None = None,
     numbers: str | Path | None = None,
+    where: Iterable[str] = (),
+    left_out: Callable[[Sequence[FoundRun]], None] | None = None,
 ) -> Path:
     """One page of one or several runs (``driftseg report``).
 
     Args:
-        runs: folders of runs; seeds of one config are shown as mean and spread. A run that is
-            not finished is shown as far as it went, and marked so.
-        out: the HTML file; None is ``report.html`` in the last run.
+        runs: folders of runs, or of many runs, of which the finished ones are taken; seeds of one
+            config are shown as mean and spread. A run that is named and not finished is shown as
+            far as it went, and marked so.
+        out: the HTML file; None is ``report.html`` in the last folder that is named.
         title: heading of the page.
         oracle: folder of a run with the best scores to be had; shows what was recovered.
         numbers: also write the numbers: a .csv with a row a run, or a .md table over seeds.
+        where: filters that choose among the runs, as of `find_runs`.
+        left_out: called with the runs of folders that are not finished or not readable.
 
     Returns:
         The page.
@@ -254,8 +312,13 @@ def report(
         InputError: a folder is no run.
     """
     if not runs:
-        raise InputError("report: no run is named; give folders of finished runs")
-    read_runs = [read_run(Path(path)) for path in runs]
+        raise InputError(
+            "report: expected at least one run, got none. To fix: name the folders of finished runs"
+        )
+    gathered = gather(runs, where)
+    read_runs = gathered.runs
+    if left_out is not None:
+        left_out(gathered.left_out)
     path = Path(runs[-1]) / "report.html" if out is None else Path(out)
     best = None if oracle is None else read_run(Path(oracle))
     write_report(read_runs, path, title=title, oracle=best)

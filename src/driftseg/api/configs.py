@@ -8,7 +8,8 @@ from typing import Any
 
 from driftseg.config.differences import Difference, differences
 from driftseg.config.keys import Command, command_of
-from driftseg.config.reading import check_data_is_used, load, read_config
+from driftseg.config.loading import load
+from driftseg.config.reading import check_data_is_used, read_config
 from driftseg.config.run import RunConfig
 from driftseg.config.schema import schema_of
 from driftseg.config.train import TrainConfig

@@ -20,7 +20,7 @@ from driftseg.api.stated import (
 )
 from driftseg.checking.check import check_dataset
 from driftseg.checking.findings import DatasetCheck, Severity
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.images.reading import Size, read_image
 from driftseg.labels import CAMVID11, Classes, LabelSpace
 from driftseg.scenes.dataset import check_entries, select
@@ -118,14 +118,20 @@ def prepare(out: Path, root: Path) -> None:
     if not root.is_dir():
         return
     if out.resolve().is_relative_to(root.resolve()):
-        raise InputError(f"{out}: lies in the dataset, which is never written to; choose another")
+        raise InputError(
+            f"{out}: expected a folder outside the dataset, got one inside. To fix: choose another "
+            "folder"
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
         probe = out / ".writable.partial"
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise InputError(f"{out}: cannot be written to ({error.strerror})") from None
+        raise InputError(
+            f"{out}: expected a folder that can be written to, got an error ({error.strerror}). To "
+            "fix: choose another folder"
+        ) from None
 
 
 def write_check(found: DatasetCheck, out: Path) -> list[Path]:
@@ -160,7 +166,10 @@ def _whole(path: Path, write: Callable[[Path], object]) -> Path:
         os.replace(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+        raise InputError(
+            f"{path}: expected a file that can be written, got an error ({error.strerror}). To "
+            "fix: choose another folder"
+        ) from None
     return path
 
 
@@ -253,7 +262,10 @@ def make_weather_set(
     seed = _number("seed", seed, least=0)
     processes = _number("workers", 1 if workers is None else workers)
     if format not in get_args(Format):
-        raise InputError(f"format: wanted one of {list(get_args(Format))}, came {format!r}")
+        raise InputError(
+            f"format: expected one of {commas(get_args(Format))}, got {format!r}. To fix: give one "
+            "of them"
+        )
     root = Path(images)
     ids = None if labels is None else Path(labels)
     meaning = _meaning(root, ids, label_space, classes)
@@ -294,18 +306,27 @@ def _amounts(name: str, given: Any) -> tuple[float, ...]:
             raise TypeError
         return tuple(float(value) for value in several)
     except (TypeError, ValueError):
-        raise InputError(f"{name}: wanted a number or several, came {given!r}") from None
+        raise InputError(
+            f"{name}: expected a number or several, got {given!r}. To fix: give for example "
+            f"{name}=25 or {name}=(25, 50)"
+        ) from None
 
 
 def _size(given: Any) -> Size:
     if not isinstance(given, list | tuple) or len(given) != 2:
-        raise InputError(f"size: wanted (width, height) in pixels, came {given!r}")
+        raise InputError(
+            f"size: expected (width, height) in pixels, got {given!r}. To fix: give for example "
+            "size=(480, 360)"
+        )
     return _number("size", given[0]), _number("size", given[1])
 
 
 def _number(name: str, value: int, *, least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise InputError(f"{name}: wanted a whole number of {least} or more, came {value!r}")
+        raise InputError(
+            f"{name}: expected a whole number of {least} or more, got {value!r}. To fix: give such "
+            "a number"
+        )
     return int(value)
 
 
@@ -318,6 +339,9 @@ def _meaning(
     """What the labels of a plain folder mean."""
     for name, value in (("label_space", label_space), ("classes", classes)):
         if labels is None and value is not None:
-            raise InputError(f"{name} says what labels mean; give a folder of labels, too")
+            raise InputError(
+                f"{name}: expected a folder of labels beside it, got none. To fix: give labels, or "
+                f"leave out {name}"
+            )
     stated = stated_classes(label_space, classes)
     return stated or classes_of_folder(root, labels) or Classes(CAMVID11)

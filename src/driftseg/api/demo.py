@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from driftseg.api import commands
-from driftseg.config.reading import load
+from driftseg.config.loading import load
 from driftseg.report.summary import stream_scores
 from driftseg.runs.loop import Watch
 from driftseg.runs.record import read_run

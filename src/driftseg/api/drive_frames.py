@@ -51,8 +51,8 @@ def shrunk(image: Image, size: tuple[int, int], name: str = "frames") -> Image:
         return image
     if image.shape[1] < size[0] or image.shape[0] < size[1]:
         raise InputError(
-            f"{name}: {image.shape[1]}x{image.shape[0]}, smaller than {size[0]}x{size[1]}; "
-            "nothing is enlarged: set a smaller size"
+            f"{name}: expected a frame of at least {size[0]}x{size[1]}, got "
+            f"{image.shape[1]}x{image.shape[0]}. To fix: set a smaller size"
         )
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 

@@ -152,7 +152,10 @@ def _drive(
     stream = frames(source, start=start, stop=stop, every=every)
     first = next(stream, None)
     if first is None:
-        raise InputError(f"{masked(str(source))}: no frame is left by start={start} stop={stop}")
+        raise InputError(
+            f"{masked(str(source))}: expected frames between start={start} and stop={stop}, got "
+            "none. To fix: give other values of start and stop"
+        )
     chosen = _method(method, labelled, learn)
     ready: Model | ExportedModel
     adapter: OnlineModel | ExportedModel
@@ -201,9 +204,15 @@ def _drive(
 
 def _check_out(save: Collection[str], keep: bool, out: str | Path | None, learn: bool) -> None:
     if (save or keep) and out is None:
-        raise InputError(f"{'save' if save else 'keep_model'}: name a folder for it by out")
+        raise InputError(
+            f"{'save' if save else 'keep_model'}: expected a folder for the results, got none. To "
+            "fix: name a new folder by out"
+        )
     if keep and not learn:
-        raise InputError("keep_model: nothing learns here, so the model stays as it was")
+        raise InputError(
+            "keep_model: expected a method that learns, got predictions without learning. To fix: "
+            "leave out keep_model, or use adapt"
+        )
 
 
 class _Drive:

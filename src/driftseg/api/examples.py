@@ -51,18 +51,25 @@ def copy_examples(folder: str | Path, names: Sequence[str] = ()) -> list[Path]:
     for name in chosen:
         if name not in known:
             raise InputError(
-                f"expected the name of an example, got {name!r}. `driftseg examples` lists them"
+                f"{name}: expected the name of an example, got an unknown one. To fix: driftseg "
+                "examples lists the names"
             )
     paths = {Path(folder) / f"{name}.yaml": known[name].content for name in chosen}
     for path in paths:
         if path.exists():
-            raise InputError(f"{path}: is there already. To copy, name another folder")
+            raise InputError(
+                f"{path}: expected a path where there is no file, got an existing file. To fix: "
+                "name another folder"
+            )
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         for path, content in paths.items():
             path.write_text(content, encoding="utf-8")
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written to ({error.strerror})") from None
+        raise InputError(
+            f"{folder}: expected a folder that can be written to, got an error ({error.strerror}). "
+            "To fix: name another folder"
+        ) from None
     return list(paths)
 
 

@@ -12,7 +12,7 @@ from driftseg.runs.repeating import repeat as repeat_run
 from driftseg.runs.resuming import resume as resume_run
 from driftseg.runs.run import untold, unwatched
 
-__all__ = ["Repetition", "RunInterrupted", "repeat", "resume"]
+__all__ = ["RunInterrupted", "repeat", "resume"]
 
 
 def resume(

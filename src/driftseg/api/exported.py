@@ -86,13 +86,14 @@ class ExportedModel:
     def _check_size(self, width: int, height: int) -> None:
         if self.size is not None and (width, height) != self.size:
             raise InputError(
-                f"the exported model takes images of {self.size[0]}x{self.size[1]}, came "
-                f"{width}x{height}: bring them to that size, or export without size"
+                f"image: expected {self.size[0]}x{self.size[1]}, the size of the exported "
+                f"model, got {width}x{height}. To fix: resize images to that size, or export "
+                "without size"
             )
         if width % self.size_multiple or height % self.size_multiple:
             raise InputError(
-                f"the exported model takes sides that are multiples of {self.size_multiple}, came "
-                f"{width}x{height}: bring images to such a size"
+                f"image: expected sides that are multiples of {self.size_multiple} pixels, got "
+                f"{width}x{height}. To fix: resize images to such a size"
             )
 
     def learn(self) -> Adaptation:

@@ -139,8 +139,8 @@ def _adapters_file(model: object, given: str | Path | None) -> Path | None:
 def _with_adapters(network: Network, file: Path) -> Network:
     if not isinstance(network, Segmenter):
         raise InputError(
-            f"adapters: {file} belongs to a network of driftseg's, this model is a module of your "
-            "own; export what adapter.merge() returns"
+            f"adapters: expected a network of driftseg, got {file} for a module of your own. To "
+            "fix: export the result of adapter.merge()"
         )
     load_adapters(file, network)
     return plain_copy(network)

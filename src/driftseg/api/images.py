@@ -49,9 +49,15 @@ def frames(
         InputError: the source cannot be read.
     """
     if every < 1 or start < 0:
-        raise InputError(f"frames: wanted every >= 1 and start >= 0, came {every} and {start}")
+        raise InputError(
+            f"frames: expected every >= 1 and start >= 0, got {every} and {start}. To fix: give "
+            "such numbers"
+        )
     if size is not None and (not isinstance(size, list | tuple) or len(size) != 2):
-        raise InputError(f"frames: size: wanted (width, height), came {size!r}")
+        raise InputError(
+            f"frames: expected size as (width, height), got {size!r}. To fix: give for example "
+            "size=(480, 360)"
+        )
     if size is not None:
         size = (size[0], size[1])
     if isinstance(source, int) or is_address(source):
@@ -63,8 +69,11 @@ def frames(
     if path.is_dir():
         paths, unread = list_images(path), told_unread(unread_images([path]))
         if not paths:
-            wanted = "wanted files that end in " + " ".join(sorted(IMAGE_SUFFIXES))
-            raise InputError(f"{path}: holds no images; {unread or wanted}")
+            wanted = "images end in " + " ".join(sorted(IMAGE_SUFFIXES))
+            raise InputError(
+                f"{path}: expected a folder with images, got none; {unread or wanted}. To fix: "
+                "name another folder"
+            )
         if unread:
             warnings.warn(unread, stacklevel=2)
         return _files(paths[start:stop:every], size)
@@ -98,7 +107,10 @@ def _video(
                 yield _sized(image, size, f"{path}, frame {number}")
             number += 1
         if number <= start:
-            raise InputError(f"{path}: has {number} frames, none from start={start} on")
+            raise InputError(
+                f"{path}: expected frames from start={start} on, got {number} frames in all. To "
+                "fix: give a smaller start"
+            )
     finally:
         capture.release()
 

@@ -1,11 +1,11 @@
-"""What parts there are, by name: the package's own and those of installed packages."""
+"""The parts that a config can name: the package's own and those of installed packages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from driftseg.errors import InputError
 from driftseg.parts import PartTable
@@ -19,17 +19,22 @@ class Listed:
 
     name: str
     text: str
-    """The first line of its docstring, or why it cannot be imported."""
+    """The first line of its docstring, or the reason why it cannot be imported."""
     found: bool = True
     """Whether it can be imported."""
+    needs: tuple[str, ...] = ()
+    """Settings that it needs besides its name: ``learner``, ``source``, ``calibration``."""
 
 
 def parts(kind: Kind) -> list[Listed]:
-    """All parts of a kind; one that cannot be imported is listed, too."""
+    """All parts of a kind, with those that cannot be imported."""
     if kind == "methods":
         from driftseg.methods.table import METHODS
 
-        return [*_of_table(METHODS)]
+        return [
+            replace(part, needs=needs_of(METHODS.find(part.name))) if part.found else part
+            for part in _of_table(METHODS)
+        ]
     if kind == "datasets":
         from driftseg.scenes.datasets import DATASETS
 
@@ -48,8 +53,23 @@ def _of_table(table: PartTable[Any]) -> Iterator[Listed]:
             yield Listed(name, str(error), found=False)
 
 
+def needs_of(method: Any) -> tuple[str, ...]:
+    """The settings that a method needs besides its name.
+
+    Args:
+        method: its settings class.
+    """
+    fields = method.model_fields
+    missing = [key for key, field in fields.items() if key != "name" and field.is_required()]
+    if missing:
+        return tuple(f"method.{key}" for key in missing)
+    settings = method.model_validate({"name": get_args(fields["name"].annotation)[0]})
+    source = ("source",) if settings.needs().source else ()
+    return (*source, "calibration") if settings.needs_calibration else source
+
+
 def first_line(part: Any) -> str:
-    """The first line of a part's docstring; of an encoder with sizes, these as well."""
+    """The first line of a part's docstring, with the sizes of an encoder that has some."""
     sizes = ""
     if isinstance(part, partial):
         size = part.args[0]

@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 
 from torch import nn
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.exporting.reading import is_exported
 from driftseg.labels import Colour, LabelSpace, space_of
 from driftseg.models.checkpoints import CheckpointInfo, open_checkpoint
@@ -80,16 +80,17 @@ def load_model(
         return source
     if is_exported(source):
         raise InputError(
-            f"{source} is an exported model, which can only predict: give it to driftseg predict, "
-            "or to driftseg.load_exported; what learns is the checkpoint that it was made from"
+            f"{source}: expected a model that can learn, got an exported model, which only "
+            "predicts. To fix: give it to driftseg predict or driftseg.load_exported, or load the "
+            "checkpoint that it was exported from"
         )
     where = use_device(device)
     if isinstance(source, nn.Module) and not isinstance(source, Segmenter):
         return _of_module(source.to(where), classes, ignore_outputs, module)
     if module:
         raise InputError(
-            f"load_model: {', '.join(module)} can be set for a torch module; this source is "
-            "a checkpoint, which says these things itself"
+            f"load_model: expected {', '.join(module)} with a torch module, got a checkpoint, "
+            "which has these settings itself. To fix: leave them out"
         )
     if isinstance(source, Segmenter) or _is_network(source):
         names = _names(classes, source.classes)
@@ -100,9 +101,12 @@ def load_model(
             network, info = open_checkpoint(path)
     elif not isinstance(source, str | Path):
         raise InputError(
-            "load_model: wanted a file, a folder, a hub id or a torch module, came "
-            + (f"the class {source.__name__}" if isinstance(source, type) else repr(source)[:80])
-            + (": call it to make one" if isinstance(source, type) else "")
+            "load_model: expected a file, a folder, a hub id or a torch module, got "
+            + (
+                f"the class {source.__name__}. To fix: call it, which makes a module"
+                if isinstance(source, type)
+                else f"{repr(source)[:80]}. To fix: give one of these"
+            )
         )
     else:
         network, info = open_checkpoint(
@@ -133,11 +137,13 @@ def _of_module(
     known = {"parts", "head", "output", "mean", "deviation", "size"}
     if unknown := sorted(set(settings) - known):
         raise InputError(
-            f"load_model: unknown settings {unknown} of a torch module; known: {sorted(known)}"
+            f"load_model: expected settings of a torch module, got {commas(unknown)}. To fix: take "
+            f"some of {commas(sorted(known))}"
         )
     if isinstance(ignore_outputs, int | str) or any(type(n) is not int for n in ignore_outputs):
         raise InputError(
-            "ignore_outputs: wanted a list of numbers, for a torch module's outputs have no names"
+            "ignore_outputs: expected numbers, because outputs of a torch module have no names, "
+            "got something else. To fix: give a list such as ignore_outputs=[0]"
         )
     network = wrap(module, ignored=[n for n in ignore_outputs if isinstance(n, int)], **settings)
     names = _names(classes, network.classes)
@@ -148,13 +154,19 @@ def _names(classes: Sequence[str] | None, outputs: int) -> tuple[str, ...]:
     if classes is None:
         return tuple(f"class {number}" for number in range(outputs))
     if isinstance(classes, str) or any(not isinstance(name, str) for name in classes):
-        raise InputError(f"classes: wanted a list of names, came {classes!r}")
+        raise InputError(
+            f"classes: expected a list of names, got {classes!r}. To fix: give for example "
+            "classes=['road', 'car']"
+        )
     if twice := sorted({name for name in classes if [*classes].count(name) > 1}):
-        raise InputError(f"classes: {twice} stand there twice; give every output its own name")
+        raise InputError(
+            f"classes: expected a different name for every output, got {commas(twice)} twice. To "
+            "fix: rename one of them"
+        )
     if len(classes) != outputs:
         raise InputError(
-            f"classes: {len(classes)} are named, the model has {outputs} outputs that stand for "
-            "classes; name each, and the others by ignore_outputs="
+            f"classes: expected {outputs} names, one for each output that stands for a class, got "
+            f"{len(classes)}. To fix: name each, and list the other outputs in ignore_outputs="
         )
     return tuple(classes)
 

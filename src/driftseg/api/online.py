@@ -22,7 +22,7 @@ from driftseg.api.images import as_images, is_batch
 from driftseg.api.models import Model
 from driftseg.config.adapt import AdaptConfig
 from driftseg.control.calibration import Calibration
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.frame import Adaptation, Image, Label
 from driftseg.images.given import as_image
 from driftseg.methods.adaptive import AdaptiveModel
@@ -187,7 +187,10 @@ class OnlineModel:
         with self._lock, _gradients():
             adaptive, waiting = self._adaptive, self._waiting
             if adaptive is None or not waiting:
-                raise RuntimeError("learn() learns from a prediction: call predict() first")
+                raise RuntimeError(
+                    "expected predict() before learn(), got learn() first. To fix: call "
+                    "predict() first"
+                )
             self._check_held()
             self._waiting = []
             started = time.perf_counter()
@@ -233,7 +236,10 @@ class OnlineModel:
         """
         with self._lock:
             if self._adaptive is None or self._size is None:
-                raise RuntimeError("nothing was predicted yet: there is nothing to save")
+                raise RuntimeError(
+                    "expected at least one prediction before save(), got none. To fix: call "
+                    "predict() first"
+                )
             self._check_held()
             facts = {
                 "classes": list(self.model.classes),
@@ -252,13 +258,16 @@ class OnlineModel:
         """
         state, facts = read_state(Path(path))
         if tuple(facts["classes"]) != self.model.classes:
-            raise InputError(f"{path}: is of a model with classes {facts['classes']}")
+            raise InputError(
+                f"{path}: expected a file of a model with the same classes, got classes "
+                f"{commas(facts['classes'])}. To fix: load the model that it was saved from"
+            )
         mine = self.config.model_dump(mode="json")
         other = [key for key, value in facts["config"].items() if mine.get(key) != value]
         if other:
             raise InputError(
-                f"{path}: was saved with other settings of {', '.join(other)}; call adapt() with "
-                "the same ones"
+                f"{path}: expected a file saved with the same settings, got other values of "
+                f"{', '.join(other)}. To fix: call adapt() with the settings of the file"
             )
         with self._lock, _gradients():
             width, height = facts["size"]
@@ -267,8 +276,8 @@ class OnlineModel:
             frozen = self._adaptive.roles.frozen_digest()
             if facts.get("frozen", frozen) != frozen:
                 raise InputError(
-                    f"{path}: was saved from a model with other weights where nothing learns; "
-                    "load the same model first"
+                    f"{path}: expected a file saved from the same model, got other weights in "
+                    "its fixed parts. To fix: load the same model first"
                 )
             self._adaptive.load_state_dict(state)
             self._waiting = []
@@ -324,8 +333,8 @@ class OnlineModel:
         holder = _HOLDERS.get(self.model.module)
         if self._adaptive is not None and (holder is None or holder() is not self):
             raise InputError(
-                "the model was given to another adapt() since, which decides what in it learns "
-                "now; call load_model again, once for each adapt()"
+                "expected a model that only this adapt() uses, got one that was given to another "
+                "adapt() later. To fix: call load_model again, once for each adapt()"
             )
 
 

@@ -48,14 +48,15 @@ SECTIONS = (
     Section("Datasets", "driftseg", ("load_dataset", "check_data", "make_weather_set")),
     Section(
         "Commands", "driftseg",
-        ("run", "evaluate", "train", "calibrate", "report", "inspect", "Moment", "Progress"),
+        ("run", "resume", "repeat", "evaluate", "train", "calibrate", "report", "find_runs",
+         "tag_run", "note_run", "compare_runs", "inspect", "Moment", "Progress"),
         "What the command line does, as functions.",
     ),
     Section(
         "Checks", "driftseg", ("check_encoder", "check_method", "check_dataset"),
         "Whether an encoder, a method or a dataset of your own keeps the laws.",
     ),
-    Section("Errors and version", "driftseg", ("InputError", "__version__")),
+    Section("Errors and version", "driftseg", ("InputError", "RunInterrupted", "__version__")),
     Section(
         "Weather", "driftseg.weather",
         ("rain", "fog", "night", "snow", "wet_road", "lens_drops", "Camera", "CAMERAS"),
@@ -81,7 +82,11 @@ RETURNED = (
     "driftseg.api.commands:Trained", "driftseg.api.driving:Drove",
     "driftseg.models.checkpoints.inspection:Inspection",
     "driftseg.checking.findings:DatasetCheck", "driftseg.weather_sets.making:Outcome",
-    "driftseg.conformance.laws:Finding",
+    "driftseg.conformance.laws:Finding", "driftseg.finding.entry:FoundRun",
+    "driftseg.runs.remarks:Remarks", "driftseg.report.comparison:Comparison",
+    "driftseg.report.comparison:Row", "driftseg.report.comparison:Difference",
+    "driftseg.report.bootstrap:Interval", "driftseg.report.summary:Spread",
+    "driftseg.runs.repeating:Repetition",
 )  # fmt: skip
 """What calls return and nobody imports."""
 TYPES = (

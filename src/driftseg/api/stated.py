@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from driftseg.config.reading import check
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.labels import Classes, LabelSpace, named_classes, named_space
 from driftseg.labels.classes import read_plain
 from driftseg.scenes.depth import DepthSettings
@@ -32,7 +32,7 @@ def stated_classes(
         InputError: both are given, or there are no such classes.
     """
     if label_space is not None and classes is not None:
-        raise InputError("label_space and classes both say what labels mean; give one of them")
+        raise InputError("expected label_space or classes, got both. To fix: give one of them")
     if isinstance(classes, str | Path):
         return named_classes(str(classes), "classes")
     if classes is not None:
@@ -58,7 +58,10 @@ def stated_camera(given: StatedCamera | None, layout: str) -> Camera:
         return own if given is None else given
     if isinstance(given, str):
         if given not in CAMERAS:
-            raise InputError(f"camera: no camera is called {given!r}; known: {list(CAMERAS)}")
+            raise InputError(
+                f"camera: expected a known camera, got {given!r}. To fix: take one of "
+                f"{commas(CAMERAS)}"
+            )
         return CAMERAS[given]
     settings = check(given, CameraSettings, where="camera")
     return settings.make(None if "preset" in given else own)
@@ -81,6 +84,6 @@ def stated_depth(given: StatedDepth) -> DepthSettings:
     if isinstance(given, Mapping) and "network" in given:
         return check(given, DepthNetworkSettings, where="depth")
     raise InputError(
-        f"depth: wanted 'none', 'disparity', {{'files': folder}} or {{'network': folder or hub "
-        f"id}}, came {given!r}"
+        f"depth: expected 'none', 'disparity', a files folder or a network, got {given!r}. To "
+        f"fix: give for example depth={{'files': 'depth'}} or depth={{'network': 'HUB_ID'}}"
     )

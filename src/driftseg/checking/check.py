@@ -62,7 +62,10 @@ def check_dataset(
         InputError: no such folder or layout, or a label space that the labels cannot be told in.
     """
     if not root.is_dir():
-        raise InputError(f"{root}: no such folder; pass the folder of a dataset")
+        raise InputError(
+            f"{root}: expected the folder of a dataset, got a path where there is none. To fix: "
+            "check the path"
+        )
     if classes is None and label_space is not None:
         classes = Classes(label_space)
     source = source_of(root, kind=layout, labels=labels, classes=classes)
@@ -70,8 +73,8 @@ def check_dataset(
         chosen = [pair for pair in source.pairs if is_named(pair.name, include, exclude)]
         if not chosen and source.pairs:
             raise InputError(
-                f"{root}: no scene is left by include={list(include)} exclude={list(exclude)}; its "
-                f"names look like {source.pairs[0].name}"
+                f"{root}: expected scenes for include={list(include)} exclude={list(exclude)}, got "
+                f"none. To fix: change the patterns; names look like {source.pairs[0].name}"
             )
         source = replace(source, pairs=chosen)
     pairs, space = source.pairs, source.label_space

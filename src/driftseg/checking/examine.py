@@ -139,7 +139,7 @@ class Examiner:
         """What a header alone tells of a label that is not taken."""
         coding, taken = found.label_coding, self.codings(path)
         if coding is not None and coding not in taken and not _lossy(path):
-            told = f"{path}: is stored as {coding}, wanted {' or '.join(sorted(taken))}"
+            told = f"{path}: expected {' or '.join(sorted(taken))}, got {coding}"
             found.wrong.append((_refusal(coding), told))
 
     def _same_size(self, size: Size, path: Path, found: Examined) -> None:

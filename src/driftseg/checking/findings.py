@@ -30,32 +30,32 @@ MEANING: Mapping[Kind, tuple[Severity, str]] = {
                            "folder of labels and the names"),
     "files_in_doubt": ("error", "two files are of one scene; remove one of them"),
     "labels_of_another_size": ("error", "labels have another size than their image"),
-    "unknown_ids": ("error", "labels hold ids that mean nothing here; check the label space, state "
+    "unknown_ids": ("error", "labels hold unknown ids; check the label space, state "
                              "ids and ignored_ids with the classes (docs/classes.md), or convert "
                              "the labels"),
-    "sixteen_bit_labels": ("error", "16-bit labels are not taken here; store ids in 8 bits"),
-    "colour_labels": ("error", "labels are colours, and not such as this layout defines; store ids "
+    "sixteen_bit_labels": ("error", "labels of 16 bits are not supported; store ids in 8 bits"),
+    "colour_labels": ("error", "labels are colours that this layout does not define; store ids "
                                "in a grey or palette PNG"),
     "refused_labels": ("error", "labels are not stored as this layout stores them"),
     "lossy_labels": ("error", "labels are JPEGs, which blend ids; store them as PNG"),
-    "unlabelled_images": ("warning", "images have no label; they can be adapted on, but not learnt "
-                                     "from as a source, nor scored"),
+    "unlabelled_images": ("warning", "images have no label; they can be a target, but no source, "
+                                     "and they are not scored"),
     "unread_files": ("warning", "image files are of a kind that is not read, so they are left out; "
                                 "convert them to PNG or JPEG"),
     "turned_images": ("warning", "labelled images have an EXIF orientation and are turned by it; "
                                  "check that their labels are drawn on the turned images"),
     "orphaned_labels": ("warning", "labels have no image"),
-    "duplicate_names": ("warning", "scenes share a name; records and patterns cannot tell them "
-                                   "apart"),
+    "duplicate_names": ("warning", "scenes share a name; records and patterns cannot "
+                                   "distinguish them"),
     "mixed_image_sizes": ("warning", "images differ in size; set size to bring them to one"),
-    "mixed_label_coding": ("warning", "labels are stored in several ways; was one part made by "
-                                      "another tool?"),
+    "mixed_label_coding": ("warning", "labels are stored in several ways; check whether "
+                                      "another tool made a part"),
     "mask_labels": ("warning", "labels hold nothing but 0 and 255, and 255 is no class; masks of 0 "
                                "and 255 must be stored as 0 and 1"),
     "empty_labels": ("warning", "labels hold no pixel with a class"),
     "unreadable_depth": ("warning", "depth cannot be decoded"),
     "depth_of_another_size": ("warning", "depth has another size than its image"),
-    "empty_objects": ("note", "label files hold objects without points, of which nothing is drawn"),
+    "empty_objects": ("note", "label files hold objects without points, which are not drawn"),
     "absent_classes": ("note", "classes of the label space have no pixel"),
 }  # fmt: skip
 """How bad each kind of finding is, and what to do."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from driftseg.checking.examine import Examiner
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.images.listing import list_images, natural
 from driftseg.images.reading import IdReader, read_ids
 from driftseg.labels import CAMVID11, Classes, LabelMapping, LabelSpace, find_mapping
@@ -59,9 +59,14 @@ def source_of(
     by_name = {layout.name: layout for layout in layouts()}
     known = [*by_name, WEATHER_SET, FOLDER]
     if kind is not None and kind not in known:
-        raise InputError(f"no layout is called {kind!r}; known: {known}")
+        raise InputError(
+            f"layout: expected one of {commas(known)}, got {kind!r}. To fix: take one of them"
+        )
     if kind not in (None, FOLDER) and labels is not None:
-        raise InputError("a folder of labels belongs to layout folder; leave one of them out")
+        raise InputError(
+            "labels: expected --layout folder, got another layout. To fix: leave out --labels or "
+            "--layout"
+        )
     kind = kind or _recognised(root, labels)
     if kind == FOLDER:
         return _of_folder(root, labels, classes)
@@ -69,7 +74,10 @@ def source_of(
         return _of_set(root, classes)
     layout = by_name[kind]
     if not layout.found(root):
-        raise InputError(f"{root}: is not laid out as {layout.title}; wanted {layout.wanted}")
+        raise InputError(
+            f"{root}: expected the layout of {layout.title} ({layout.wanted}), got another. To "
+            "fix: take another --layout, or name the folder that holds these"
+        )
     space, mapping = _told_in(layout, classes)
     examiner = Examiner(
         layout.decode, len(layout.label_space), layout.codings, mapping, remark=layout.remark
@@ -94,8 +102,8 @@ def _told_in(layout: Layout, classes: Classes | None) -> tuple[LabelSpace, Label
     mapping = find_mapping(layout.label_space, wanted)
     if mapping is None:
         raise InputError(
-            f"{layout.title} is labelled in {layout.label_space.name}, which cannot be told in "
-            f"{wanted.title}; leave the label space out"
+            f"label_space: expected a label space that {layout.label_space.name} ({layout.title}) "
+            f"can be mapped to, got {wanted.title}. To fix: leave out the label space"
         )
     return wanted, mapping
 

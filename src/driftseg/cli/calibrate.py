@@ -1,4 +1,4 @@
-"""driftseg calibrate: what fits a model, learnt from held-out source frames."""
+"""driftseg calibrate: calibration of detector and confidence on held-out source frames."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def calibrate(
     checkpoint: Checkpoint = None,
     out: Annotated[Path | None, typer.Option(help="JSON file to write")] = None,
 ) -> None:
-    """Learn what fits a model: drift detector and confidence.
+    """Calibrate drift detector and confidence to a model.
 
-    Looks at the config's calibration frames (held-out source frames), as they are and in
-    synthetic rain. A run does the same by itself; this shows what it would learn.
+    Uses the config's calibration frames (held-out source frames), without weather and in rendered
+    rain. A run does the same by itself. This command shows the result.
     """
     from driftseg.api import commands, configs
 
     changes = with_checkpoint(change, checkpoint)
     configs.check_data(config, "run", changes, data)
     console = Console()
-    with console.status("looking at the calibration frames ..."):
+    with console.status("calibrating on held-out source frames ..."):
         values = commands.calibrate(config, changes=changes, data=data)
     told = (values.pop("checkpoint"), *values.pop("notes"))
     console.print(_table(values), highlight=False)
@@ -41,13 +41,16 @@ def calibrate(
         try:
             out.write_text(json.dumps(commands.plain(values), indent=1) + "\n", encoding="utf-8")
         except OSError as error:
-            raise InputError(f"{out}: cannot be written ({error.strerror})") from None
+            raise InputError(
+                f"--out {out}: expected a file that can be written, got an error "
+                f"({error.strerror}). To fix: name a file in a folder that you may write to"
+            ) from None
         console.print(f"written to {out}", soft_wrap=True, highlight=False)
 
 
 def _table(values: dict[str, object]) -> Table:
-    table = Table(title="learnt from held-out source frames")
-    table.add_column("what")
+    table = Table(title="calibrated on held-out source frames")
+    table.add_column("setting")
     table.add_column("value", justify="right")
     detector = values.get("detector")
     if isinstance(detector, dict):

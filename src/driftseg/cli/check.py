@@ -1,4 +1,4 @@
-"""driftseg check: whether an encoder, a method or a dataset of one's own keeps the laws."""
+"""driftseg check: tests an encoder, a method or a dataset of your own."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ import typer
 from rich.console import Console
 
 Name = Annotated[
-    str, typer.Argument(help="package.module:Name of your own, or a name that driftseg knows")
+    str,
+    typer.Argument(
+        help="package.module:Name of your own, or a name from driftseg methods, encoders, datasets"
+    ),
 ]
 Changes = Annotated[
-    list[str] | None, typer.Option("--set", help="one of its settings, e.g. --set root=drive")
+    list[str] | None, typer.Option("--set", help="set one value, e.g. --set root=drive; repeatable")
 ]
 
 app = typer.Typer(
     name="check",
     no_args_is_help=True,
-    help="Check an encoder, a method or a dataset of your own.",
+    help="Test an encoder, a method or a dataset of your own.",
     rich_markup_mode=None,
 )
 
 
 @app.command()
 def encoder(name: Name) -> None:
-    """Check the laws of an encoder: four stages that can be walked one by one."""
+    """Test an encoder: four stages that run one by one, their shapes and gradients."""
     from driftseg.api.laws import check_encoder
 
     _tell(name, check_encoder(name))
@@ -32,7 +35,7 @@ def encoder(name: Name) -> None:
 
 @app.command()
 def method(name: Name, change: Changes = None) -> None:
-    """Check the laws of a method, on a small world that needs no data."""
+    """Test a method on a small procedural stream. It needs no data."""
     from driftseg.api.laws import check_method
 
     _tell(name, check_method(name, changes=change or ()))
@@ -40,7 +43,7 @@ def method(name: Name, change: Changes = None) -> None:
 
 @app.command()
 def dataset(name: Name, change: Changes = None) -> None:
-    """Check the laws of a dataset, on some of its scenes."""
+    """Test a dataset on some of its scenes."""
     from driftseg.api.laws import check_dataset
 
     _tell(name, check_dataset(name, changes=change or ()))

@@ -1,4 +1,4 @@
-"""driftseg config: what a config says, and what it may say."""
+"""driftseg config: shows a config, its changes from the defaults, and the schema."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from driftseg.cli.run import Changes, ConfigFile, DataFolder
 app = typer.Typer(
     name="config",
     no_args_is_help=True,
-    help="Look at a config before it is used.",
+    help="Show a config, its changes from the defaults, or the schema.",
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -23,7 +23,7 @@ app = typer.Typer(
 def show(config: ConfigFile, change: Changes = None, data: DataFolder = None) -> None:
     """Print a config with all its defaults, as YAML.
 
-    Of a run or of a training.
+    The config is of a run or of a training.
     """
     from driftseg.api import configs
 
@@ -33,9 +33,9 @@ def show(config: ConfigFile, change: Changes = None, data: DataFolder = None) ->
 
 @app.command()
 def diff(config: ConfigFile, change: Changes = None, data: DataFolder = None) -> None:
-    """Print what differs from the defaults, a line each.
+    """Print the values that differ from the defaults, one per line.
 
-    Of a run or of a training: key: value (default).
+    A line is: key: value (default). The config is of a run or of a training.
     """
     from driftseg.api import configs
 
@@ -46,9 +46,11 @@ def diff(config: ConfigFile, change: Changes = None, data: DataFolder = None) ->
 
 @app.command()
 def schema(
-    command: Annotated[Literal["run", "train"], typer.Argument(help="whose config")],
+    command: Annotated[
+        Literal["run", "train"], typer.Argument(help="the command that the config is for")
+    ],
 ) -> None:
-    """Print a JSON schema of configs, for editors that check and complete YAML."""
+    """Print the JSON schema of a config, for editors that check and complete YAML."""
     from driftseg.api import configs
 
     typer.echo(json.dumps(configs.schema(command), indent=1))

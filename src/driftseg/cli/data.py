@@ -1,4 +1,4 @@
-"""driftseg data: what a dataset on disk is like."""
+"""driftseg data: checks a dataset on disk."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 CODES = {"note": 0, "warning": 1, "error": 2}
 """Exit codes of `check`."""
 ASSUMED = (
-    "nothing says what the ids mean, so they are taken for camvid11's; docs/classes.md says how to "
-    "state classes of your own"
+    "no file says what the label ids mean, so camvid11 is assumed; docs/classes.md says how to "
+    "state "
+    "classes of your own"
 )
 STYLES = {"note": "dim", "warning": "yellow", "error": "red"}
 
 app = typer.Typer(
     name="data",
-    help="Look at datasets before they are used.",
+    help="Check datasets before they are used.",
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -35,51 +36,58 @@ app = typer.Typer(
 
 @app.callback()
 def main() -> None:
-    """Look at datasets before they are used."""
+    """Check datasets before they are used."""
 
 
 @app.command()
 def check(
-    path: Annotated[Path, typer.Argument(help="folder of a dataset, or of images")],
+    path: Annotated[Path, typer.Argument(help="folder of a dataset or of images")],
     layout: Annotated[
         str | None,
         typer.Option(
-            help="read it in this layout (cityscapes, ..., weather_set, folder); else recognised"
+            help="layout of the folder (cityscapes, ..., weather_set, folder); default: recognised"
         ),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="folder of label PNGs that belong to a folder of images")
+        Path | None, typer.Option(help="folder of label PNGs for a folder of images")
     ] = None,
     label_space: Annotated[
         str | None,
-        typer.Option(help="what ids mean in a folder of labels, or what to tell a layout's in"),
+        typer.Option(
+            help="label space of a folder of labels, or the label space to map a layout's labels to"
+        ),
     ] = None,
     classes: Annotated[
         str | None,
-        typer.Option(help="a file of classes (docs/classes.md); default: classes.yaml, if any"),
+        typer.Option(
+            help="file of classes (docs/classes.md); default: classes.yaml, if there is one"
+        ),
     ] = None,
     include: Annotated[
-        list[str] | None, typer.Option(help="look only at scenes of these names (shell patterns)")
+        list[str] | None, typer.Option(help="check only scenes with these names (shell patterns)")
     ] = None,
     exclude: Annotated[
-        list[str] | None, typer.Option(help="leave scenes of these names out (shell patterns)")
+        list[str] | None, typer.Option(help="leave out scenes with these names (shell patterns)")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="files read at once; default: one a core, up to 8")
+        int | None,
+        typer.Option(
+            min=1, help="number of files to read in parallel; default: number of cores, at most 8"
+        ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="folder for report.json and class_shares.png; not in the dataset"),
+        typer.Option(help="folder for report.json and class_shares.png, outside the dataset"),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="look at headers alone: sizes, codings, what is missing")
+        bool, typer.Option("--quick", help="read only file headers: sizes, codings, missing files")
     ] = False,
 ) -> None:
-    """Say what a dataset holds and what is wrong with it.
+    """Report the content and the faults of a dataset.
 
-    Layout, splits, sizes, classes, and files that are missing, damaged or do not fit. Nothing in
-    the dataset is changed. Ends with exit code 0 where all is well, 1 with warnings, 2 with
-    errors: what driftseg would refuse.
+    It reports layout, splits, sizes, classes, and files that are missing, damaged or do not fit.
+    The dataset is not changed. The exit code is 0 without faults, 1 with warnings, and 2 with
+    errors, which driftseg would refuse.
     """
     from driftseg.api.data import check_data, prepare, write_check
 
@@ -115,7 +123,7 @@ def _progress(console: Console) -> Iterator[Callable[[int, int], None]]:
     with Progress(
         *columns, console=console, disable=not console.is_terminal, transient=True
     ) as bar:
-        task = bar.add_task("looking", total=None)
+        task = bar.add_task("checking", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
@@ -129,7 +137,7 @@ def _show(console: Console, found: DatasetCheck) -> None:
     if found.classes_assumed:
         _say(console, ASSUMED)
     if found.headers_only:
-        _say(console, "only headers were looked at; damage, ids and classes were not")
+        _say(console, "only file headers were read; damage, ids and classes were not checked")
     if found.parts:
         console.print(_parts_table(found))
     for what, counts in (
@@ -158,7 +166,7 @@ def _show_findings(console: Console, found: DatasetCheck) -> None:
             _say(console, f"    {example}")
     counts = Counter(finding.severity for finding in found.findings)
     if found.severity == "note":
-        _say(console, "nothing to mend", "green")
+        _say(console, "no faults", "green")
         return
     names: tuple[Severity, ...] = ("error", "warning")
     told = [f"{counts[n]} {n}{'s' * (counts[n] > 1)}" for n in names if counts[n]]
@@ -178,7 +186,7 @@ def _parts_table(found: DatasetCheck) -> Table:
 
 
 def _class_table(found: DatasetCheck) -> Table:
-    table = Table(title=f"labelled pixels; {100 * found.ignored:.1f} % have no class")
+    table = Table(title=f"labelled pixels; {100 * found.ignored:.1f} % of all pixels have no class")
     table.add_column("class")
     table.add_column("share", justify="right")
     table.add_column("", width=24)

@@ -1,4 +1,4 @@
-"""driftseg demo: a rainstorm, night and fog over Town for three methods, and a report of it."""
+"""driftseg demo: three methods in a rainstorm, night and fog over Town, and a report."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="folder for runs and report")] = Path("runs"),
+    out: Annotated[Path, typer.Option(help="folder for the runs and the report")] = Path("runs"),
     frames: Annotated[
         int | None,
-        typer.Option(min=1, help="at most so many frames in each visit, for a short trial"),
+        typer.Option(min=1, help="maximum number of frames in each visit, for a short trial"),
     ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="run methods again that have finished before")
     ] = False,
 ) -> None:
-    """Show what driftseg does: a rainstorm, night and fog.
+    """Run three methods in a rainstorm, night and fog.
 
-    The streets are procedural and the model comes with the package: nothing is downloaded. It
-    takes about two minutes on two cores.
+    The streets are procedural and the model comes with the package. Nothing is downloaded. The
+    demo takes about two minutes on two cores.
     """
     # Heavy imports wait until they are needed, so that --help is quick.
     from driftseg.api import demo as api
@@ -41,19 +41,21 @@ def demo(
         "A model trained on clear days drives through a rainstorm, night and fog.\n"
         "Three methods see the same frames, without labels:\n"
         "  source_only      never changes\n"
-        "  norm_statistics  normalises by the statistics of each frame; no weight changes\n"
-        "  restyled_replay  learns small adapters from labelled source images that are\n"
-        "                   restyled to the last frames\n"
-        "Scores are mIoU of predictions made before learning from a frame.\n",
+        "  norm_statistics  normalises with the statistics of each frame; no weight changes\n"
+        "  restyled_replay  trains adapters on labelled source images that are restyled to\n"
+        "                   the last frames\n"
+        "Scores are mIoU of predictions made before the method learns from the frame.\n",
         highlight=False,
     )
     started = time.perf_counter()
     runs = []
     for name in api.METHODS:
         with told_of_interruption(console), LiveWatch(console, f"{name:<15}") as watch:
-            runs.append(api.demo_run(
+            runs.append(
+                api.demo_run(
                     name, out, frames=frames, watch=watch, again=again, tell=lines_on(console)
-                ))
+                )
+            )
     report = api.demo_report(runs, out)
     console.print()
     console.print(_table(runs))
@@ -62,7 +64,7 @@ def demo(
 
 
 def _table(runs: Sequence[DemoRun]) -> Table:
-    table = Table(title="mIoU in percent, before learning from a frame")
+    table = Table(title="mIoU in percent, predicted before learning from the frame")
     table.add_column("method")
     for visit in runs[0].visits:
         table.add_column(visit, justify="right")

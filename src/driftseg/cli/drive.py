@@ -1,4 +1,4 @@
-"""driftseg adapt and driftseg predict: a video, folder or camera, and a model."""
+"""driftseg adapt and driftseg predict, on a video, a folder or a camera."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 Input = Annotated[
     str,
     typer.Argument(
-        metavar="INPUT", help="video, folder of images, pattern, camera number, or address"
+        metavar="INPUT",
+        help="video, folder of images, file pattern, camera number, or stream address",
     ),
 ]
 Checkpoint = Annotated[
@@ -28,13 +29,13 @@ Checkpoint = Annotated[
 Out = Annotated[Path | None, typer.Option(help="a new folder for the results")]
 Save = Annotated[
     list[str] | None,
-    typer.Option(help="labels, overlays, video, probabilities; repeatable. Needs --out"),
+    typer.Option(help="labels, overlays, video or probabilities; repeatable; needs --out"),
 ]
 Size = Annotated[
-    str | None, typer.Option(help="WIDTHxHEIGHT to shrink frames to; default: 1024 across")
+    str | None, typer.Option(help="WIDTHxHEIGHT in pixels to shrink frames to; default: 1024 wide")
 ]
-Stop = Annotated[int | None, typer.Option(min=1, help="stop before this frame")]
-Every = Annotated[int, typer.Option(min=1, help="take one frame in so many")]
+Stop = Annotated[int | None, typer.Option(min=1, help="number of the frame to stop before")]
+Every = Annotated[int, typer.Option(min=1, help="use every n-th frame")]
 Live = Annotated[bool, typer.Option("--live", help="show the drive on a local web page")]
 Port = Annotated[
     int | None, typer.Option(min=1, max=65535, help="port of the live page; default: a free one")
@@ -47,20 +48,27 @@ def adapt(
     checkpoint: Checkpoint = None,
     method: Annotated[
         str | None,
-        typer.Option(help="default: restyled_replay with --source, norm_statistics without"),
+        typer.Option(
+            help="name from driftseg methods; default: restyled_replay with --source, else "
+            "norm_statistics"
+        ),
     ] = None,
     labelled: Annotated[
         str | None,
-        typer.Option("--source", help="labelled images: KIND=FOLDER, e.g. camvid=data/camvid"),
+        typer.Option(
+            "--source", help="labelled source images: KIND=FOLDER, e.g. camvid=data/camvid"
+        ),
     ] = None,
     change: Annotated[
         list[str] | None,
-        typer.Option("--set", help="one setting of the method, e.g. --set learning_rate=1e-4"),
+        typer.Option(
+            "--set", help="one setting of the method, e.g. --set learning_rate=1e-4; repeatable"
+        ),
     ] = None,
     out: Out = None,
     save: Save = None,
     keep_model: Annotated[
-        bool, typer.Option("--keep-model", help="keep the adapted model in --out at the end")
+        bool, typer.Option("--keep-model", help="write the adapted model to --out at the end")
     ] = False,
     size: Size = None,
     stop: Stop = None,
@@ -69,15 +77,16 @@ def adapt(
     port: Port = None,
     threads: Threads = None,
 ) -> None:
-    """Keep a model accurate on a drive.
+    """Adapt a model to a drive while it runs.
 
-    Every frame is answered, then learnt from. Without labelled images a method is taken that needs
-    none. Ctrl-C ends the drive; the frames that were finished are kept.
+    The model predicts each frame, then the method learns from it. Without labelled source images
+    the default method is one that needs none. Ctrl-C ends the drive and keeps the results of the
+    finished frames.
     """
     from driftseg.api.driving import WITHOUT_SOURCE
 
     if labelled is None and method is None:
-        _say(f"no --source, so the method is {WITHOUT_SOURCE}, which needs none")
+        _say(f"no --source is given, so the method is {WITHOUT_SOURCE}, which needs no labels")
     settings = _settings(change or ())
     if method is not None:
         settings["method"] = method
@@ -104,9 +113,9 @@ def predict(
     port: Port = None,
     threads: Threads = None,
 ) -> None:
-    """Answer every frame of a drive, without learning.
+    """Predict every frame of a drive, without learning.
 
-    To compare with driftseg adapt.
+    Use it to compare with driftseg adapt.
     """
     given = {"learn": False, "backend": backend}
     _drive(source, checkpoint, None, given, out, save, size, stop, every, threads, live, port)
@@ -131,10 +140,13 @@ def _drive(
 
     commands.use_threads(threads)
     if port is not None and not live:
-        raise InputError("--port is the port of the live page. To fix: add --live")
+        raise InputError(
+            f"--port {port}: expected --live, which shows the page, got --port alone. To fix: add "
+            "--live"
+        )
     page = _page(port) if live else None
     if checkpoint is None:
-        _say("no --checkpoint: the bundled model has seen nothing but procedural streets")
+        _say("no --checkpoint is given: the bundled model was trained on procedural streets only")
     given: str | int = int(source) if source.isdecimal() else source
     with _Watch(Console()) as watch:
         try:
@@ -144,16 +156,16 @@ def _drive(
                 watch=watch, live=page, **settings,
             )  # fmt: skip
         except KeyboardInterrupt:
-            _say(f"stopped after {watch.frames} frames; what was kept is whole")
+            _say(f"stopped after {watch.frames} frames; their results are kept")
             raise typer.Exit(130) from None
     _say(f"{done.frame} frames at {done.frames_per_second:.1f} frames/s, {done.method}")
     if done.out is not None:
         kept = ", ".join(f"{count} {kind}" for kind, count in done.saved.items())
-        _say(f"kept in {done.out}: {kept}")
+        _say(f"written to {done.out}: {kept}")
 
 
 def _page(port: int | None) -> LivePage:
-    """The live page; its address is printed before anything long starts."""
+    """The live page. Its address is printed first."""
     from driftseg import LivePage
 
     page = LivePage(port or 0)
@@ -162,7 +174,7 @@ def _page(port: int | None) -> LivePage:
 
 
 class _Watch:
-    """A bar, and after the first frames an estimate."""
+    """A progress bar, with an estimate of the time after the first frames."""
 
     def __init__(self, console: Console):
         self.frames = 0
@@ -195,7 +207,7 @@ def _estimate(state: Drove) -> str:
     told = f"{size}, about {state.frames_per_second:.1f} frames/s with {state.method}"
     if state.frames is not None:
         seconds = state.frames / state.frames_per_second
-        told += f": {_duration(seconds)} for {state.frames} frames; a smaller --size is quicker"
+        told += f": {_duration(seconds)} for {state.frames} frames; a smaller --size is faster"
     return told
 
 
@@ -210,7 +222,7 @@ def _settings(changes: list[str] | tuple[str, ...]) -> dict[str, Any]:
 
 
 def kinds_of(save: list[str] | None) -> list[str]:
-    """``--save`` given several times, or with commas."""
+    """The values of ``--save``, given several times or with commas."""
     return [kind for given in save or () for kind in given.split(",") if kind]
 
 
@@ -220,7 +232,10 @@ def size_of(text: str | None) -> tuple[int, int] | None:
         return None
     width, _, height = text.partition("x")
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise InputError(f"--size: wanted WIDTHxHEIGHT in pixels, as in 480x360; {text!r} came")
+        raise InputError(
+            f"--size: expected WIDTHxHEIGHT in pixels, got {text!r}. To fix: write for example "
+            "--size 480x360"
+        )
     return int(width), int(height)
 
 
@@ -231,7 +246,10 @@ def _labelled(given: str | None) -> Any:
         return None
     kind, equals, root = given.partition("=")
     if not equals:
-        raise InputError(f"--source: wanted KIND=FOLDER, as in camvid=data/camvid; {given!r} came")
+        raise InputError(
+            f"--source: expected KIND=FOLDER, got {given!r}. To fix: write for example --source "
+            "camvid=data/camvid"
+        )
     return commands.load_dataset(kind, root)
 
 

@@ -11,9 +11,9 @@ from rich.console import Console
 
 def examples(
     names: Annotated[
-        list[str] | None, typer.Argument(help="which to copy; default: all of them")
+        list[str] | None, typer.Argument(help="examples to copy; default: all")
     ] = None,
-    copy: Annotated[Path | None, typer.Option(help="a folder to copy them to")] = None,
+    copy: Annotated[Path | None, typer.Option(help="folder to copy the examples to")] = None,
 ) -> None:
     """List the example configs, or copy them.
 
@@ -26,7 +26,10 @@ def examples(
     console = Console()
     if copy is None:
         if names:
-            raise InputError(f"to copy {names[0]}, name a folder with --copy FOLDER")
+            raise InputError(
+                f"{names[0]}: expected a folder to copy the example to, got none. To fix: add "
+                "--copy FOLDER"
+            )
         listed = api.examples()
         width = max(len(example.name) for example in listed)
         for example in listed:

@@ -1,4 +1,4 @@
-"""driftseg export."""
+"""driftseg export: writes a model for another runtime."""
 
 from __future__ import annotations
 
@@ -12,31 +12,33 @@ from driftseg.cli.drive import Threads, size_of
 
 
 def export(
-    checkpoint: Annotated[
-        str, typer.Argument(help="file, Hugging Face folder or hub id, as for adapt")
-    ],
+    checkpoint: Annotated[str, typer.Argument(help="file, Hugging Face folder or hub id")],
     to: Annotated[str, typer.Option(help="onnx, openvino, torch_export or huggingface")],
     out: Annotated[
         Path | None,
-        typer.Option(help="a new file, or folder for huggingface; default: by its name"),
+        typer.Option(
+            help="new file, or new folder for huggingface; default: named after the checkpoint"
+        ),
     ] = None,
     adapters: Annotated[
         str | None,
         typer.Option(
-            help="file of adapters; default: adapters.safetensors beside the checkpoint, if it is "
-            "there; none leaves it out"
+            help="file of adapters, or none; default: adapters.safetensors beside the checkpoint, "
+            "if there is one"
         ),
     ] = None,
     size: Annotated[
         str | None,
-        typer.Option(help="WIDTHxHEIGHT that the file serves alone; default: every size"),
+        typer.Option(
+            help="WIDTHxHEIGHT in pixels, the only size that the file takes; default: every size"
+        ),
     ] = None,
     threads: Threads = None,
 ) -> None:
     """Write a model for another runtime.
 
-    The file takes RGB images of 0 to 255 and gives logits; normalisation is inside. It is written
-    only if its logits are those of torch.
+    The file takes RGB images from 0 to 255 and returns logits. Normalisation is included. The file
+    is written only if its logits agree with those of torch.
     """
     from driftseg.api import commands
     from driftseg.api.exporting import export as write

@@ -1,4 +1,4 @@
-"""driftseg inspect and driftseg info."""
+"""driftseg inspect shows a checkpoint, driftseg info shows the installation."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ LIBRARIES = ("torch", "numpy", "opencv-python-headless", "pydantic", "safetensor
 
 
 def inspect(
-    checkpoint: Annotated[str, typer.Argument(help="a file, a Hugging Face folder or hub id")],
+    checkpoint: Annotated[str, typer.Argument(help="file, Hugging Face folder or hub id")],
     role: Annotated[
         Literal["student", "teacher", "static"] | None,
-        typer.Option(help="which network of a training checkpoint"),
+        typer.Option(help="network in a training checkpoint"),
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option(help="which set of weights, where the file holds several"),
+        typer.Option(help="set of weights, where the file holds several"),
     ] = None,
 ) -> None:
-    """Say what a checkpoint file holds.
+    """Show the content of a checkpoint file.
 
-    Format, encoder, classes, sets of weights, and whether a run can take it as its checkpoint. No
-    code of the file runs.
+    It shows format, encoder, classes, sets of weights, and whether a run can use the file as its
+    checkpoint. No code in the file runs.
     """
     from driftseg.api import commands
 
@@ -46,7 +46,7 @@ def info() -> None:
         "system": f"{platform.system()} {platform.machine()}",
         **{name: _version(name) for name in LIBRARIES},
         "cuda": _cuda(),
-        "threads": f"{torch.get_num_threads()} of torch",
+        "threads": f"{torch.get_num_threads()} (torch)",
     }
     for name, value in facts.items():
         Console().print(f"{name:<24} {value}", highlight=False)

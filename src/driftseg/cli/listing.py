@@ -1,4 +1,4 @@
-"""driftseg methods, driftseg encoders and driftseg datasets: what a config can name."""
+"""driftseg methods, driftseg encoders and driftseg datasets: the names for a config."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def methods() -> None:
     """List the methods that a config can name.
 
-    Those of installed packages are listed, too. Name one with method.name.
+    Methods of installed packages are listed, too. Set method.name to one of them. A method may
+    need more settings than its name; they stand in brackets.
     """
     _tell("methods")
 
@@ -21,7 +22,7 @@ def methods() -> None:
 def encoders() -> None:
     """List the encoders that driftseg can build.
 
-    Those of installed packages are listed, too. Name one with model.encoder.
+    Encoders of installed packages are listed, too. Set model.encoder to one of them.
     """
     _tell("encoders")
 
@@ -29,7 +30,7 @@ def encoders() -> None:
 def datasets() -> None:
     """List the kinds of datasets that a config can name.
 
-    Those of installed packages are listed, too. Name one with target.kind, source.kind, ...
+    Datasets of installed packages are listed, too. Set target.kind or source.kind to one of them.
     """
     _tell("datasets")
 
@@ -41,7 +42,9 @@ def _tell(kind: Kind) -> None:
     listed = parts(kind)
     width = max(len(part.name) for part in listed)
     for part in listed:
+        needs = f" [needs {', '.join(part.needs)}]" if part.needs else ""
         console.print(
-            f"{part.name:<{width}}  {part.text}", highlight=False, soft_wrap=True, markup=False,
+            f"{part.name:<{width}}  {part.text}{needs}",
+            highlight=False, soft_wrap=True, markup=False,
             style=None if part.found else "red",
         )  # fmt: skip

@@ -1,8 +1,9 @@
-"""The driftseg command."""
+"""The command ``driftseg``."""
 
 from __future__ import annotations
 
 import sys
+import time
 import traceback
 from types import TracebackType
 from typing import Annotated
@@ -11,14 +12,17 @@ import typer
 from rich.console import Console
 
 import driftseg
+from driftseg.cli import torchrun
 from driftseg.cli.calibrate import calibrate
 from driftseg.cli.check import app as check
+from driftseg.cli.compare import compare
 from driftseg.cli.config import app as config
 from driftseg.cli.data import app as data
 from driftseg.cli.demo import demo
 from driftseg.cli.drive import adapt, predict
 from driftseg.cli.examples import examples
 from driftseg.cli.export import export
+from driftseg.cli.finding import note, runs, tag
 from driftseg.cli.inspect import info, inspect
 from driftseg.cli.listing import datasets, encoders, methods
 from driftseg.cli.report import report
@@ -40,7 +44,7 @@ app = typer.Typer(
 )
 for command in (
     demo, adapt, predict, export, examples, train, calibrate, run, sweep, tune, resume, repeat,
-    evaluate, report, inspect, info, methods, encoders, datasets,
+    evaluate, report, runs, compare, tag, note, inspect, info, methods, encoders, datasets,
 ):  # fmt: skip
     app.command()(command)
 app.command(cls=SeveralValues)(weather)
@@ -62,22 +66,25 @@ def main(
         typer.Option("--version", callback=_version, is_eager=True, help="show the version"),
     ] = False,
 ) -> None:
-    """Keep a segmentation model accurate while the world drifts.
+    """Adapt a semantic segmentation model online while the domain changes.
 
-    Start with `driftseg demo`: it needs no data and shows what this is about. Then look at your
-    labelled images (`data check`), train a source model on them (`train`), let it meet a drifting
-    world (`run`), and look at what happened (`report`). Every command has its own --help.
+    Start with `driftseg demo`, which needs no data. Then check your labelled images
+    (`data check`), train a source model on them (`train`), run a method on a stream with changing
+    weather (`run`), and compare the runs (`report`). Every command has its own --help.
     """
 
 
 def entry() -> None:
-    """Runs the command; a user's mistake is one line on stderr and exit code 2.
+    """Runs the command. A user's mistake is one line on stderr and exit code 2.
 
-    Where the mistake is in code of the user's own, its traceback follows the line.
+    A mistake in the user's own code prints its traceback, too.
     """
     try:
         app()
     except InputError as error:
+        if not torchrun.tells_errors():
+            time.sleep(1)  # torchrun ends all when one ends; the first has to tell before
+            sys.exit(2)
         from driftseg.api.images import without_secrets
 
         Console(stderr=True).print(
@@ -94,9 +101,9 @@ def entry() -> None:
 
 
 def _own_frames(frames: TracebackType | None) -> TracebackType | None:
-    """A traceback from where the user's own code begins: after what imports it.
+    """The part of a traceback that begins in the user's own code.
 
-    Code that cannot be parsed has no frame of its own; its error names the file and the line.
+    Code that cannot be parsed has no frame of its own. Its error names the file and the line.
     """
     here = frames
     while here is not None:

@@ -1,41 +1,51 @@
-"""driftseg report: runs beside one another, as one page."""
+"""driftseg report: compares runs on one page."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from driftseg.cli.compare import RunsAndFilters, split_words, tell_left_out
+
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="folders of finished runs")],
+    runs: RunsAndFilters,
     out: Annotated[
-        Path | None, typer.Option(help="file to write; default: report.html in the last run")
+        Path | None,
+        typer.Option(help="HTML file to write; default: report.html in the last folder"),
     ] = None,
     title: Annotated[str | None, typer.Option(help="heading of the page")] = None,
     oracle: Annotated[
         Path | None,
         typer.Option(
-            help="folder of a run with the best scores to be had; shows what was recovered"
+            help="folder of a run whose scores are the upper bound; shows the share of the gap "
+            "that each method closed"
         ),
     ] = None,
     numbers: Annotated[
         Path | None,
         typer.Option(
-            help="also write the numbers: a .csv with a row a run, or a .md table over seeds"
+            help="write the numbers, too: a .csv file with one row per run, or a .md table over "
+            "seeds"
         ),
     ] = None,
 ) -> None:
-    """Make one page of one or several runs.
+    """Write one page that compares one or several runs.
 
-    Runs of one method with different seeds are shown as mean and spread.
+    Runs of one method with different seeds are shown as mean and standard deviation.
     """
     from driftseg.api import commands
 
-    page = commands.report(runs, out, title=title, oracle=oracle, numbers=numbers)
+    places, filters = split_words(runs)
     console = Console()
+    page = commands.report(
+        places, out, title=title, oracle=oracle, numbers=numbers, where=filters,
+        left_out=partial(tell_left_out, console),
+    )  # fmt: skip
     console.print(f"report: {page}", soft_wrap=True, highlight=False)
     if numbers is not None:
         console.print(f"numbers: {numbers}", soft_wrap=True, highlight=False)

@@ -1,4 +1,4 @@
-"""driftseg run and driftseg evaluate."""
+"""driftseg run plays a method on a stream, driftseg evaluate scores a checkpoint."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from driftseg.cli.resume import lines_on, told_of_interruption, where_it_is
 if TYPE_CHECKING:
     from driftseg.api.configs import Rehearsal
 
-ConfigFile = Annotated[Path, typer.Argument(help="YAML file; see examples/")]
+ConfigFile = Annotated[Path, typer.Argument(help="YAML file; driftseg examples lists some")]
 Changes = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="override one value, e.g. --set seed=1; repeatable. Another method.name drops the old "
-        "one's settings, but for what it trains",
+        help="set one value, e.g. --set seed=1; repeatable. A new method.name drops the "
+        "settings of the old method, except train",
     ),
 ]
 DataFolder = Annotated[
-    Path | None, typer.Option(help="folder of the dataset, for sections that name none")
+    Path | None, typer.Option(help="folder of the dataset, for sections that have no root")
 ]
 Checkpoint = Annotated[
     str | None,
-    typer.Option(help="file, Hugging Face folder or hub id, instead of the config's"),
+    typer.Option(help="file, Hugging Face folder or hub id, in place of the config's checkpoint"),
 ]
 
 
 def with_checkpoint(changes: list[str] | None, checkpoint: str | None) -> list[str]:
-    """``--checkpoint`` as more ``--set``: the run is then named after the model, too."""
+    """``--checkpoint`` as ``--set`` changes. They also name the run after the model."""
     given = list(changes or ())
     if checkpoint is None:
         return given
@@ -46,7 +46,7 @@ def with_checkpoint(changes: list[str] | None, checkpoint: str | None) -> list[s
 
 
 def _name_of(checkpoint: str) -> str:
-    """The file's or folder's name; of files that all trainings call alike, the folder's."""
+    """Name of the file or folder. For best and last, which every training writes, the folder's."""
     path = Path(checkpoint)
     name = path.parent.name if path.stem in ("best", "last") and path.parent.name else path.stem
     return re.sub(r"[^A-Za-z0-9_.+-]+", "-", name) or "model"
@@ -59,11 +59,13 @@ def run(
     checkpoint: Checkpoint = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="check everything, try two frames, say what is to come"),
+        typer.Option(
+            "--dry-run", help="check everything, try two frames, estimate the time; writes nothing"
+        ),
     ] = False,
     save: Annotated[
         list[str] | None,
-        typer.Option(help="labels, overlays, video, probabilities of every frame; repeatable"),
+        typer.Option(help="labels, overlays, video or probabilities of every frame; repeatable"),
     ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="repeat a run that is finished, in a new folder")
@@ -75,12 +77,17 @@ def run(
         bool,
         typer.Option("--digest-contents", help="record digests of the contents of data files"),
     ] = False,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(help="word that driftseg runs tag=WORD finds the run by; repeatable"),
+    ] = None,
+    note: Annotated[str | None, typer.Option(help="text to keep with the run")] = None,
 ) -> None:
-    """Play one method through a drifting world.
+    """Run one method on a stream with changing weather.
 
-    Every frame is recorded; look at the record with driftseg report. A dry run keeps nothing.
-    Ctrl-C ends the run after the frame in progress; driftseg resume continues it. A run of the
-    same config that is finished is not repeated without --again.
+    Every frame is recorded. driftseg report shows the record. A dry run writes nothing. Ctrl-C ends
+    the run after the frame in progress; driftseg resume continues it. A run of the same config that
+    is finished is not repeated without --again.
     """
     from driftseg.api import commands, configs
     from driftseg.cli.watch import LiveWatch
@@ -99,7 +106,7 @@ def run(
     with told_of_interruption(console), LiveWatch(console, settings.method.name) as watch:
         folder = commands.run(
             settings, watch=watch, save=kinds_of(save), again=again, resume=resume,
-            digest_contents=digest_contents, tell=lines_on(console),
+            digest_contents=digest_contents, tell=lines_on(console), tags=tag or (), note=note,
         )  # fmt: skip
     where_it_is(console, folder)
 
@@ -117,7 +124,7 @@ def _rehearsed(tried: Rehearsal) -> Iterator[str]:
     told = f"{tensors} tensors, {trained:,} of {tried.parameters:,} parameters ({share:.1f} %)"
     yield f"trained     {told if tensors else 'nothing'}"
     for number, each in enumerate(tried.timings, 1):
-        parts = f"read {each.reading:.2f} s, answered {each.answering:.2f} s"
+        parts = f"read {each.reading:.2f} s, predicted {each.answering:.2f} s"
         learnt = f"learnt {each.learning:.2f} s" if each.learnt else "did not learn"
         yield f"frame {number}     {parts}, {learnt}"
     evaluating = tried.evaluation_seconds
@@ -125,9 +132,9 @@ def _rehearsed(tried: Rehearsal) -> Iterator[str]:
     whole = duration(tried.building + tried.stream_seconds + evaluating)
     yield f"estimate    {whole}: the stream {duration(tried.stream_seconds)}{scoring}"
     if not tried.timings[-1].learnt and tensors:
-        yield "            frames that are learnt from take longer"
+        yield "            frames that the method learns from take longer"
     yield from (f"note        {note}" for note in tried.notes)
-    yield "all is well; nothing was written"
+    yield "no faults found; nothing was written"
 
 
 def duration(seconds: float) -> str:
@@ -145,7 +152,7 @@ def evaluate(
 ) -> None:
     """Score a checkpoint on held-out frames.
 
-    The config's checkpoint, in every domain of its schedule, without adapting.
+    It scores the config's checkpoint in every domain of the schedule, without adaptation.
     """
     from driftseg.api import commands, configs
 

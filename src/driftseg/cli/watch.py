@@ -1,4 +1,4 @@
-"""Live progress of a run."""
+"""Progress of a run on the terminal."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from driftseg.api.commands import Moment
 
 
 class LiveWatch:
-    """A progress bar with domain, frame, running mIoU, frames/s and whether it learnt.
+    """A progress bar with domain, frame, running mIoU, frames/s and whether the method learnt.
 
-    Where output is not a terminal, one line per domain is printed instead.
+    Without a terminal it prints one line per visit.
     """
 
     def __init__(self, console: Console, title: str):

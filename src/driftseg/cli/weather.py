@@ -1,4 +1,4 @@
-"""driftseg weather: a dataset put into weather, on disk."""
+"""driftseg weather: renders weather on a dataset and writes it to disk."""
 
 from __future__ import annotations
 
@@ -19,28 +19,31 @@ def weather(
     images: Annotated[
         Path, typer.Argument(help="folder of Cityscapes, CamVid, another known dataset, or images")
     ],
-    out: Annotated[Path, typer.Option(help="folder to write to, beside the images")],
+    out: Annotated[Path, typer.Option(help="folder to write to, outside the folder of the images")],
     rain: Annotated[
-        list[float] | None, typer.Option(help="mm/h; several: --rain 25 50 100", metavar="MM...")
+        list[float] | None,
+        typer.Option(help="rain rates in mm/h; several: --rain 25 50 100", metavar="MM..."),
     ] = None,
     fog: Annotated[
         list[float] | None,
-        typer.Option(help="metres of visibility; several: --fog 750 375", metavar="M..."),
+        typer.Option(help="visibility in metres; several: --fog 750 375", metavar="M..."),
     ] = None,
     night: Annotated[
         list[float] | None,
-        typer.Option(help="0 to 1, from day to night; alone: 1", metavar="[SHARE...]"),
+        typer.Option(help="from 0 (day) to 1 (night); without a value: 1", metavar="[SHARE...]"),
     ] = None,
     snow: Annotated[
-        list[float] | None, typer.Option(help="mm/h of water; alone: 1", metavar="[MM...]")
+        list[float] | None,
+        typer.Option(help="snowfall in mm/h of water; without a value: 1", metavar="[MM...]"),
     ] = None,
     snow_cover: Annotated[
         float | None,
         typer.Option(
             min=0,
             max=1,
-            help="share of the ground under snow with --snow; default 0.6, and 0 on "
-            "images without labels",
+            help="share of the ground under snow, with --snow; default: 0.6, or 0 for images "
+            "without "
+            "labels",
         ),
     ] = None,
     wet_road: Annotated[
@@ -48,88 +51,111 @@ def weather(
         typer.Option(
             min=0,
             max=1,
-            help="how wet the ground is with --rain; needs labels; default: follows the rain",
+            help="wetness of the ground from 0 to 1, with --rain; needs labels; default: follows "
+            "the rain",
         ),
     ] = None,
     clouds: Annotated[
         float | None,
         typer.Option(
-            min=0, max=1, help="how much of the sun is gone; default: follows the weather"
+            min=0,
+            max=1,
+            help="how much of the sun the clouds take away, from 0 to 1; default: follows the "
+            "weather",
         ),
     ] = None,
     lens_drops: Annotated[
         float,
-        typer.Option(min=0, max=0.5, help="share of the picture behind drops with --rain"),
+        typer.Option(
+            min=0, max=0.5, help="share of the image behind drops on the lens, with --rain"
+        ),
     ] = 0.0,
-    severity: Annotated[float, typer.Option(min=0, help="strength; 1 is the physics")] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="another seed draws other drops")] = 0,
+    severity: Annotated[
+        float, typer.Option(min=0, help="strength of all weather; 1 is the physical model")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="seed of the drops")] = 0,
     camera: Annotated[
         Literal["town", "camvid", "cityscapes"] | None,
-        typer.Option(help="default: of the dataset, or else cityscapes"),
+        typer.Option(help="camera preset; default: the camera of the dataset, or cityscapes"),
     ] = None,
     camera_set: Annotated[
         list[str] | None,
         typer.Option(
-            help="one value of the camera, e.g. --camera-set exposure=12; repeatable",
+            help="one setting of the camera, e.g. --camera-set exposure=12; repeatable",
             metavar="NAME=VALUE",
         ),
     ] = None,
     depth: Annotated[
         Literal["none", "disparity"],
-        typer.Option(help="none: road plane and labels; disparity: Cityscapes' own"),
+        typer.Option(
+            help="none: from the road plane and the labels; disparity: from Cityscapes' disparity"
+        ),
     ] = "none",
     depth_files: Annotated[
-        Path | None, typer.Option(help="folder of 16-bit depth PNGs, laid and named like images")
+        Path | None,
+        typer.Option(help="folder of 16-bit depth PNGs, with the folders and names of the images"),
     ] = None,
     depth_scale: Annotated[
-        float | None, typer.Option(help="levels a metre of --depth-files; default 256")
+        float | None, typer.Option(help="levels per metre in --depth-files; default: 256")
     ] = None,
     depth_network: Annotated[
-        str | None, typer.Option(help="folder or hub id of a depth network of transformers")
+        str | None,
+        typer.Option(help="folder or hub id of a depth network for the library transformers"),
     ] = None,
     depth_output: Annotated[
         Literal["metric", "relative"] | None,
-        typer.Option(help="of --depth-network; default: what its config says"),
+        typer.Option(help="output of --depth-network; default: from the network's config"),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="folder of label PNGs of a plain folder of images")
+        Path | None, typer.Option(help="folder of label PNGs for a plain folder of images")
     ] = None,
     label_space: Annotated[
-        str | None, typer.Option(help="of these labels; default camvid11")
+        str | None, typer.Option(help="label space of --labels; default: camvid11")
     ] = None,
     classes: Annotated[
         str | None,
-        typer.Option(help="a file of their classes (docs/classes.md); default: classes.yaml"),
+        typer.Option(
+            help="file of classes of --labels (docs/classes.md); default: classes.yaml, if "
+            "there is one"
+        ),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="train, val, ...; default: all")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="split of the dataset: train, val, ...; default: all")
+    ] = None,
     domain: Annotated[
         str | None,
-        typer.Option(help="of a dataset that has some, as day of CamVid; default: all"),
+        typer.Option(help="domain of the dataset, e.g. day of CamVid; default: all"),
     ] = None,
     include: Annotated[
         list[str] | None,
-        typer.Option(help="only images whose name matches, e.g. '0016*'", metavar="PATTERN"),
+        typer.Option(
+            help="use only images whose name matches, e.g. '0016*'; repeatable", metavar="PATTERN"
+        ),
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option(help="no images whose name matches; both repeatable", metavar="PATTERN"),
+        typer.Option(help="leave out images whose name matches; repeatable", metavar="PATTERN"),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="only the first images, to try")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="number of images to use, for a trial")
+    ] = None,
     size: Annotated[
-        str | None, typer.Option(help="WIDTHxHEIGHT to shrink to first", metavar="WxH")
+        str | None,
+        typer.Option(help="WIDTHxHEIGHT in pixels to shrink the images to first", metavar="WxH"),
     ] = None,
     format: Annotated[
         Literal["png", "jpg"],
-        typer.Option(help="png keeps every pixel; jpg is smaller, and blurs thin streaks"),
+        typer.Option(help="png keeps every pixel; jpg is smaller and blurs thin streaks"),
     ] = "png",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="processes; default: one a core")
+        int | None, typer.Option(min=1, help="number of processes; default: number of cores")
     ] = None,
 ) -> None:
-    """Put a dataset into weather, on disk.
+    """Render weather on a dataset and write it to disk.
 
-    Every weather becomes a dataset that is read like the original; labels are linked. The same
-    command goes on where it was stopped. Ends with 1 where images or labels could not be used.
+    Each weather becomes a dataset that is read like the original. Labels are linked. The same
+    command continues an interrupted one. The exit code is 1 if some images or labels could not be
+    used.
     """
     from driftseg.api.data import WeatherSet, make_weather_set
 
@@ -138,11 +164,11 @@ def weather(
     def begun(wanted: WeatherSet) -> None:
         names = ", ".join(one.name for one in wanted.domains)
         console.print(
-            f"{wanted.layout}: {len(wanted.scenes)} images in weathers: {names}",
+            f"{wanted.layout}: {len(wanted.scenes)} images, weather: {names}",
             soft_wrap=True, highlight=False,
         )  # fmt: skip
         if wanted.depth == "none" and any(one.camera is not None for one in wanted.scenes.entries):
-            console.print("disparity is there: --depth disparity would use it", highlight=False)
+            console.print("the dataset has disparity; --depth disparity uses it", highlight=False)
         watch.start()
 
     with MakingWatch(console) as watch:
@@ -172,7 +198,10 @@ def parse_camera(name: str | None, changes: Sequence[str]) -> str | dict[str, An
     for change in changes:
         key, equals, value = change.partition("=")
         if not equals or not is_number(value):
-            raise InputError(f"--camera-set: wanted NAME=NUMBER (exposure=12); {change!r} came")
+            raise InputError(
+                f"--camera-set: expected NAME=NUMBER, got {change!r}. To fix: write for example "
+                "--camera-set exposure=12"
+            )
         values[key] = float(value)
     return values if changes else name
 
@@ -185,7 +214,10 @@ def parse_size(text: str) -> tuple[int, int]:
     """
     width, _, height = text.partition("x")
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise InputError(f"--size: wanted WIDTHxHEIGHT in pixels, as in 480x360; {text!r} came")
+        raise InputError(
+            f"--size: expected WIDTHxHEIGHT in pixels, got {text!r}. To fix: write for example "
+            "--size 480x360"
+        )
     return int(width), int(height)
 
 
@@ -198,12 +230,19 @@ def _depth(
 ) -> str | dict[str, Any]:
     if sum((depth != "none", files is not None, network is not None)) > 1:
         raise InputError(
-            "--depth, --depth-files and --depth-network are three sources of depth; give one"
+            "expected one source of depth, got several of --depth, --depth-files and "
+            "--depth-network. To fix: give one of them"
         )
     if scale is not None and files is None:
-        raise InputError("--depth-scale goes together with --depth-files; give both, or neither")
+        raise InputError(
+            "--depth-scale: expected --depth-files beside it, got none. To fix: give both or "
+            "neither"
+        )
     if output is not None and network is None:
-        raise InputError("--depth-output goes together with --depth-network; give both, or neither")
+        raise InputError(
+            "--depth-output: expected --depth-network beside it, got none. To fix: give both or "
+            "neither"
+        )
     if files is not None:
         return {"files": files} if scale is None else {"files": files, "scale": scale}
     if network is not None:

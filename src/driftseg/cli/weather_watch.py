@@ -1,4 +1,4 @@
-"""What `driftseg weather` shows while it makes images, and what it says of them."""
+"""The progress and the summary of `driftseg weather`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from driftseg.api.data import Outcome, Progress
 
 TOLD = 20
-"""Reasons on the screen; the record has all."""
+"""Number of reasons on the screen. The record has all."""
 
 
 class MakingWatch:
-    """A progress bar with the time left; a line every tenth where output is no terminal."""
+    """A progress bar with the time left. Without a terminal it prints a line every tenth."""
 
     def __init__(self, console: Console):
         self._console = console
@@ -36,7 +36,7 @@ class MakingWatch:
         return self
 
     def start(self) -> None:
-        """Shows the bar, and reckons speed from now on."""
+        """Shows the bar and starts the clock."""
         self._started = time.monotonic()
         self._bar.start()
 
@@ -67,18 +67,20 @@ class MakingWatch:
 
 
 def tell(console: Console, outcome: Outcome) -> None:
-    """Says what was made, and what could not be."""
-    lines = [f"{outcome.made} images made, {outcome.kept} were there already"]
+    """Prints what was made and what was not."""
+    lines = [f"{outcome.made} images made, {outcome.kept} exist already"]
     if outcome.gone:
-        lines.append(f"{len(outcome.gone)} source images are gone, and what was made of them")
+        lines.append(
+            f"{len(outcome.gone)} source images are gone, so their weather images are removed"
+        )
     lines += [f"depth of {count}: {source}" for source, count in outcome.depths.items()]
     lines += [f"labels of {count}: {how}" for how, count in outcome.labels.items()]
     lines += [told for told in (outcome.unread, outcome.squeezed) if told]
-    lines += [f"record: {outcome.record}", f"look at it: {outcome.page}"]
+    lines += [f"record: {outcome.record}", f"page with samples: {outcome.page}"]
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     if outcome.unreadable:
-        told = [f"{len(outcome.unreadable)} images could not be used, the others are made:"]
+        told = [f"{len(outcome.unreadable)} images could not be used; the others are made:"]
         told += [f"  {reason}" for reason in [*outcome.unreadable.values()][:TOLD]]
         if len(outcome.unreadable) > TOLD:
             told.append(

@@ -1,1 +1,1 @@
-"""What a run and a training are set by, and reading it from YAML."""
+"""The settings of runs and trainings, and how they are read from YAML."""

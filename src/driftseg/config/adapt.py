@@ -1,4 +1,4 @@
-"""What an adaptation is set by when it is called from Python: the sections of a run's config."""
+"""The settings of ``driftseg.adapt``, which are sections of a run's config."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ class AdaptConfig(Settings):
     """Keyword arguments of ``driftseg.adapt``; the sections are those of `RunConfig`."""
 
     method: Annotated[SerializeAsAny[MethodSettings], Pick(METHODS)]
+    """The adaptation method and its settings."""
     adapters: AdapterSettings | None = None
-    """Small parts that are put into the model; null is none."""
+    """Adapters that are put into the model; null puts in none."""
     replay: ReplaySettings = ReplaySettings()
     """How source scenes are drawn."""
     crop: tuple[Pixels, Pixels] | None = None
-    """(width, height) of the window of each frame, and of the source, that is learnt from; null
-    takes whole frames, or as much of them as source scenes are large."""
+    """(width, height) in pixels of a random window. The method learns from such a window of each
+    frame and of each source image. null takes whole frames, cropped to the size of source images
+    where these are smaller."""
     seed: Seed = 0
-    """Of everything random in adaptation."""
+    """Seed of everything random in adaptation."""

@@ -1,4 +1,4 @@
-"""What of a config is not its default."""
+"""The values of a config that are not its defaults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 NAMING = ("kind", "name", "preset")
-"""Keys that say what a section is; they tell a section from its default, whatever their own."""
+"""Keys that say which part a section is. They are always told, without a default."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Difference:
     """One key whose value is not the default."""
 
     key: str
-    """With dots: ``method.learning_rate``."""
+    """The dotted key: ``method.learning_rate``."""
     value: Any
     default: Any
     required: bool
@@ -32,7 +32,7 @@ def differences(config: BaseModel) -> list[Difference]:
 
 
 def _of_section(section: BaseModel, base: BaseModel | None, prefix: str) -> Iterator[Difference]:
-    """Against another section of the same class, or against the defaults of the class."""
+    """Differences from another section of the same class, or from the defaults of the class."""
     for name, field in type(section).model_fields.items():
         value, default = getattr(section, name), field.get_default(call_default_factory=True)
         if base is not None:

@@ -1,4 +1,4 @@
-"""Which command a config is for, and which key was meant."""
+"""Which command a config is for, and which known key is nearest to an unknown one."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ ABBREVIATIONS = {
     "resize": ("size",),
     "stride": ("every",),
 }
-"""What the field calls a setting -> what it is called here, the likeliest first."""
+"""Common names of settings -> their names here, the likeliest first."""
 
 
 def command_of(values: Mapping[str, Any]) -> Command | None:
-    """Which command's config these values are, by the keys that no other has."""
+    """The command whose config these values are, by keys that only this command has."""
     run, train = bool({"target", "method"} & {*values}), "validation" in values
     if run == train:
         return None
@@ -61,22 +61,23 @@ def check_command(values: Mapping[str, Any], wanted: str, where: str) -> None:
         )
     if wanted == "RunConfig" and found == "train":
         raise InputError(
-            f"{where}: this is a config for driftseg train; driftseg run, evaluate and calibrate "
-            "want one that names target and method"
+            f"{where}: expected a config for driftseg run, evaluate or calibrate, with target and "
+            "method, got a config for driftseg train. To fix: use driftseg train, or name another "
+            "file"
         )
     if wanted == "TrainConfig" and found == "run":
         raise InputError(
-            f"{where}: this is a config for driftseg run; driftseg train wants one that names "
-            "data and validation"
+            f"{where}: expected a config for driftseg train, with data and validation, got a "
+            "config for driftseg run. To fix: use driftseg run, or name another file"
         )
 
 
 def nearest(key: str, known: Collection[str]) -> str | None:
-    """The known key that was meant: mistyped, or abbreviated.
+    """The known key that is nearest to a mistyped or abbreviated one.
 
     Args:
-        key: as it was written.
-        known: those there are.
+        key: the key in the config.
+        known: the known keys.
     """
     mistyped = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
     if mistyped:

@@ -1,4 +1,4 @@
-"""From a YAML file and --set values to a checked config, with errors a person can act on."""
+"""Reads a YAML file and --set values into a checked config."""
 
 from __future__ import annotations
 
@@ -6,27 +6,25 @@ import copy
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from driftseg.config.faults import UNQUOTED, tell
 from driftseg.config.keys import check_command, nearest
-from driftseg.errors import InputError
+from driftseg.config.loading import load
+from driftseg.errors import InputError, commas
 from driftseg.parts import Pick
-from driftseg.scenes.addresses import masked_text
 from driftseg.scenes.dataset import DatasetSettings
 
 Config = TypeVar("Config", bound=BaseModel)
 
 METHODS = ("method", "method.learner")
-"""Sections of which ``name`` says what they are; of others it is ``kind``."""
-UNQUOTED = (bool, int, float, date)
-"""What YAML makes of a text without quotes that looks like one of these."""
+"""Sections whose part is named by ``name``. All others have ``kind``."""
 KEPT_OF_ADAPTERS = ("stages", "dropout", "factor")
-"""What stays when ``adapters.kind`` changes: every kind has it, and means the same by it."""
+"""Settings that stay when ``adapters.kind`` changes, because every kind has them."""
 
 
 def read_config(
@@ -45,28 +43,9 @@ def read_config(
         data: folder of every data section that takes one and names none.
 
     Raises:
-        InputError: the file, a key or a value is wrong; one line names it and the way out.
+        InputError: the file, a key or a value is wrong.
     """
     return check(load(path), kind, where=str(path), changes=changes, data=data)
-
-
-def load(path: Path) -> dict[str, Any]:
-    """The plain values of a YAML file.
-
-    Raises:
-        InputError: it is not there, cannot be read, or holds no keys and values.
-    """
-    try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such config file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(loaded, dict):
-        raise InputError(f"{path}: wanted keys and values, came {type(loaded).__name__}")
-    return loaded
 
 
 def check(
@@ -102,41 +81,41 @@ def check(
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        found = error.errors(include_url=False)
-        same = [e for e in found if e["loc"][:1] == found[0]["loc"][:1]]
-        first = max(same, key=lambda e: len(e["loc"]))  # of a union, the member that came closest
-        key = ".".join(str(part) for part in _plain_location(first["loc"], values))
-        given = "" if first["type"] == "missing" else masked_text(f" (came {first['input']!r})")
-        if first["type"] == "value_error":  # of a validator of ours, whose text is whole
-            own = first["ctx"]["error"]
-            given = "" if isinstance(own, InputError) else given
-            raise InputError(f"{where}: {key}: {own}{given}") from None
-        if first["type"] == "string_type" and isinstance(first["input"], UNQUOTED):
-            given += "; quotes around it make it a text"
-        raise InputError(f"{where}: {key}: {first['msg']}{given}") from None
+        classes = {".".join(path): found for path, _, found in _sections(values, kind, (), where)}
+        raise InputError(f"{where}: {tell(error, values, classes)}") from None
 
 
 def apply_change(values: dict[str, Any], change: str, kind: type[BaseModel] | None = None) -> None:
     """Sets one dotted key of values for a config class: ``method.learning_rate=3e-5``.
 
-    Another method, kind of adapters or kind of data has other settings, so a change of ``name`` or
-    ``kind`` drops the ones before. What a method trains stays, where the new one can be told;
-    so do the adapters' stages, dropout and factor. A setting that is text takes what was typed:
-    ``name=5`` is the name "5".
+    Another method, kind of adapters or kind of data has other settings. So a change of ``name`` or
+    ``kind`` drops the settings before it. What a method trains stays if the new method has that
+    setting. The stages, dropout and factor of adapters stay, too. A setting that is text takes
+    what was typed: ``name=5`` is the name "5". ``method=tent`` means ``method.name=tent``.
     """
     key, equals, text = change.partition("=")
     if not equals or not key:
-        raise InputError(f"--set wants key=value, came {change!r}")
-    *parents, last = key.strip().split(".")
+        raise InputError(
+            f"--set: expected key=value, got {change!r}. To fix: write for example --set seed=1"
+        )
+    key = key.strip()
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InputError(
+            f"--set {change}: expected a YAML value, got {text!r}. To fix: put quotes around it"
+        ) from None
+    if key in METHODS and isinstance(value, str):
+        key += ".name"
+    *parents, last = key.split(".")
     here: Any = values
     for parent in parents:
         here = _step(here, parent, change)
         if not isinstance(here, dict | list):
-            raise InputError(f"--set {change}: {parent} has no keys of its own")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise InputError(f"--set {change}: {text!r} is not a YAML value") from None
+            raise InputError(
+                f"--set {change}: expected a section before the last dot, got {parent}, which is a "
+                f"single value. To fix: set {parent} itself"
+            )
     if isinstance(value, UNQUOTED) and kind is not None and _is_text(values, kind, parents, last):
         value = text.strip()
     if isinstance(here, list):
@@ -177,7 +156,7 @@ def _kept(
         except InputError:  # OwnCodeError keeps the traceback of the user's code
             raise
         except ValueError as error:
-            raise InputError(f"method.name: {error}") from None
+            raise InputError(f"{section}: {error}") from None
     learner = old.get("learner")
     train = old.get("train", learner.get("train") if isinstance(learner, Mapping) else None)
     return {"train": train} if new and train and "train" in new.model_fields else {}
@@ -195,7 +174,10 @@ def _step(here: Any, key: str, change: str) -> Any:
 
 def _position(here: list[Any], key: str, change: str) -> int:
     if not key.isdigit() or int(key) >= len(here):
-        raise InputError(f"--set {change}: {key} is not a position in a list of {len(here)}")
+        raise InputError(
+            f"--set {change}: expected a position from 0 to {len(here) - 1} in the list, got "
+            f"{key}. To fix: take one of these positions"
+        )
     return int(key)
 
 
@@ -213,8 +195,9 @@ def check_data_is_used(
         apply_change(values, change, kind)
     if not _set_root(values, kind, data, where=where):
         raise InputError(
-            f"--data {data}: no section of {path} uses it; it is for datasets in folders whose "
-            "root is not set"
+            f"--data {data}: expected a section of {path} that takes a folder and has no root, got "
+            "none. To fix: leave out --data, or set the root of a section, as in --set "
+            f"target.root={data}"
         )
 
 
@@ -235,8 +218,11 @@ def _check_keys(values: Any, kind: Any, where: str) -> None:
         for key in section:
             if key not in known:
                 near = nearest(str(key), known)
-                hint = f"did you mean {near!r}?" if near else f"known here: {sorted(known)}"
-                raise InputError(f"{where}: unknown key {'.'.join((*path, str(key)))!r}; {hint}")
+                meant = f"rename it (did you mean {'.'.join((*path, near or ''))!r}?)"
+                raise InputError(
+                    f"{where}: expected a known key, got {'.'.join((*path, str(key)))!r}. To fix: "
+                    + (meant if near else f"take one of {commas(sorted(known))}")
+                )
 
 
 def _sections(
@@ -320,31 +306,3 @@ def _options(kind: Any) -> Iterator[Any]:
 
 def _is_section(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
-
-
-def _plain_location(location: tuple[int | str, ...], values: Any) -> list[int | str]:
-    """Without the tags that pydantic adds for the members of a union.
-
-    A tag is what the values do not hold; a key that is missing looks like one, but comes last
-    and is written like a key.
-    """
-    plain: list[int | str] = []
-    here = values
-    for number, part in enumerate(location):
-        last = number == len(location) - 1
-        if _holds(here, part):
-            here = here[part]
-        elif not (last and isinstance(here, Mapping) and _is_key(part)):
-            continue
-        plain.append(part)
-    return plain
-
-
-def _holds(values: Any, part: int | str) -> bool:
-    if isinstance(values, list):
-        return isinstance(part, int) and part < len(values)
-    return isinstance(values, Mapping) and part in values
-
-
-def _is_key(part: int | str) -> bool:
-    return isinstance(part, str) and part.isidentifier() and part[0].islower()

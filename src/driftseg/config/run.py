@@ -1,7 +1,7 @@
-"""What a run is set by, checked as a whole before anything heavy starts.
+"""The settings of a run. They are checked as a whole before anything heavy starts.
 
-Every field says its unit and where its default comes from. The sections of parts come from the
-files that hold these parts; here is only what is a run's own.
+Every field says its unit and the source of its default. The sections of parts come from the files
+of these parts.
 """
 
 from __future__ import annotations
@@ -21,20 +21,22 @@ from driftseg.replay.replay import ReplaySettings
 from driftseg.scenes.datasets import Data
 from driftseg.settings import Name, Pixels, Positive, Seed, Settings, Share, is_none
 from driftseg.stream.schedule import PresetSettings, VisitSettings
+from driftseg.trackers.table import Tracking
 from driftseg.weather.camera import CameraName, CameraSettings
 
 
 class CalibrationSettings(Settings):
-    """Learns what fits the model, once before the run.
+    """Calibration of a method to the model, once before the run.
 
-    The detector's window and thresholds, and confidence; `driftseg calibrate` shows what comes
-    of it.
+    It sets the detector's window and thresholds, and the confidence. `driftseg calibrate` shows
+    the result.
     """
 
     data: Data
-    """Labelled source frames in stream order that the model was not trained on."""
+    """Labelled source frames in stream order. The model was not trained on them."""
     rain: list[Annotated[float, Field(gt=0)]] = [50.0, 100.0, 200.0]
-    """Rates in mm/h rendered on them, to learn how far the signal goes; empty renders none."""
+    """Rain rates in mm/h. Calibration renders this rain on the frames and measures how far the
+    drift signal rises. An empty list renders none."""
 
 
 class LabelFreeSettings(Settings):
@@ -52,115 +54,135 @@ class LabelFreeSettings(Settings):
 
 
 class RunModelSettings(Settings):
-    """The network a run expects."""
+    """The network that a run expects."""
 
     encoder: str | None = None
     """The checkpoint must have this encoder; it also replaces {encoder} in ``checkpoint``."""
     network: str | None = Field(default=None, exclude_if=is_none)
-    """``package.module:make``, a function that makes a torch module of your own, which maps images
-    to logits; in place of ``checkpoint``. What follows is for it alone."""
+    """``package.module:make``, a function that makes a torch module of your own, in place of
+    ``checkpoint``. The module maps images to logits. The settings below are for it alone."""
     parts: list[str] | None = Field(default=None, exclude_if=is_none)
-    """Names of its submodules, in the order in which they run."""
+    """Names of the module's submodules, in the order in which they run."""
     head: str | None = Field(default=None, exclude_if=is_none)
-    """One of ``parts`` that is the head and learns faster."""
+    """The name in ``parts`` that is the head, which learns faster."""
     output: str | int | None = Field(default=None, exclude_if=is_none)
-    """Key or position of the logits in what it returns."""
+    """Key or position of the logits in the module's output."""
     ignored: list[int] | None = Field(default=None, exclude_if=is_none)
-    """Outputs that stand for no class."""
+    """Numbers of outputs that stand for no class."""
     mean: tuple[float, float, float] | None = Field(default=None, exclude_if=is_none)
-    """Of RGB in [0, 1], what it expects; ImageNet's."""
+    """Mean of RGB in [0, 1] that the module expects; null takes ImageNet's."""
     deviation: tuple[Positive, Positive, Positive] | None = Field(default=None, exclude_if=is_none)
+    """Standard deviation of RGB in [0, 1] that the module expects; null takes ImageNet's."""
     size: tuple[Pixels, Pixels] | None = Field(default=None, exclude_if=is_none)
-    """(height, width) of an image that it takes, to try it with."""
+    """(height, width) in pixels of an image that the module takes; driftseg tries it with one."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> RunModelSettings:
         if (self.encoder is None) == (self.network is None):
-            raise ValueError("wanted either encoder or network")
+            got = "none" if self.encoder is None else "both"
+            raise ValueError(
+                f"expected either encoder or network, got {got}. To fix: set one of the two"
+            )
         own = ("parts", "head", "output", "ignored", "mean", "deviation", "size")
         given = [name for name in own if getattr(self, name) is not None]
         if self.network is None and given:
-            raise ValueError(f"{', '.join(given)}: are for a network of your own; set network")
+            raise ValueError(
+                f"expected {', '.join(given)} together with network, got no network. To fix: set "
+                "model.network, or leave them out"
+            )
         return self
 
 
 class RunConfig(Settings):
-    """``driftseg run``: one method through one schedule."""
+    """Settings of ``driftseg run``: one method on one schedule."""
 
     name: str
-    """Of the target, for the run's folder name: storm, dusk, my_street."""
+    """Name of the target, a part of the run's folder name: storm, dusk, my_street."""
     source_name: str = "source"
-    """Of the source, for the run's folder name."""
+    """Name of the source, a part of the run's folder name."""
     checkpoint: str | None = None
     """A file, a Hugging Face folder or hub id (docs/checkpoints.md); null takes the bundled Town
     model."""
     weights: str | None = Field(default=None, exclude_if=is_none)
-    """Which set of a checkpoint that holds several: student, teacher, static, or the words before
-    its names; null takes the student, or else the first."""
+    """The set of weights, for a checkpoint that holds several: student, teacher, static, or the
+    prefix of its names; null takes the student, or else the first."""
     ignore_outputs: Annotated[list[int | str], Field(min_length=1)] | None = Field(
         default=None, exclude_if=is_none
     )
-    """Outputs of the model that stand for no class (void, background), by number or by the file's
-    name; they are never answered, and ``classes`` leaves them out."""
+    """Outputs of the model that stand for no class (void, background), by number or by their name
+    in the file. They are never predicted, and ``classes`` leaves them out."""
     model: RunModelSettings | None = None
+    """The network that the run expects; null takes any."""
     adapters: AdapterSettings | None = None
-    """Small parts that are put into the encoder; null is none."""
+    """Adapters that are put into the encoder; null puts in none."""
     source: Data | None = None
-    """Labelled source scenes for the replay; needed by methods that learn from the source."""
+    """Labelled source scenes for the replay. Methods that learn from the source need them."""
     target: Data
-    """Frames of the stream; adapted on and scored as they come."""
+    """Frames of the stream. Each frame is predicted and scored, then learnt from."""
     evaluation: Data | None = None
-    """Held-out labelled frames, scored in every domain's weather before the first frame and
-    after every domain; null turns that off."""
+    """Held-out labelled frames. They are scored in every domain's weather, before the first frame
+    and after every visit; null scores none."""
     evaluations: dict[Name, Data] = {}
-    """Held-out frames of single domains, in place of ``evaluation``; a name that the schedule
-    does not hold is scored too, as it is."""
+    """Held-out frames of single domains, in place of ``evaluation``. A name that is not in the
+    schedule is scored, too, without weather."""
     classes: StatedClasses | None = Field(default=None, exclude_if=is_none)
-    """Names of the model's outputs in their order, where the checkpoint's file says none; also of
-    folders, images, videos and cameras whose sections state none."""
+    """Names of the model's outputs in their order, for a checkpoint that does not name them. They
+    hold for folders, images, videos and cameras whose sections state no classes, too."""
     score_in: StatedClasses | None = None
-    """A label space: what the target and the held-out frames are labelled in, where that is
-    coarser than the model's. Predictions are told in it before they are scored; a class without
-    a counterpart counts as wrong. null: both share one space, or ``mapping`` says how
-    predictions are told in the target's."""
+    """Label space of the target and the held-out frames, where it is coarser than the model's.
+    Predictions are mapped to it before they are scored. A class without a counterpart counts as
+    wrong. null: both share one label space, or ``mapping`` maps the predictions."""
     mapping: StatedMapping | None = Field(default=None, exclude_if=is_none)
-    """How predictions are told in the space that they are scored in: each class of the model ->
-    one of the target or null; or a YAML file that says so. null takes the built-in mapping."""
+    """How predictions are mapped to the label space that they are scored in: each class of the
+    model -> a class of the target or null, or a YAML file with these lines. null takes the built-in
+    mapping."""
     home: str | None = None
     """The domain that forgetting is measured on; null takes the schedule's first."""
     schedule: PresetSettings | list[VisitSettings] = PresetSettings(preset="storm")
+    """The domains in the order of the stream: a preset, or a list of visits."""
     order: Literal["sequential", "shuffled"] = "sequential"
-    """Of the frames within a visit: the target's, or drawn anew for each pass as in HAMLET's code.
-    A stream is sequential."""
+    """Order of the frames within a visit: the target's order, or a new random order for each pass,
+    as in HAMLET's code."""
     crop: tuple[Pixels, Pixels] | None = None
-    """(width, height) of a random window of each frame, which is adapted on in its place, as is
-    a window of the source as large; HAMLET: 512, 512. Held-out frames are always whole."""
+    """(width, height) in pixels of a random window. The method learns from such a window of each
+    frame and of each source image; HAMLET: 512, 512. null takes whole frames. Held-out frames are
+    always whole."""
     stream_seed: Seed = 0
-    """Of the shuffled order and the crops, so that other seeds meet the same frames."""
+    """Seed of the shuffled order and the crops. Runs with other values of ``seed`` see the same
+    frames."""
     method: Annotated[SerializeAsAny[MethodSettings], Pick(METHODS)]
+    """The adaptation method and its settings; `driftseg methods` lists the names."""
     calibration: CalibrationSettings | None = None
-    """Needed by HAMLET unless its detector is set whole, and by calibrated confidence."""
+    """Calibration to the model. HAMLET needs it unless all settings of its detector are set.
+    Calibrated confidence needs it, too."""
     label_free: LabelFreeSettings | None = Field(default=None, exclude_if=is_none)
     """Measures the adapted model without labels of the target; null does not."""
     diagnostics_every: Annotated[int, Field(ge=0)] = 10
-    """Frames between two looks at every role's confidence and entropy, outside the timed part;
-    0 is never."""
+    """Frames between two measurements of every role's confidence and entropy, outside the timed
+    part; 0 measures none."""
     replay: ReplaySettings = ReplaySettings()
+    """How source scenes are drawn."""
     severity: NonNegativeFloat = 1.0
-    """Strength of rendered rain and fog relative to the physics."""
+    """Strength of rendered rain and fog relative to the physical model; 1 is the model."""
     camera: CameraName | CameraSettings = "cityscapes"
-    """Through which weather is seen: a preset by name, or one with changes."""
+    """The camera that sees the rendered weather: a preset by name, or a preset with changes."""
     corrupt_share: Share = 0.05
-    """Unreadable frames are skipped; more than this share of the stream stops the run."""
+    """Largest share of the stream that may be unreadable. Such frames are skipped; with more of
+    them the run stops."""
     pictures: Annotated[int, Field(ge=0)] = 0
-    """Frames of each visit whose images are kept for the report."""
+    """Number of frames of each visit whose images are kept for the report."""
     keep_checkpoint: bool = False
     """Whether the adapted student is saved in the run's folder."""
+    trackers: Tracking | None = Field(default=None, exclude_if=is_none)
+    """Where the run's numbers and pictures also go: tensorboard, wandb, mlflow, or sections with
+    ``kind`` (docs/experiments.md). They do not change the run."""
     out: Path = Path("runs")
+    """Folder for the runs' folders."""
     seed: Seed = 0
-    """Of everything random in adaptation."""
+    """Seed of everything random in adaptation."""
     weather_seed: Seed = 0
-    """Of the drops, so that other seeds meet the same storm."""
+    """Seed of the drops. Runs with other values of ``seed`` see the same weather."""
     threads: PositiveInt | None = None
     """CPU threads; null leaves torch's choice."""
     device: str = "cpu"
+    """Device of torch: cpu, cuda, cuda:0."""

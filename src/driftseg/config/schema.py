@@ -10,16 +10,17 @@ from pydantic.json_schema import models_json_schema
 from driftseg.methods.table import METHODS
 from driftseg.parts import PartTable
 from driftseg.scenes.datasets import DATASETS
+from driftseg.trackers.table import TRACKERS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-TABLES: tuple[PartTable[Any], ...] = (METHODS, DATASETS)
-"""Of the parts that a section picks by name; one may hold another of the same table."""
+TABLES: tuple[PartTable[Any], ...] = (METHODS, DATASETS, TRACKERS)
+"""Tables of the parts that a section picks by name. A part may hold another of its table."""
 
 
 def schema_of(kind: type[BaseModel]) -> dict[str, Any]:
-    """The schema of a config class, with the settings of every part that the package has.
+    """The schema of a config class, with the settings of every part of the package.
 
-    What a part of a user's own may hold is not known here, so nothing is said of it.
+    It says nothing about the settings of a user's own parts.
     """
     parts = {table.what: {name: table.find(name) for name in table} for table in TABLES}
     classes = [kind, *(part for own in parts.values() for part in own.values())]
@@ -40,7 +41,7 @@ def schema_of(kind: type[BaseModel]) -> dict[str, Any]:
 
 
 def _names(node: Any, what: str) -> dict[str, Any]:
-    """What `Pick` says of the sections that pick from a table; empty where none does."""
+    """The schema of the sections that pick from a table; empty where there is none."""
     if isinstance(node, dict) and _picks(node) == what:
         return node
     inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
@@ -48,7 +49,7 @@ def _names(node: Any, what: str) -> dict[str, Any]:
 
 
 def _with_parts(node: Any, here: str = "") -> Any:
-    """The same, with a reference to all parts' settings in place of their names alone."""
+    """The node with a reference to all parts' settings in place of their names alone."""
     if isinstance(node, list):
         return [_with_parts(each) for each in node]
     if not isinstance(node, dict):

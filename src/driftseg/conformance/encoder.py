@@ -64,8 +64,8 @@ class EncoderLaws:
             wanted = (2, self._encoder.channels[index], SIZE[0] // stride, SIZE[1] // stride)
             broken(
                 tuple(level.shape) != wanted,
-                f"level {index + 1} of {SIZE[1]}x{SIZE[0]} images is {tuple(level.shape)}, wanted "
-                f"{wanted}",
+                f"level {index + 1} of {SIZE[1]}x{SIZE[0]} images is {tuple(level.shape)}, "
+                f"expected {wanted}",
             )
 
     def _walk(self) -> None:
@@ -138,5 +138,7 @@ class EncoderLaws:
 
     def _scale(self) -> None:
         encoder = self._encoder
-        broken(len(encoder.mean) != 3 or len(encoder.deviation) != 3, "wanted one for each of RGB")
+        broken(
+            len(encoder.mean) != 3 or len(encoder.deviation) != 3, "expected one for each of RGB"
+        )
         broken(min(encoder.deviation) <= 0, f"deviation is {encoder.deviation}")

@@ -47,9 +47,9 @@ class BankSettings(Settings):
         recent = window if self.recent is None else self.recent
         if recent < window:
             raise InputError(
-                f"recent: {recent} frames are fewer than the {window} of the detector's window, "
-                "which would leave frames of a new domain in the old one's signature; set more, "
-                "or null"
+                f"recent: expected at least {window} frames, the detector's window, because fewer "
+                "would leave frames of a new domain in the signature of the old one, got "
+                f"{recent}. To fix: set more, or null"
             )
         return Bank(domains=self.domains, recent=recent, nearer=self.nearer)
 
@@ -150,8 +150,8 @@ class Bank:
     def __init__(self, *, domains: int, recent: int, nearer: float):
         if domains < 2 or recent < 1 or not 0 < nearer < 1:
             raise InputError(
-                f"the bank wants domains >= 2, recent >= 1 and 0 < nearer < 1, not domains "
-                f"{domains}, recent {recent}, nearer {nearer}"
+                "bank: expected domains >= 2, recent >= 1 and 0 < nearer < 1, got domains "
+                f"{domains}, recent {recent}, nearer {nearer}. To fix: set such values"
             )
         self._domains, self._recent, self._nearer = domains, recent, nearer
         self._visit = _Visit(recent)

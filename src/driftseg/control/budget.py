@@ -1,4 +1,4 @@
-"""How much to learn after a change: from an event to a plan for every frame (HAMLET, A.7)."""
+"""How much to learn after a change: from an event to a plan for every frame (HAMLET, ICCV 2023)."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ class Budget:
     ):
         if not levels.far > levels.source:
             raise InputError(
-                f"the signal's level far from the source must be above the source's, not "
-                f"{levels.far:g} against {levels.source:g}"
+                f"detector: expected a far_level above the source_level {levels.source:g}, got "
+                f"{levels.far:g}. To fix: set far_level above source_level"
             )
         self._levels, self._step = levels, step
         self._base, self._most = base_iterations, most_iterations

@@ -79,14 +79,17 @@ def calibrate_detector(
     (source_name, source), *others = signals.items()
     series = np.asarray(source, dtype=np.float64)
     if len(series) < 4:
-        raise InputError(f"calibration needs at least 4 source frames, came {len(series)}")
+        raise InputError(
+            f"calibration: expected at least 4 source frames, got {len(series)}. To fix: take more "
+            "frames"
+        )
     means = {name: float(np.mean(values)) for name, values in signals.items()}
     level = means[source_name]
     gap = max((means[name] for name, _ in others), default=math.nan) - level
     if gap <= 0:
         raise InputError(
-            f"the synthetic weather does not raise the drift signal ({means}): the early head "
-            "cannot tell it from the source; train it longer, or render heavier weather"
+            "calibration: expected a drift signal that rises in rendered rain, got no rise "
+            f"({means}). To fix: train the early head longer, or render stronger rain"
         )
     wanted = gap / STEPS if others else math.nan
     noise = {w: window_noise(series, w) for w in range(min(2, longest_window), longest_window + 1)}
@@ -209,7 +212,10 @@ class Calibration:
             InputError: no signal was measured, or none that can be used.
         """
         if not self.signals:
-            raise InputError("calibration needs a model with an early head: see driftseg train")
+            raise InputError(
+                "calibration: expected a model with an early head, got one without. To fix: "
+                "train one with driftseg train"
+            )
         return calibrate_detector(self.signals, longest_window=longest_window)
 
     def to_json(self, longest_window: int | None) -> dict[str, Any]:

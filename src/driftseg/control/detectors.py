@@ -67,9 +67,10 @@ class DetectorSettings(Settings):
         if missing:
             if calibration is None:
                 raise InputError(
-                    f"method.detector: {', '.join(missing)} are not set; set them, or "
-                    "calibration.data (held-out source frames), or method.compat=published for "
-                    "HAMLET's constants, which fit Cityscapes with MiT-B1"
+                    f"method.detector: expected values of {', '.join(missing)}, got none. To "
+                    "fix: set them, or calibration.data (held-out source frames), or "
+                    "method.compat=published for HAMLET's constants, which fit Cityscapes with "
+                    "MiT-B1"
                 )
             learnt = calibration.detector(self.longest_window)
             values |= {name: getattr(learnt, name) for name in missing}
@@ -112,4 +113,4 @@ PUBLISHED_DETECTOR = {
     "far_level": 2.55,
     "start_rises": None,
 }
-"""HAMLET's constants for Cityscapes with MiT-B1 (methods A.0)."""
+"""HAMLET's constants for Cityscapes with MiT-B1, from its released code."""

@@ -71,7 +71,7 @@ class Detector(Protocol):
 
 
 class WindowDetector:
-    """Compares window after window with the first one since the last change (HAMLET, A.7).
+    """Compares window after window with the first one since the last change (HAMLET, ICCV 2023).
 
     Windows do not overlap. The first full window after a change is the reference; a later
     window whose mean differs from it by more than a threshold is a change. Since the reference
@@ -85,8 +85,8 @@ class WindowDetector:
             it begins with a change. None, as published: the first window is only a reference.
         start_rises: how many times ``rise`` the first window must differ from ``start``, since
             another street alone makes a difference.
-        overlapping_reference: do as the released code does (A.13, B7): the reference window is
-            not cleared, so the next frame compares it, one signal longer, with itself.
+        overlapping_reference: do as HAMLET's released code: the reference window is not cleared,
+            so the next frame compares it, one signal longer, with itself.
     """
 
     def __init__(
@@ -101,8 +101,8 @@ class WindowDetector:
     ):
         if window < 1 or not rise > 0 > fall:
             raise InputError(
-                f"the drift detector wants window >= 1 and rise > 0 > fall, not window {window}, "
-                f"rise {rise}, fall {fall}"
+                f"detector: expected window >= 1 and rise > 0 > fall, got window {window}, rise "
+                f"{rise}, fall {fall}. To fix: set such values"
             )
         self._window, self._rise, self._fall = window, rise, fall
         self._start, self._start_rise = start, start_rises * rise

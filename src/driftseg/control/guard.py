@@ -41,8 +41,8 @@ class Guard:
             if self._resume_after is not None:
                 until = f"{self._resume_after} frames later"
             warnings.warn(
-                f"the loss was not finite {self._failed} times in a row: training pauses until "
-                f"{until}; lower the learning rate, or train less of the network",
+                f"expected a finite loss, got {self._failed} others in a row: training pauses "
+                f"until {until}. To fix: lower the learning rate, or train less of the network",
                 RuntimeWarning,
                 stacklevel=2,
             )

@@ -141,7 +141,7 @@ def _river() -> Any:
         from river import drift
     except ImportError:
         raise InputError(
-            "this detector comes from the river library: pip install 'driftseg[drift]', or set "
-            "method.detector.name=window"
+            "method.detector: expected the library river, got no installation. To fix: pip "
+            "install 'driftseg[drift]', or set method.detector.name=window"
         ) from None
     return drift

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from driftseg.control.costs import Costs
 
 PUBLISHED_SPEEDS = {1: 4.21, 2: 4.83, 3: 5.11, 4: 5.73}
-"""Frames/s of HAMLET's training step for n = 1 to 4, written into its code (A.0)."""
+"""Frames/s of HAMLET's training step for n = 1 to 4, constants of its released code."""
 
 
 class Selector(Protocol):
@@ -47,7 +47,7 @@ class Selector(Protocol):
 
 
 class RewardSelector:
-    """HAMT: the choice whose training has lowered the loss most for its time (HAMLET, A.4).
+    """HAMT: the choice whose training has lowered the loss most for its time (HAMLET, ICCV 2023).
 
     The expected loss goes on in a straight line from the last two; what the new loss is below
     it is the gain of the choice trained one frame before, since that step made the new loss.
@@ -62,8 +62,8 @@ class RewardSelector:
         speeds: frames/s of every choice; None counts time for nothing.
         rate: of the average. HAMLET's: .1.
         temperature: of the softmax that turns speeds into weights. HAMLET's: 1.75.
-        punish_quick_less: weigh losses that rose by 1 - weight (A.13, B6). Noisy losses then
-            favour the quickest choice for no merit of its own.
+        punish_quick_less: weigh losses that rose by 1 - weight. Noisy losses then favour
+            the fastest choice.
     """
 
     def __init__(

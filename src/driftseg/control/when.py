@@ -119,7 +119,7 @@ class Every(Always):
 
 
 class AfterChange:
-    """Learns after detected changes, and then with a chosen part (HAMLET, methods A.4 to A.7).
+    """Learns after detected changes, with a chosen part of the network (HAMLET, ICCV 2023).
 
     Args:
         choices: numbers of the choices, ascending: the smaller, the more is trained.
@@ -130,8 +130,8 @@ class AfterChange:
             told of them; a deadline needs it.
         deadline_ms: for answer and learning together; with it the choice that trains most and
             still fits is taken, or no update is made.
-        one_rate_after_change: heads lose their factor at the first change, as in the released
-            code (A.13, B4).
+        one_rate_after_change: heads lose their factor at the first change, as in HAMLET's
+            released code.
     """
 
     needs_signal = True

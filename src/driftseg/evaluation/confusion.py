@@ -28,13 +28,17 @@ def confusion(prediction: Label, label: Label, classes: int) -> Matrix:
     """
     if prediction.shape != label.shape:
         raise InputError(
-            f"a prediction of {prediction.shape} cannot be scored on a label of {label.shape}"
+            f"expected a label of the prediction's shape {prediction.shape}, got {label.shape}. To "
+            "fix: bring both to one size"
         )
     known = label != IGNORE
     truth, guess = label[known].astype(np.int64), prediction[known].astype(np.int64)
     for name, ids in (("label", truth), ("prediction", guess)):
         if ids.size and ids.max() >= classes:
-            raise InputError(f"{name} id {ids.max()} is not one of the {classes} classes")
+            raise InputError(
+                f"expected {name} ids below {classes}, the number of classes, got {ids.max()}. "
+                "To fix: check the label space"
+            )
     return np.bincount(truth * classes + guess, minlength=classes**2).reshape(classes, classes)
 
 

@@ -182,4 +182,7 @@ def check_size(size: tuple[int, int] | None) -> None:
     if size is not None and (
         len(size) != 2 or any(type(side) is not int or side < 1 for side in size)
     ):
-        raise InputError(f"size: wanted (width, height) in pixels, came {size!r}")
+        raise InputError(
+            f"size: expected (width, height) in pixels, got {size!r}. To fix: give for example "
+            "size=(480, 360)"
+        )

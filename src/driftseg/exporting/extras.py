@@ -19,6 +19,7 @@ def needed(*names: str) -> Any:
             importlib.import_module(name)
         except ImportError as error:
             raise InputError(
-                f"{name} is not installed: run pip install 'driftseg[export]'"
+                f"expected the library {name}, got no installation. To fix: pip install "
+                "'driftseg[export]'"
             ) from error
     return importlib.import_module(names[0])

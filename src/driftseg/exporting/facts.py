@@ -82,14 +82,14 @@ def read_facts(path: str, texts: Mapping[str, str]) -> Facts:
     """
     if "format_version" not in texts:
         raise InputError(
-            f"{path} was not exported by driftseg: it does not say its classes and its input; make "
-            "it by driftseg export"
+            f"{path}: expected a model that driftseg exported, got another file. To fix: make one "
+            "by driftseg export"
         )
     try:
         if int(texts["format_version"]) > FORMAT_VERSION:
             raise InputError(
-                f"{path} is of export format {texts['format_version']}, this driftseg reads up to "
-                f"{FORMAT_VERSION}: install a later driftseg"
+                f"{path}: expected export format {FORMAT_VERSION} or earlier, got "
+                f"{texts['format_version']}. To fix: install a later driftseg"
             )
         width, _, height = texts["size"].partition("x")
         return Facts(
@@ -107,7 +107,10 @@ def read_facts(path: str, texts: Mapping[str, str]) -> Facts:
             notes=tuple(json.loads(texts["notes"])),
         )
     except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} has damaged driftseg metadata ({error}): export again") from error
+        raise InputError(
+            f"{path}: expected readable driftseg metadata, got an error ({error}). To fix: export "
+            "again"
+        ) from error
 
 
 @torch.no_grad()

@@ -43,21 +43,21 @@ def expressible(network: Network) -> tuple[Segmenter, str]:
     Raises:
         InputError: a part of it has no counterpart in transformers' SegFormer; the text names it.
     """
-    what = "--to huggingface writes SegFormer (a MiT encoder and its all-MLP head)"
+    what = "--to huggingface: expected a SegFormer (a MiT encoder and its all-MLP head)"
     instead = "take onnx, openvino or torch_export"
     if not isinstance(network, Segmenter):
         raise InputError(
-            f"{what}; this model is a {type(network.module).__name__} of your own: {instead}"
+            f"{what}, got a {type(network.module).__name__} of your own. To fix: {instead}"
         )
     encoder = guess_encoder(network.state_dict())
     if encoder not in mit.MIT_SIZES:
         kind = encoder or type(network.encoder).__name__
-        raise InputError(f"{what}; this model's encoder is {kind}: {instead}")
+        raise InputError(f"{what}, got the encoder {kind}. To fix: {instead}")
     left = sorted({type(one).__name__ for _, one in adapters_of(network)})
     if left:
         raise InputError(
-            f"{what}; this model has adapters that cannot be added to its weights "
-            f"({', '.join(left)}): {instead}, where they stay in the graph"
+            f"{what}, got adapters that cannot be added to its weights ({', '.join(left)}). To "
+            f"fix: {instead}, where they stay in the graph"
         )
     return network, encoder
 
@@ -166,8 +166,8 @@ def loaded(folder: Path, network: Segmenter) -> Runs:
         kind = transformers.SegformerForSemanticSegmentation
     except Exception as error:  # what it is built on does not fit it
         raise InputError(
-            "transformers cannot load SegFormer, so the folder cannot be compared: repair the "
-            "installation, pip install 'driftseg[export]'"
+            "expected a transformers library that loads SegFormer, to compare the folder, got "
+            "none. To fix: pip install 'driftseg[export]'"
         ) from error
     with quiet():
         model = kind.from_pretrained(str(folder), local_files_only=True).eval()

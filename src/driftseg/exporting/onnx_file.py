@@ -60,7 +60,9 @@ def read_onnx_facts(path: Path) -> dict[str, str]:
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf's own errors
-        raise InputError(f"{path} cannot be read as ONNX: export or copy it again") from error
+        raise InputError(
+            f"{path}: expected a readable ONNX file, got another. To fix: export or copy it again"
+        ) from error
     return {
         entry.key.removeprefix(PREFIX): entry.value
         for entry in model.metadata_props
@@ -87,8 +89,8 @@ class OnnxRuntime:
             )
         except Exception as error:  # its own kinds
             raise InputError(
-                f"{path} cannot be run by onnxruntime: export or copy it again "
-                f"({str(error).splitlines()[0][:200]})"
+                f"{path}: expected a file that onnxruntime can run, got an error "
+                f"({str(error).splitlines()[0][:200]}). To fix: export or copy it again"
             ) from error
 
     def __call__(self, images: Floats) -> Floats:

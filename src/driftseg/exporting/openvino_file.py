@@ -66,8 +66,14 @@ class OpenVino:
 def _read(path: Path) -> Any:
     openvino = needed("openvino")
     if path.suffix == ".xml" and not path.with_suffix(".bin").is_file():
-        raise InputError(f"{path.with_suffix('.bin')} is missing: it holds the weights of {path}")
+        raise InputError(
+            f"{path.with_suffix('.bin')}: expected the weights of {path}, got a path where there "
+            "is none. To fix: copy both files"
+        )
     try:
         return openvino.Core().read_model(str(path))
     except Exception as error:  # its own kinds
-        raise InputError(f"{path} cannot be read by OpenVINO: export or copy it again") from error
+        raise InputError(
+            f"{path}: expected a file that OpenVINO can read, got another. To fix: export or copy "
+            "it again"
+        ) from error

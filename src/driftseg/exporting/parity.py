@@ -55,21 +55,21 @@ def check_parity(
         except Exception as error:  # runtimes raise kinds of their own
             line = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise InputError(
-                f"the exported model does not run in {what} for images of shape {shape} "
-                f"({line[:200]}): nothing is written; {_MEND}"
+                f"expected an exported model that runs in {what} for images of shape {shape}, "
+                f"got an error ({line[:200]}); nothing is written. To fix: {_MEND}"
             ) from error
         if found.shape != wanted.shape:
             raise InputError(
-                f"the exported model answers images of shape {shape} in {what} by logits of shape "
-                f"{found.shape}, in torch they are {wanted.shape}: nothing is written; {_MEND}"
+                f"expected logits of shape {wanted.shape} as in torch from {what}, for images "
+                f"of shape {shape}, got {found.shape}; nothing is written. To fix: {_MEND}"
             )
         scale = float(np.abs(wanted).max()) or 1.0
         worst = max(worst, float(np.abs(found - wanted).max()) / scale)
         if not worst <= TOLERANCE:
             raise InputError(
-                f"the exported model answers otherwise in {what}: logits of images of shape "
-                f"{shape} differ by {worst:.2g} of the largest, allowed is {TOLERANCE:g}: nothing "
-                f"is written; {_MEND}"
+                f"expected logits in {what} within {TOLERANCE:g} of torch, for images of shape "
+                f"{shape}, got a difference of {worst:.2g} of the largest; nothing is written. "
+                f"To fix: {_MEND}"
             )
     return worst
 

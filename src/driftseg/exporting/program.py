@@ -63,9 +63,9 @@ def size_multiple(deployed: Deployed) -> int:
         else:
             return multiple
     raise InputError(
-        "the model runs at none of the sizes tried, the last one "
-        f"{sizes(MULTIPLES[-1])[0]} (height, width); name one by size=(width, height), "
-        f"--size WIDTHxHEIGHT ({_first_line(error)})"
+        f"expected a size at which the model runs, got none up to {sizes(MULTIPLES[-1])[0]} "
+        f"(height, width) ({_first_line(error)}). To fix: name one by size=(width, height), "
+        "--size WIDTHxHEIGHT"
     )
 
 
@@ -113,12 +113,14 @@ def trace(
         if "specialized" in str(cause) and not fixed:
             told = f"size={size[1], size[0]}, --size {size[1]}x{size[0]}"
             raise InputError(
-                f"the model cannot be exported for every size: something in it takes the size for "
-                f"a constant{where}; export it for one size, as in {told} ({_first_line(cause)})"
+                "expected a model that can be exported for every size, got one that takes the size "
+                f"for a constant{where} ({_first_line(cause)}). To fix: export it for one size, "
+                f"as in {told}"
             ) from error
         raise InputError(
-            f"the model cannot be exported{where}: {_first_line(cause)}; write that layer "
-            "without decisions that depend on pixels, in operators that torch.export knows"
+            f"expected a model that can be exported, got an error{where}: {_first_line(cause)}. To "
+            "fix: write that layer without decisions that depend on pixels, in operators that "
+            "torch.export knows"
         ) from error
     _drop_asserts(program)
     return program

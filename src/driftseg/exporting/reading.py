@@ -33,14 +33,14 @@ def find_backend(path: Path, name: str | None) -> Backend:
     """
     if path.suffix == ".pt2":
         raise InputError(
-            f"{path}: driftseg runs .onnx and .xml files; load this one by torch.export.load, or "
-            "give the checkpoint that it was made from"
+            f"{path}: expected an .onnx or .xml file, which driftseg runs, got another. To fix: "
+            "load this one by torch.export.load, or give the checkpoint that it was made from"
         )
     takes = TAKES.get(path.suffix)
     if takes is None:
         raise InputError(
-            f"backend: {name} runs exported models, .onnx or .xml, came {path}; make one by "
-            "driftseg export"
+            f"backend: expected an exported model, .onnx or .xml, for {name}, got {path}. To fix: "
+            "make one by driftseg export"
         )
     if name is None:
         return takes[0]
@@ -48,8 +48,13 @@ def find_backend(path: Path, name: str | None) -> Backend:
         if backend == name:
             return backend
     if name in BACKENDS:
-        raise InputError(f"backend: {name} cannot run {path}; what can: {', '.join(takes)}")
-    raise InputError(f"backend: wanted one of {', '.join(BACKENDS)}, came {name!r}")
+        raise InputError(
+            f"backend: expected one of {', '.join(takes)} for {path}, got {name}. To fix: take one "
+            "of these"
+        )
+    raise InputError(
+        f"backend: expected one of {', '.join(BACKENDS)}, got {name!r}. To fix: take one of these"
+    )
 
 
 def open_exported(path: Path, backend: Backend, *, threads: int) -> tuple[Runs, Facts]:
@@ -59,7 +64,10 @@ def open_exported(path: Path, backend: Backend, *, threads: int) -> tuple[Runs, 
         InputError: the file is missing, damaged, or not of driftseg; or a library is missing.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file; make it by driftseg export")
+        raise InputError(
+            f"{path}: expected an exported model, got a path where there is none. To fix: make it "
+            "by driftseg export"
+        )
     texts = read_onnx_facts(path) if path.suffix == ".onnx" else read_openvino_facts(path)
     facts = read_facts(str(path), texts)
     runs = (OnnxRuntime if backend == "onnxruntime" else OpenVino)(path, threads)

@@ -33,7 +33,9 @@ def find_target(name: str) -> Target:
     for target in TARGETS:
         if target == name:
             return target
-    raise InputError(f"to: wanted one of {', '.join(TARGETS)}, came {name!r}")
+    raise InputError(
+        f"to: expected one of {', '.join(TARGETS)}, got {name!r}. To fix: take one of these"
+    )
 
 
 def find_out(out: Path | None, target: Target, stem: str) -> Path:
@@ -51,12 +53,20 @@ def find_out(out: Path | None, target: Target, stem: str) -> Path:
     if out is None:
         out = Path(f"{stem}{suffix}" if suffix else f"{stem}_{target}")
     if suffix and out.suffix != suffix:
-        raise InputError(f"out: {target} is written to a file that ends in {suffix}, came {out}")
+        raise InputError(
+            f"out: expected a file that ends in {suffix} for {target}, got {out}. To fix: name the "
+            "file so"
+        )
     if not suffix and out.suffix in FILES:
-        raise InputError(f"out: {target} is written to a folder, came the file {out}")
+        raise InputError(
+            f"out: expected a folder for {target}, got the file {out}. To fix: name a folder"
+        )
     for path in written(out, target):
         if path.exists():
-            raise InputError(f"out: {path} is there already; name another, or take it away first")
+            raise InputError(
+                f"out: expected a path where there is no file, got {path}. To fix: name "
+                "another, or remove it first"
+            )
     return out
 
 
@@ -76,7 +86,10 @@ def whole(out: Path, target: Target) -> Iterator[Path]:
     try:
         folder.mkdir(parents=True)
     except OSError as error:
-        raise InputError(f"out: cannot write to {out.parent} ({error.strerror})") from error
+        raise InputError(
+            f"out: expected a folder that can be written to, got {out.parent} ({error.strerror}). "
+            "To fix: choose another folder"
+        ) from error
     try:
         inside = folder / out.name
         yield inside

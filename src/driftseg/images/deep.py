@@ -33,7 +33,7 @@ def check_levels(path: Path) -> None:
     if 0 < brightest < FEWEST_LEVELS:
         bits = max(brightest.bit_length(), 9)
         raise MisfitError(
-            f"{path}: wanted colours of 16 bits with white at 65535, came levels up to "
-            f"{brightest}, which look like {bits} bits and would be nearly black; store the image "
-            "in 8 bits, or scale its levels so that white is 65535"
+            f"{path}: expected colours of 16 bits with white at 65535, got levels up to "
+            f"{brightest}, which look like {bits} bits and would be nearly black. To fix: store "
+            "the image in 8 bits, or scale its levels so that white is 65535"
         )

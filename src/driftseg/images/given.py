@@ -30,8 +30,8 @@ def as_image(given: Any, *, name: str = "image") -> Image:
     if isinstance(given, PillowImage.Image):
         if given.mode.startswith(("I", "F")):
             raise InputError(
-                f"{name}: wanted 8 bits a channel, came grey of 16 bits or more (mode "
-                f"{given.mode}); say what is black and what is white by making it 8 bits"
+                f"{name}: expected 8 bits a channel, got grey of 16 bits or more (mode "
+                f"{given.mode}). To fix: convert it to 8 bits"
             )
         return np.array(given.convert("RGB"), dtype=np.uint8)
     array = _array(given)
@@ -41,18 +41,20 @@ def as_image(given: Any, *, name: str = "image") -> Image:
         array = np.transpose(array, (1, 2, 0))
     if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
         raise InputError(
-            f"{name}: wanted RGB of shape (height, width, 3), came {tuple(np.shape(given))}"
+            f"{name}: expected RGB of shape (height, width, 3), got {tuple(np.shape(given))}. To "
+            "fix: give an image of this shape"
         )
     if array.dtype == np.uint8:
         return np.ascontiguousarray(array)
     if not np.issubdtype(array.dtype, np.floating):
         raise InputError(
-            f"{name}: wanted uint8, or floats in [0, 1], came {array.dtype}; convert it to one"
+            f"{name}: expected uint8, or floats in [0, 1], got {array.dtype}. To fix: convert it "
+            "to one of these"
         )
     if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
         raise InputError(
-            f"{name}: floats are taken for RGB in [0, 1], these go from {array.min():g} to "
-            f"{array.max():g}; give images before they are normalised"
+            f"{name}: expected floats in [0, 1], got {array.min():g} to {array.max():g}. To fix: "
+            "give images before they are normalised"
         )
     return np.ascontiguousarray(np.rint(array * 255).astype(np.uint8))
 
@@ -72,13 +74,13 @@ def as_label(given: Any, image: Image, *, classes: int, name: str) -> Label:
     ids = read_ids(Path(given)) if isinstance(given, str | Path) else _array(given)
     if ids.shape != image.shape[:2]:
         raise InputError(
-            f"{name}: the label is {ids.shape} (height, width), its image {image.shape[:2]}; "
-            "give labels of their images' size"
+            f"{name}: expected a label of its image's size {image.shape[:2]} (height, width), got "
+            f"{ids.shape}. To fix: give labels of their images' size"
         )
     if not np.issubdtype(ids.dtype, np.integer) or ids.min() < 0 or ids.max() > 255:
         raise InputError(
-            f"{name}: wanted class ids from 0 to 255, came {ids.dtype} from {ids.min()} to "
-            f"{ids.max()}; 255 is for pixels without a class"
+            f"{name}: expected class ids from 0 to 255, got {ids.dtype} from {ids.min()} to "
+            f"{ids.max()}. To fix: use 255 for pixels without a class"
         )
     label: Label = np.ascontiguousarray(ids.astype(np.uint8))
     check_ids(label, classes=classes, name=name)
@@ -100,13 +102,13 @@ def as_depth(given: Any, image: Image, *, name: str = "depth") -> Depth:
     if array is None or array.dtype.kind not in "fiu":
         told = type(given).__name__ if array is None else f"an array of {array.dtype}"
         raise InputError(
-            f"{name}: wanted an array of metres (height, width), infinite for sky, came {told}; "
-            "None takes the plane of the road"
+            f"{name}: expected an array of metres (height, width), infinite for sky, got {told}. "
+            "To fix: give such an array, or None for the plane of the road"
         )
     if array.shape != image.shape[:2]:
         raise InputError(
-            f"{name}: is {array.shape}, its image {image.shape[:2]} (height, width); give a depth "
-            "of the image's size"
+            f"{name}: expected depth of its image's size {image.shape[:2]} (height, width), got "
+            f"{array.shape}. To fix: give a depth of the image's size"
         )
     return np.ascontiguousarray(array, dtype=np.float32)
 

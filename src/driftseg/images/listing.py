@@ -60,7 +60,10 @@ def list_images(folder: Path) -> list[Path]:
         InputError: no such folder.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; check the path of the data")
+        raise InputError(
+            f"{folder}: expected a folder, got a path where there is none. To fix: check the path "
+            "of the data"
+        )
     return sorted(filter(is_image, folder.iterdir()), key=natural)
 
 

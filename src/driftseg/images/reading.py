@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
 
-from driftseg.errors import InputError, MisfitError, UnknownIdsError, UnreadableError
+from driftseg.errors import InputError, MisfitError, UnknownIdsError, UnreadableError, commas
 from driftseg.frame import Image, Label
 from driftseg.images.deep import check_levels
 from driftseg.images.label_coding import FEW_GREYS, label_coding
@@ -23,11 +23,10 @@ PNG_END = b"IEND"
 """Name of the chunk that ends every whole PNG."""
 
 UNDECODABLE = (OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError)
-"""What Pillow raises for a damaged file, and for one that is larger than it will decode; a damaged
-header often says a size that no picture has."""
+"""Errors of Pillow for damaged files and for headers with more pixels than it decodes."""
 
 ORIENTATION = 0x0112
-"""EXIF's tag of how a camera was held."""
+"""EXIF tag of the orientation."""
 TURNS = {
     2: PillowImage.Transpose.FLIP_LEFT_RIGHT,
     3: PillowImage.Transpose.ROTATE_180,
@@ -37,10 +36,9 @@ TURNS = {
     7: PillowImage.Transpose.TRANSVERSE,
     8: PillowImage.Transpose.ROTATE_90,
 }
-"""What brings a picture upright, by that tag's value. Pillow's own `exif_transpose` also writes the
-camera's notes anew, which fails where they are damaged and the picture is not."""
+"""EXIF orientation -> transposition that turns the image upright."""
 QUARTERS = frozenset({5, 6, 7, 8})
-"""Values for a quarter to either side, where width becomes height."""
+"""Orientations with a quarter turn, which swap width and height."""
 
 Size = tuple[int, int]
 """(width, height) in pixels, as on the command line and in config files."""
@@ -58,8 +56,8 @@ def read_image(path: Path) -> Image:
     picture = _open(path, None, upright=True)
     if picture.mode.startswith(("I", "F")):
         raise MisfitError(
-            f"{path}: wanted an image of 8 bits a channel, came grey of 16 bits or more (mode "
-            f"{picture.mode}); say what is black and what is white by storing it in 8 bits"
+            f"{path}: expected an image of 8 bits a channel, got grey of 16 bits or more (mode "
+            f"{picture.mode}). To fix: store it in 8 bits"
         )
     check_levels(path)
     return np.array(picture.convert("RGB"), dtype=np.uint8)
@@ -70,21 +68,22 @@ def read_ids(path: Path) -> Label:
     picture = _open(path, None)
     if _is_jpeg(path):
         raise MisfitError(
-            f"{path}: is a JPEG, whatever it is called, and JPEG blends neighbouring ids; store "
-            "labels as PNG"
+            f"{path}: expected a label in a PNG, got a JPEG, which blends neighbouring ids, "
+            "whatever the file is called. To fix: store labels as PNG"
         )
     if label_coding(path) in FEW_GREYS:  # Pillow spreads them over 0 to 255, as PNG means greys
         raise MisfitError(
-            f"{path}: wanted a label map with one id a pixel (8-bit grey or palette PNG), came "
-            f"{label_coding(path)}, whose levels are shades and no ids; store ids in 8 bits"
+            f"{path}: expected a label map with one id a pixel (8-bit grey or palette PNG), got "
+            f"{label_coding(path)}, whose levels are shades and no ids. To fix: store ids in 8 "
+            "bits"
         )
     if picture.mode not in ("L", "P"):
         deep = picture.mode.startswith("I")
         came = "16 bits" if deep else f"mode {picture.mode}"
         mend = "store ids in 8 bits" if deep else "convert colours to ids first"
         raise MisfitError(
-            f"{path}: wanted a label map with one id a pixel (8-bit grey or palette PNG), "
-            f"came {came}; {mend}"
+            f"{path}: expected a label map with one id a pixel (8-bit grey or palette PNG), got "
+            f"{came}. To fix: {mend}"
         )
     return np.asarray(picture, dtype=np.uint8)
 
@@ -111,8 +110,8 @@ class IdReader:
         unknown = _unknown_ids(label, self.ids)
         if unknown:
             raise UnknownIdsError(
-                f"{path}: {_told(unknown)} are not among the ids that are stated "
-                f"({sorted(self.ids)}); {STATE}",
+                f"{path}: expected the stated ids {commas(sorted(self.ids))}, got "
+                f"{_told(unknown)}. To fix: {STATE}",
                 unknown,
             )
         return translate(label, self.ids, name=str(path))
@@ -140,14 +139,14 @@ def read_levels(path: Path) -> npt.NDArray[np.uint16]:
     found = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     if found is None or found.dtype != np.uint16:
         raise InputError(
-            f"{path}: wanted a 16-bit grey PNG, came mode {picture.mode} of 8 bits; these are too "
-            "few for disparity or depth"
+            f"{path}: expected a 16-bit grey PNG, got mode {picture.mode} of 8 bits, which are too "
+            "few for disparity or depth. To fix: store it in 16 bits"
         )
     levels = np.asarray(found[..., 0], dtype=np.uint16)
     if any((found[..., channel] != levels).any() for channel in (1, 2)):
         raise InputError(
-            f"{path}: wanted a 16-bit PNG of one channel, or of channels that are alike; came "
-            "colours that differ, so which of them is the depth is not known: store it in grey"
+            f"{path}: expected a 16-bit PNG of one channel, or of channels that are alike, got "
+            "colours that differ. To fix: store the depth in grey"
         )
     return levels
 
@@ -165,7 +164,10 @@ def read_first_channel(path: Path) -> Label:
     try:
         stored = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        raise InputError(
+            f"{path}: expected a readable file, got an error ({error.strerror}). To fix: check the "
+            "file and its permissions"
+        ) from None
     whole = stored[-8:-4] == PNG_END  # OpenCV gives what it has of a file that was cut off
     found = None
     if whole:
@@ -173,12 +175,14 @@ def read_first_channel(path: Path) -> Label:
             found = cv2.imdecode(np.frombuffer(stored, np.uint8), cv2.IMREAD_UNCHANGED)
     if found is None:
         raise UnreadableError(
-            f"{path}: cannot be decoded as a PNG of labels; mend or remove the file"
+            f"{path}: expected a PNG of labels, got a file that cannot be decoded. To fix: mend or "
+            "remove the file"
         )
     ids = found if found.ndim == 2 else found[..., 2]
     if ids.size and ids.max() > IGNORE:
         raise MisfitError(
-            f"{path}: the first channel holds {ids.max()}, wanted class ids of 0 to {IGNORE}"
+            f"{path}: expected class ids of 0 to {IGNORE} in the first channel, got {ids.max()}. "
+            "To fix: correct the ids, or leave the file out with exclude"
         )
     return np.ascontiguousarray(ids, dtype=np.uint8)
 
@@ -225,8 +229,9 @@ def translate(label: Label, table: IdTable, *, name: str) -> Label:
     unknown = _unknown_ids(label, table)
     if unknown:
         raise UnknownIdsError(
-            f"{name}: ids {[*unknown]} are none of this dataset's ({sorted(table)}); the file is "
-            "in another coding or damaged",
+            f"{name}: expected the ids of this dataset ({commas(sorted(table))}), got "
+            f"{commas(unknown)}; the file is in another coding or damaged. To fix: get the file "
+            "again, or leave it out with exclude",
             unknown,
         )
     return lookup[label]
@@ -242,7 +247,8 @@ def _open(path: Path, mode: str | None, *, upright: bool = False) -> PillowImage
                 result = result.transpose(turn)
             return result
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        told = f"{path}: expected a file, got a path where there is none. To fix: check the path"
+        raise InputError(told) from None
     except UNDECODABLE as error:
         raise _unreadable(path, error) from None
 
@@ -250,21 +256,20 @@ def _open(path: Path, mode: str | None, *, upright: bool = False) -> PillowImage
 def _unreadable(path: Path, error: Exception) -> UnreadableError:
     if isinstance(error, PillowImage.DecompressionBombError):
         return UnreadableError(
-            f"{path}: cannot be decoded as an image, its header says that it has more pixels than "
-            f"are decoded ({error}); mend or remove the file, or shrink the picture"
+            f"{path}: expected an image that can be decoded, got a header with too many pixels "
+            f"({error}). To fix: mend, shrink or remove the file"
         )
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return UnreadableError(
-        f"{path}: cannot be decoded as an image ({reason}); mend or remove the file"
-    )
+    told = f"{path}: expected an image that can be decoded, got an error ({reason})"
+    return UnreadableError(f"{told}. To fix: mend or remove the file")
 
 
 def check_shrinks(own: Size, size: Size, *, name: str) -> None:
     """Raises where an image is smaller than the size asked for; both are (width, height)."""
     if size[0] > own[0] or size[1] > own[1]:
         raise InputError(
-            f"{name}: the image is {own[0]}x{own[1]}, the run asks for {size[0]}x{size[1]}; "
-            "images are never enlarged silently: set a size no larger than the images"
+            f"{name}: expected an image of at least {size[0]}x{size[1]}, the size of the run, got "
+            f"{own[0]}x{own[1]}. To fix: set a size no larger than the images"
         )
 
 
@@ -307,16 +312,16 @@ def check_label(
         turn = turn_of(of)
         if turn in QUARTERS:
             raise MisfitError(
-                f"{name}: the label is {label.shape[1]}x{label.shape[0]}, its image "
-                f"{image.shape[1]}x{image.shape[0]} after it is turned as its EXIF orientation "
-                f"({turn}) says; the label was drawn on the pixels as stored. Turn the label the "
-                "same way, or remove the orientation from the image file"
+                f"{name}: expected a label of its image's size, {image.shape[1]}x{image.shape[0]} "
+                f"after it is turned by its EXIF orientation ({turn}), got "
+                f"{label.shape[1]}x{label.shape[0]}, drawn on the pixels as stored. To fix: "
+                "turn the label the same way, or remove the orientation from the image file"
             )
     if label.shape != image.shape[:2]:
         raise MisfitError(
-            f"{name}: the label is {label.shape[1]}x{label.shape[0]}, its image "
-            f"{image.shape[1]}x{image.shape[0]}; labels must have their image's "
-            "size: mend the file, or leave it out with exclude"
+            f"{name}: expected a label of its image's size {image.shape[1]}x{image.shape[0]}, got "
+            f"{label.shape[1]}x{label.shape[0]}. To fix: correct the file, or leave it out with "
+            "exclude"
         )
     check_ids(label, classes=classes, name=name)
 
@@ -326,8 +331,8 @@ def check_ids(label: Label, *, classes: int, name: str) -> None:
     unknown = _unknown_ids(label, {i: i for i in (*range(classes), IGNORE)})
     if unknown:
         raise UnknownIdsError(
-            f"{name}: label ids {[*unknown]} are neither 0..{classes - 1} nor {IGNORE} (ignore): "
-            f"{_told(unknown)} are in the file; check the label space, or {STATE}",
+            f"{name}: expected label ids 0..{classes - 1} or {IGNORE} (ignore), got "
+            f"{_told(unknown)}. To fix: check the label space, or {STATE}",
             unknown,
         )
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.labels.spaces import (
     IGNORE,
     LABEL_SPACES,
@@ -24,7 +24,7 @@ from driftseg.labels.spaces import (
     space_of,
 )
 from driftseg.labels.tables import IdTable
-from driftseg.settings import Settings
+from driftseg.settings import Settings, shown, wrong_value
 
 FILE = "classes.yaml"
 """Name of the file that is looked for beside label files."""
@@ -79,13 +79,15 @@ class ClassesSettings(Settings):
         others = {"ignored_ids": self.ignored_ids, "ground": self.ground, "sky": self.sky}
         given = [key for key, value in others.items() if value is not None]
         if given and self.classes is None:
-            raise ValueError(f"{' and '.join(given)} stand beside classes; set classes, too")
+            raise ValueError(
+                f"expected classes beside {' and '.join(given)}, got none. To fix: set classes, too"
+            )
         if isinstance(self.classes, list):
             _check_beside(self, _listed(self.classes))
         space = getattr(self, "label_space", None)
         if self.classes is not None and space != _default(self, "label_space"):
             raise ValueError(
-                "classes and label_space both say what the classes are; leave out one of them"
+                "expected classes or label_space, got both. To fix: leave out one of them"
             )
         return self
 
@@ -131,9 +133,10 @@ def _unknown(place: Sequence[int | str]) -> str:
     """Names the nearest known key."""
     key, known = str(place[-1]), ClassSettings if len(place) > 1 else ClassesSettings
     near = difflib.get_close_matches(key, known.model_fields, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}?" if near else f"known here: {sorted(known.model_fields)}"
     at = [str(part) for part in place[:-1] if isinstance(part, int) or part == "classes"]
-    return f"unknown key {'.'.join((*at, key))!r}; {hint}"
+    meant = f"rename it (did you mean {'.'.join((*at, *near))!r}?)"
+    hint = meant if near else f"take one of {commas(sorted(known.model_fields))}"
+    return f"expected a known key, got {'.'.join((*at, key))!r}. To fix: {hint}"
 
 
 def read_plain(values: Mapping[str, Any], where: str) -> Classes:
@@ -150,14 +153,20 @@ def read_plain(values: Mapping[str, Any], where: str) -> Classes:
                        isinstance(part, int))  # fmt: skip
         if first["type"] == "extra_forbidden":
             raise InputError(f"{where}: {_unknown(first['loc'])}") from None
-        text = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
+        if first["type"] == "value_error":
+            text = str(first["ctx"]["error"])
+        else:
+            text = f"{wrong_value(first)}. To fix: set it to such a value"
         raise InputError(f"{where}: {f'{key}: ' if key else ''}{text}") from None
     if settings.classes is None:
-        raise InputError(f"{where}: wanted a list of classes under the key classes, found none")
+        raise InputError(
+            f"{where}: expected a list of classes under the key classes, got none. To fix: add the "
+            "key classes"
+        )
     if isinstance(settings.classes, str) and settings.classes not in LABEL_SPACES:
         raise InputError(
-            f"{where}: classes: wanted a list of classes or one of {list(LABEL_SPACES)}, came "
-            f"{settings.classes!r}"
+            f"{where}: classes: expected a list of classes or one of {commas(LABEL_SPACES)}, got "
+            f"{settings.classes!r}. To fix: set classes to one of these"
         )
     return _resolved(settings, where)
 
@@ -171,15 +180,26 @@ def read_classes(path: Path) -> Classes:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file of classes") from None
+        raise InputError(
+            f"{path}: expected a file of classes, got a path where there is none. To fix: check "
+            "the path"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
+        raise InputError(
+            f"{path}: expected a readable file of classes, got an error ({error}). To fix: check "
+            "the file and its permissions"
+        ) from None
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
+        raise InputError(
+            f"{path}: expected YAML, got {' '.join(str(error).split())}. To fix: correct that line"
+        ) from None
     if isinstance(values, list):
         values = {"classes": values}
     if not isinstance(values, dict):
-        raise InputError(f"{path}: wanted a list of classes, came {type(values).__name__}")
+        raise InputError(
+            f"{path}: expected a list of classes, got {shown(values)}. To fix: write lines such as "
+            "'- road' (docs/classes.md)"
+        )
     return read_plain(values, str(path))
 
 
@@ -195,10 +215,10 @@ def named_classes(name: str, where: str) -> Classes:
     if path.suffix in (".yaml", ".yml") or path.is_file():
         return read_classes(path)
     near = difflib.get_close_matches(name, LABEL_SPACES, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
     raise InputError(
-        f"{where}: no classes are called {name!r}; {hint}known: {list(LABEL_SPACES)}, or the "
-        f"path of a file such as {FILE}"
+        f"{where}: expected a known label space or a file of classes, got {name!r}. To fix: "
+        f"take one of {commas(LABEL_SPACES)}, or the path of a file such as {FILE}{hint}"
     )
 
 
@@ -262,14 +282,26 @@ def _listed(classes: ClassList) -> list[ClassSettings]:
 
 def _check_classes(listed: Sequence[ClassSettings]) -> None:
     if not 1 <= len(listed) <= MOST:
-        raise ValueError(f"wanted 1 to {MOST} classes, came {len(listed)}")
+        raise ValueError(
+            f"expected 1 to {MOST} classes, got {len(listed)}. To fix: list such a number of "
+            "classes"
+        )
     if twice := _repeated(one.name for one in listed):
-        raise ValueError(f"{twice} are named more than once; give every class one name")
+        raise ValueError(
+            f"expected a different name for every class, got {commas(twice)} more than once. To "
+            "fix: rename one of them"
+        )
     ids = [i for n, one in enumerate(listed) for i in ([n] if one.ids is None else one.ids)]
     if twice := _repeated(ids):
-        raise ValueError(f"the ids {twice} belong to more than one class; give each to one")
+        raise ValueError(
+            f"expected every id in one class, got {commas(twice)} in more than one. To fix: give "
+            "each id to one class"
+        )
     if IGNORE in ids:
-        raise ValueError(f"the id {IGNORE} means that there is no class; leave it out")
+        raise ValueError(
+            f"expected ids of classes, got {IGNORE}, which means that there is no class. To fix: "
+            "leave it out"
+        )
 
 
 def _check_beside(settings: ClassesSettings, listed: Sequence[ClassSettings]) -> None:
@@ -279,7 +311,10 @@ def _check_beside(settings: ClassesSettings, listed: Sequence[ClassSettings]) ->
         raise ValueError(_no_classes(unknown, names))
     ids = [i for n, one in enumerate(listed) for i in ([n] if one.ids is None else one.ids)]
     if both := sorted({*ids} & {*(settings.ignored_ids or [])}):
-        raise ValueError(f"the ids {both} are ignored and belong to a class; take one away")
+        raise ValueError(
+            f"expected ids in a class or in ignored_ids, got {commas(both)} in both. To fix: "
+            "remove them from one"
+        )
 
 
 def _repeated(values: Iterable[Any]) -> list[Any]:
@@ -288,8 +323,11 @@ def _repeated(values: Iterable[Any]) -> list[Any]:
 
 def _no_classes(unknown: Sequence[str], known: Sequence[str]) -> str:
     near = difflib.get_close_matches(unknown[0], known, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"ground and sky name {list(unknown)}, which are no classes; {hint}known: {list(known)}"
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return (
+        f"expected names of classes in ground and sky, got {commas(unknown)}. To fix: take some of "
+        f"{commas(known)}{hint}"
+    )
 
 
 def _default(settings: Settings, name: str) -> Any:

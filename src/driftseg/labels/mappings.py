@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.labels.spaces import (
     CAMVID11,
     CITYSCAPES19,
@@ -41,8 +41,9 @@ class LabelMapping:
         told = {name for name in self.table.values() if name is not None}
         if set(self.table) != set(self.source.classes) or not told <= set(self.target.classes):
             raise ValueError(
-                f"{self.source.name} in {self.target.name}: wanted every class of the one and only "
-                "classes of the other"
+                f"expected a mapping of every class of {self.source.name} to classes of "
+                f"{self.target.name}, got another. To fix: give each class of {self.source.name} a "
+                "class or null"
             )
 
     def apply(self, ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -194,17 +195,18 @@ def mapping_between(
         unknown = [name for name in named if name not in space.classes]
         if unknown:
             near = difflib.get_close_matches(unknown[0], space.classes, n=1, cutoff=0.6)
-            hint = f"did you mean {near[0]!r}? " if near else ""
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
             raise InputError(
-                f"{where}: {unknown} are no classes of {space.name}; {hint}known: "
-                f"{list(space.classes)}"
+                f"{where}: expected classes of {space.name}, got {commas(unknown)}. To fix: "
+                f"take some of {commas(space.classes)}{hint}"
             )
     # Classes of one name are one class, so they need no line.
     told = {name: name for name in source.classes if name in target.classes} | dict(table)
     if missing := [name for name in source.classes if name not in told]:
         raise InputError(
-            f"{where}: {missing} of {source.name} are not mapped; give each a class of "
-            f"{target.name} ({', '.join(target.classes)}), or null"
+            f"{where}: expected every class of {source.name}, got a mapping without "
+            f"{commas(missing)}. To fix: give each a class of {target.name} "
+            f"({', '.join(target.classes)}), or null"
         )
     return LabelMapping(source, target, {name: told[name] for name in source.classes})
 
@@ -219,15 +221,24 @@ def read_table(path: Path) -> dict[str, str | None]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(
-            f"{path}: no such file of a mapping; known by name: {list(PRESETS)}"
+            f"{path}: expected a file of a mapping, got a path where there is none. To fix: check "
+            f"the path, or take one of {commas(PRESETS)}"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
+        raise InputError(
+            f"{path}: expected a readable file of a mapping, got an error ({error}). To fix: check "
+            "the file and its permissions"
+        ) from None
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
+        raise InputError(
+            f"{path}: expected YAML, got {' '.join(str(error).split())}. To fix: correct that line"
+        ) from None
     if not isinstance(values, dict) or not all(
         isinstance(key, str) and (value is None or isinstance(value, str))
         for key, value in values.items()
     ):
-        raise InputError(f"{path}: wanted lines such as 'their class: our class' or '...: null'")
+        raise InputError(
+            f"{path}: expected lines such as 'their class: our class' or '...: null', got "
+            "something else. To fix: write one line for each class"
+        )
     return values

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 
 IGNORE = 255
 """The id of pixels that nobody has labelled: never trained on, never scored."""
@@ -53,7 +53,8 @@ class LabelSpace:
     def __post_init__(self) -> None:
         if len(self.classes) != len(self.colours):
             raise ValueError(
-                f"label space {self.name}: {len(self.classes)} classes, {len(self.colours)} colours"
+                f"label space {self.name}: expected a colour for each of {len(self.classes)} "
+                f"classes, got {len(self.colours)} colours. To fix: give each class a colour"
             )
 
     def __len__(self) -> int:
@@ -207,7 +208,10 @@ def named_space(name: str, where: str) -> LabelSpace:
         InputError: there is none.
     """
     if name not in LABEL_SPACES:
-        raise InputError(f"{where}: no label space is called {name!r}; known: {list(LABEL_SPACES)}")
+        raise InputError(
+            f"{where}: expected a known label space, got {name!r}. To fix: take one of "
+            f"{commas(LABEL_SPACES)}"
+        )
     return LABEL_SPACES[name]
 
 

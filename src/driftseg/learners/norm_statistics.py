@@ -1,9 +1,8 @@
-"""Batch normalisation's statistics follow the target; no weight learns.
+"""Batch-normalisation statistics follow the target; no weight changes.
 
-What many methods gain from a network with batch normalisation, gained alone (Li et al. 2016,
-AdaBN; Schneider et al., NeurIPS 2020, for few target images): every frame moves the running mean
-and variance. Layer norms have no statistics: a network without batch normalisation is only its
-head's.
+Every frame updates the running mean and variance (Li et al. 2016, AdaBN; Schneider et al., NeurIPS
+2020, for few target images). Layer norms have no statistics. In a network that has batch
+normalisation only in its head, only the head adapts.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from driftseg.models.roles import Roles
 
 
 class NormStatisticsSettings(MethodSettings):
-    """Batch normalisation's running statistics follow the target; no weight learns."""
+    """Batch-normalisation statistics follow the target; no weight changes."""
 
     name: Literal["norm_statistics"]
 
@@ -30,22 +29,22 @@ class NormStatisticsSettings(MethodSettings):
         return False
 
     def needs(self) -> Needs:
-        """Norms, so that their statistics may move."""
+        """The norms, whose statistics change."""
         return Needs(("norms",), "running")
 
     def make(self, supplies: Supplies) -> Composition:
-        """On every frame."""
+        """A composition that learns on every frame."""
         return Composition(NormStatistics(supplies.roles), Always())
 
 
 class NormStatistics:
-    """Moves running statistics by every frame it has answered.
+    """Updates the running statistics with every predicted frame.
 
     Args:
-        roles: ``norms`` trainable, so that their statistics may move; under ``running``.
+        roles: ``norms`` trainable, because their statistics change; norm statistics ``running``.
 
     Raises:
-        InputError: there are no statistics that could move.
+        InputError: the model has no running statistics.
     """
 
     keeps_graph = False
@@ -53,8 +52,8 @@ class NormStatistics:
     def __init__(self, roles: Roles):
         if not roles.moving_statistics():
             raise InputError(
-                "norm_statistics: the model has no batch normalisation that keeps running "
-                "statistics, so nothing can follow the target; take another method"
+                "norm_statistics: expected a model with running statistics of batch normalisation, "
+                "got none. To fix: take another method"
             )
         self.roles = roles
         self.updates = 0

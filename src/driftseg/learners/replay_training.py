@@ -1,9 +1,8 @@
-"""Replay training: exact labels, in images that look like the target.
+"""Replay training: labelled source images restyled to the target.
 
-A frame gives its appearance and no label: nothing is learnt from what the model guesses of the
-target. Per frame two replay images, one with mild colour jitter and one restyled to a random one
-of the last frames, and the cross-entropy of both. Without a restyling the second image is left as
-it is, which is the method `replay_only`: what learning on from the source does by itself.
+A frame gives only its appearance. The method uses no pseudo-labels. For each frame it draws two
+source images. One gets mild colour jitter, the other is restyled to a random one of the last
+frames. The loss is the cross-entropy of both. Without restyling this is the method `replay_only`.
 """
 
 from __future__ import annotations
@@ -60,17 +59,19 @@ from driftseg.settings import Positive, TrainableSet
 
 
 class ReplayTrainingSettings(MethodSettings):
-    """What replay_only and restyled_replay share."""
+    """Settings that replay_only and restyled_replay share."""
 
     train: TrainableSet = ["encoder", "head"]
-    """The whole trainable set."""
+    """Parts of the network that train."""
     learning_rate: Positive = 6e-5
-    """Of the encoder; heads have ``head_factor`` times as much. The source model's own."""
+    """Learning rate of the encoder; the default is that of the source training."""
     head_factor: Positive = 10.0
-    """Heads learn this many times as fast."""
+    """Learning rate of the heads divided by that of the encoder."""
     weight_decay: NonNegativeFloat = 0.01
+    """Weight decay of AdamW. Norms have none."""
     norm_statistics: Literal["source", "running", "batch"] = "source"
-    """Under running, training passes on the replay's images move them."""
+    """Batch-normalisation statistics. With running, training passes on source images update
+    them."""
     jitter: NonNegativeFloat = 0.05
     """Strength of colour jitter of the first image, beside the replay's own augmentation; hue
     moves by up to 360 degrees times it."""

@@ -1,8 +1,4 @@
-"""The self-training step that DACS and HAMLET share (methods A.3), without its defects (A.13).
-
-Only trained tensors are averaged into the teacher, there is no logging pass, and the feature
-distance is guarded and built only when its weight is above 0.
-"""
+"""The self-training step of DACS (WACV 2021), which HAMLET (ICCV 2023) uses, too."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ import torch
 from pydantic import Field, NonNegativeFloat, ValidationInfo, field_validator, model_validator
 from torch import Tensor
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.frame import SourceBatch
 from driftseg.learners.answering import most_probable, to_images
 from driftseg.learners.contract import NOT_FINITE, Answer, Order, Step, bring_back, learnt
@@ -51,46 +47,46 @@ from driftseg.models.trainable import (
 from driftseg.settings import Positive, TrainableSet, is_changed
 
 Rows = Annotated[int, Field(ge=0)]
+UNUSED = "expected replay_style: restyled, got plain. To fix: set it to restyled, or leave out"
 
 
 class SelfTrainingSettings(MethodSettings, RestyleSettings):
-    """What DACS and HAMLET share (methods A.3)."""
+    """Settings that DACS and HAMLET share."""
 
     train: TrainableSet = ["encoder", "head"]
-    """The whole trainable set."""
+    """Parts of the network that train."""
     head_factor: Positive = 10.0
-    """Heads learn this many times as fast."""
+    """Learning rate of the heads divided by that of the encoder."""
     weight_decay: NonNegativeFloat = 0.01
     norm_statistics: Literal["source", "running", "batch", "published"] = "source"
     teacher_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Largest momentum of the teacher's moving average."""
     confidence: ConfidenceSettings = ConfidenceSettings()
     ignored_rows: tuple[Rows, Rows] = (0, 0)
-    """Top and bottom rows whose pseudo-labels have no weight; HAMLET: 15, 120 of 512."""
+    """Numbers of top and bottom rows without pseudo-labels; HAMLET: 15, 120 of 512."""
     jitter: NonNegativeFloat = 0.2
     """Strength of brightness, contrast, saturation and hue jitter of the mixed image."""
     blur: bool = True
     feature_distance: NonNegativeFloat = 0.0
-    """Weight of the distance to the static role's deep features; HAMLET .005. 0: never built."""
+    """Weight of the distance to the static role's deep features; HAMLET: 0.005; 0 turns it off."""
     feature_distance_classes: list[str] = []
-    """Classes whose pixels it looks at; empty takes all."""
+    """Classes whose pixels the feature distance uses; an empty list takes all."""
     replay_style: Literal["plain", "restyled"] = "plain"
-    """restyled: source classes wear the appearance of the frame they are pasted into."""
+    """restyled: pasted source classes are restyled to the frame that they are pasted into."""
     source_loss: Literal["plain", "restyled"] = "plain"
-    """Which source image the source's own losses look at; plain keeps the source in mind,
-    whatever the frames look like."""
+    """Images of the loss on the source: plain, which limits forgetting, or restyled."""
 
     @field_validator("source_loss")
     @classmethod
     def _restyled_at_all(cls, value: str, info: ValidationInfo) -> str:
         if value == "restyled" and info.data.get("replay_style") == "plain":
-            raise ValueError("restyled needs replay_style: restyled")
+            raise ValueError(f"restyled: {UNUSED} restyled")
         return value
 
     @model_validator(mode="after")
     def _restylings_are_used(self) -> SelfTrainingSettings:
         if self.replay_style == "plain" and is_changed(self, "restylings"):
-            raise ValueError("restylings: nothing is restyled; set replay_style: restyled")
+            raise ValueError(f"restylings: {UNUSED} restylings")
         return self
 
     def needs(self) -> Needs:
@@ -115,9 +111,10 @@ class SelfTrainingSettings(MethodSettings, RestyleSettings):
         """The update rule; ``released`` are switches to the released code's behaviour."""
         rows = supplies.size[1]
         if sum(self.ignored_rows) >= rows:
-            raise InputError(
-                f"method.ignored_rows {list(self.ignored_rows)} leave nothing of {rows} rows"
+            told = (
+                f"expected below {rows} rows, got {commas(self.ignored_rows)}. To fix: lower them"
             )
+            raise InputError(f"method.ignored_rows: {told}")
         paste_unlabelled = released.pop("paste_unlabelled", False)
         return SelfTraining(
             supplies.roles,
@@ -156,11 +153,10 @@ class SelfTraining:
         mixing: pastes source classes into the frame; its generator is this learner's.
         feature_distance_weight: 0 turns it off.
         feature_distance_classes: ids it looks at.
-        frozen_tensors_drift: as the released code on torch 1.7 (A.13, B5): tensors that have
-            learnt and do not learn now still move by AdamW's momentum and decay.
-        diagnostics_move_statistics: a training pass on the target for nothing but its side effect
-            on norms and random draws after every step, as the released code's logging makes (B13).
-        restyled_source_loss: the source's own losses look at the restyled images, too.
+        frozen_tensors_drift: tensors that have learnt and do not learn now still move by AdamW's
+            momentum and decay, as in HAMLET's released code on torch 1.7.
+        diagnostics_move_statistics: a pass for logging moves norms and draws, as released.
+        restyled_source_loss: the source's own losses use the restyled images, too.
         dropout_generator: draws dropout and drop path.
     """
 
@@ -208,13 +204,16 @@ class SelfTraining:
         self.optimiser = adamw(groups)
 
     def look(self, answer: Answer) -> None:
-        """Nothing to see."""
+        """Does nothing."""
 
     def learn(self, answer: Answer, order: Order) -> Step:
         """Learns from one frame, its pseudo-labels and a source batch."""
         rate, mix_ratio = order.learning_rate, order.mix_ratio
         if rate is None or mix_ratio is None:
-            raise ValueError("self-training wants learning_rate and mix_ratio with every order")
+            raise ValueError(
+                "expected learning_rate and mix_ratio with every order of self-training, got an "
+                "order without. To fix: set both"
+            )
         if not self._teacher_waits:
             self.roles.move_teacher(momentum(self.updates, self._teacher_momentum))
         statistics = self.roles.moving_statistics()
@@ -311,7 +310,7 @@ class SelfTraining:
         return learnt(self.roles, self.optimiser)
 
     def bring_back(self, state: dict[str, Any]) -> None:
-        """Goes on with them; confidence, replay and generators stay as they are."""
+        """Restores them. Confidence, replay and generators stay unchanged."""
         bring_back(self.roles, self.optimiser, state)
         self._restore_gradients()
 
@@ -329,7 +328,7 @@ class SelfTraining:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues where another stood."""
+        """Restores them."""
         self.roles.load_state_dict(state["roles"])
         load_optimiser_state(self.optimiser, state["optimiser"])
         self._restore_gradients()
@@ -344,7 +343,8 @@ class SelfTraining:
 def _ids(names: Sequence[str], classes: Sequence[str]) -> list[int]:
     unknown = sorted(set(names) - set(classes))
     if unknown:
-        raise InputError(
-            f"method.feature_distance_classes: {unknown} are no classes of {list(classes)}"
+        told = (
+            f"expected some of {commas(classes)}, got {commas(unknown)}. To fix: correct the names"
         )
+        raise InputError(f"method.feature_distance_classes: {told}")
     return [classes.index(name) for name in names or classes]

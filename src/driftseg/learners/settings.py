@@ -81,8 +81,8 @@ class Needs:
             offline = [name for name in adapter_names(network.module) if name in {*names}]
             if not offline:
                 raise InputError(
-                    "lae averages adapters and none learn: set adapters.kind, and name adapters "
-                    "in method.learner.train"
+                    "lae: expected adapters that learn, because it averages them, got none. To "
+                    "fix: set adapters.kind, and name adapters in method.learner.train"
                 )
         return Roles(
             network,
@@ -163,7 +163,8 @@ class MethodSettings(Settings):
 
     def _lacks(self, method: str) -> InputError:
         return InputError(
-            f"method {self.name}: {type(self).__name__} has no method {method}; add it to the class"
+            f"method {self.name}: expected the method {method} in {type(self).__name__}, got a "
+            "class without it. To fix: add it to the class"
         )
 
     @property

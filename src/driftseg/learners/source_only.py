@@ -1,4 +1,4 @@
-"""The source model, never changed: what every other method is measured against."""
+"""The source model without adaptation, the baseline of every other method."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from driftseg.models.roles import Roles
 
 
 class SourceOnlySettings(MethodSettings):
-    """The source model, never changed."""
+    """The source model without adaptation, the baseline."""
 
     name: Literal["source_only"]
 
@@ -21,16 +21,16 @@ class SourceOnlySettings(MethodSettings):
         return False
 
     def needs(self) -> Needs:
-        """Nothing."""
+        """It needs nothing."""
         return Needs()
 
     def make(self, supplies: Supplies) -> Composition:
-        """Never."""
+        """A composition that never learns."""
         return Composition(SourceOnly(supplies.roles), Never())
 
 
 class SourceOnly:
-    """Learns nothing.
+    """Predicts with the source model and learns nothing.
 
     Args:
         roles: of the source model, with nothing trainable.
@@ -43,22 +43,22 @@ class SourceOnly:
         self.updates = 0
 
     def look(self, answer: Answer) -> None:
-        """Nothing to see."""
+        """Does nothing."""
 
     def learn(self, answer: Answer, order: Order) -> Step:
-        """Nothing to do."""
+        """Does nothing."""
         return Step(False)
 
     def learnt(self) -> dict[str, Any]:
-        """Nothing."""
+        """An empty dictionary."""
         return {}
 
     def bring_back(self, state: dict[str, Any]) -> None:
-        """Nothing to bring back."""
+        """Does nothing."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing moves."""
+        """An empty state."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to restore."""
+        """Does nothing."""

@@ -50,8 +50,8 @@ class TentSettings(MethodSettings):
 class Tent:
     """One step of Adam on the entropy of the prediction.
 
-    The prediction is the one made before the step (methods A.12; some collections report the
-    one after). Without batch normalisation, as in MiT, the layer norms are trained.
+    The prediction is the one made before the step (some test-time adaptation collections report the
+    one after it). Without batch normalisation, as in MiT, the layer norms are trained.
 
     Args:
         roles: ``norms`` trainable.

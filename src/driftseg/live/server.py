@@ -62,11 +62,13 @@ class LivePage:
             self._server = ThreadingHTTPServer((HOST, port), _handler(self))
         except OSError as error:
             raise InputError(
-                f"--port {port}: cannot be used ({error.strerror}). Take another port, or none for "
-                "a free one"
+                f"--port {port}: expected a free port, got an error ({error.strerror}). To fix: "
+                "take another port, or leave out --port"
             ) from None
         except OverflowError:
-            raise InputError(f"--port: expected 0 to 65535, got {port}") from None
+            raise InputError(
+                f"--port: expected 0 to 65535, got {port}. To fix: take a port in this range"
+            ) from None
         self._server.daemon_threads = True
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True,

@@ -95,7 +95,9 @@ class AdaptiveModel:
     def last_logits(self) -> Tensor:
         """Logits (1, C, h, w) of what was last predicted."""
         if self._logits is None:
-            raise RuntimeError("nothing was predicted yet: call predict() first")
+            raise RuntimeError(
+                "expected at least one prediction, got none. To fix: call predict() first"
+            )
         return self._logits
 
     def learning_parts(self) -> tuple[str, ...]:
@@ -111,7 +113,10 @@ class AdaptiveModel:
         with self._lock:
             answered, self._answered = self._answered, None
             if answered is None:
-                raise RuntimeError("learn() learns from a prediction: call predict() first")
+                raise RuntimeError(
+                    "expected predict() before learn(), got learn() first. To fix: call "
+                    "predict() first"
+                )
             self.learner.look(answered)
             self._measure_costs(answered)
             seen, level = self._look(answered)

@@ -1,4 +1,4 @@
-"""A bank of what was learnt in every domain, brought back when the domain returns."""
+"""A bank of trained weights for every domain, restored when the domain returns."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from driftseg.methods.remembering import RememberingSettings
 
 
 class BankMethodSettings(RememberingSettings, BankSettings):
-    """What was learnt in every domain is stored, and brought back when it returns."""
+    """A bank stores the trained weights of every domain and restores them when it returns."""
 
     name: Literal["bank"]
 
     @model_validator(mode="after")
     def _changes_come(self) -> BankMethodSettings:
         if self.drift_detector is None:
-            raise ValueError("without a detector no change is found: set detector")
+            raise ValueError(
+                "detector: expected a detector, without which no change is found, got null. To "
+                "fix: set detector"
+            )
         return self
 
     def make(self, supplies: Supplies) -> Composition:
-        """The learner, remembered for."""
+        """The learner with a memory."""
         return self.compose(supplies, bank=self)

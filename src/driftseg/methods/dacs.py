@@ -1,7 +1,6 @@
 """DACS: self-training on source classes pasted into the target (Tranheden et al., WACV 2021).
 
-It learns from every frame; the step is that of HAMLET's code (methods A.3) without its defects
-(A.13), in `driftseg.learners.self_training`.
+It learns from every frame. `driftseg.learners.self_training` has the training step.
 """
 
 from __future__ import annotations

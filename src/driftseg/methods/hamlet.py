@@ -1,9 +1,9 @@
 """HAMLET: when to adapt, which part of the network, and how hard (Colomer et al., ICCV 2023).
 
-A drift signal, how much the static model disagrees with the student, drives a detector; a
-detected change grants training iterations; a selector chooses which stages learn. The step is
-DACS's. What the released code does differently (methods A.13) is reached by switches that are off
-here.
+The drift signal is the disagreement of the static model with the student. A detector finds changes
+in it. A detected change gives a number of training iterations. A selector chooses the stages that
+learn. The training step is that of DACS. Switches turn on the differences of the released code.
+They are off by default.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from driftseg.control.selection import (
     Selector,
 )
 from driftseg.control.when import AfterChange
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.learners.parts.confidence import ConfidenceSettings
 from driftseg.learners.self_training import SelfTrainingSettings
 from driftseg.learners.settings import Composition, Needs, SignalSettings, Supplies
@@ -33,21 +33,21 @@ from driftseg.settings import Positive, Settings, Share
 
 
 class ReleasedSettings(Settings):
-    """What HAMLET's released code does in place of what is meant (methods A.13).
+    """Differences of HAMLET's released code from the paper.
 
-    Each is off unless ``compat: published`` turns all on.
+    Each is off unless ``compat: published`` turns all of them on.
     """
 
     fusion_never_learns: bool = False
-    """B2: the head's fusion, norm and classifier keep their values in every choice."""
+    """The head's fusion, norm and classifier keep their values in every choice."""
     one_rate_after_change: bool = False
-    """B4: heads lose ``head_factor`` at the first change."""
+    """Heads lose ``head_factor`` at the first change."""
     frozen_tensors_drift: bool = False
-    """B5: tensors that do not learn now still move by AdamW's momentum and decay."""
+    """Tensors that do not learn now still change by AdamW's momentum and decay."""
     overlapping_reference: bool = False
-    """B7: the reference window is kept and tested against itself."""
+    """The reference window is kept and tested against itself."""
     diagnostics_move_statistics: bool = False
-    """B13: a pass for logging moves norms' statistics and random draws."""
+    """A pass for logging changes norm statistics and random draws."""
     replay_ignores_capacity: bool = False
     """B1: the replay draws from the whole source whatever the buffer's size."""
     paste_unlabelled: bool = False
@@ -94,9 +94,9 @@ class HamletSettings(SelfTrainingSettings):
     ] = "reward"
     """Which stages learn: from the chosen one to the last, and the head. stage1..4 are fixed."""
     punish_quick_less: bool = False
-    """Whether the reward weighs a loss that rose by 1 - the weight of one that fell, as a branch
-    of the released code that is never taken seems to mean (methods A.13, B6). Noise in the losses
-    then favours quick choices."""
+    """Whether the reward weighs a loss that rose by 1 - the weight of one that fell. HAMLET's
+    released code has such a branch and never takes it. Noise in the losses then favours fast
+    choices."""
     costs: Literal["measured", "published", "none"] | None = None
     """What weighs the reward: frames/s measured on this device, HAMLET's constants, or nothing;
     null is measured, or published under ``compat: published``."""
@@ -194,8 +194,8 @@ class HamletSettings(SelfTrainingSettings):
         wanted = int(self.selection.removeprefix("stage"))
         if wanted not in numbers:
             raise InputError(
-                f"method.selection {self.selection}: nothing of that stage is in method.train; "
-                f"choices are {[f'stage{n}' for n in numbers]}"
+                f"method.selection: expected a stage in method.train, got {self.selection}. To "
+                f"fix: take one of {commas(f'stage{n}' for n in numbers)}"
             )
         return FixedSelector((wanted,))
 

@@ -1,15 +1,15 @@
-"""What is kept of the world when the world changes.
+"""Memory of trained weights across domain changes.
 
-Two ways, alone or together:
+There are two kinds, which can be combined:
 
-* LAE (Gao et al., ICCV 2023, methods E.5): the adapters that learn, the online ones, are averaged
+* LAE (Gao et al., ICCV 2023): the adapters that learn, the online ones, are averaged
   into offline ones, and both answer. A task of the paper is a stretch between two detected
   changes; during the first one there is no offline adapter, which here means that it is the online
   one's copy. The paper's classes are new in every task, ours are the same.
 * a bank: at a change, what was learnt is stored with a signature of the domain, and brought back
   when a stored domain returns.
 
-How weights change is a learner's business: self-training, replay training, any other.
+The learner changes the weights: self-training, replay training, or another one.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The settings that lae and bank share: a method that learns, and a memory beside it."""
+"""The settings that lae and bank share: a method that learns, and a memory."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import PositiveInt, SerializeAsAny, model_validator
+from pydantic import Field, PositiveInt, SerializeAsAny, model_validator
 
 from driftseg.control.bank import BankSettings
 from driftseg.control.detectors import DetectorSettings
@@ -25,27 +25,33 @@ from driftseg.settings import is_changed
 
 
 class RememberingSettings(MethodSettings):
-    """What lae and bank share."""
+    """Settings that lae and bank share."""
 
-    learner: Annotated[SerializeAsAny[MethodSettings], Pick(METHODS)]
-    """How it learns."""
+    learner: Annotated[SerializeAsAny[MethodSettings], Pick(METHODS)] = Field(
+        examples=["restyled_replay"]
+    )
+    """The method that learns. It must train something that can be kept."""
     detector: DetectorSettings | None = DetectorSettings()
-    """What finds changes; hamlet's own where it is the learner."""
+    """The detector of domain changes. The learner hamlet has its own."""
     signal_shrink: PositiveInt = 3
-    """Factor by which the image is made smaller for drift signal and domain signature."""
+    """Factor that shrinks the image for drift signal and domain signature."""
 
     @model_validator(mode="after")
     def _one_detector(self) -> RememberingSettings:
         if self.learner_finds_changes and self.detector and is_changed(self, "detector"):
             raise ValueError(
-                f"detector: {self.learner.name} has its own; set learner.detector in its place"
+                f"detector: expected none beside {self.learner.name}, which has its own, got "
+                "one. To fix: set learner.detector in its place"
             )
         return self
 
     @model_validator(mode="after")
     def _can_be_remembered_for(self) -> RememberingSettings:
         if not self.learner.needs().train or isinstance(self.learner, RememberingSettings):
-            raise ValueError(f"learner: {self.learner.name} learns nothing that can be kept")
+            raise ValueError(
+                "learner: expected a method that trains something that can be kept, got "
+                f"{self.learner.name}. To fix: take another learner, such as restyled_replay"
+            )
         return self
 
     @property
@@ -93,8 +99,8 @@ class RememberingSettings(MethodSettings):
         if given is not None and drift is not None and not self.learner_finds_changes:
             if not isinstance(made.controller, Always):
                 raise InputError(
-                    f"method {self.name}: learner {self.learner.name} decides for itself when to "
-                    "learn and finds no changes; set detector to null"
+                    f"method {self.name}: expected a learner that learns on every frame or finds "
+                    f"changes, got {self.learner.name}. To fix: set detector to null"
                 )
             made.controller.detector = given.make(drift)
         bank: BankSettings | None = memory.pop("bank")

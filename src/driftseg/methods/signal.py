@@ -19,15 +19,14 @@ SMALLEST = 32
 def drift_signal(
     roles: Roles, answered: Answer, *, shrink: int = 1, full_resolution: bool = False
 ) -> float:
-    """Mean cross-entropy of the static early head against the student's answer (HAMLET, A.6).
+    """Mean cross-entropy of the static early head against the student's answer (HAMLET, ICCV 2023).
 
     It rises with the distance from the source. All pixels count, on the head's grid. Two things
-    differ from the released code, which looks at the whole image and upsamples to its size:
+    differ from HAMLET's released code, which takes the whole image and upsamples to its size:
 
-    * the image is shrunken first (`static_level`): heavy rain is told apart better than at full
-      size, where the signal saturates (docs/results.md);
-    * bilinear upsampling to the image's size adds neighbours but no news, for sixteen times the
-      work.
+    * the image is shrunk first (`static_level`): at full size the signal saturates in heavy rain
+      (docs/results.md);
+    * there is no upsampling, which adds no information and takes sixteen times the work.
 
     A network without an early head is compared whole: the static model's answer takes the place
     of its early head's. Until something is learnt both are the same, and the signal is how unsure

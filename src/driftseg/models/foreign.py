@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from driftseg.errors import InputError, OwnCodeError
+from driftseg.errors import InputError, OwnCodeError, commas
+from driftseg.models.draws import uniform
 from driftseg.models.encoders.stages import Dropout
 from driftseg.models.norm import BatchNorm, following
 from driftseg.models.sending import sent
@@ -27,7 +28,7 @@ class ChannelDropout(Dropout):
         """(B, C, H, W)."""
         if not self.training or self.rate == 0:
             return x
-        draw = sent(torch.rand((*x.shape[:2], 1, 1), generator=self.generator), x).to(x.dtype)
+        draw = sent(uniform((*x.shape[:2], 1, 1), self.generator), x).to(x.dtype)
         return x * (draw >= self.rate) / (1 - self.rate)
 
 
@@ -59,21 +60,21 @@ def adopt(
     before = _try(module, x.to(device), output)
     if not torch.isfinite(before).all():
         raise InputError(
-            f"{type(module).__name__} puts out numbers that are not finite for an image of noise; "
-            "check its weights, and mean= and deviation="
+            f"{type(module).__name__}: expected finite outputs for an image of noise, got others. "
+            "To fix: check its weights, and mean= and deviation="
         )
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     again = _try(module, x.to(device), output)
     moved = [n for n, b in module.named_buffers() if n in buffers and not _same(b, buffers[n])]
     if moved:
         raise InputError(
-            f"{type(module).__name__} changes its buffers {moved[:3]} with every image, in eval "
-            "mode too: no two roles can share it; turn that off"
+            f"{type(module).__name__}: expected buffers that stay the same in eval mode, got "
+            f"changes in {commas(moved[:3])} with every image. To fix: turn that off"
         )
     if not torch.equal(before, again):
         raise InputError(
-            f"{type(module).__name__} answers the same image differently each time, in eval mode "
-            "too: adaptation wants a model without chance; turn off what draws at random in it"
+            f"{type(module).__name__}: expected the same output for the same image in eval mode, "
+            "got different ones. To fix: turn off what draws at random in it"
         )
     new: dict[nn.Module, nn.Module] = {}  # a layer that sits in two places stays one
     for owner in list(module.modules()):
@@ -87,8 +88,9 @@ def adopt(
     scale = float(before.abs().max()) or 1.0
     if float((after - before).abs().max()) > LARGEST_CHANGE * scale:
         raise InputError(
-            f"{type(module).__name__} does not compute the same with driftseg's batch "
-            "normalisation; it may keep its norms elsewhere too: please report this"
+            f"{type(module).__name__}: expected the same output with driftseg's batch "
+            "normalisation, got another; it may keep its norms elsewhere, too. To fix: please "
+            "report this"
         )
 
 
@@ -108,14 +110,14 @@ def logits_of(found: Any, output: Output, *, batch: int) -> Tensor:
     logits = _picked(found, output)
     if not isinstance(logits, Tensor):
         raise InputError(
-            f"the model returns {_described(found)}, in which no logits were found: name them by "
-            "output=, a key, an attribute, a position, or a function"
+            f"output: expected logits in what the model returns, got {_described(found)}. To fix: "
+            "name them by output=, a key, an attribute, a position, or a function"
         )
     # by shape[0]: in an exported graph the batch is a symbol, which len() would make a number of
     if logits.ndim != 4 or not logits.is_floating_point() or logits.shape[0] != batch:
         raise InputError(
-            f"the model's output is {tuple(logits.shape)} of {logits.dtype}; wanted logits "
-            "(images, classes, height, width) of floating point"
+            "output: expected logits (images, classes, height, width) of floating point, got "
+            f"{tuple(logits.shape)} of {logits.dtype}. To fix: name them by output="
         )
     return logits
 
@@ -150,8 +152,8 @@ def calling(module: nn.Module, x: Tensor, mend: str) -> Iterator[None]:
     except Exception as error:
         lines = str(error).splitlines() or [""]
         raise OwnCodeError(
-            f"{type(module).__name__} cannot be called with images of shape {tuple(x.shape)} "
-            f"({type(error).__name__}: {lines[0]}); {mend}"
+            f"{type(module).__name__}: expected a module that takes images of shape "
+            f"{tuple(x.shape)}, got {type(error).__name__}: {lines[0]}. To fix: {mend}"
         ) from error
 
 
@@ -165,19 +167,19 @@ def _check_kind(module: nn.Module) -> None:
     for one in module.modules():
         if isinstance(one, nn.DataParallel | nn.parallel.DistributedDataParallel):
             raise InputError(
-                f"{name} runs on several devices at once ({type(one).__name__}), driftseg on one; "
-                "give the model inside it, its .module"
+                f"{name}: expected a model on one device, got {type(one).__name__}, which uses "
+                "several. To fix: give the model inside it, its .module"
             )
         if isinstance(one, torch.jit.ScriptModule):
             raise InputError(
-                f"{name} is TorchScript, in which no weight can be put in another's place; give "
-                "the Python module that it was made from"
+                f"{name}: expected a Python module, got TorchScript, whose weights cannot be "
+                "replaced. To fix: give the module that it was made from"
             )
     kinds = {p.dtype for p in module.parameters() if p.is_floating_point()}
     if odd := sorted(str(kind) for kind in kinds - {torch.float32}):
         raise InputError(
-            f"{name} has weights of {', '.join(odd)}, wanted torch.float32 (in half precision "
-            "small steps are lost in rounding); give module.float()"
+            f"{name}: expected weights of torch.float32, because small steps are lost in half "
+            f"precision, got {', '.join(odd)}. To fix: give module.float()"
         )
 
 
@@ -187,7 +189,7 @@ def _same(one: Tensor, other: Tensor) -> bool:
 
 
 def _try(module: nn.Module, x: Tensor, output: Output) -> Tensor:
-    mend = "it must take RGB images (B, 3, H, W); give a size that it takes by size=(height, width)"
+    mend = "give a module of RGB images (B, 3, H, W), or a size by size=(height, width)"
     with torch.no_grad(), calling(module, x, mend):
         found = module(x)
     return logits_of(found, output, batch=len(x))

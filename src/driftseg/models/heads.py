@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from driftseg.models.draws import SharedDraws, uniform
 from driftseg.models.norm import BatchNorm
 from driftseg.models.sending import sent
 
@@ -36,7 +37,7 @@ class MlpHead(nn.Module):
         dropout: share of whole channels dropped before the classifier while training.
     """
 
-    generator: torch.Generator | None = None
+    generator: torch.Generator | SharedDraws | None = None
     """What dropout draws from; None means torch's default generator."""
 
     def __init__(self, channels: Sequence[int], *, width: int, classes: int, dropout: float = 0.1):
@@ -80,7 +81,7 @@ class MlpHead(nn.Module):
         if not self.training or self.dropout == 0:
             return x
         # Drawn on the CPU: the same on every device.
-        draw = torch.rand(x.shape[:2], generator=self.generator)
+        draw = uniform(x.shape[:2], self.generator)
         kept = sent((draw >= self.dropout).to(x.dtype), x) / (1 - self.dropout)
         return x * kept[:, :, None, None]
 

@@ -23,6 +23,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from driftseg.errors import commas
 from driftseg.models.network import Head, Network, Walk, device_of, owners
 from driftseg.models.norm import BatchNorm, Statistics
 from driftseg.models.trainable import freeze_except
@@ -125,7 +126,10 @@ class Roles:
             return
         unknown = set(names).difference(self.trainable)
         if unknown:
-            raise ValueError(f"not among the trainable tensors: {sorted(unknown)[:3]}")
+            raise ValueError(
+                f"expected trainable tensors, got {commas(sorted(unknown)[:3])}. To fix: name "
+                "tensors of the trainable set"
+            )
         self._learning = set(names)
         parameters = dict(self.network.module.named_parameters())
         for name in self.trainable:
@@ -165,7 +169,10 @@ class Roles:
         does the latter alone.
         """
         if role == "static" and self.static == "early" and depth != 1:
-            raise ValueError("this static role was built for its first stage only")
+            raise ValueError(
+                "expected a static role with all stages, got one that was built for its first "
+                "stage. To fix: build it with depth full"
+            )
         with self._pass(role, training, update):
             return self.network.levels(walk, self.overlays[role], depth)
 
@@ -299,7 +306,10 @@ class Roles:
     def _pass(self, role: Role, training: bool, update: bool) -> Iterator[None]:
         """One forward pass: modes are set for it and are eval and stored again after it."""
         if (training or update) and role != "student":
-            raise ValueError(f"only the student trains, not the {role}")
+            raise ValueError(
+                f"expected the student, the only role that trains, got the {role}. To fix: "
+                "train the student"
+            )
         statistics = self._statistics(role, training or update)
         try:
             if training:

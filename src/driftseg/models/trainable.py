@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
+from driftseg.models.draws import SharedDraws
 from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.encoders.stages import Dropout, DropPath
 from driftseg.models.heads import MlpHead
@@ -40,10 +41,16 @@ def trainable_names(network: Network, train: Sequence[str]) -> list[str]:
     wanted: set[str] = set()
     for name in train:
         if name not in parts:
-            raise InputError(f"train: no part is called {name!r}; this model has {sorted(parts)}")
+            raise InputError(
+                f"train: expected a part of this model, got {name!r}. To fix: take some of "
+                f"{commas(sorted(parts))}"
+            )
         wanted.update(parts[name])
     if train and not wanted:
-        raise InputError(f"train: {', '.join(train)} hold no parameters; name other parts")
+        raise InputError(
+            f"train: expected parts with parameters, got {', '.join(train)}. To fix: name other "
+            "parts"
+        )
     return [name for name, _ in network.module.named_parameters() if name in wanted]
 
 
@@ -129,7 +136,7 @@ def adamw(groups: list[dict[str, Any]]) -> torch.optim.AdamW:
 def choices(
     network: Network, trainable: Collection[str], *, fusion: bool = True
 ) -> dict[int, list[str]]:
-    """HAMLET's choices (methods A.4): per number n what learns with parts n to the last, and heads.
+    """HAMLET's choices (ICCV 2023): for each n the tensors of parts n to the last, and of heads.
 
     Parts of which nothing is trainable are no choice. Parts that cannot be walked, and the main
     head, learn with every choice.
@@ -138,7 +145,7 @@ def choices(
         network: whose parts are walked in order.
         trainable: names to choose from.
         fusion: False leaves out the head's fusion, norm and classifier and the embeddings of
-            earlier levels, as the released code does in every choice (A.13, B2).
+            earlier levels, as HAMLET's released code does in every choice.
     """
     order = network.order
     numbers = [
@@ -198,7 +205,7 @@ def set_statistics(
             module.statistics = statistics
 
 
-def set_generator(model: nn.Module, generator: torch.Generator | None) -> None:
+def set_generator(model: nn.Module, generator: torch.Generator | SharedDraws | None) -> None:
     """What dropout and drop path draw from."""
     for module in model.modules():
         if isinstance(module, DropPath | Dropout | MlpHead):

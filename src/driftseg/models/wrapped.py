@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.models.encoders.sites import silent_values
 from driftseg.models.foreign import Output, adopt, calling, dropouts_of, logits_of
 from driftseg.models.network import Head, Overlay, Walk
@@ -71,10 +71,14 @@ class WrappedNetwork:
         wrong = sorted(set(ignored) - set(range(outputs)))
         if wrong:
             raise InputError(
-                f"ignored outputs: the model has outputs 0 to {outputs - 1}, not {wrong}"
+                f"ignored outputs: expected numbers from 0 to {outputs - 1}, got "
+                f"{commas(wrong)}. To fix: take some of these"
             )
         if {*range(outputs)} <= {*ignored}:
-            raise InputError("ignored outputs: all of the model's are; leave some that are classes")
+            raise InputError(
+                "ignored outputs: expected at least one output that stays, got all. To fix: "
+                "leave out those that are classes"
+            )
         self._kept = [index for index in range(outputs) if index not in {*ignored}]
         self._whole = len(self._kept) == outputs
         self.classes = len(self._kept)
@@ -130,7 +134,10 @@ class WrappedNetwork:
     def logits(self, levels: Sequence[Tensor], overlay: Overlay, head: Head = "main") -> Tensor:
         """The only level there is."""
         if head != "main":
-            raise ValueError("a wrapped module has no early head")
+            raise ValueError(
+                "expected a model with an early head, got a wrapped module. To fix: use a method "
+                "without a drift signal"
+            )
         return levels[0]
 
     def training_modules(self, part: str) -> Sequence[nn.Module]:
@@ -210,14 +217,21 @@ def wrap(
         InputError: the module cannot be adapted; the text says why and what to do.
     """
     if not isinstance(module, nn.Module):
-        raise InputError(f"wanted a torch.nn.Module; {type(module).__name__} came")
+        raise InputError(
+            f"expected a torch.nn.Module, got {type(module).__name__}. To fix: give a module"
+        )
     if not any(p.is_floating_point() for p in module.parameters()):
-        raise InputError(f"{type(module).__name__} has no weights: there is nothing to adapt")
+        raise InputError(
+            f"{type(module).__name__}: expected a module with weights, got one without. To fix: "
+            "give a module that can learn"
+        )
     parts = [parts] if isinstance(parts, str) else [*parts]
     _check_parts(module, parts, head)
     for name, numbers, many in (("mean", mean, 3), ("deviation", deviation, 3), ("size", size, 2)):
         if not isinstance(numbers, Sequence | np.ndarray | Tensor) or len(numbers) != many:
-            raise InputError(f"{name}: wanted {many} numbers, came {numbers!r}")
+            raise InputError(
+                f"{name}: expected {many} numbers, got {numbers!r}. To fix: give such a sequence"
+            )
     generator = torch.Generator().manual_seed(0)
     images = torch.rand((1, 3, *size), generator=generator)
     adopt(module, images, output, mean=mean, deviation=deviation)
@@ -233,13 +247,25 @@ def _check_parts(module: nn.Module, parts: Sequence[str], head: str | None) -> N
         if part not in known:
             near = difflib.get_close_matches(str(part), known, n=3, cutoff=0.4)
             hint = f"close to it: {near}" if near else f"it begins with {known[:5]}"
-            raise InputError(f"parts: the model has no module {part!r}; {hint}")
+            raise InputError(f"parts: expected modules of the model, got {part!r}. To fix: {hint}")
         for other in parts[number + 1 :]:
             if f"{part}.".startswith(f"{other}.") or f"{other}.".startswith(f"{part}."):
-                raise InputError(f"parts: {part} and {other} overlap; name disjoint modules")
+                raise InputError(
+                    f"parts: expected disjoint modules, got {part} and {other}, which overlap. "
+                    "To fix: leave out one of them"
+                )
         if not any(True for _ in module.get_submodule(part).parameters()):
-            raise InputError(f"parts: {part} has no weights; name modules that have some")
+            raise InputError(
+                f"parts: expected modules with weights, got {part}. To fix: name modules that have "
+                "some"
+            )
         if part in (WHOLE, REST):
-            raise InputError(f"parts: {part!r} is a word of driftseg's own; name its submodules")
+            raise InputError(
+                f"parts: expected names of your own, got {part!r}, a word of driftseg. To fix: "
+                "name its submodules"
+            )
     if head is not None and head not in parts:
-        raise InputError(f"head: {head!r} is not among parts {list(parts)}; add it there")
+        raise InputError(
+            f"head: expected one of the parts {commas(parts)}, got {head!r}. To fix: add it to "
+            "parts"
+        )

@@ -20,7 +20,7 @@ from driftseg.replay.transforms import Augmentation, AugmentationSettings, to_ba
 from driftseg.scenes.dataset import Dataset, without_depth
 
 REDRAWS = 10
-"""Times a crop is drawn anew while it holds too little of its class (HAMLET, part A.2)."""
+"""Number of new crops that are tried while a crop holds too little of its class (HAMLET)."""
 
 
 class ReplaySettings(SamplingSettings):
@@ -83,22 +83,47 @@ class Replay:
     def __len__(self) -> int:
         return len(self._scenes)
 
-    def sample(self, *, uniform: bool = False) -> SourceBatch:
-        """A batch of augmented source images with their labels; ``uniform`` as they come."""
-        batch = to_batch([self._draw(uniform) for _ in range(self._batch_size)])
-        self.unlabelled += bool((batch.labels == IGNORE).all())
-        return batch
+    @property
+    def batch_size(self) -> int:
+        """Images in a batch."""
+        return self._batch_size
 
-    def _draw(self, uniform: bool) -> tuple[Image, Label]:
+    @property
+    def size(self) -> Size:
+        """(width, height) of the images."""
+        return self._augmentation.size
+
+    def sample(self, *, uniform: bool = False, rows: slice | None = None) -> SourceBatch:
+        """A batch of augmented source images with their labels.
+
+        Args:
+            uniform: every scene is as likely; otherwise rare classes first, where that is set.
+            rows: which images of the batch to return; None is all. What is drawn does not depend
+                on it, so several processes that take disjoint rows share one batch.
+        """
+        wanted = range(self._batch_size)[rows or slice(None)]
+        labelled, pairs = False, []
+        for number in range(self._batch_size):
+            image, label = self._draw(uniform, number in wanted)
+            labelled |= bool((label != IGNORE).any())
+            if image is not None:
+                pairs.append((image, label))
+        self.unlabelled += not labelled
+        return to_batch(pairs)
+
+    def _draw(self, uniform: bool, whole: bool) -> tuple[Image | None, Label]:
+        """One image and its label; without ``whole`` the label alone, from the same draws."""
         index, wanted = self._sampler.draw(uniform=uniform)
-        image, label = self._scenes[index]
+        scene, truth = self._scenes[index]
         for _ in range(REDRAWS):
-            cropped = self._augmentation(image, label, self._generator)
-            if wanted is None:
+            image: Image | None = None
+            if whole:
+                image, label = self._augmentation(scene, truth, self._generator)
+            else:
+                label = self._augmentation.label_of(scene, truth, self._generator)
+            if wanted is None or (label == wanted).mean() >= self._minimum_share / 2:
                 break
-            if (cropped[1] == wanted).mean() >= self._minimum_share / 2:
-                break
-        return cropped
+        return image, label
 
     def state_dict(self) -> dict[str, Any]:
         """What the constructor does not restore: the generator and the count."""

@@ -45,14 +45,20 @@ def class_counts(dataset: Dataset) -> Counts:
         rows = count_files(counted, lambda index: _count(dataset, index))
     counts = np.array(rows, dtype=np.int64).reshape(len(dataset), len(dataset.label_space))
     if counts.sum() == 0:
-        raise InputError("no source scene has a single labelled pixel")
+        raise InputError(
+            "source: expected at least one labelled pixel, got none. To fix: check the label "
+            "space of source"
+        )
     return counts
 
 
 def _count(dataset: Dataset, index: int) -> Row:
     label = dataset.scene(index).label
     if label is None:
-        raise InputError(f"{dataset.name(index)} has no label; source scenes must all be labelled")
+        raise InputError(
+            f"source: expected a label for every scene, got {dataset.name(index)} without one. To "
+            "fix: leave it out with exclude, or add its label"
+        )
     return np.bincount(label.ravel(), minlength=256)[: len(dataset.label_space)]
 
 
@@ -101,8 +107,8 @@ class Sampler:
         usable = np.where(enough.any(axis=0), counts.sum(axis=0), 0)[None]
         if rare_classes and usable.sum() == 0:
             raise InputError(
-                f"no scene holds a class with a share of {minimum_share} of its pixels; "
-                "lower minimum_share"
+                "replay.minimum_share: expected scenes that hold a class with a share of "
+                f"{minimum_share} of their pixels, got none. To fix: lower minimum_share"
             )
         share = usable if rare_classes else np.maximum(counts, 1)
         self.probabilities = rare_class_probabilities(share, temperature=temperature)

@@ -78,9 +78,10 @@ class Augmentation:
         """
         if self.weather is not None or self.scale != (1.0, 1.0):
             return image, label
-        return _resized(image, label, self._fit(image))
+        fit = self._fit(label)
+        return _resized_image(image, fit), _resized_label(label, fit)
 
-    def _fit(self, image: Image) -> float:
+    def _fit(self, image: Image | Label) -> float:
         view = self.view or self.size
         return max(view[0] / image.shape[1], view[1] / image.shape[0])
 
@@ -90,54 +91,109 @@ class Augmentation:
         """One random version of an image and its label."""
         if self.weather is not None:
             image = self.weather(image, label, generator)
-        image, label = self._crop(image, label, generator)
+        window = self._window(label, generator)
+        image, label = window.of_image(image), window.of_label(label)
         if generator.random() < self.flip:
             image, label = image[:, ::-1], label[:, ::-1]
         if self.photometric:
             image = distort(np.ascontiguousarray(image), generator)
         return np.ascontiguousarray(image), np.ascontiguousarray(label)
 
-    def _crop(
-        self, image: Image, label: Label, generator: np.random.Generator
-    ) -> tuple[Image, Label]:
-        """Scales, then cuts out a window; what lies outside a shrunken image is ignored."""
+    def label_of(self, image: Image, label: Label, generator: np.random.Generator) -> Label:
+        """The label that a call would give. It draws what a call draws.
+
+        The image is not changed, except by weather: what weather draws depends on what it renders.
+        """
+        if self.weather is not None:
+            self.weather(image, label, generator)
+        label = self._window(label, generator).of_label(label)
+        if generator.random() < self.flip:
+            label = label[:, ::-1]
+        if self.photometric:
+            _drawn_distortion(generator)
+        return np.ascontiguousarray(label)
+
+    def _window(self, label: Label, generator: np.random.Generator) -> _Window:
+        """How to scale, then which window to cut out."""
         (width, height), view = self.size, self.view or self.size
         factor = generator.uniform(*self.scale)
-        if factor == 1.0 and image.shape[:2] == (height, width) == view[::-1]:
-            return image, label
-        image, label = _resized(image, label, self._fit(image) * factor)
-        high, wide = label.shape
-        right, down = max(0, width - wide), max(0, height - high)
+        if factor == 1.0 and label.shape == (height, width) == view[::-1]:
+            return _Window(1.0, self.size, None)
+        fit = self._fit(label) * factor
+        wide, high = _size(label, fit)
+        x = int(generator.integers(0, max(wide, width) - width + 1))
+        y = int(generator.integers(0, max(high, height) - height + 1))
+        return _Window(fit, self.size, (x, y))
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A part of a scaled image. What lies outside a shrunken image is ignored."""
+
+    fit: float
+    size: Size
+    place: tuple[int, int] | None
+    """(x, y) of its corner; None is the whole image as it is."""
+
+    def of_image(self, image: Image) -> Image:
+        """The window of an image."""
+        if self.place is None:
+            return image
+        image = _resized_image(image, self.fit)
+        right, down = self._beyond(image)
         if right or down:
             image = np.pad(image, ((0, down), (0, right), (0, 0)), mode="edge")
+        return self._cut(image)
+
+    def of_label(self, label: Label) -> Label:
+        """The same window of its label."""
+        if self.place is None:
+            return label
+        label = _resized_label(label, self.fit)
+        right, down = self._beyond(label)
+        if right or down:
             label = np.pad(label, ((0, down), (0, right)), constant_values=IGNORE)
-        x = int(generator.integers(0, image.shape[1] - width + 1))
-        y = int(generator.integers(0, image.shape[0] - height + 1))
-        return image[y : y + height, x : x + width], label[y : y + height, x : x + width]
+        return self._cut(label)
+
+    def _beyond(self, image: Image | Label) -> tuple[int, int]:
+        return max(0, self.size[0] - image.shape[1]), max(0, self.size[1] - image.shape[0])
+
+    def _cut(self, image: Image) -> Image:
+        assert self.place is not None
+        (x, y), (width, height) = self.place, self.size
+        return image[y : y + height, x : x + width]
 
 
-def _resized(image: Image, label: Label, fit: float) -> tuple[Image, Label]:
-    """An image and its label ``fit`` times as large."""
-    size = round(image.shape[1] * fit), round(image.shape[0] * fit)
+def _size(image: Image | Label, fit: float) -> Size:
+    return round(image.shape[1] * fit), round(image.shape[0] * fit)
+
+
+def _resized_image(image: Image, fit: float) -> Image:
+    """An image ``fit`` times as large."""
+    size = _size(image, fit)
     if size == (image.shape[1], image.shape[0]):
-        return image, label
+        return image
     method = cv2.INTER_AREA if fit < 1 else cv2.INTER_LINEAR
-    image = np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
+    return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
+
+
+def _resized_label(label: Label, fit: float) -> Label:
+    """A label ``fit`` times as large."""
+    size = _size(label, fit)
+    if size == (label.shape[1], label.shape[0]):
+        return label
     nearest = cv2.INTER_NEAREST_EXACT
-    return image, np.asarray(cv2.resize(label, size, interpolation=nearest), np.uint8)
+    return np.asarray(cv2.resize(label, size, interpolation=nearest), np.uint8)
 
 
 def distort(image: Image, generator: np.random.Generator) -> Image:
     """Photometric distortion of an RGB image (Liu et al. 2016, SSD, section 2.2)."""
     x = image.astype(np.float32)
-    if generator.random() < 0.5:
-        x += generator.uniform(-32, 32)
-    contrast = generator.uniform(0.5, 1.5) if generator.random() < 0.5 else 1.0
-    contrast_first = generator.random() < 0.5
+    brightness, contrast, contrast_first, saturation, hue = _drawn_distortion(generator)
+    if brightness is not None:
+        x += brightness
     if contrast_first:
         x *= contrast
-    saturation = generator.uniform(0.5, 1.5) if generator.random() < 0.5 else 1.0
-    hue = generator.uniform(-18, 18) if generator.random() < 0.5 else 0.0
     if saturation != 1.0 or hue != 0.0:
         colour = cv2.cvtColor(np.clip(x, 0, 255) / 255.0, cv2.COLOR_RGB2HSV)
         colour[..., 1] = np.clip(colour[..., 1] * saturation, 0, 1)
@@ -146,6 +202,18 @@ def distort(image: Image, generator: np.random.Generator) -> Image:
     if not contrast_first:
         x *= contrast
     return np.asarray(np.clip(x, 0, 255), dtype=np.uint8)
+
+
+def _drawn_distortion(
+    generator: np.random.Generator,
+) -> tuple[float | None, float, bool, float, float]:
+    """Brightness, contrast, whether contrast comes first, saturation and hue."""
+    brightness = generator.uniform(-32, 32) if generator.random() < 0.5 else None
+    contrast = generator.uniform(0.5, 1.5) if generator.random() < 0.5 else 1.0
+    contrast_first = bool(generator.random() < 0.5)
+    saturation = generator.uniform(0.5, 1.5) if generator.random() < 0.5 else 1.0
+    hue = generator.uniform(-18, 18) if generator.random() < 0.5 else 0.0
+    return brightness, contrast, contrast_first, saturation, hue
 
 
 def to_tensor(image: Image) -> torch.Tensor:

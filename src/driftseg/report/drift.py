@@ -1,4 +1,4 @@
-"""Numbers of a drift: what was detected, what was done about it, what it won back."""
+"""Numbers of a domain change: detections, training and recovery."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from driftseg.report.summary import (
 from driftseg.runs.record import Run
 
 SKIPS = ("deadline", "not finite", "paused")
-"""Why a frame was not learnt from although the plan said so."""
+"""Reasons why the method skipped a frame that it planned to learn from."""
 STAGES = 4
 
 
 def has_signal(run: Run) -> bool:
-    """Whether the method measured the drift."""
+    """Whether the method recorded a drift signal."""
     return any(frame.get("signal") is not None for frame in run.frames)
 
 
 def changes_of(run: Run) -> list[Change]:
-    """Where the world of a run changed, as far as it was played."""
+    """The true domain changes of a run, as far as it was played."""
     visits = run.visits
     changes = true_changes(
         [visit["domain"] for visit in visits],
@@ -49,7 +49,7 @@ def changes_of(run: Run) -> list[Change]:
 
 
 def events_of(run: Run) -> list[Event]:
-    """What the detector of a run claimed."""
+    """The detections of a run."""
     return [
         Event(frame["index"], frame["event"]["direction"])
         for frame in run.frames
@@ -58,23 +58,23 @@ def events_of(run: Run) -> list[Event]:
 
 
 def detection_of(run: Run) -> Detection:
-    """Claimed changes beside true ones."""
+    """Detected changes compared with the true ones."""
     return compare(changes_of(run), events_of(run))
 
 
 def plan_of(frame: Mapping[str, Any], name: str) -> Any:
-    """One thing of a frame's plan; None where there is no plan."""
+    """One entry of a frame's plan; None without a plan."""
     plan = frame.get("plan")
     return None if plan is None else plan.get(name)
 
 
 def known(values: Sequence[float]) -> Spread:
-    """Over the seeds in which the number is defined."""
+    """A number over the seeds in which it is defined."""
     return Spread(tuple(value for value in values if not np.isnan(value)))
 
 
 def detection_row(group: Group) -> dict[str, Any]:
-    """Over seeds: how well changes were found, how much was learnt, what was skipped."""
+    """Detection, training and skipped frames, over seeds."""
     found = [detection_of(run) for run in group.runs]
     right = [detection.right_ways for detection in found]
     return {
@@ -100,7 +100,7 @@ def _skips(run: Run, reason: str) -> float:
 
 
 def detector_of(run: Run) -> str | None:
-    """Its name in words."""
+    """The detector's name in words."""
     for frame in run.frames:
         if frame.get("detector") is not None:
             return str(frame["detector"]["name"]).replace("_", " ")
@@ -123,7 +123,7 @@ def module_shares(group: Group) -> list[dict[str, Any]]:
 
 
 def calibration_rows(run: Run) -> list[tuple[str, str]]:
-    """What was measured on source frames, flat: one name and one short text each."""
+    """Results of the calibration on source frames: a name and a short text each."""
     values = flat(run.calibration or {})
     return [(name.replace("_", " "), _short(value)) for name, value in values.items()]
 
@@ -141,10 +141,10 @@ def _short(value: Any) -> str:
 
 
 def running_scores(run: Run, width: int = 15) -> Floats:
-    """MIoU in percent at every frame, of the ``width`` frames of its visit until this one.
+    """MIoU in percent at every frame, over the last ``width`` frames of its visit.
 
-    Intersections and unions are summed first. At the beginning of a visit it is the visit's
-    first ``width`` frames, since the score of a frame or two says little. NaN without labels.
+    Intersections and unions are summed first. At the beginning of a visit it is over the visit's
+    first ``width`` frames, because a score over one or two frames is noisy. NaN without labels.
     """
     visits = np.array([frame["visit"] for frame in run.frames])
     part = np.array([frame["intersection"] for frame in run.frames])
@@ -159,7 +159,7 @@ def running_scores(run: Run, width: int = 15) -> Floats:
 
 
 def source_run(groups: Sequence[Group], run: Run) -> Run | None:
-    """The page's run of the same weights that never learnt."""
+    """The page's source_only run with the same weights."""
     digest = run.environment.get("weights_digest")
     for group in groups:
         for other in group.runs:
@@ -169,18 +169,18 @@ def source_run(groups: Sequence[Group], run: Run) -> Run | None:
 
 
 def recovery_table(groups: Sequence[Group], oracle: Run) -> dict[str, Any]:
-    """How much of the gap between source and oracle each method closed, visit by visit.
+    """The share of the gap between source and oracle that each method closed, for each visit.
 
     Raises:
-        InputError: the oracle met another world, or nothing was scored on held-out frames.
+        InputError: the oracle has another stream, or a run has no held-out scores.
     """
     first = groups[0].runs[0]
     same_world(oracle, first)
     for run in (first, oracle):
         if not has_held_out(run):
             raise InputError(
-                f"{run.path} has no held-out scores, so nothing can be measured against the "
-                "oracle; run with `evaluation` set"
+                f"{run.path}: expected held-out scores, which --oracle compares, got none. To fix: "
+                "set evaluation in the config and run again"
             )
     best = visit_scores(oracle)
     rows = []
@@ -210,7 +210,7 @@ def recovery_table(groups: Sequence[Group], oracle: Run) -> dict[str, Any]:
 
 
 def _source_scores(groups: Sequence[Group], run: Run) -> list[float]:
-    """Of each visit's domain: of the source_only run, or else before the first frame."""
+    """Scores of each visit's domain by the source_only run, or else before the first frame."""
     source = source_run(groups, run)
     if source is not None:
         return visit_scores(source)

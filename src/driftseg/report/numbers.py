@@ -1,4 +1,4 @@
-"""The report's numbers for other programs: one CSV row a run, or a Markdown table over seeds."""
+"""The report's numbers for other programs: one CSV row per run, or a Markdown table."""
 
 from __future__ import annotations
 
@@ -25,30 +25,33 @@ from driftseg.report.writing import write_whole
 from driftseg.runs.record import Run
 
 NOTHING = ""
-"""What a cell says where a run cannot know: no labels, no held-out frames, no way home."""
+"""A cell without a value: no labels, no held-out frames, or no visit on the way home."""
 
 
 def write_numbers(runs: Sequence[Run], path: Path) -> Path:
     """Writes every number of the report's summary; returns the path.
 
-    The columns depend on the schedule alone, never on the method; mIoU, forgetting and shares are
-    in percent. `.csv` has one row a run, unrounded, with its folder. `.md` has one row a config:
-    mean ± sample standard deviation over seeds, held-out scores if there are any, the stream's
-    otherwise. "Over all visits" is the harmonic mean.
+    The columns depend on the schedule, not on the method. mIoU and shares are in percent,
+    forgetting is in points of mIoU. `.csv` has one row per run with its folder, not rounded. `.md`
+    has one row per config: mean ± sample standard deviation over seeds, of held-out scores if there
+    are any, else of the stream. "Over all visits" is the harmonic mean.
 
     Raises:
-        InputError: another ending, runs of different worlds, or a place that cannot be written.
+        InputError: another ending, runs of different streams, or a file that cannot be written.
     """
     writers = {".csv": _csv, ".md": _markdown}
     write = writers.get(path.suffix.lower())
     if write is None:
-        raise InputError(f"{path}: numbers are written as {' or '.join(writers)}; name the file so")
+        raise InputError(
+            f"{path}: expected a file that ends in {' or '.join(writers)}, got the ending "
+            f"{path.suffix or 'none'}. To fix: name the file so"
+        )
     write_whole(path, write(runs), what="the numbers")
     return path
 
 
 def run_numbers(run: Run) -> dict[str, float]:
-    """All numbers of one run, NaN where it has none; the same names for every method."""
+    """All numbers of one run, with the same names for every method; NaN where it has none."""
     none = [math.nan] * len(run.visits)
     held = visit_scores(run) if has_held_out(run) else none
     stream = stream_scores(run) if has_labels(run) else none
@@ -98,7 +101,7 @@ def _markdown(runs: Sequence[Run]) -> str:
         "backward": "backward",
         "mean of both": "mean_of_both",
         "over all visits": "over_all_visits",
-        f"forgotten on {first.home}": "forgotten",
+        f"forgotten on {first.home}, points": "forgotten",
         "stream, over all visits": "stream_over_all_visits",
         "learnt from, %": "learnt_from",
     }

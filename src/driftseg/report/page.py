@@ -1,10 +1,11 @@
-"""One self-contained page of runs that met the same world."""
+"""One self-contained page of runs on the same stream."""
 
 from __future__ import annotations
 
 import base64
 import io
 import math
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -36,18 +37,19 @@ from driftseg.report.summary import (
     has_early_head,
     has_held_out,
     has_labels,
+    one_decimal,
     run_continual,
     run_latency,
     stream_scores,
     trained_share,
     visit_scores,
 )
-from driftseg.report.verdict import hardest_visit, verdicts
+from driftseg.report.verdict import STILL, hardest_visit, points, verdicts
 from driftseg.report.writing import write_whole
 from driftseg.runs.record import Run
 
 WIDEST = 320
-"""Pixels of a picture in the page; larger ones are shrunk."""
+"""Width in pixels of a picture in the page. Larger ones are shrunk."""
 
 
 def write_report(
@@ -56,20 +58,22 @@ def write_report(
     """Writes the page; returns its path.
 
     Args:
-        runs: runs of one schedule; seeds of one config become mean and spread. Those that are
-            not finished are marked.
+        runs: runs of one schedule; seeds of one config become mean and standard deviation. Runs
+            that are not finished are marked.
         path: the .html file.
         title: heading; default is the target's name.
-        oracle: a run whose held-out scores are the best that could be had, such as of weights
-            trained with the target's labels; what the drift takes is measured against it.
+        oracle: a run whose held-out scores are the upper bound, for example of weights trained
+            with the target's labels. The page shows the share of the gap that each method closes.
 
     Raises:
-        InputError: runs of different worlds, an oracle that cannot be compared, or a place that
+        InputError: the runs have different streams, the oracle cannot be compared, or the file
             cannot be written.
     """
     groups = group_runs(runs)
     loader = jinja2.PackageLoader("driftseg.report", "templates")
     page = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    page.filters["one_decimal"] = one_decimal
+    page.filters["points"] = points
     html = page.get_template("page.html").render(_facts(groups, title, oracle))
     write_whole(path, html, what="the report")
     return path
@@ -93,9 +97,10 @@ def _facts(groups: Sequence[Group], title: str | None, oracle: Run | None) -> di
         "home": first.home,
         "visits": first.visits,
         "verdicts": verdicts(groups),
-        "measure": "harmonic mean of mIoU over all visits, %"
+        "baseline": any(group.runs[0].method == STILL for group in groups),
+        "measure": "mIoU in percent, harmonic mean over all visits"
         if len(first.visits) > 1
-        else f"mIoU in {first.visits[0]['domain']}, %",
+        else f"mIoU in percent in {first.visits[0]['domain']}",
         "worst": first.visits[hardest_visit(groups)]["domain"],
         "summary": [
             _summary(group, hardest_visit(groups), held=held, labelled=labelled) for group in groups
@@ -141,7 +146,7 @@ def _parts(groups: Sequence[Group]) -> list[str]:
 
 
 def _common_notes(groups: Sequence[Group]) -> list[str]:
-    """What every run says of itself; what one alone says stands with that run."""
+    """The notes that all runs share. The other notes stand with their runs."""
     first, *others = (run.environment["notes"] for group in groups for run in group.runs)
     return [note for note in first if all(note in notes for notes in others)]
 
@@ -154,7 +159,7 @@ def _subtitle(groups: Sequence[Group]) -> str:
 
 
 def _summary(group: Group, worst: int, *, held: bool, labelled: bool) -> dict[str, Any]:
-    """The numbers a reader wants first."""
+    """The numbers in the cards at the top."""
     row: dict[str, Any] = {"label": group.label}
     if held or labelled:
         row |= {
@@ -170,7 +175,7 @@ def _summary(group: Group, worst: int, *, held: bool, labelled: bool) -> dict[st
 
 
 def _drift(groups: Sequence[Group]) -> dict[str, Any] | None:
-    """What every method with a signal detected and did; None where there is no such method."""
+    """Detections and training of every method with a drift signal; None without such a method."""
     found = [(i, group) for i, group in enumerate(groups) if has_signal(group.runs[0])]
     if not found:
         return None
@@ -194,14 +199,18 @@ def _drift(groups: Sequence[Group]) -> dict[str, Any] | None:
 
 
 def _visit_rows(groups: Sequence[Group], *, held: bool, labelled: bool) -> list[dict[str, Any]]:
-    """One table a kind of score, one row a method that has it."""
+    """One table per kind of score, with one row per method that has it."""
     everyone = range(len(groups))
     early = [i for i in everyone if all(has_early_head(run) for run in groups[i].runs)]
     tables = []
     for what, members, scores in (
-        ("held-out frames, after the visit", everyone if held else (), visit_scores),
-        ("stream, before learning", everyone if labelled else (), stream_scores),
-        ("held-out frames, after the visit, by the early head", early, _early_scores),
+        ("held-out frames, after each visit", everyone if held else (), visit_scores),
+        (
+            "frames of the stream, predicted before learning",
+            everyone if labelled else (),
+            stream_scores,
+        ),
+        ("held-out frames, after each visit, predicted by the early head", early, _early_scores),
     ):
         rows = [
             {
@@ -241,7 +250,7 @@ def _speed(group: Group) -> dict[str, Any]:
 
 
 def _classes(groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """Per-class IoU: at home before anything, in the worst weather, and at home at the end."""
+    """Per-class IoU at home at the start, in the worst weather, and at home at the end."""
     run = groups[0].runs[0]
     worst, last = hardest_visit(groups), len(run.visits) - 1
     moments = [
@@ -266,7 +275,7 @@ def _class_cell(group: Group, after: int, domain: str, name: str) -> dict[str, A
 
 
 def _pictures(groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """One row a visit and kept frame: input, every method's prediction, truth."""
+    """One row per visit and kept frame: input, prediction of every method, label."""
     first = groups[0].runs[0]
     rows = []
     for number, visit in enumerate(first.visits):
@@ -278,10 +287,17 @@ def _pictures(groups: Sequence[Group]) -> list[dict[str, Any]]:
                 cells.append((group.label, None if path is None else _embed(path)))
             truth = first.picture(number, visit["domain"], kept, "truth")
             if truth is not None:
-                cells.append(("truth", _embed(truth)))
-            rows.append({"visit": visit, "cells": cells})
+                cells.append(("label", _embed(truth)))
+            rows.append({"visit": visit, "heading": _heading(visit), "cells": cells})
             kept += 1
     return rows
+
+
+def _heading(visit: Mapping[str, Any]) -> tuple[str, str]:
+    """A domain and its weather; the weather alone where its words repeat the domain's name."""
+    domain, weather = str(visit["domain"]), str(visit["weather"])
+    plain = [re.sub(r"[^a-z0-9]", "", text.lower()) for text in (domain, weather)]
+    return (weather, "") if plain[1].startswith(plain[0]) else (domain, weather)
 
 
 def _embed(path: Path, *, photo: bool = False) -> str:

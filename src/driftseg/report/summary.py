@@ -1,4 +1,4 @@
-"""Numbers of runs, grouped by what differs between them besides the seed."""
+"""Numbers of runs, grouped by all settings except the seed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,15 @@ from driftseg.evaluation.confusion import mean, ratio
 from driftseg.evaluation.continual import Continual, continual
 from driftseg.evaluation.latency import Latency, latency
 from driftseg.runs.record import IGNORED_BY_HASH, Run
+from driftseg.settings import shown
 
 Floats = npt.NDArray[np.float64]
+
+
+def one_decimal(value: float) -> str:
+    """A number with one decimal, and no sign at zero."""
+    text = f"{value:.1f}"
+    return "0.0" if text == "-0.0" else text
 
 
 @dataclass(frozen=True)
@@ -39,13 +46,13 @@ class Spread:
     def __str__(self) -> str:
         if not self.values or np.isnan(self.mean):
             return "–"
-        text = f"{self.mean:.1f}"
+        text = one_decimal(self.mean)
         return f"{text} ± {self.deviation:.1f}" if len(self.values) > 1 else text
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one method with one config; they differ in the seed only."""
+    """Runs of one method with one config. They differ only in the seed."""
 
     label: str
     runs: tuple[Run, ...]
@@ -60,13 +67,15 @@ class Group:
 
 
 def group_runs(runs: Sequence[Run]) -> list[Group]:
-    """Groups runs, labelled by method and, where that is not enough, by what differs.
+    """Groups runs. The label of a group is the method and, if needed, the settings that differ.
 
     Raises:
-        InputError: no run, or runs of different schedules, which cannot share one page.
+        InputError: there is no run, or the runs have different streams and cannot share a page.
     """
     if not runs:
-        raise InputError("a report needs at least one run")
+        raise InputError(
+            "report: expected at least one run, got none. To fix: name the folder of a finished run"
+        )
     first = runs[0]
     for run in runs[1:]:
         same_world(run, first)
@@ -79,12 +88,12 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
         for run in group:
             if run.seed in seen:
                 raise InputError(
-                    f"{seen[run.seed]} and {run.path} are the same run twice, not two seeds; "
-                    "leave one of them out"
+                    f"{run.path}: expected another seed, got the settings and the seed "
+                    f"{run.seed} of {seen[run.seed]}. To fix: leave out one of the two runs"
                 )
             seen[run.seed] = run.path
-    settings = [flat(_without_seed(group[0])) for group in members]
-    names = [_name(group[0]) for group in members]
+    settings = [settings_of(group[0]) for group in members]
+    names = [name_of(group[0]) for group in members]
     labels = [_label(i, names, settings) for i in range(len(members))]
     return [
         Group(label + _parts(group), tuple(group))
@@ -103,27 +112,37 @@ def _parts(group: Sequence[Run]) -> str:
 
 
 def same_world(run: Run, first: Run) -> None:
-    """Refuses two runs that cannot stand beside each other.
+    """Refuses two runs whose scores cannot be compared.
 
     Raises:
-        InputError: they met different worlds; the text names what differs.
+        InputError: their streams differ. The text names each setting with both values.
     """
-    mine, theirs = _world(run), _world(first)
-    other = [key for key in theirs if mine[key] != theirs[key]]
+    mine, theirs = flat(_world(run)), flat(_world(first))
+    every = dict.fromkeys([*theirs, *mine])
+    other = [key for key in every if mine.get(key) != theirs.get(key)]
     if other:
+        told = "; ".join(f"{key} {_value(mine, key)}, not {_value(theirs, key)}" for key in other)
         raise InputError(
-            f"{run.path} and {first.path} met different worlds ({', '.join(other)}); make "
-            "one report for each"
+            f"{run.path}: expected the same stream as {first.path}, got {told}. To fix: make one "
+            "report for each, or run both with the same settings"
         )
+
+
+def _value(settings: Mapping[str, Any], key: str) -> str:
+    """A setting in the error about two streams."""
+    value = settings.get(key)
+    if key != "schedule":
+        return shown(value)
+    return " -> ".join(f"{domain} ({frames} frames)" for domain, _, frames in value or ())
 
 
 _WORLD = ("target", "evaluation", "evaluations", "severity", "camera", "weather_seed")
 _FRAMES = {"order": "sequential", "crop": None, "stream_seed": 0}
-"""How the stream shows the target, and what it did before runs could say so."""
+"""Settings of the stream that older records lack, with the values they had."""
 
 
 def _world(run: Run) -> dict[str, Any]:
-    """What runs must share to stand beside each other; where the data lies does not matter."""
+    """The settings that two runs on one page must share. The path of the data is not one."""
     visits = [(v["domain"], v["direction"], v["frames"]) for v in run.visits]
     settings = {key: _placeless(run.config.get(key)) for key in _WORLD}
     settings |= {key: run.config.get(key, usual) for key, usual in _FRAMES.items()}
@@ -131,7 +150,7 @@ def _world(run: Run) -> dict[str, Any]:
 
 
 _MAY_BE_UNSAID = ("domain", "label_space")
-"""Of data sections: null is what runs meant before they could say so."""
+"""Settings of data sections that older records lack. null has the same meaning."""
 
 
 def _placeless(value: Any) -> Any:
@@ -149,14 +168,19 @@ def _without_seed(run: Run) -> dict[str, Any]:
     return {key: value for key, value in run.config.items() if key not in hidden}
 
 
-def _name(run: Run) -> str:
-    """The method, and whose behaviour it has where that is not its own."""
+def settings_of(run: Run) -> dict[str, Any]:
+    """All settings of a run but its seed, on one level."""
+    return flat(_without_seed(run))
+
+
+def name_of(run: Run) -> str:
+    """The method, with its setting compat if there is one."""
     compat = run.config["method"].get("compat")
     return f"{run.method}, {compat}" if compat else run.method
 
 
 def _label(index: int, methods: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> str:
-    """The method, and as many settings as tell it from every other group of that method."""
+    """The method, with the settings that distinguish it from every other group of the method."""
     mine = settings[index]
     rivals = [i for i, name in enumerate(methods) if name == methods[index] and i != index]
     keys = sorted({key for i in (index, *rivals) for key in settings[i]})
@@ -173,7 +197,7 @@ def _label(index: int, methods: Sequence[str], settings: Sequence[Mapping[str, A
 
 
 def _told(key: str, settings: Mapping[str, Any]) -> str | None:
-    """A setting as a label tells it; of a section that is not there, that it is not."""
+    """A setting in a label; ``no SECTION`` if its section is missing."""
     if key in settings:
         value = settings[key]
         name = key.removeprefix("method.")
@@ -188,7 +212,7 @@ def _told(key: str, settings: Mapping[str, Any]) -> str | None:
 
 
 def flat(values: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested settings on one level, their keys joined by dots."""
+    """Nested settings on one level, with dotted keys."""
     if not isinstance(values, Mapping):
         return {prefix: values}
     result: dict[str, Any] = {}
@@ -219,7 +243,7 @@ def held_out(run: Run, after: int, domain: str, head: str = "main") -> Mapping[s
 def visit_scores(run: Run, head: str = "main", *, after: int | None = None) -> list[float]:
     """MIoU of each visit's domain on held-out frames, right after that visit.
 
-    With ``after``, all are of one evaluation: after that visit, -1 being before the first frame.
+    With ``after``, all scores are of the evaluation after that visit; -1 is before the first frame.
     """
     return [
         _score(run, i if after is None else after, visit["domain"], head)
@@ -267,18 +291,18 @@ def run_continual(run: Run) -> Continual:
 
 
 def run_latency(run: Run) -> Latency | None:
-    """Of all frames but the first, which pays for warming up."""
+    """Latency of all frames except the first, which includes the warm-up."""
     frames = run.frames[1:] or run.frames
     return latency([f["predict_ms"] for f in frames], [f["adapt_ms"] for f in frames])
 
 
 def trained_share(run: Run) -> float:
-    """Percent of frames learnt from."""
+    """Percent of frames that the method learnt from."""
     return 100 * float(np.mean([f["trained"] for f in run.frames])) if run.frames else 0.0
 
 
 def worst_visit(run: Run) -> int:
-    """The last visit on the way out: the heaviest weather."""
+    """The last forward visit, which has the strongest weather."""
     forward = [i for i, visit in enumerate(run.visits) if visit["direction"] == "forward"]
     return forward[-1]
 

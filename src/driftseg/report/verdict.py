@@ -1,4 +1,4 @@
-"""What every method won and lost against the source model that never learns."""
+"""The gains and losses of every method against the source model without adaptation."""
 
 from __future__ import annotations
 
@@ -18,34 +18,35 @@ from driftseg.report.summary import (
 from driftseg.runs.record import Run
 
 STILL = "source_only"
-"""The method that never learns."""
+"""The method without adaptation."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One method beside the source model."""
+    """One method compared with the source model."""
 
     label: str
     domain: str
-    """The worst weather: where the source model scores lowest."""
+    """The domain in which the source model scores lowest."""
     worst: Spread
-    """mIoU in percent there."""
+    """mIoU in percent in that domain."""
     before: float
-    """The same of the source model."""
+    """mIoU in percent of the source model in that domain."""
     home: Spread | None
-    """Points won at home after the last visit; None where the schedule does not come home."""
+    """Points of mIoU gained at home after the last visit; None if the schedule ends elsewhere."""
 
     @property
     def won(self) -> float:
-        """Points in the worst weather."""
+        """Points of mIoU gained in the worst weather."""
         return self.worst.mean - self.before
 
 
 def verdicts(groups: Sequence[Group]) -> list[Verdict]:
-    """Every other method beside ``source_only``, the best in the worst weather first.
+    """Every other method compared with ``source_only``, sorted by the gain in the worst weather.
 
-    Scores are of held-out frames right after a visit; where there are none, of the stream, before
-    learning. Empty without ``source_only``, without labels, or for a schedule of one visit.
+    Scores are of held-out frames right after a visit. Without held-out frames they are of the
+    stream, before learning. Empty without ``source_only``, without labels, or for a schedule of
+    one visit.
     """
     still = _still(groups)
     if still is None or len(still.runs[0].visits) < 2:
@@ -72,8 +73,14 @@ def verdicts(groups: Sequence[Group]) -> list[Verdict]:
     return sorted(found, key=lambda verdict: -verdict.won)
 
 
+def points(value: float) -> str:
+    """A difference in points with its sign; none at zero."""
+    text = f"{value:+.1f}"
+    return "0.0" if text in ("-0.0", "+0.0") else text
+
+
 def hardest_visit(groups: Sequence[Group]) -> int:
-    """Where the source model scores lowest; without ``source_only``, the strongest weather."""
+    """The visit in which the source model scores lowest; without it, the strongest weather."""
     still = _still(groups)
     if still is not None:
         scores = still.curve(_scores).mean(axis=0)

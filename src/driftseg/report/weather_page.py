@@ -1,4 +1,4 @@
-"""A contact sheet of a weather set, made from its record and its images alone."""
+"""A contact sheet of a weather set, from its record and its images."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from driftseg.report.writing import write_whole
 
 PAGE = "preview.html"
 SHOWN = 3
-"""Images on the sheet, spread over the set."""
+"""Number of images on the sheet, spread over the set."""
 WIDTH = 380
-"""Pixels of a thumbnail."""
+"""Width of a thumbnail in pixels."""
 
 
 def write_weather_page(folder: Path, read: Callable[[Path], Image]) -> Path:
@@ -28,8 +28,7 @@ def write_weather_page(folder: Path, read: Callable[[Path], Image]) -> Path:
 
     Args:
         folder: of the set, with its ``weather.json``.
-        read: gives an image file as the set was made from it, upright, (H, W, 3); InputError
-            leaves its place on the sheet empty.
+        read: reads an image file upright, (H, W, 3). InputError leaves its place empty.
 
     Raises:
         InputError: there is no record, or the page cannot be written.
@@ -47,7 +46,10 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise InputError(f"{path}: is no record of a weather set") from None
+        raise InputError(
+            f"{path}: expected the record of a weather set, got no readable one. To fix: name a "
+            "folder that driftseg weather made"
+        ) from None
     return dict(values)
 
 
@@ -87,7 +89,7 @@ def _plain(value: Any) -> str:
 
 
 def _numbers(domain: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What the air does, where there is anything in it."""
+    """Extinction and transmission of the air."""
     if domain["extinction_per_kilometre"] == 0:
         return [("air", "clear")]
     return [

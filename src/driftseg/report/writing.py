@@ -1,4 +1,4 @@
-"""Pages and tables appear on disk whole, or not at all."""
+"""Writes pages and tables completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from driftseg.errors import InputError
 
 
 def write_whole(path: Path, text: str, *, what: str) -> None:
-    """Writes a text file by way of one beside it, and makes its folder.
+    """Writes a text file through a temporary one in the same folder. Makes the folder.
 
     Args:
-        path: the file; one that is there is replaced.
-        text: all of it.
-        what: what it is called in the error, such as "the report".
+        path: the file; an existing one is replaced.
+        text: the whole text.
+        what: the name in the error, such as "the report".
 
     Raises:
-        InputError: the place cannot be written.
+        InputError: the file cannot be written.
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -28,4 +28,7 @@ def write_whole(path: Path, text: str, *, what: str) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
-        raise InputError(f"{path}: {what} cannot be written there ({error.strerror})") from None
+        raise InputError(
+            f"{path}: expected a place where {what} can be written, got an error "
+            f"({error.strerror}). To fix: name a file in a folder that you may write to"
+        ) from None

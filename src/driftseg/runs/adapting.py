@@ -104,7 +104,8 @@ def _composed(method: MethodSettings, supplies: Supplies) -> Composition:
         made: object = method.make(supplies)
     if not isinstance(made, Composition):
         raise InputError(
-            f"method {method.name}: its make gave a {type(made).__name__}, wanted a Composition"
+            f"method {method.name}: expected a Composition from its make, got a "
+            f"{type(made).__name__}. To fix: return driftseg.learners.settings.Composition"
         )
     return made
 
@@ -126,7 +127,8 @@ def own_code_told(method: MethodSettings, what: str) -> Iterator[None]:
             raise
         lines = str(error).splitlines() or [""]
         raise OwnCodeError(
-            f"method {method.name}: {what} failed ({type(error).__name__}: {lines[0]})"
+            f"method {method.name}: expected {what} to work, got {type(error).__name__}: "
+            f"{lines[0]}. To fix: correct the method, see the traceback below"
         ) from error
 
 
@@ -147,19 +149,21 @@ def _check_source(
 ) -> Source:
     """Whether the network can learn from these scenes beside these frames."""
     if source is None:
-        raise InputError(f"method {method} learns from labelled source scenes: set source")
+        raise InputError(
+            f"method {method}: expected labelled source scenes, got none. To fix: set source"
+        )
     space = source.scenes.label_space
     if len(space) != network.classes:
         raise InputError(
-            f"the source is labelled in {space.title} ({len(space)} classes), the model knows "
-            f"{network.classes}; both must share one label space: set source.label_space where "
-            "the labels can be told in the model's"
+            f"source: expected labels in the label space of the model ({network.classes} classes), "
+            f"got {space.title} ({len(space)} classes). To fix: set source.label_space to the "
+            "model's, if the labels can be mapped to it"
         )
     width, height = source.size
     if width < size[0] or height < size[1]:
         raise InputError(
-            f"source scenes are {width}x{height}, frames {size[0]}x{size[1]}; nothing is enlarged "
-            "silently: set a smaller target.size, or larger source scenes"
+            f"source: expected scenes of at least the frames' size {size[0]}x{size[1]}, got "
+            f"{width}x{height}. To fix: set a smaller target.size, or take larger source scenes"
         )
     check_least(
         source.scenes, range(len(source.scenes)), size, why="the target's frames have",

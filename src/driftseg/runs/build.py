@@ -11,7 +11,7 @@ import torch
 
 from driftseg.config.run import RunConfig
 from driftseg.control.calibration import Calibration
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.frame import Label
 from driftseg.labels import (
     LabelMapping,
@@ -43,6 +43,9 @@ from driftseg.stream.schedule import Visit, domains, make_schedule
 from driftseg.stream.stream import Stream
 from driftseg.weather.camera import camera_of
 from driftseg.weather.weather import Weather
+
+AHEAD = 3
+"""Frames of the stream that are read and rendered while the method works."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,11 @@ def _build(config: RunConfig, device: torch.device, data: RunData) -> Parts:
     held_out = build_held_out(config, visits, space, data)
     home = visits[0].domain if config.home is None else config.home
     if held_out and home not in held_out:
-        raise InputError(f"home: no held-out frames are called {home!r}; known: {[*held_out]}")
-    notes = make_notes(visits, target, held_out, source, stream)
+        raise InputError(
+            f"home: expected a domain with held-out frames, got {home!r}. To fix: set home to one "
+            f"of {commas(held_out)}"
+        )
+    notes = make_notes(visits, target, held_out, source, stream, learns=bool(method.needs().train))
     notes += [*mapping_notes(config, scoring), *info.notes]
     if adapters is not None and config.adapters is not None:
         generator = seeded(config.seed, "adapters")
@@ -226,15 +232,16 @@ def build_calibration(
     dataset = data.open(where, calibration.data, config.classes, weather.camera)
     if dataset.label_space != weather.label_space:
         raise InputError(
-            f"calibration.data is labelled in {dataset.label_space.title}, the model predicts in "
-            f"{weather.label_space.title}; both must share one label space: set "
-            "calibration.data.label_space where the labels can be told in the model's"
+            "calibration.data: expected labels in the label space of the model, "
+            f"{weather.label_space.title}, got {dataset.label_space.title}. To fix: set "
+            "calibration.data.label_space to the model's, if the labels can be mapped to it"
         )
     found = calibration.data.frame_size(dataset)
     if found != size:
         raise InputError(
-            f"calibration frames are {found[0]}x{found[1]}, the target's {size[0]}x{size[1]}: "
-            "signal and confidence depend on the size; set calibration.data.size to the target's"
+            f"calibration.data: expected frames of the target's size {size[0]}x{size[1]}, on which "
+            f"signal and confidence depend, got {found[0]}x{found[1]}. To fix: set "
+            "calibration.data.size to the target's"
         )
     return calibrate(
         model, dataset, weather, rates=calibration.rain, method=config.method
@@ -280,8 +287,8 @@ def build_stream(
     crop = config.crop
     if crop is not None and (crop[0] > size[0] or crop[1] > size[1]):
         raise InputError(
-            f"crop: the target's frames are {size[0]}x{size[1]}, smaller than the crop of "
-            f"{crop[0]}x{crop[1]}; set a crop no larger than the frames, or null for whole ones"
+            f"crop: expected a window no larger than the target's frames, {size[0]}x{size[1]}, got "
+            f"{crop[0]}x{crop[1]}. To fix: set a smaller crop, or null for whole frames"
         )
     stream = Stream(
         target,
@@ -291,6 +298,7 @@ def build_stream(
         generator=np.random.default_rng(config.stream_seed),
         shuffled=config.order == "shuffled",
         crop=crop,
+        ahead=0 if isinstance(target, LiveScenes) else AHEAD,  # a camera shows what is there now
     )
     if isinstance(target, LiveScenes):
         target.check_order([number for _, number in stream.plan])

@@ -70,7 +70,10 @@ def calibrate(
             signals.setdefault(visit.domain, []).append(found)
             if rate == 0:
                 if scene.label is None:
-                    raise InputError(f"calibration frame {scene.name} has no label")
+                    raise InputError(
+                        f"calibration.data: expected labelled frames, got {scene.name} without "
+                        "a label. To fix: leave it out with exclude, or add its label"
+                    )
                 logits = roles.logits(labeller, roles.levels(labeller, answered.walk))
                 best = upsample(logits, answered.size).softmax(dim=1)[0].max(dim=0)
                 table.add(

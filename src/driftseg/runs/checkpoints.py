@@ -62,6 +62,14 @@ class Pace:
         self.written += 1
         self._cost = seconds
 
+    def told(self) -> dict[str, Any]:
+        """What they cost so far."""
+        return {
+            "checkpoints": self.written,
+            "checkpoint_seconds": round(self.spent, 3),
+            "of_seconds": round(self._clock() - self._began, 1),
+        }
+
 
 @dataclass(frozen=True)
 class Found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from driftseg.config.run import RunConfig
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.labels import (
     LABEL_SPACES,
     MAPPINGS,
@@ -49,13 +49,14 @@ def name_classes(info: CheckpointInfo, stated: StatedClasses | None) -> Checkpoi
     space = found.space
     if info.classes_known and info.classes != space.classes:
         raise InputError(
-            f"classes: checkpoint {info.path} names its own: {list(info.classes)}; leave classes "
-            "out of the run (those of data stand in its section)"
+            f"classes: expected no class names, because checkpoint {info.path} has its own "
+            f"({', '.join(info.classes)}), got classes. To fix: leave out classes; classes of data "
+            "stand in its section"
         )
     if len(info.classes) != len(space):
         raise InputError(
-            f"classes: {len(space)} are named, checkpoint {info.path} has {len(info.classes)} "
-            "outputs; name one class for each, in their order"
+            f"classes: expected {len(info.classes)} names, one for each output of checkpoint "
+            f"{info.path}, got {len(space)}. To fix: name one class for each output, in order"
         )
     return replace(
         info, label_space=space.name, classes=space.classes, colours=space.colours,
@@ -123,8 +124,9 @@ def check_same_number(source: Dataset | None, known: LabelSpace) -> None:
         return
     if source.label_space.classes != known.classes:
         raise InputError(
-            f"the source is labelled in {source.label_space.title}, the model predicts "
-            f"{known.title}; state the source's classes in the model's order"
+            f"source: expected labels in the classes of the model, {known.title}, got "
+            f"{source.label_space.title}. To fix: state the classes of the source in the order of "
+            "the model"
         )
 
 
@@ -153,15 +155,17 @@ def build_scoring(
         wanted = scoring_space(config.score_in)
         if space != wanted:
             raise InputError(
-                f"score_in: the target is labelled in {space.title}, not in {wanted.title}; set "
-                f"score_in to {space.name}, or target.label_space to {wanted.name}"
+                f"score_in: expected the label space of the target, {space.title}, got "
+                f"{wanted.title}. To fix: set score_in to {space.name}, or target.label_space "
+                f"to {wanted.name}"
             )
     mapping = mapping_between(model_space(info), space, config.mapping)
     if mapping is None:
         known = [target for source, target in MAPPINGS if source == info.label_space]
         raise InputError(
-            f"score_in: predictions in {info.label_space} cannot be told in {space.title}; they "
-            f"can be in {known or 'no other space'}, and in any space with a mapping"
+            f"score_in: expected a label space that predictions in {info.label_space} can be "
+            f"mapped to, got {space.title}. To fix: set score_in to one of {commas(known)}, or "
+            "set mapping"
         )
     return mapping
 
@@ -174,8 +178,9 @@ def model_space(info: CheckpointInfo) -> LabelSpace:
         return space_of(info.classes, info.colours)
     if info.classes != preset.classes:
         raise InputError(
-            f"checkpoint {info.path} says {preset.name}, but its {len(info.classes)} classes are "
-            "others; its predictions cannot be told in another label space"
+            f"checkpoint {info.path}: expected the classes of {preset.name}, which it names, got "
+            f"{len(info.classes)} other classes. To fix: score in the label space of the "
+            "checkpoint"
         )
     return preset
 

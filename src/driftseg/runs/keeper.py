@@ -55,6 +55,7 @@ class Keeper:
             started = time.perf_counter()
             self.write()
             self.pace.wrote(time.perf_counter() - started)
+            self._writer.facts = self.pace.told()
 
     def write(self) -> None:
         """A checkpoint of the run as it stands, right after a frame or an evaluation.

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from driftseg.errors import InputError
 from driftseg.evaluation.confusion import Score
-from driftseg.frame import Adaptation, Frame, Image, Label, Prediction
+from driftseg.frame import Adaptation, Frame, Label, Prediction
 from driftseg.methods.device_clock import device_clock
 from driftseg.runs.build import Parts
+from driftseg.runs.held_out import HeldOut
 from driftseg.runs.keeper import Keeper
 from driftseg.runs.place import NEVER, Place
-from driftseg.runs.writing import RunWriter
+from driftseg.runs.tracked import Recorder
 from driftseg.saving.saver import Saver
 from driftseg.saving.shots import Shot
 
@@ -43,7 +44,7 @@ Watch = Callable[[Moment], None]
 
 def play(
     parts: Parts,
-    writer: RunWriter,
+    writer: Recorder,
     watch: Watch,
     *,
     pictures: int,
@@ -94,46 +95,10 @@ def play(
         keeper.between(visit_ended=True)
 
 
-KEPT_BYTES = 256 * 2**20
-"""Rendered held-out frames kept between evaluations, whatever the number of domains."""
-
-
-class HeldOut:
-    """Held-out frames in their domain's weather, rendered once as far as memory is granted."""
-
-    def __init__(self, parts: Parts, kept_bytes: int = KEPT_BYTES):
-        self._parts = parts
-        self._left = kept_bytes
-        self._kept: dict[tuple[str, int], tuple[Image, Label]] = {}
-
-    def frame(self, domain: str, index: int) -> tuple[Image, Label]:
-        """An image and its label.
-
-        Raises:
-            InputError: the frame has no label.
-        """
-        known = self._kept.get((domain, index))
-        if known is not None:
-            return known
-        dataset, visit = self._parts.held_out[domain]
-        scene = dataset.scene(index)
-        if scene.label is None:
-            raise InputError(
-                f"held-out frame {scene.name} of {domain} has no label: choose labelled "
-                "frames, or set evaluation to null"
-            )
-        frame = (self._parts.weather.on(scene, visit.conditions, visit.domain), scene.label)
-        size = frame[0].nbytes + frame[1].nbytes
-        if size <= self._left:
-            self._left -= size
-            self._kept[domain, index] = frame
-        return frame
-
-
 class Evaluator:
     """Scores every domain's held-out frames; where no weight has moved, scores are reused."""
 
-    def __init__(self, parts: Parts, writer: RunWriter, at: Place, check: Callable[[], None]):
+    def __init__(self, parts: Parts, writer: Recorder, at: Place, check: Callable[[], None]):
         self._parts = parts
         self._writer = writer
         self._held_out = HeldOut(parts)
@@ -172,25 +137,26 @@ def score_domains(
 ) -> list[dict[str, Any]]:
     """The student's scores in every domain of the schedule, one row a domain and head.
 
-    ``check`` is called before every held-out frame and may raise.
+    ``check`` is called between held-out frames and may raise.
     """
-    frames = HeldOut(parts, 0) if held_out is None else held_out
-    rows = []
-    for number, (domain, (dataset, _)) in enumerate(parts.held_out.items()):
-        scores: dict[str, Score] = {}
-        for index in range(len(dataset)):
-            check()
-            image, truth = frames.frame(domain, index)
+    kept = HeldOut(parts, 0, 0) if held_out is None else held_out
+    scores: dict[str, dict[str, Score]] = {domain: {} for domain in parts.held_out}
+    with closing(kept.frames([*parts.held_out])) as frames:
+        check()
+        for (domain, index), (image, truth) in frames:
             for head, label in parts.model.answers(image).items():
-                score = scores.setdefault(head, Score(len(parts.label_space)))
+                score = scores[domain].setdefault(head, Score(len(parts.label_space)))
                 score.add(parts.scored(label), truth)
-        rows += [
-            _scores(domain, head, score, parts, frames=len(dataset))
-            for head, score in scores.items()
-        ]
-        watch(Moment("evaluation", domain, after, number + 1, len(parts.held_out),
-                     100 * scores["main"].mean_iou(), 0.0, False))  # fmt: skip
-    return rows
+            if index + 1 == len(parts.held_out[domain][0]):
+                done = [*parts.held_out].index(domain) + 1
+                watch(Moment("evaluation", domain, after, done, len(parts.held_out),
+                             100 * scores[domain]["main"].mean_iou(), 0.0, False))  # fmt: skip
+            check()
+    return [
+        _scores(domain, head, score, parts, frames=len(parts.held_out[domain][0]))
+        for domain, heads in scores.items()
+        for head, score in heads.items()
+    ]
 
 
 def _scores(domain: str, head: str, score: Score, parts: Parts, *, frames: int) -> dict[str, Any]:
@@ -245,7 +211,7 @@ def _shown(frames: int, pictures: int) -> list[int]:
 
 
 def _keep_pictures(
-    writer: RunWriter, parts: Parts, frame: Frame, scored: Label, number: int
+    writer: Recorder, parts: Parts, frame: Frame, scored: Label, number: int
 ) -> None:
     paint = parts.label_space.paint
     kept = {"input": frame.image, "prediction": paint(scored)}

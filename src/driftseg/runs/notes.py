@@ -1,4 +1,4 @@
-"""What a reader of a run's numbers must know, in sentences."""
+"""Notes in the record of a run, for the reader of its numbers."""
 
 from __future__ import annotations
 
@@ -21,23 +21,33 @@ def make_notes(
     held_out: Mapping[str, tuple[Dataset, Visit]],
     source: Dataset | None,
     stream: Stream,
+    *,
+    learns: bool,
 ) -> list[str]:
     """Repeats, protocol, weather, held-out frames, files that are not read, overlaps.
 
-    Scenes are told apart by name, without the weather that rendered datasets put into it.
+    Scenes are compared by name, without the weather in the names of rendered datasets.
+
+    Args:
+        visits: of the schedule.
+        target: the frames of the stream.
+        held_out: held-out frames of each domain, with its visit.
+        source: source scenes, if there are any.
+        stream: of the run.
+        learns: whether the method learns from the stream.
     """
     adapted = {scene_of(target.name(number)) for _, number in stream.plan}
-    notes = [_repeats(visits, target, stream), _protocol(visits, stream, bool(held_out))]
+    notes = [_repeats(visits, target, stream), _protocol(visits, stream, learns)]
     if any(not visit.conditions.clear for visit in domains(visits).values()):
         notes += _depth(target, stream)
     if not held_out:
-        notes.append("no held-out frames: only the stream itself is scored, where it is labelled")
+        notes.append("no held-out frames: only labelled frames of the stream are scored")
     for dataset in {id(data): data for data, _ in held_out.values()}.values():
         names = {scene_of(dataset.name(i)) for i in range(len(dataset))}
         scored = [domain for domain, (data, _) in held_out.items() if data is dataset]
         shared = len(names & adapted)
         told = (
-            f"{shared} of them are named like frames of the stream"
+            f"{shared} of them have the name of a frame of the stream"
             if shared
             else ("none of them is in the stream")
         )
@@ -50,12 +60,12 @@ def make_notes(
     if source is not None:
         known = {scene_of(source.name(i)) for i in range(len(source))}
         if shared := len(known & adapted):
-            notes.append(f"{shared} frames of the stream are named like source scenes")
+            notes.append(f"{shared} frames of the stream have the name of a source scene")
     return notes
 
 
 def mapping_notes(config: RunConfig, scoring: LabelMapping | None) -> list[str]:
-    """Which labels, and whether predictions, are told in another label space than their own."""
+    """The mappings of labels and predictions to another label space."""
     sections = {"target": config.target, "source": config.source, "evaluation": config.evaluation}
     sections |= {f"evaluations.{name}": data for name, data in config.evaluations.items()}
     if config.calibration is not None:
@@ -65,39 +75,34 @@ def mapping_notes(config: RunConfig, scoring: LabelMapping | None) -> list[str]:
     if scoring is not None:
         notes.append(
             f"predictions, before they are scored: {scoring.describe()}; a prediction without a "
-            "counterpart is wrong"
+            "counterpart counts as wrong"
         )
     return notes
 
 
 def _repeats(visits: Sequence[Visit], target: Dataset, stream: Stream) -> str:
-    """How often the stream shows what has been shown, and perhaps learnt from, before."""
+    """The number of frames, and of frames whose scene the stream has shown before."""
     scenes = Counter(scene_of(target.name(number)) for _, number in stream.plan)
     looks = Counter((number, visits[visit].domain) for visit, number in stream.plan)
     again, same = len(stream) - len(scenes), len(stream) - len(looks)
-    note = f"{len(stream)} frames of the stream, each answered before it is learnt from"
     if again == 0:
-        return note + "; no scene is shown twice"
-    return (
-        f"{note}; {again} of them show a scene that has been in the stream before, {same} of these "
-        "in the same weather"
-    )
+        return f"{len(stream)} frames; no scene is repeated"
+    return f"{len(stream)} frames; {again} repeat a scene, {same} of them in the same weather"
 
 
-def _protocol(visits: Sequence[Visit], stream: Stream, held_out: bool) -> str:
-    """Which frames are adapted on and which are scored, in which order, how often, how much."""
-    shown = "whole"
+def _protocol(visits: Sequence[Visit], stream: Stream, learns: bool) -> str:
+    """What is scored and learnt from, with the settings that are not the default."""
+    told = ["scored: predictions on the stream"]
+    if learns:
+        told[0] += ", made before the method learns from the frame"
     if stream.crop is not None:
-        shown = f"as random crops of {stream.crop[0]}x{stream.crop[1]}"
-    scored = "the same, before they are learnt from"
-    if held_out:
-        scored += ", and the held-out frames, whole"
-    order = "drawn anew for each visit and pass" if stream.shuffled else "the target's"
-    passes = ", ".join(str(number) for number in sorted({visit.passes for visit in visits}))
-    return (
-        f"adapted on: the frames of the stream, {shown}; scored: {scored}; order of frames in a "
-        f"visit: {order}; passes of a visit: {passes}"
-    )
+        told.append(f"random crops of {stream.crop[0]}x{stream.crop[1]} of each frame")
+    if stream.shuffled:
+        told.append("frames in random order within each visit and pass")
+    passes = sorted({visit.passes for visit in visits})
+    if passes != [1]:
+        told.append(f"passes of a visit: {', '.join(map(str, passes))}")
+    return "; ".join(told)
 
 
 def _depth(target: Dataset, stream: Stream) -> list[str]:

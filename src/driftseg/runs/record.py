@@ -1,6 +1,6 @@
-"""What a run leaves behind, as read: the only memory between a run and its report.
+"""The record of a run on disk, which reports read.
 
-A run that was interrupted is read as far as it went, and says so.
+The record of a run that was interrupted is read as far as it goes, and says so.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from driftseg.labels import Colour, colours_of
 from driftseg.runs.status import State, read_status
 
 IGNORED_BY_HASH = frozenset(
-    {"out", "threads", "device", "pictures", "keep_checkpoint", "diagnostics_every"}
+    {"out", "threads", "device", "pictures", "keep_checkpoint", "diagnostics_every", "trackers"}
 )
 """Settings that do not change an experiment."""
 CALIBRATION = "calibration.json"
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
-    """Five hexadecimal digits of the resolved config; the order of keys does not matter."""
+    """Five hexadecimal digits of the resolved config. The order of keys does not matter."""
     kept = {key: value for key, value in config.items() if key not in IGNORED_BY_HASH}
     text = json.dumps(kept, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:5]
@@ -111,14 +111,15 @@ def read_run(path: Path) -> Run:
         InputError: the folder is no run.
     """
     if path.suffix == ".partial":
-        raise InputError(f"{path}: this run was not finished; run it again")
+        told = f"{path}: expected a finished run, got one that was interrupted"
+        raise InputError(f"{told}. To fix: run it again")
     status = read_status(path)
     state = "finished" if status is None else status.state
     try:
         schedule = json.loads((path / "schedule.json").read_text(encoding="utf-8"))
         return Run(
             path=path,
-            config=yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8")),
+            config=read_config(path),
             environment=json.loads((path / "environment.json").read_text(encoding="utf-8")),
             classes=tuple(schedule["classes"]),
             label_space=schedule["label_space"],
@@ -131,11 +132,33 @@ def read_run(path: Path) -> Run:
             state=state,
         )
     except FileNotFoundError as error:
+        got = f"a folder without {Path(str(error.filename)).name}" if path.is_dir() else "nothing"
         raise InputError(
-            f"{path}: is not a run of driftseg ({Path(str(error.filename)).name} is missing)"
+            f"{path}: expected the folder of a finished run, got {got}. To fix: {_mend(path)}"
         ) from None
-    except (json.JSONDecodeError, KeyError, NotADirectoryError) as error:
-        raise InputError(f"{path}: is not a readable run of driftseg ({error})") from None
+    except NotADirectoryError:
+        raise InputError(
+            f"{path}: expected the folder of a run, got a file. To fix: {_mend(path)}"
+        ) from None
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: expected a readable run, got a damaged one ({error}). To fix: run it again"
+        ) from None
+
+
+def _mend(path: Path) -> str:
+    """What to do where a path is no run: name a run in the folder, or make one."""
+    folder = path if path.is_dir() else path.parent
+    found = sorted(file.parent for file in folder.glob("*/schedule.json"))
+    runs = [run for run in found if run.suffix != ".partial"]
+    if (folder / "schedule.json").is_file() and folder != path:
+        return f"name its folder, {folder}"
+    if runs:
+        more = f", or {len(runs) - 1} more" if len(runs) > 1 else ""
+        return f"name a run in {folder}, such as {runs[0]}{more}"
+    return "name a folder that driftseg run has made; it prints the folder at its end"
 
 
 def plain(value: Any) -> Any:
@@ -174,3 +197,24 @@ def _lines(path: Path, *, whole: bool = True) -> list[dict[str, Any]]:
     if not whole:
         text = text[: text.rfind("\n") + 1]
     return [json.loads(line) for line in text.splitlines() if line]
+
+
+_SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's, where it is installed: ten times as fast."""
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The resolved config of a run folder.
+
+    Raises:
+        InputError: it is damaged.
+        FileNotFoundError: it is not there.
+    """
+    file = path / "config.yaml"
+    try:
+        values = yaml.load(file.read_text(encoding="utf-8"), Loader=_SAFE)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: is no YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{file}: expected the config of a run, got {type(values).__name__}")
+    return values

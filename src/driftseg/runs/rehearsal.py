@@ -13,7 +13,8 @@ from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
 from driftseg.methods.device_clock import device_clock
 from driftseg.runs.build import Parts, build
-from driftseg.runs.loop import HeldOut
+from driftseg.runs.held_out import HeldOut
+from driftseg.trackers.table import check_installed
 
 FRAMES = 2
 """The first is slow, for everything is done for the first time; the last one counts."""
@@ -78,7 +79,8 @@ def rehearse(config: RunConfig) -> Rehearsal:
         InputError: the config, the data or the checkpoint cannot be used.
     """
     started = time.perf_counter()
-    _check_out(config.out)
+    check_out(config.out)
+    check_installed(config.trackers or ())
     parts = build(config)
     try:
         return _rehearse(parts, time.perf_counter() - started)
@@ -101,7 +103,10 @@ def _rehearse(parts: Parts, building: float) -> Rehearsal:
         height, width = frame.image.shape[:2]
         size, asked = (width, height), clock()
     if not timings:
-        raise InputError("target: none of the stream's frames can be read")
+        raise InputError(
+            "target: expected readable frames, got none in the stream. To fix: check the files "
+            "with driftseg data check"
+        )
     scoring = _score_one_each(parts)
     everything = dict(model.roles.network.module.named_parameters())
     names = model.roles.trainable
@@ -122,7 +127,7 @@ def _rehearse(parts: Parts, building: float) -> Rehearsal:
 
 def _score_one_each(parts: Parts) -> float:
     """Seconds a held-out frame; one of each domain is read, labels and all, and answered."""
-    frames, clock = HeldOut(parts, 0), device_clock(parts.model.roles.device)
+    frames, clock = HeldOut(parts, 0, 0), device_clock(parts.model.roles.device)
     started = clock()
     for domain in parts.held_out:
         image, _ = frames.frame(domain, 0)
@@ -130,10 +135,15 @@ def _score_one_each(parts: Parts) -> float:
     return (clock() - started) / max(1, len(parts.held_out))
 
 
-def _check_out(out: Path) -> None:
+def check_out(out: Path) -> None:
     """Whether a run's folder could be made, without making any."""
     there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
     if not there.is_dir():
-        raise InputError(f"out: {there} is no folder")
+        raise InputError(
+            f"out: expected a folder, got the file {there}. To fix: set out to a folder"
+        )
     if not os.access(there, os.W_OK):
-        raise InputError(f"out: {there} cannot be written to")
+        raise InputError(
+            f"out: expected a folder that can be written to, got {there}. To fix: set out to "
+            "another folder, or change its permissions"
+        )

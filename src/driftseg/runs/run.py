@@ -18,8 +18,11 @@ from driftseg.runs.keeping import CHECKPOINTS, keep_model
 from driftseg.runs.label_free import measure, write
 from driftseg.runs.loop import Watch, play
 from driftseg.runs.record import make_serial
+from driftseg.runs.remarks import NO_REMARKS, Remarks, write_remarks
+from driftseg.runs.tracked import Recorder, TrackedWriter, tracked
 from driftseg.runs.writing import RunWriter, new_record
 from driftseg.saving.saver import Saver, check_kinds
+from driftseg.trackers.table import check_installed
 
 
 def unwatched(moment: object) -> None:
@@ -37,10 +40,12 @@ def run(
     *,
     tell: Tell = untold,
     digest_contents: bool = False,
+    remarks: Remarks = NO_REMARKS,
 ) -> Path:
     """Plays one method through one schedule; returns the run's folder.
 
-    What ``save`` names is kept of every frame in the folder ``saved`` of the run.
+    What ``save`` names is kept of every frame in the folder ``saved`` of the run. Remarks are there
+    from the first frame on.
 
     Whatever ends it, what was recorded stays and can be continued (`driftseg.runs.resuming`), and
     no camera or file stays open. A run that fails before anything is recorded leaves nothing.
@@ -52,15 +57,19 @@ def run(
         tell: hears what a person should know.
         digest_contents: whether the record says what is in the files of data, not only their
             names and sizes; they are read once more for that.
+        remarks: tags and notes of a person, kept with the record.
 
     Raises:
         InputError: the config, the data or the checkpoint cannot be used.
         RunInterrupted: by Ctrl-C or SIGTERM; the frame in progress was finished.
     """
     check_kinds(save)
+    check_installed(config.trackers or ())
     parts = build(config)
     try:
         writer = _new(config, parts, save, digest_contents=digest_contents)
+        if remarks:
+            write_remarks(writer.folder, remarks)
         return play_record(config, parts, writer, watch, save, tell=tell)
     finally:
         parts.data.close()
@@ -88,19 +97,23 @@ def play_record(
         found: the checkpoint to go on from.
     """
     saver, fresh = None, len(writer.status.parts) == 1
+    told: TrackedWriter | None = None
     try:
         with Interruption(tell) as stop:
+            told = tracked(config, writer, parts.checkpoint.encoder)
             saver = _saver(config, parts, writer.folder / SAVED, save, found, fresh=fresh)
             keeper = Keeper(parts, writer, stop, saver)
             if found is not None:
                 keeper.load(found.state)
             try:
-                _play(config, parts, writer, watch, keeper, saver)
+                _play(config, parts, writer, told, watch, keeper, saver)
             except Stopped:
                 keeper.write()
                 raise
-            return _finish(config, parts, writer, saver)
+            return _finish(config, parts, writer, told, saver)
     except Stopped:
+        if told is not None:
+            told.end("interrupted")
         if saver is not None:
             saver.abandon()
         number = stop.number or 0
@@ -110,6 +123,8 @@ def play_record(
             writer.folder, frames=status.frames, total=status.total, number=number
         ) from None
     except BaseException as error:
+        if told is not None:
+            told.end("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
         if saver is not None:
             saver.abandon()
         if fresh and writer.empty:
@@ -123,6 +138,7 @@ def _play(
     config: RunConfig,
     parts: Parts,
     writer: RunWriter,
+    told: Recorder,
     watch: Watch,
     keeper: Keeper,
     saver: Saver | None,
@@ -131,12 +147,14 @@ def _play(
         writer.calibration(parts.calibration.to_json(_longest_window(config)))
     with own_code_told(config.method, "its code"):
         play(
-            parts, writer, watch, pictures=config.pictures, keeper=keeper,
+            parts, told, watch, pictures=config.pictures, keeper=keeper,
             diagnostics_every=config.diagnostics_every, saver=saver,
         )  # fmt: skip
 
 
-def _finish(config: RunConfig, parts: Parts, writer: RunWriter, saver: Saver | None) -> Path:
+def _finish(
+    config: RunConfig, parts: Parts, writer: RunWriter, told: TrackedWriter, saver: Saver | None
+) -> Path:
     if saver is not None:
         saver.close()
     if config.keep_checkpoint:
@@ -144,7 +162,7 @@ def _finish(config: RunConfig, parts: Parts, writer: RunWriter, saver: Saver | N
     found = measure(config, parts)
     if found is not None:
         write(writer.folder, found)
-    folder = writer.finish(_skipped(parts) + _failed(parts))
+    folder = writer.finish(_skipped(parts) + _failed(parts) + told.end("finished"))
     remove_checkpoints(folder)
     return folder
 

@@ -42,14 +42,15 @@ def load_model(config: RunConfig) -> tuple[Network, CheckpointInfo]:
         path = Path(given).expanduser()
         if not path.exists() and not is_hub_id(given):
             raise InputError(
-                f"checkpoint {path}: no such file; make it with driftseg train, or set checkpoint"
+                f"checkpoint {path}: expected a checkpoint file, got a path where there is "
+                "none. To fix: make it with driftseg train, or set checkpoint"
             )
         source = path if path.exists() else given
         model, info = open_checkpoint(source, weights=chosen, ignore_outputs=ignored)
     if wanted is not None and info.encoder != wanted:
         raise InputError(
-            f"checkpoint {info.path} holds the encoder {info.encoder}, the run asks for {wanted}; "
-            f"set model.encoder={info.encoder}, or name another checkpoint"
+            f"checkpoint {info.path}: expected the encoder {wanted}, which the config names, got "
+            f"{info.encoder}. To fix: set model.encoder={info.encoder}, or name another checkpoint"
         )
     return model, info
 
@@ -64,13 +65,15 @@ def own_network(config: RunConfig, name: str) -> tuple[Network, CheckpointInfo]:
     assert settings is not None
     if config.weights is not None or config.ignore_outputs is not None:
         raise InputError(
-            "weights, ignore_outputs: are for checkpoints; of a network of your own set "
-            "model.ignored, and load its weights where it is made"
+            "weights, ignore_outputs: expected a checkpoint, got a network of your own. To fix: "
+            "set model.ignored in place of ignore_outputs, and load weights where the network is "
+            "made"
         )
     module = load(name, where="model.network")()
     if not isinstance(module, nn.Module):
         raise InputError(
-            f"model.network: {name} makes a {type(module).__name__}, wanted a torch.nn.Module"
+            f"model.network: expected a function that returns a torch.nn.Module, got {name}, which "
+            f"returns a {type(module).__name__}. To fix: return the module"
         )
     given = settings.model_dump(exclude={"encoder", "network"}, exclude_none=True)
     network = wrap(module, **given)

@@ -65,20 +65,29 @@ def read_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         InputError: there is no such file, or it holds no state of driftseg.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file; save() writes one")
+        raise InputError(
+            f"{path}: expected a file that save() wrote, got a path where there is none. To fix: "
+            "check the path"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             told = (file.metadata() or {}).get(KEY)
             if told is None:
-                raise InputError(f"{path}: holds no state of an adapted model; save() writes one")
+                raise InputError(
+                    f"{path}: expected the state of an adapted model, got another safetensors "
+                    "file. To fix: name a file that save() wrote"
+                )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise InputError(f"{path}: is no readable safetensors file ({error})") from None
+        raise InputError(
+            f"{path}: expected a readable safetensors file, got an error ({error}). To fix: name a "
+            "file that save() wrote"
+        ) from None
     values = json.loads(told)
     if values["version"] != VERSION:
         raise InputError(
-            f"{path}: has format {values['version']}, this driftseg reads {VERSION}; use the "
-            "driftseg that wrote it"
+            f"{path}: expected format {VERSION}, got {values['version']}. To fix: use the version "
+            "of driftseg that wrote the file"
         )
     state: dict[str, Any] = _unpacked(values["state"], tensors)
     return state, values["facts"]
@@ -107,7 +116,10 @@ def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:
         return value.item()
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise TypeError(f"a state holds tensors, arrays and plain values, not {type(value).__name__}")
+    raise TypeError(
+        f"expected tensors, arrays and plain values in a state, got a {type(value).__name__}. "
+        "To fix: convert it to one of these in state_dict"
+    )
 
 
 def _laid_out(tensor: Tensor, strides: list[int] | None) -> Tensor:

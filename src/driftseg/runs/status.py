@@ -41,7 +41,8 @@ class Status:
     reason: str | None = None
     """Why it was interrupted."""
     parts: tuple[dict[str, Any], ...] = ()
-    """One a process that worked on it: when, where, and from which frame on."""
+    """One a process that worked on it: when, where, from which frame on, and what its checkpoints
+    cost, where it could say so at its end."""
     notes: tuple[str, ...] = ()
     """What a reader must know of how it was continued."""
 
@@ -52,6 +53,11 @@ class Status:
             "pid": os.getpid(), "host": platform.node(), "folder": os.getcwd(),
         }  # fmt: skip
         return replace(self, state="running", reason=None, parts=(*self.parts, part))
+
+    def ended(self, state: State, reason: str | None, facts: dict[str, Any]) -> Status:
+        """As this process leaves it, with facts on its work."""
+        parts = (*self.parts[:-1], {**self.parts[-1], **facts}) if self.parts else self.parts
+        return replace(self, state=state, reason=reason, parts=parts)
 
     def write(self, folder: Path, *, durable: bool = True) -> None:
         """Puts it into a run's folder.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from pathlib import Path
 from typing import Any
@@ -20,31 +19,61 @@ from driftseg.replay.replay import build_replay
 from driftseg.runs.classes import with_classes
 from driftseg.scenes.dataset import unread_of
 from driftseg.scenes.sizes import check_least, squeezed
-from driftseg.training.source import Recipe, SourceTraining
+from driftseg.training.precision import check_precision
+from driftseg.training.processes import ALONE, Processes, check_batch, device_of
+from driftseg.training.recipe import Execution, Recipe
+from driftseg.training.source import SourceTraining
+
+FREE = {"out", "threads", "device", "accumulate", "steps", "early_head_steps"}
+"""Settings that may change when a training continues. That steps only grow is checked later."""
 
 
-def build_training(config: TrainConfig) -> tuple[SourceTraining, list[LoadReport]]:
-    """Reads the data, builds the model, and takes up an unfinished training found in ``out``.
+def build_training(
+    config: TrainConfig, processes: Processes = ALONE, *, write: bool = True
+) -> tuple[SourceTraining, list[LoadReport]]:
+    """Reads the data, builds the model, and takes up the training found in ``out``.
 
-    Also returns what became of every file of weights that the config names.
+    Args:
+        config: of the training.
+        processes: who train together.
+        write: whether ``out`` is made, and the config written into it.
+
+    Returns:
+        The training, and what became of every file of weights that the config names.
 
     Raises:
         InputError: anything in the config that cannot be met.
     """
+    training, reports = processes.agreed(lambda: _built(config, processes))
+    processes.agreed(lambda: _take_up(training, config))
+    if write:
+        if processes.first:
+            config.out.mkdir(parents=True, exist_ok=True)
+            text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+            (config.out / "config.yaml").write_text(text, encoding="utf-8")
+        processes.wait()
+        processes.agreed(lambda: _check_shared(config.out))
+    return training, reports
+
+
+def _built(config: TrainConfig, processes: Processes) -> tuple[SourceTraining, list[LoadReport]]:
     use_threads(config.threads)
-    device = use_device(config.device)
+    device = use_device(device_of(config.device, processes))
+    check_precision(config.precision, device)
+    check_batch(config.sampling.batch_size, processes, config.accumulate)
     torch.manual_seed(config.seed)
     data = with_classes(config.data, config.classes).make()
     validation = with_classes(config.validation, config.classes).make()
     if data.label_space != validation.label_space:
         raise InputError(
-            f"data is labelled in {data.label_space.title}, validation in "
-            f"{validation.label_space.title}; both must share one label space"
+            f"validation: expected labels in the label space of data, {data.label_space.title}, "
+            f"got {validation.label_space.title}. To fix: set the same label_space in both"
         )
     model, reports = config.model.make(classes=len(data.label_space))
     for section, dataset in (("data", data), ("validation", validation)):
         for told in filter(None, (told_unread(unread_of(dataset)), squeezed(dataset))):
-            warnings.warn(f"{section}: {told}", stacklevel=2)
+            if processes.first:
+                warnings.warn(f"{section}: {told}", stacklevel=4)
     size = config.data.frame_size(data)
     check_least(data, range(len(data)), size, why="the first image has", section="data")
     batches = build_replay(
@@ -83,8 +112,9 @@ def build_training(config: TrainConfig) -> tuple[SourceTraining, list[LoadReport
         },
         out=config.out,
         generator=torch.Generator().manual_seed(config.seed),
+        execution=Execution(config.accumulate, config.precision, config.sync_batch_norm),
+        processes=processes,
     )
-    _resume(training, config)
     return training, reports
 
 
@@ -101,41 +131,48 @@ def use_device(name: str) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"device {name!r} cannot be used here: {reason}") from None
+        raise InputError(
+            f"device: expected a device that this machine has, got {name!r} ({reason}). To fix: "
+            "set device=cpu, or install torch for your device"
+        ) from None
     return device
 
 
-def _resume(training: SourceTraining, config: TrainConfig) -> None:
-    state = config.out / "state.pt"
-    values = config.model_dump(mode="json")
-    if state.is_file():
-        _check_same(values, config.out)
-        try:
-            training.load_state_dict(torch.load(state, weights_only=True))
-        except (pickle.UnpicklingError, EOFError, KeyError, RuntimeError, OSError) as error:
-            raise InputError(
-                f"{state} is damaged ({type(error).__name__}); delete {config.out} to start anew"
-            ) from None
-    elif (config.out / "last.safetensors").exists():
+def _take_up(training: SourceTraining, config: TrainConfig) -> None:
+    """Continues what is in ``out``; a training continues only with the settings it began with."""
+    if any(training.folder.has(name) for name in ("state", "main", "early_head")):
+        _check_same(config.model_dump(mode="json"), config.out)
+    try:
+        training.take_up()
+    except InputError:
+        raise
+    except (KeyError, RuntimeError, ValueError) as error:  # of load_state_dict
         raise InputError(
-            f"{config.out} holds a finished training; set another out, or delete that folder"
-        )
-    config.out.mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump(values, sort_keys=False)
-    (config.out / "config.yaml").write_text(text, encoding="utf-8")
+            f"out: expected a readable training state, got a damaged one in {config.out} "
+            f"({type(error).__name__}). To fix: delete {config.out} to start again"
+        ) from None
 
 
 def _check_same(values: dict[str, Any], out: Path) -> None:
-    """An unfinished training goes on only with the settings it began with."""
-    free = {"out", "threads", "device"}
     try:
         begun = yaml.safe_load((out / "config.yaml").read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError):
         begun = None
     begun = begun if isinstance(begun, dict) else {}
-    other = [key for key in values if key not in free and values[key] != begun.get(key)]
+    other = [
+        key for key in {**values, **begun}
+        if key not in FREE and values.get(key) != begun.get(key)
+    ]  # fmt: skip
     if other:
         raise InputError(
-            f"{out} holds an unfinished training with other settings ({', '.join(other)}); train "
-            "into another folder, or delete this one"
+            "out: expected an unfinished training with the same settings, got other values of "
+            f"{', '.join(other)} in {out}. To fix: set another out, or delete that folder"
+        )
+
+
+def _check_shared(out: Path) -> None:
+    if not (out / "config.yaml").is_file():
+        raise InputError(
+            f"out: expected a folder that all processes see, got {out}, which some do not. To fix: "
+            "set out to a folder on a disk that all machines share"
         )

@@ -145,6 +145,8 @@ class RunWriter:
     ):
         self.folder = folder
         self.status = status
+        self.facts: dict[str, Any] = {}
+        """What the status is to say of this process's work, at its end."""
         self._lock = lock
         self._environment = dict(environment)
         self._told = time.monotonic()
@@ -216,7 +218,7 @@ class RunWriter:
         self._close()
         with _told(self.folder):
             self._write_environment(notes)
-            self.status = replace(self.status, state="finished", reason=None)
+            self.status = self.status.ended("finished", None, self.facts)
             self.status.write(self.folder)
         self._lock.release(remove=True)
         return self.folder
@@ -227,7 +229,7 @@ class RunWriter:
         Where even that cannot be written, the lock that is no longer held says it.
         """
         self._close()
-        self.status = replace(self.status, state="interrupted", reason=reason)
+        self.status = self.status.ended("interrupted", reason, self.facts)
         with suppress(OSError):
             self.status.write(self.folder)
         self._lock.release()

@@ -13,7 +13,7 @@ from typing import Any, Literal, TextIO, get_args
 
 import numpy as np
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.labels import Colour
 from driftseg.saving.pictures import jpg, label_png, overlay
 from driftseg.saving.shots import Shot, at_full_size, class_shares
@@ -29,7 +29,10 @@ def check_kinds(kinds: Collection[str]) -> None:
     """Raises InputError where something unknown is to be kept."""
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
-        raise InputError(f"save: no such thing as {unknown[0]!r}; known: {list(KINDS)}")
+        raise InputError(
+            f"save: expected some of {commas(KINDS)}, got {unknown[0]!r}. To fix: take one of "
+            "these names"
+        )
 
 
 class Saver:
@@ -89,7 +92,8 @@ class Saver:
     def _open(self, kinds: Collection[str], facts: dict[str, Any]) -> None:
         if self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
             raise InputError(
-                f"{self.out}: is there already and holds something; name a new folder by out"
+                f"{self.out}: expected a new or empty folder, got one with files. To fix: name "
+                "a new folder by out"
             )
         try:
             self.out.mkdir(parents=True, exist_ok=True)
@@ -100,7 +104,10 @@ class Saver:
             (self.out / "drive.json").write_text(json.dumps(told, indent=1) + "\n")
             self._lines: TextIO = (self.out / "frames.jsonl").open("w", encoding="utf-8")
         except OSError as error:
-            raise InputError(f"{self.out}: cannot be written to ({error.strerror})") from None
+            raise InputError(
+                f"{self.out}: expected a folder that can be written to, got an error "
+                f"({error.strerror}). To fix: name another folder by out"
+            ) from None
 
     def _go_on(self, lines: int) -> None:
         """What was written after those lines is written again, file by file."""
@@ -158,7 +165,10 @@ class Saver:
         if isinstance(error, InputError):
             raise error
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InputError(f"{self.out}: could not be written ({reason}); kept: {told}") from error
+        raise InputError(
+            f"{self.out}: expected a place with room for the results, got an error ({reason}); "
+            f"kept: {told}. To fix: make room, or name another folder by out"
+        ) from error
 
     def told(self) -> str:
         """What is there, in words."""

@@ -27,6 +27,10 @@ CODECS = ("libx264", "h264", "mpeg4")
 """The first that the installed PyAV has is taken."""
 
 
+FRAGMENTS, FRAGMENT = "frag_keyframe+empty_moov+default_base_moof", 50
+"""Written in pieces of so many frames: of a process that is killed, all but the last one plays."""
+
+
 class VideoWriter:
     """An MP4 that grows by a frame at a time.
 
@@ -54,7 +58,8 @@ class VideoWriter:
             import av
         except ImportError:
             raise InputError(
-                "saving a video takes PyAV: pip install 'driftseg[video]', or save overlays"
+                "save: expected the library PyAV for a video, got no installation. To fix: pip "
+                "install 'driftseg[video]', or save overlays"
             ) from None
         self._av = av
         self._path = path
@@ -81,8 +86,9 @@ class VideoWriter:
             self._open(picture)
         if self._size != (picture.shape[1], picture.shape[0]):
             raise InputError(
-                f"frame {shot.index} is {shot.image.shape[1]}x{shot.image.shape[0]}, unlike the "
-                "frames before; set size to bring all frames to one"
+                f"save: expected frames of one size for a video, got frame {shot.index} of "
+                f"{shot.image.shape[1]}x{shot.image.shape[0]}. To fix: set size, which brings all "
+                "frames to one size"
             )
         frame = self._av.VideoFrame.from_ndarray(picture, format="rgb24")
         for packet in self._stream.encode(frame):
@@ -90,11 +96,14 @@ class VideoWriter:
 
     def _open(self, picture: Image) -> None:
         self._size = (picture.shape[1], picture.shape[0])
-        self._container = self._av.open(str(self._path), mode="w", format="mp4")
+        self._container = self._av.open(
+            str(self._path), mode="w", format="mp4", options={"movflags": FRAGMENTS}
+        )
         codec = next(name for name in CODECS if name in self._av.codecs_available)
         self._stream = self._container.add_stream(codec, rate=self._rate)
         self._stream.width, self._stream.height = self._size
         self._stream.pix_fmt = "yuv420p"
+        self._stream.gop_size = FRAGMENT
 
     def close(self) -> None:
         """Ends the file, so that it can be played; nothing is written where no frame came."""

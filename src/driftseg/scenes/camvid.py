@@ -146,8 +146,9 @@ def read_authors_label(path: Path) -> Label:
     if not known.all():
         row, column = (int(i) for i in np.argwhere(~known)[0])
         raise MisfitError(
-            f"{path}: the colour {tuple(int(v) for v in colours[row, column])} at row {row}, "
-            f"column {column} is none of CamVid's 32 label colours"
+            f"{path}: expected CamVid's 32 label colours, got "
+            f"{tuple(int(v) for v in colours[row, column])} at row {row}, column {column}. To fix: "
+            "correct that pixel, or leave the file out with exclude"
         )
     return label
 

@@ -43,19 +43,21 @@ def open_file(path: Path) -> cv2.VideoCapture:
             "camera with url"
         )
     if not path.exists():
-        raise InputError(f"{path}: no such video file")
+        raise InputError(
+            f"{path}: expected a video file, got a path where there is none. To fix: check the path"
+        )
     if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
         raise InputError(
-            f"{path}: wanted a video file, came {'a folder' if path.is_dir() else 'an image'}; "
-            "take kind: folder, or kind: images with a pattern"
+            f"{path}: expected a video file, got {'a folder' if path.is_dir() else 'an image'}. To "
+            "fix: take kind: folder, or kind: images with a pattern"
         )
     with _quiet():
         # FFmpeg plays text as a terminal would show it
         capture = None if path.suffix.lower() == ".txt" else cv2.VideoCapture(str(path))
     if capture is None or not capture.isOpened():
         raise InputError(
-            f"{path}: cannot be opened as a video; it is none, was cut off, or is in a coding "
-            "that OpenCV does not know (most know H.264 in .mp4 and MJPG in .avi)"
+            f"{path}: expected a video that OpenCV can open, got a damaged file, another file or "
+            "an unknown coding. To fix: convert it to H.264 in .mp4 or MJPG in .avi"
         )
     return capture
 
@@ -75,8 +77,9 @@ def open_live(source: int | str, *, patience: float) -> cv2.VideoCapture:
             capture = cv2.VideoCapture(source)
         if not capture.isOpened():
             raise InputError(
-                f"camera {source}: cannot be opened; check that it is plugged in, that no other "
-                "program has it and that you may use it (Linux: group video), or try another device"
+                f"camera {source}: expected a camera that can be opened, got none. To fix: "
+                "check that it is plugged in, that no other program uses it and that you may "
+                "use it (Linux: group video), or try another device"
             )
         return capture
     wait = int(1000 * patience)
@@ -85,8 +88,8 @@ def open_live(source: int | str, *, patience: float) -> cv2.VideoCapture:
         capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, limits)
     if not capture.isOpened():
         raise InputError(
-            f"{masked(source)}: cannot be opened as a stream; check the address, "
-            f"user and password, and that the source sends (waited up to {patience:g} s)"
+            f"{masked(source)}: expected a stream that can be opened, got none in {patience:g} s. "
+            "To fix: check the address, user and password, and that the source sends"
         )
     return capture
 

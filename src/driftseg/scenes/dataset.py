@@ -205,9 +205,9 @@ def check_entries(entries: Sequence[Entry]) -> None:
         ]  # fmt: skip
         hint = f"; {others[0].name} is there and is not read, convert it" if others else ""
         raise InputError(
-            f"{missing[0]}: no such label file, but its image is there ({len(missing)} of "
-            f"{len(entries)} labels are missing{hint}); complete the labels, or leave the images "
-            "out with exclude"
+            f"{missing[0]}: expected a label file, got an image without one ({len(missing)} of "
+            f"{len(entries)} labels are missing{hint}). To fix: complete the labels, or leave the "
+            "images out with exclude"
         )
 
 
@@ -300,7 +300,8 @@ def select(
     if not chosen:
         seen = f"its names look like {names[0]}" if names else "it holds no images"
         raise InputError(
-            f"{where}: no scene is left by include={list(include)} exclude={list(exclude)} "
-            f"start={start} stop={stop} ({len(kept)} match the patterns; {seen})"
+            f"{where}: expected scenes for include={list(include)} exclude={list(exclude)} "
+            f"start={start} stop={stop}, got none ({len(kept)} match the patterns; {seen}). To "
+            "fix: change these settings"
         )
     return Selection(dataset, chosen)

@@ -82,16 +82,20 @@ def read_stereo(path: Path) -> Stereo:
         values = json.loads(path.read_text(encoding="utf-8-sig"))
         stereo = Stereo(float(values["extrinsic"]["baseline"]), float(values["intrinsic"]["fx"]))
     except OSError as error:
-        raise InputError(f"{path}: the camera file cannot be read ({error.strerror})") from None
+        raise InputError(
+            f"{path}: expected a readable camera file, got an error ({error.strerror}). To fix: "
+            "check the file and its permissions"
+        ) from None
     except (ValueError, KeyError, TypeError):
         raise InputError(
-            f"{path}: wanted Cityscapes' camera file with extrinsic.baseline in metres and "
-            "intrinsic.fx in pixels; it holds no such numbers"
+            f"{path}: expected Cityscapes' camera file with extrinsic.baseline in metres and "
+            "intrinsic.fx in pixels, got a file without these numbers. To fix: get Cityscapes' "
+            "camera package again"
         ) from None
     if not (stereo.baseline > 0 and stereo.focal > 0):
         raise InputError(
-            f"{path}: the baseline ({stereo.baseline} m) and focal length ({stereo.focal} px) "
-            "must both be above 0"
+            f"{path}: expected a baseline and a focal length above 0, got {stereo.baseline} m and "
+            f"{stereo.focal} px. To fix: correct the camera file"
         )
     return stereo
 
@@ -157,8 +161,9 @@ class DisparityFiles:
         if view.depth_file is None or view.camera_file is None:
             missing = "disparity" if view.depth_file is None else "camera file"
             raise InputError(
-                f"{view.image_file}: has no {missing}, which depth: disparity needs; get "
-                "Cityscapes' disparity and camera packages, or choose another depth"
+                f"{view.image_file}: expected {missing}, which depth: disparity needs, got "
+                "none. To fix: get Cityscapes' disparity and camera packages, or choose another "
+                "depth"
             )
         stereo = read_stereo(view.camera_file)
         depth = disparity_to_depth(read_levels(view.depth_file), stereo)
@@ -224,7 +229,10 @@ class DepthFiles:
         images: Mapping[Path, str],
     ):
         if not scale > 0:
-            raise InputError(f"the depth scale must be above 0 levels a metre, not {scale}")
+            raise InputError(
+                f"depth: expected a scale above 0 levels per metre, got {scale}. To fix: set "
+                "scale to such a number"
+            )
         self.scale = scale
         self.folder = folder
         self.root = root
@@ -237,8 +245,8 @@ class DepthFiles:
         path = self._picture(view.image_file)
         if path is None:
             raise InputError(
-                f"{self.folder}: holds no depth for {view.image_file}; wanted a 16-bit PNG of the "
-                "same name"
+                f"{self.folder}: expected a 16-bit PNG named like {view.image_file}, got none. "
+                "To fix: add it, or choose another depth"
             )
         levels = read_levels(path)
         depth = levels.astype(np.float32) / np.float32(self.scale)
@@ -258,8 +266,8 @@ class DepthFiles:
     def _picture(self, image: Path) -> Path | None:
         if (doubt := self._matched.doubtful.get(image)) is not None:
             raise InputError(
-                f"{self.folder}: which depth is that of {image}? {doubt}; name depth pictures "
-                f"like their images, and lay them in folders as these lie in {self.root}"
+                f"{self.folder}: expected one depth file for {image}, got {doubt}. To fix: name "
+                f"depth files like their images, in the folders of the images in {self.root}"
             )
         return self._matched.pictures.get(image)
 
@@ -275,7 +283,7 @@ def fit(depth: Depth, image: Image, path: Path) -> tuple[Depth, bool]:
         return depth, False
     if (2 * depth.shape[0], 2 * depth.shape[1]) == (height, width):
         return resize_depth(depth, (width, height)), True
-    raise InputError(_sizes(path, "depth", depth, image) + ", or the depth exactly half of it")
+    raise InputError(_sizes(path, "depth", depth, image) + ", or depth to exactly half of it")
 
 
 def resize_depth(depth: Depth, size: tuple[int, int]) -> Depth:
@@ -288,19 +296,24 @@ def resize_depth(depth: Depth, size: tuple[int, int]) -> Depth:
 
 def _pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder of depth pictures")
+        raise InputError(
+            f"{folder}: expected a folder of depth files, got a path where there is none. To fix: "
+            "check the path"
+        )
     found = [
         path
         for path in sorted(folder.rglob("*"))
         if path.suffix.lower() == ".png" and not path.name.startswith(".")
     ]
     if not found:
-        raise InputError(f"{folder}: holds no depth pictures (wanted 16-bit PNGs)")
+        raise InputError(
+            f"{folder}: expected 16-bit PNGs of depth, got none. To fix: name another folder"
+        )
     return found
 
 
 def _sizes(path: Path, what: str, depth: Depth, image: Image) -> str:
     return (
-        f"{path}: the {what} is {depth.shape[1]}x{depth.shape[0]}, its image "
-        f"{image.shape[1]}x{image.shape[0]}; both must have one size"
+        f"{path}: expected {what} of its image's size {image.shape[1]}x{image.shape[0]}, got "
+        f"{depth.shape[1]}x{depth.shape[0]}. To fix: bring both to one size"
     )

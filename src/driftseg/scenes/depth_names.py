@@ -59,9 +59,9 @@ def match_depths(
             found[image] = same
         elif len(depths[ending]) > 1:
             first, second = sorted(depths[ending])[:2]
-            doubtful[image] = f"{first} and {second} could both be its depth"
+            doubtful[image] = f"both {first} and {second}"
         elif others:
-            doubtful[image] = f"{depths[ending][0]} could as well be the depth of {others[0]}"
+            doubtful[image] = f"{depths[ending][0]}, which fits {others[0]}, too"
         else:
             found[image] = depths[ending][0]
     return MatchedDepths(found, doubtful)

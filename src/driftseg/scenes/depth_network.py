@@ -158,8 +158,8 @@ def _load(weights: str, output: Output | None) -> tuple[Any, Any, Output]:
         from transformers import AutoImageProcessor, AutoModelForDepthEstimation
     except ImportError:
         raise InputError(
-            "depth by a network needs transformers, which is not installed: "
-            "pip install 'driftseg[depth]', or choose another depth"
+            "depth: expected the library transformers for a depth network, got no installation. "
+            "To fix: pip install 'driftseg[depth]', or choose another depth"
         ) from None
     try:
         processor = AutoImageProcessor.from_pretrained(weights)  # type: ignore[no-untyped-call]
@@ -167,8 +167,9 @@ def _load(weights: str, output: Output | None) -> tuple[Any, Any, Output]:
     except (OSError, ValueError, KeyError, ImportError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"{weights}: cannot be loaded as a depth network of transformers ({reason}); wanted "
-            "a folder with config.json, preprocessor_config.json and weights, or a hub id"
+            f"{weights}: expected a depth network for transformers, got an error ({reason}). To "
+            "fix: give a folder with config.json, preprocessor_config.json and weights, or a hub "
+            "id"
         ) from None
     model.eval()
     return processor, model, output or _output_of(model.config, weights)
@@ -181,6 +182,6 @@ def _output_of(config: Any, weights: str) -> Output:
     if said == "relative":
         return "relative"
     raise InputError(
-        f"{weights}: its config ({config.model_type}) does not say whether it gives metric depth "
-        "or relative inverse depth; set output to metric or relative"
+        f"{weights}: expected a config that says metric depth or relative inverse depth, got "
+        f"{config.model_type} without it. To fix: set output to metric or relative"
     )

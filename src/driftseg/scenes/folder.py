@@ -55,8 +55,8 @@ class FolderSettings(SelectedSettings, ClassesSettings):
         default = type(self).model_fields["label_space"].get_default()
         if self.label_space != default and found.space != named:
             raise InputError(
-                f"{self.root}: a file {FILE} says {found.space.title}, label_space says "
-                f"{named.name}; remove one of them"
+                f"{self.root}: expected one statement of the classes, got {found.space.title} "
+                f"in the file {FILE} and label_space {named.name}. To fix: remove one of them"
             )
         return found
 
@@ -107,14 +107,20 @@ def found_images(
     images = list_images(root)
     if not images:
         unread = told_unread(unread_images([root]))
-        raise InputError(f"{root}: holds no images{'; ' if unread else ''}{unread}")
+        raise InputError(
+            f"{root}: expected images, got none{'; ' if unread else ''}{unread}. To fix: name a "
+            "folder of images"
+        )
     known, faults = ({}, {}) if labels is None else label_files(labels)
     entries = [
         Entry(path.stem, path, known.get(path.stem), fault=faults.get(path.stem, ""))
         for path in images
     ]
     if labels is not None and not any(entry.label or entry.fault for entry in entries):
-        raise InputError(f"{labels}: no label is named like an image of {root} ({images[0].stem})")
+        raise InputError(
+            f"{labels}: expected labels named like the images of {root}, got none for "
+            f"{images[0].stem}. To fix: name labels like their images"
+        )
     decode = read_ids if ids is None else IdReader(ids)
     return SceneFiles(entries, label_space=label_space, decode=decode, size=size)
 
@@ -128,16 +134,22 @@ def label_files(labels: Path) -> tuple[dict[str, Path], dict[str, str]]:
         InputError: no such folder.
     """
     if not labels.is_dir():
-        raise InputError(f"{labels}: no such folder of labels")
+        raise InputError(
+            f"{labels}: expected a folder of labels, got a path where there is none. To fix: check "
+            "the path"
+        )
     known: dict[str, Path] = {}
     faults: dict[str, str] = {}
     others = [*list_images(labels), *unread_images([labels])]
     for path in others:
         if path.suffix.lower() == ".png" and known.setdefault(path.stem, path) != path:
             faults[path.stem] = (
-                f"{path}: is the label of the same image as {known[path.stem]}; remove one of them"
+                f"{path}: expected one label for each image, got {known[path.stem]} for the same "
+                f"image, too. To fix: remove one of them"
             )
     for path in others:
         if path.stem not in known:
-            faults[path.stem] = f"{path}: labels are read from PNGs alone; convert it to PNG"
+            faults[path.stem] = (
+                f"{path}: expected a label in a PNG, got {path.suffix}. To fix: convert it to PNG"
+            )
     return known, faults

@@ -34,8 +34,8 @@ class GivenScenes:
     def __init__(self, images: Sequence[Image], labels: Sequence[Ids], label_space: LabelSpace):
         if not images or len(images) != len(labels):
             raise InputError(
-                f"source: wanted labelled images, came {len(images)} images and {len(labels)} "
-                "labels"
+                f"source: expected as many images as labels and at least one, got {len(images)} "
+                f"images and {len(labels)} labels. To fix: give pairs (image, label)"
             )
         self.label_space = label_space
         pairs = zip(images, labels, strict=True)

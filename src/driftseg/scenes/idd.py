@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageDraw
 
-from driftseg.errors import InputError, MisfitError, UnreadableError
+from driftseg.errors import InputError, MisfitError, UnreadableError, commas
 from driftseg.frame import Label
 from driftseg.images.label_coding import ID_CODINGS
 from driftseg.images.reading import read_ids, translate
@@ -112,13 +112,15 @@ def draw_polygons(path: Path) -> Label:
                 if len(points) >= FEWEST_POINTS:
                     pen.polygon(points, fill=fill)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise InputError(
+            f"{path}: expected a file, got a path where there is none. To fix: complete the dataset"
+        ) from None
     except InputError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableError(
-            f"{path}: cannot be read as polygons ({type(error).__name__}: {error}); mend or "
-            "remove the file"
+            f"{path}: expected readable polygons, got an error ({type(error).__name__}: {error}). "
+            "To fix: get the file again, or remove it"
         ) from None
     return np.array(picture, dtype=np.uint8)
 
@@ -143,7 +145,10 @@ def _id_of(label: str, path: Path) -> int:
     """A label's id; several things drawn as one are a label with ``group`` at the end."""
     known = label if label in IDD_NAMES else label.removesuffix("group")
     if known not in IDD_NAMES:
-        raise MisfitError(f"{path}: the label {label!r} is none of IDD's ({sorted(IDD_NAMES)})")
+        raise MisfitError(
+            f"{path}: expected a label of IDD, got {label!r}. To fix: take one of "
+            f"{commas(sorted(IDD_NAMES))}, or leave the file out with exclude"
+        )
     name = IDD_NAMES[known]
     return IGNORE if name is None else IDD26.classes.index(name)
 

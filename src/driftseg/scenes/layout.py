@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.frame import Label
 from driftseg.images.label_coding import ID_CODINGS
 from driftseg.images.reading import Size
@@ -81,7 +81,8 @@ class LayoutSettings(SelectedSettings, ClassesSettings):
         """The dataset's folder."""
         if self.root is None:
             raise InputError(
-                f"{self.layout.title}'s folder is not known: pass --data FOLDER, or set root"
+                f"expected a folder of {self.layout.title}, got none. To fix: pass --data "
+                "FOLDER, or set root"
             )
         return self.root
 
@@ -107,13 +108,17 @@ class LayoutSettings(SelectedSettings, ClassesSettings):
         stated = self.stated_classes()
         if stated is not None and stated.ids is not None:
             raise InputError(
-                f"classes: {self.layout.title}'s ids are known; leave out ids and ignored_ids, and "
-                "set mapping to say which of its classes becomes which of yours"
+                f"classes: expected no ids, because the ids of {self.layout.title} are known, "
+                "got ids. To fix: leave out ids and ignored_ids, and set mapping from its "
+                "classes to yours"
             )
         if stated is not None:
             return stated.space
         if self.label_space is None and self.mapping is not None:
-            raise InputError("mapping: needs what labels are told in; set label_space or classes")
+            raise InputError(
+                "mapping: expected label_space or classes beside it, got neither. To fix: set the "
+                "label space or the classes that labels are mapped to"
+            )
         return None if self.label_space is None else named_space(self.label_space, "label_space")
 
 
@@ -129,10 +134,15 @@ def shown_scenes(layout: Layout, root: Path) -> dict[Path, str]:
 def check_layout(layout: Layout, root: Path) -> None:
     """Raises unless the folder is there and in this layout."""
     if not root.is_dir():
-        raise InputError(f"{root}: no such folder; pass {layout.title}'s with --data FOLDER")
+        raise InputError(
+            f"{root}: expected a folder of {layout.title}, got a path where there is none. To fix: "
+            "pass its folder with --data FOLDER, or set root"
+        )
     if not layout.found(root):
         raise InputError(
-            f"{root}: wanted {layout.wanted}, found {sorted(p.name for p in root.iterdir())[:8]}"
+            f"{root}: expected {layout.wanted}, got "
+            f"{commas(sorted(p.name for p in root.iterdir())[:8])}. To fix: name the folder that "
+            "holds these"
         )
 
 
@@ -184,7 +194,10 @@ def found_scenes(
     if only is not None:
         pairs = [pair for pair in pairs if pair.image in only]
     if not pairs:
-        raise InputError(f"{root}: holds no images of {layout.title}; wanted {layout.wanted}")
+        raise InputError(
+            f"{root}: expected images of {layout.title} ({layout.wanted}), got none. To fix: name "
+            "another folder, or complete the dataset"
+        )
     pairs = _chosen(pairs, split, "split", lambda pair: pair.split, root)
     pairs = _chosen(pairs, domain, "domain", lambda pair: pair.domain, root)
     entries = [
@@ -203,7 +216,10 @@ def found_scenes(
         if pair.image is not None
     ]
     if not entries:
-        raise InputError(f"{root}: holds labels, but no images of {layout.title}")
+        raise InputError(
+            f"{root}: expected images of {layout.title}, got labels alone. To fix: complete the "
+            "dataset"
+        )
     return SceneFiles(
         entries,
         label_space=layout.label_space,
@@ -223,8 +239,8 @@ def layout_mapping(layout: Layout, space: LabelSpace, stated: Stated | None = No
     if mapping is None:
         known = [target for source, target in MAPPINGS if source == layout.label_space.name]
         raise InputError(
-            f"{layout.title} is labelled in {layout.label_space.name}, which cannot be told in "
-            f"{space.title}; it can be in {known or 'no other'}, and in any space with a mapping"
+            f"label_space: expected a label space that {layout.label_space.name} can be mapped to, "
+            f"got {space.title}. To fix: take one of {commas(known)}, or set mapping"
         )
     return mapping
 
@@ -242,8 +258,10 @@ def _chosen(
         found = sorted({of(pair) for pair in pairs})
         hint = f"set {what} to one of them"
         if len(found) == 1:
-            hint = f"there is no other: set {what} to {found[0]!r}"
+            hint = f"set {what} to {found[0]!r}, the only one"
         if found == [""]:
-            hint = f"this layout knows no {what}s: set {what} to null"
-        raise InputError(f"{root}: no {what} {wanted!r} is there, found {found}; {hint}")
+            hint = f"set {what} to null, because this layout has no {what}s"
+        raise InputError(
+            f"{root}: expected the {what} {wanted!r}, got {commas(found)}. To fix: {hint}"
+        )
     return chosen

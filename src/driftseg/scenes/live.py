@@ -54,10 +54,14 @@ class LiveSettings(UnlabelledSettings):
         if (url is None) == (info.data.get("device") is None):
             both = "both" if url is not None else "neither"
             raise InputError(
-                f"wanted either device (a camera's number) or url (a stream), came {both}"
+                f"expected either device (a camera's number) or url (a stream), got {both}. To "
+                "fix: set one of them"
             )
         if url is not None and not is_address(url):
-            raise InputError("wanted rtsp://... or http://...; a file is kind: video")
+            raise InputError(
+                "url: expected rtsp://... or http://..., got another address. To fix: take kind: "
+                "video for a file"
+            )
         return url
 
     @field_serializer("url")
@@ -143,8 +147,9 @@ class LiveScenes:
         last = -1 if self._last is None else self._last[0]
         if index < last:
             raise InputError(
-                f"{self._where}: frame {index} was asked for after frame {last}; a live source "
-                "cannot go back"
+                f"{self._where}: expected a frame after {last}, because a live source cannot go "
+                f"back, got a request for frame {index}. To fix: keep order: sequential and "
+                "passes: 1"
             )
         if self._last is None or index > last:
             image = self._take()
@@ -157,9 +162,10 @@ class LiveScenes:
         """Raises unless the scene numbers of a stream only ever go up."""
         if any(b <= a for a, b in itertools.pairwise(numbers)):
             raise InputError(
-                f"{self._where}: the schedule goes back to earlier frames, which a live source "
-                f"cannot; it holds {self._frames} frames: keep order: sequential and passes: 1, "
-                "give every visit its frames, and the source at least as many as all visits have"
+                f"{self._where}: expected a schedule that never goes back, because a live source "
+                f"cannot, got one that does; the source holds {self._frames} frames. To fix: keep "
+                "order: sequential and passes: 1, give every visit its frames, and the source at "
+                "least the sum of them"
             )
 
     def close(self) -> None:
@@ -189,18 +195,18 @@ class LiveScenes:
             if len(failures) == self._reconnections:
                 raise InputError(self._lost(failures))
             time.sleep(self._pause)
-            failures.append("no frame came")
+            failures.append("no frame")
             try:
                 self._capture = self._open()
             except InputError as error:
                 failures[-1] = str(error)
 
     def _lost(self, failures: list[str]) -> str:
-        tried = f"; connected again {len(failures)} times in vain" if failures else ""
+        tried = f", with {len(failures)} reconnections without success" if failures else ""
         last = f" ({failures[-1]})" if failures else ""
         return (
-            f"{self._where}: lost after {self._taken} frames{tried}{last}; "
-            "check the source, or raise reconnections or patience"
+            f"{self._where}: expected the next frame, got none after {self._taken} frames{tried}"
+            f"{last}. To fix: check the source, or raise reconnections or patience"
         )
 
 

@@ -66,13 +66,15 @@ def sequence(
     paths = _numbered(pattern) if NUMBER.search(pattern) else _globbed(pattern)
     if not paths:
         raise InputError(
-            f"{pattern}: no image file is named like that; wanted wildcards (drive/*.png) or a "
-            "number (drive/frame_%05d.png), and one of " + " ".join(sorted(IMAGE_SUFFIXES))
+            f"{pattern}: expected a pattern that matches image files, got no match. To fix: use "
+            "wildcards (drive/*.png) or a number (drive/frame_%05d.png), and one of "
+            f"{' '.join(sorted(IMAGE_SUFFIXES))}" + " ".join(sorted(IMAGE_SUFFIXES))
         )
     chosen = paths[start:stop:every]
     if not chosen:
         raise InputError(
-            f"{pattern}: no image is left by start={start} stop={stop}; it names {len(paths)}"
+            f"{pattern}: expected images between start={start} and stop={stop}, got none of "
+            f"{len(paths)}. To fix: change start or stop"
         )
     above = _fixed(pattern)
     entries = [
@@ -92,11 +94,17 @@ def _numbered(pattern: str) -> list[Path]:
     folder, name = Path(pattern).parent, Path(pattern).name
     mark = NUMBER.search(name)
     if mark is None or len(NUMBER.findall(pattern)) > 1:
-        raise InputError(f"{pattern}: wanted one number, in the name of the file")
+        raise InputError(
+            f"{pattern}: expected one number, in the name of the file, got another pattern. To "
+            "fix: write for example drive/frame_%05d.png"
+        )
     digits = rf"(\d{{{mark[1]},}})" if mark[1] else r"(\d+)"
     wanted = re.compile(re.escape(name[: mark.start()]) + digits + re.escape(name[mark.end() :]))
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; check the pattern {pattern}")
+        raise InputError(
+            f"{folder}: expected a folder, got a path where there is none. To fix: check the "
+            f"pattern {pattern}"
+        )
     found = [
         (int(hit[1]), path) for path in folder.iterdir() if (hit := wanted.fullmatch(path.name))
     ]

@@ -25,8 +25,8 @@ def check_one_size(entries: Sequence[Entry]) -> None:
             first = (entry.image, size)
         if size != first[1]:
             raise InputError(
-                f"{entry.image}: is {size[0]}x{size[1]}, but {first[0].name} is "
-                f"{first[1][0]}x{first[1][1]}; set size to bring all images to one"
+                f"{entry.image}: expected {first[1][0]}x{first[1][1]} as {first[0].name}, got "
+                f"{size[0]}x{size[1]}. To fix: set size, which brings all images to one size"
             )
 
 

@@ -71,14 +71,17 @@ class VideoScenes:
         self._times = _times(self._capture, stop)
         if not self._times:
             self.close()
-            raise InputError(f"{path}: not one frame can be decoded; is it a video, and whole?")
+            raise InputError(
+                f"{path}: expected a video, got a file of which no frame can be decoded. To "
+                "fix: check that it is a whole video"
+            )
         self._distinct = bool(np.all(np.diff(self._times) > 0))
         self._frames = range(start, len(self._times), every)
         if not self._frames:
             self.close()
             raise InputError(
-                f"{path}: no frame is left by start={start} stop={stop}; "
-                f"the video has {len(self._times)} frames up to there"
+                f"{path}: expected frames between start={start} and stop={stop}, got none; the "
+                f"video has {len(self._times)} frames up to there. To fix: change start or stop"
             )
         self._next = len(self._times)
 
@@ -99,7 +102,10 @@ class VideoScenes:
         where = f"{self._path}, frame {self._frames[index]}"
         image = self._decode(self._frames[index])
         if image is None:
-            raise UnreadableError(f"{where}: cannot be decoded")
+            raise UnreadableError(
+                f"{where}: expected a frame that can be decoded, got a damaged one. To fix: "
+                "convert the video again, or raise corrupt_share"
+            )
         if self._size is not None:
             image = resize_image(image, self._size, name=where)
         return Scene(self.name(index), image)

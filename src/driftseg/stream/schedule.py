@@ -100,7 +100,10 @@ class PresetSettings(Settings):
     def _of_a_random_storm(cls, value: int | None, info: ValidationInfo) -> int | None:
         preset = info.data.get("preset", "random_storm")
         if value is not None and preset != "random_storm":
-            raise ValueError(f"{preset} is one schedule; visits and seed are random_storm's")
+            raise ValueError(
+                "expected visits and seed with the preset random_storm, got them with "
+                f"{preset}. To fix: leave them out, or set preset to random_storm"
+            )
         return value
 
     def make(self) -> list[Visit]:
@@ -181,8 +184,8 @@ def random_storm(
     """
     if visits < 3 or visits % 2 == 0:
         raise InputError(
-            "random_storm starts and ends clear and goes one level a visit, so it wants an odd "
-            f"number of 3 visits or more; {visits} came"
+            "random_storm: expected an odd number of visits from 3 on, because it starts and ends "
+            f"clear and changes by one level, got {visits}. To fix: set visits to such a number"
         )
     levels = sorted(set(STORM_RATES))
     walk = [0]
@@ -209,13 +212,17 @@ def with_directions(visits: Sequence[Visit]) -> list[Visit]:
         InputError: there is no visit, or one domain has two kinds of weather.
     """
     if not visits:
-        raise InputError("the schedule is empty: name at least one domain, or use preset: storm")
+        raise InputError(
+            "schedule: expected at least one domain, got none. To fix: name domains, or set "
+            "preset: storm"
+        )
     known: dict[str, Conditions] = {}
     for visit in visits:
         if known.setdefault(visit.domain, visit.conditions) != visit.conditions:
             raise InputError(
-                f"schedule: {visit.domain} is {known[visit.domain]} and {visit.conditions}; "
-                "one domain has one weather, so give them two names"
+                f"schedule: expected one weather for domain {visit.domain}, got "
+                f"{known[visit.domain]} and {visit.conditions}. To fix: give the two visits "
+                "different names"
             )
     worst = max(range(len(visits)), key=lambda i: (visits[i].conditions.strength, -i))
     if all(visit.conditions.strength == visits[0].conditions.strength for visit in visits):

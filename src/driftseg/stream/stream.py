@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Any
@@ -14,6 +15,7 @@ from driftseg.errors import InputError, UnreadableError
 from driftseg.frame import Frame, Image, Label
 from driftseg.images.reading import Size
 from driftseg.scenes.dataset import Dataset
+from driftseg.stream.ahead import in_advance
 from driftseg.stream.schedule import Visit
 from driftseg.weather.weather import Weather
 
@@ -46,6 +48,8 @@ class Stream:
             in it with the same chance. Labels have no say in where: the published code of HAMLET
             redraws crops that show too much of one class (``cat_max_ratio``), which tells the
             method something about the target's labels.
+        ahead: frames that a thread reads and renders in advance; 0 reads each when it is asked for.
+            Frames are the same whatever it is.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Stream:
         generator: np.random.Generator,
         shuffled: bool = False,
         crop: Size | None = None,
+        ahead: int = 0,
     ):
         self._dataset = dataset
         self.visits = list(visits)
@@ -68,6 +73,7 @@ class Stream:
         self.plan = _plan(dataset, self.visits, generator if shuffled else None)
         """(visit, scene number) of every frame, in order."""
         self._corners = generator.random((len(self.plan), 2))
+        self.ahead = ahead
         self._position = 0
         self.skipped: list[Skipped] = []
 
@@ -85,21 +91,29 @@ class Stream:
             InputError: too many frames were unreadable, or a label does not fit its image or
                 label space, which no skipping mends.
         """
-        while self._position < len(self.plan):
-            index = self._position
-            self._position += 1
-            visit, number = self.plan[index]
-            try:
-                scene = self._dataset.scene(number)
-            except UnreadableError as error:
-                self._skip(visit, self._dataset.name(number), str(error))
-                continue
-            here = self.visits[visit]
-            image = self.weather.on(scene, here.conditions, here.domain)
-            label = scene.label
-            if self.crop is not None:
-                image, label = cut(image, label, self.crop, self._corners[index], name=scene.name)
-            yield Frame(index, visit, here.domain, scene.name, image, label)
+        left = range(self._position, len(self.plan))
+        with closing(in_advance(self._frame, left, ahead=self.ahead)) as frames:
+            for index, frame in frames:
+                self._position = index + 1
+                if isinstance(frame, UnreadableError):
+                    visit, number = self.plan[index]
+                    self._skip(visit, self._dataset.name(number), str(frame))
+                else:
+                    yield frame
+
+    def _frame(self, index: int) -> Frame | UnreadableError:
+        """A frame of the plan, or why it cannot be read; changes nothing."""
+        visit, number = self.plan[index]
+        try:
+            scene = self._dataset.scene(number)
+        except UnreadableError as error:
+            return error
+        here = self.visits[visit]
+        image = self.weather.on(scene, here.conditions, here.domain)
+        label = scene.label
+        if self.crop is not None:
+            image, label = cut(image, label, self.crop, self._corners[index], name=scene.name)
+        return Frame(index, visit, here.domain, scene.name, image, label)
 
     def image(self, index: int) -> Image:
         """A planned frame's image in its weather; the stream stays where it is.
@@ -121,8 +135,9 @@ class Stream:
         self.skipped.append(Skipped(visit, name, reason))
         if len(self.skipped) > self._allowed * len(self.plan):
             raise InputError(
-                f"{len(self.skipped)} of {len(self.plan)} frames of the stream could not be read, "
-                f"more than corrupt_share {self._allowed:g} allows; the last: {reason}"
+                f"corrupt_share: expected at most {self._allowed:g} of the frames to be "
+                f"unreadable, got {len(self.skipped)} of {len(self.plan)}; the last: {reason}. "
+                "To fix: mend the files, or raise corrupt_share"
             )
 
     def state_dict(self) -> dict[str, Any]:
@@ -156,8 +171,8 @@ def cut(
     (width, height), (high, wide) = size, image.shape[:2]
     if width > wide or height > high:
         raise InputError(
-            f"{name}: the frame is {wide}x{high}, crop asks for {width}x{height}; "
-            "set a crop no larger than the frames, or null for whole ones"
+            f"{name}: expected a frame of at least the crop {width}x{height}, got {wide}x{high}. "
+            "To fix: set a smaller crop, or null for whole frames"
         )
     left, top = int(corner[0] * (wide - width + 1)), int(corner[1] * (high - height + 1))
     window = np.s_[top : top + height, left : left + width]
@@ -179,8 +194,9 @@ def _plan(
         if not matching:
             example = names[0] if names else "nothing"
             raise InputError(
-                f"schedule: no frame of the target matches {list(visit.include)} of domain "
-                f"{visit.domain}; its names look like {example}"
+                f"schedule: expected frames of the target that match {', '.join(visit.include)} of "
+                f"domain {visit.domain}, got none. To fix: change include; names look like "
+                f"{example}"
             )
         count = len(matching) if visit.frames is None else visit.frames
         start = cursors.get(visit.include, 0) if visit.frames is not None else 0

@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from driftseg.config.reading import apply_change, check, load
+from driftseg.config.loading import load
+from driftseg.config.reading import apply_change, check
 from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
 from driftseg.sweeps.settings import Change, SweepSettings

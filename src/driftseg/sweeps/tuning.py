@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from driftseg.config.reading import load
+from driftseg.config.loading import load
 from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
 from driftseg.evaluation.continual import harmonic_mean

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from driftseg.config.reading import check, load
+from driftseg.config.loading import load
+from driftseg.config.reading import check
 from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
 from driftseg.stream.schedule import Visit, make_schedule

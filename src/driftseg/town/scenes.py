@@ -71,6 +71,8 @@ class TownScenes:
     def scene(self, index: int) -> Scene:
         """Renders one frame with exact label and depth; IndexError beyond the drive's length."""
         if not 0 <= index < self._frames:
-            raise IndexError(f"frame {index} of a drive of {self._frames}")
+            raise IndexError(
+                f"expected a frame below {self._frames}, the length of the drive, got {index}"
+            )
         scene = self._town.render(self._step(index))
         return Scene(self.name(index), scene.image, scene.label, scene.depth)

@@ -3,98 +3,53 @@
 from __future__ import annotations
 
 import json
-import math
-import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from driftseg.errors import InputError
-from driftseg.evaluation.confusion import Score
-from driftseg.frame import SourceBatch
-from driftseg.labels import IGNORE
-from driftseg.models.checkpoints import load_checkpoint, save_checkpoint
-from driftseg.models.segmenter import Segmenter, upsample
+from driftseg.models.checkpoints import load_checkpoint
+from driftseg.models.segmenter import Segmenter
 from driftseg.models.trainable import (
     adamw,
     freeze_except,
     parameter_groups,
-    set_generator,
     set_learning_rate,
     set_statistics,
     trainable_names,
 )
 from driftseg.replay.replay import Replay
 from driftseg.replay.sampling import Counts
-from driftseg.replay.transforms import to_tensor
 from driftseg.scenes.dataset import Dataset
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a source model is trained."""
-
-    steps: int
-    """Optimiser steps of encoder and head; 0 trains the early head alone."""
-    early_head_steps: int = 0
-    """Optimiser steps of the early head afterwards, everything else frozen."""
-    early_head_rare_classes: bool = False
-    """Whether the early head is trained on rare classes first, too. Its cross-entropy is the
-    drift signal: taught the classes' true shares it is lower on the source and rises further."""
-    train: tuple[str, ...] = ("encoder", "head")
-    learning_rate: float = 6e-5
-    """Of the encoder; SegFormer's."""
-    head_factor: float = 10.0
-    weight_decay: float = 0.01
-    warm_up: int = 100
-    """Steps over which the rate rises linearly from nothing."""
-    power: float = 1.0
-    """Of the polynomial decay to nothing."""
-    class_weight: float = 0.0
-    """Cross-entropy weights are (median frequency / frequency) to this power; 0 turns them
-    off, 1 is Eigen and Fergus' median-frequency balancing."""
-    validate_every: int = 500
-    """Steps between two validations; the last step is always validated."""
-    choose: Literal["best", "last"] = "best"
-    """Whether best.safetensors is chosen by validation or simply the last."""
-    half: bool = False
-    """Whether checkpoints store matrices in 16 bits."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What training reports at each step."""
-
-    phase: str
-    """``main`` or ``early_head``."""
-    step: int
-    steps: int
-    loss: float
-    learning_rate: float
-    images_per_second: float
-    mean_iou: float | None = None
-    """Percent, at the steps that are validated."""
-    best: float | None = None
-    unlabelled: int = 0
-    """Batches so far without a labelled pixel; their loss is 0."""
+from driftseg.training.folder import TrainingFolder
+from driftseg.training.precision import check_precision
+from driftseg.training.processes import ALONE, Processes, check_batch, synchronise
+from driftseg.training.recipe import (
+    AT_ONCE,
+    Execution,
+    Interrupted,
+    Progress,
+    Recipe,
+    class_weights,
+    learning_rate_at,
+)
+from driftseg.training.resuming import LENGTHS, find_state, inexact
+from driftseg.training.step import Forward, Stepper
+from driftseg.training.validation import validated
 
 
 class SourceTraining:
     """Trains, validates now and then, keeps the best and the last checkpoint, and resumes.
 
-    Writes into ``out``: ``best.safetensors``, ``last.safetensors`` (with .json), ``log.jsonl``
-    and, while unfinished, ``state.pt`` from which an interrupted training goes on exactly.
+    Writes into a `TrainingFolder`. All processes hold the same weights, optimiser and generators.
 
     Args:
         model: with starting weights; changed in place.
-        recipe: how.
+        recipe: what is learnt, and how fast.
         batches: draws training batches (a replay over the whole source).
         validation: labelled scenes.
         frequencies: labelled pixels per class in the source, for class weights, (C,).
@@ -102,6 +57,8 @@ class SourceTraining:
             `save_checkpoint` wants them.
         out: folder; made if missing.
         generator: what dropout and drop path draw from.
+        execution: how a step is computed.
+        processes: who train together.
     """
 
     def __init__(
@@ -115,53 +72,132 @@ class SourceTraining:
         facts: dict[str, Any],
         out: Path,
         generator: torch.Generator,
+        execution: Execution = AT_ONCE,
+        processes: Processes = ALONE,
     ):
         self.model = model
         self.recipe = recipe
-        self._batches = batches
-        self._validation = validation
-        self._facts = facts
-        self._out = out
+        self.execution = execution
+        self.processes = processes
+        self.folder = TrainingFolder(out, facts, half=recipe.half)
+        self.batches = batches
+        self.validation = validation
+        self._classes = len(facts["classes"])
         self._generator = generator
         self._device = next(model.parameters()).device
         self._weights = class_weights(frequencies, recipe.class_weight).to(self._device)
-        self._phases = [("main", recipe.steps, recipe.train)] if recipe.steps > 0 else []
-        if recipe.early_head_steps > 0:
-            if model.early_head is None:
-                raise InputError("early_head_steps is set, but the model has no early head")
-            self._phases.append(("early_head", recipe.early_head_steps, ("early_head",)))
-        if not self._phases:
-            raise InputError("steps and early_head_steps are both 0: nothing would be trained")
+        check_batch(batches.batch_size, processes, execution.accumulate)
+        check_precision(execution.precision, self._device)
+        if execution.sync_batch_norm:
+            synchronise(model, self._device, processes)
+        lengths = {"main": recipe.steps, "early_head": recipe.early_head_steps}
+        self.phases = [(name, steps) for name, steps in lengths.items() if steps > 0]
+        """Names and steps."""
+        if recipe.early_head_steps > 0 and model.early_head is None:
+            raise InputError(
+                "early_head_steps: expected a model with an early head, got one without. To fix: "
+                "set early_head_steps to 0"
+            )
+        if not self.phases:
+            raise InputError(
+                "expected steps or early_head_steps above 0, got 0 for both. To fix: set one of "
+                "them"
+            )
         self._phase = 0
         self._step = 0
+        self._loss = 0.0
+        self._due = False
+        """Whether the last step's validation has not been made yet."""
         self._best: float | None = None
-        self._optimiser = self._prepare()
+        self._lengthened: list[str] = []
+        self._outdated: tuple[str, ...] = ()
+        self.continues: str | None = None
+        """Where it continues, for people; None for a new training."""
+        self._stepper = self._prepare()
 
-    def run(self, report: Callable[[Progress], None]) -> float:
+    def take_up(self) -> None:
+        """Continues what is in the folder, if there is anything.
+
+        Raises:
+            InputError: it is finished, or has other settings.
+        """
+        found = find_state(self.folder, self.recipe, [name for name, _ in self.phases])
+        if found is not None:
+            self.load_state_dict(found.state)
+            self._outdated = found.outdated
+            before = found.state.get("rows", self._rows)
+            self.continues = found.told + inexact(self.model, before, self._rows)
+
+    def run(self, report: Callable[[Progress], None], stop: Callable[[], int] = lambda: 0) -> float:
         """Trains to the end; returns the best validation mIoU of the main head in percent.
 
         Without steps of the main head only the early head is trained, and the main head's score
         is what it came with.
+
+        Args:
+            report: called after every step.
+            stop: asked after every step for the signal that has come; 0 is none.
+
+        Raises:
+            Interrupted: a signal came to one of the processes; the state is on disk.
         """
-        self._out.mkdir(parents=True, exist_ok=True)
-        set_generator(self.model, self._generator)
+        try:
+            return self._run(report, stop)
+        finally:
+            self._stepper.close()
+
+    def _run(self, report: Callable[[Progress], None], stop: Callable[[], int]) -> float:
+        if self.processes.first:
+            self.folder.path.mkdir(parents=True, exist_ok=True)
+            if self._outdated:
+                self.folder.unfinish(self._outdated)
         if self._best is None and self.recipe.steps == 0:  # the main head stays as it came
-            self._best = self._validate("main")
-        while self._phase < len(self._phases):
-            name, steps, _ = self._phases[self._phase]
-            for progress in self._steps(name, steps):
+            self._best = self._score("main", stop)
+            if self._best is None:
+                raise Interrupted("main", 0, 0, self._signal(stop))
+        while True:
+            name, steps = self.phases[self._phase]
+            for progress in self._steps(name, steps, stop):
                 report(progress)
-            self._phase, self._step = self._phase + 1, 0
-            if self._phase < len(self._phases):
-                self._load_best()
-                self._optimiser = self._prepare()
-        (self._out / "state.pt").unlink(missing_ok=True)
+            if self.processes.first:
+                self.folder.finish(name)
+            if self._phase + 1 == len(self.phases):
+                break
+            self._phase, self._step, self._due = self._phase + 1, 0, False
+            self._load_best()
+            self._stepper.close()
+            self._stepper = self._prepare()
         self.model.eval()
         assert self._best is not None
         return self._best
 
-    def _prepare(self) -> torch.optim.Optimizer:
-        names = trainable_names(self.model, self._phases[self._phase][2])
+    def rehearse(self, steps: int) -> tuple[list[float], float]:
+        """Tries steps of the phase that comes next, and validates on one scene; writes nothing.
+
+        Returns:
+            Seconds of each step, and of one validation scene.
+        """
+        name, whole = self.phases[self._phase]
+        taken = []
+        for number in range(steps):
+            started = time.perf_counter()
+            self._learn(name, min(self._step + number, whole - 1), whole)
+            taken.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        self._score(name, lambda: 0, scenes=self.processes.count)
+        self._stepper.close()
+        return taken, time.perf_counter() - started
+
+    @property
+    def _rows(self) -> int:
+        """Images that batch normalisation sees at once."""
+        processes = 1 if self.execution.sync_batch_norm else self.processes.count
+        return self.batches.batch_size // (processes * self.execution.accumulate)
+
+    def _prepare(self) -> Stepper:
+        name = self.phases[self._phase][0]
+        train = self.recipe.train if name == "main" else ("early_head",)
+        names = trainable_names(self.model, train)
         freeze_except(self.model, names)
         set_statistics(self.model, "stored")
         set_statistics(self.model, "update", only_trainable=True)
@@ -169,80 +205,80 @@ class SourceTraining:
             self.model, names, learning_rate=self.recipe.learning_rate,
             head_factor=self.recipe.head_factor, weight_decay=self.recipe.weight_decay,
         )  # fmt: skip
-        return adamw(groups)
+        return Stepper(
+            self.model, name, adamw(groups), weights=self._weights,
+            batch=self.batches.batch_size, generator=self._generator,
+            execution=self.execution, processes=self.processes,
+        )  # fmt: skip
 
-    def _steps(self, name: str, steps: int) -> Iterator[Progress]:
+    def _learn(self, name: str, step: int, steps: int) -> tuple[float, float]:
+        """One step; returns loss and learning rate."""
+        common = name == "early_head" and not self.recipe.early_head_rare_classes
+        rows = self.processes.rows(self.batches.batch_size)
+        batch = self.batches.sample(uniform=common, rows=rows)
+        rate = learning_rate_at(step, steps, self.recipe)
+        set_learning_rate(self._stepper.optimiser, rate)
+        return self._stepper.learn(batch, step), rate
+
+    def _steps(self, name: str, steps: int, stop: Callable[[], int]) -> Iterator[Progress]:
         started, images = time.perf_counter(), 0
-        while self._step < steps:
-            common = name == "early_head" and not self.recipe.early_head_rare_classes
-            batch = self._batches.sample(uniform=common)
-            rate = learning_rate_at(self._step, steps, self.recipe)
-            set_learning_rate(self._optimiser, rate)
-            loss = self._learn(name, batch)
-            self._step += 1
-            images += len(batch.images)
+        rate = learning_rate_at(max(self._step - 1, 0), steps, self.recipe)
+        while self._step < steps or self._due:
+            signal = 0
+            if not self._due:  # else a signal came before this step's validation
+                self._loss, rate = self._learn(name, self._step, steps)
+                self._step += 1
+                images += self.batches.batch_size
+                self._due = self._step % self.recipe.validate_every == 0 or self._step == steps
+                signal = self._signal(stop)
             speed = images / (time.perf_counter() - started)
             score = None
-            if self._step % self.recipe.validate_every == 0 or self._step == steps:
-                score = self._validate(name)
-                self._keep(name, score, loss)
+            if self._due and not signal:
+                score = self._score(name, stop)
+                if score is None:
+                    signal = self._signal(stop)
+                else:
+                    self._due = False
+                    self._keep(name, score)
+            if signal:
+                self._save()
+                raise Interrupted(name, self._step, steps, signal)
             yield Progress(
-                name, self._step, steps, loss, rate, speed, score, self._best,
-                self._batches.unlabelled,
+                name, self._step, steps, self._loss, rate, speed, score, self._best,
+                self.batches.unlabelled,
             )  # fmt: skip
 
-    def _learn(self, name: str, batch: SourceBatch) -> float:
-        labelled = bool((batch.labels != IGNORE).any())  # before it is on a device that waits
-        images, labels = batch.images.to(self._device), batch.labels.to(self._device)
-        logits = upsample(self._logits(name, images), (labels.shape[1], labels.shape[2]))
-        if not labelled:  # a mean over no pixel is no number; methods count it as 0, too
-            loss = logits.sum() * 0.0
-        else:
-            loss = F.cross_entropy(logits, labels, self._weights, ignore_index=IGNORE)
-        self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise InputError(
-                f"the loss is {value} at step {self._step}: lower learning_rate, or raise warm_up"
-            )
-        self._optimiser.step()
-        return value
+    def _signal(self, stop: Callable[[], int]) -> int:
+        """This process's signal, or SIGTERM where only others have one; 0 where none has."""
+        own = stop()
+        (any_process,) = self.processes.sums([float(own > 0)])
+        return own or (15 if any_process else 0)
 
-    def _logits(self, name: str, images: Tensor) -> Tensor:
-        if name == "main":
-            result: Tensor = self.model(images)
-            return result
-        assert self.model.early_head is not None
-        with torch.no_grad():
-            x = self.model.encoder.stage(0, self.model.start(images).x)
-            level = self.model.encoder.level(0, x)
-        early: Tensor = self.model.early_head((level,))
-        return early
+    def _score(self, name: str, stop: Callable[[], int], scenes: int | None = None) -> float | None:
+        logits = Forward(self.model, name)
+        return validated(
+            self.model, logits, self.validation, self._classes,
+            processes=self.processes, stop=stop, scenes=scenes,
+        )  # fmt: skip
 
-    @torch.no_grad()
-    def _validate(self, name: str) -> float:
-        """Validation mIoU in percent of the head in training, with stored statistics."""
-        training = [module for module in self.model.modules() if module.training]
-        self.model.eval()
-        set_statistics(self.model, "stored")
-        score = Score(len(self._facts["classes"]))
-        for index in range(len(self._validation)):
-            scene = self._validation.scene(index)
-            if scene.label is None:
-                raise InputError(f"validation scene {scene.name} has no label")
-            image = to_tensor(scene.image)[None].to(self._device)
-            logits = upsample(
-                self._logits(name, image), (scene.label.shape[0], scene.label.shape[1])
-            )
-            score.add(logits[0].argmax(0).to(torch.uint8).cpu().numpy(), scene.label)
-        for module in training:
-            module.training = True
-        set_statistics(self.model, "update", only_trainable=True)
-        return 100 * score.mean_iou()
-
-    def _keep(self, name: str, score: float, loss: float) -> None:
+    def _keep(self, name: str, score: float) -> None:
         """Writes checkpoints, log and state after a validation."""
+        chosen = self.recipe.choose == "last" or self._best is None or score > self._best
+        better = name == "main" and chosen
+        if better:
+            self._best = score
+        if not self.processes.first:
+            return
+        row = {"phase": name, "step": self._step, "loss": round(self._loss, 4),
+               "mean_iou": round(score, 3), "best": round(self._best or 0.0, 3),
+               "unlabelled_batches": self.batches.unlabelled}  # fmt: skip
+        names = ["last"] + ["best"] * (better or name == "early_head")
+        self.folder.checkpoint(names, self.model, self._extra(name, score))
+        self.folder.log(row)
+        self._save()
+
+    def _extra(self, name: str, score: float) -> dict[str, Any]:
+        """What a checkpoint says of its training."""
         extra = {
             "head": name,
             "step": self._step,
@@ -250,70 +286,64 @@ class SourceTraining:
             "recipe": {k: list(v) if isinstance(v, tuple) else v
                        for k, v in asdict(self.recipe).items()},
         }  # fmt: skip
-        chosen = self.recipe.choose == "last" or self._best is None or score > self._best
-        better = name == "main" and chosen
-        if better:
-            self._best = score
         if name == "early_head":
             extra |= {"validation_mean_iou": round(self._best or 0.0, 2)}
             extra |= {"validation_mean_iou_early_head": round(score, 2), "head": "both"}
-        for path in ["last"] + ["best"] * (better or name == "early_head"):
-            save_checkpoint(
-                self._out / f"{path}.safetensors", self.model, half=self.recipe.half,
-                extra=extra, **self._facts,
-            )  # fmt: skip
-        row = {"phase": name, "step": self._step, "loss": round(loss, 4),
-               "mean_iou": round(score, 3), "best": round(self._best or 0.0, 3),
-               "unlabelled_batches": self._batches.unlabelled}  # fmt: skip
-        with (self._out / "log.jsonl").open("a") as log:
-            log.write(json.dumps(row) + "\n")
-        partial = self._out / "state.pt.partial"
-        torch.save(self.state_dict(), partial)
-        os.replace(partial, self._out / "state.pt")
+        if self.execution.precision != "float32":
+            extra["precision"] = self.execution.precision
+        if self._lengthened:
+            extra["lengthened"] = self._lengthened
+        return extra
+
+    def _save(self) -> None:
+        if self.processes.first:
+            self.folder.save(self.state_dict())
 
     def _load_best(self) -> None:
-        """The early head is trained on the best encoder, not on the last."""
-        best, _ = load_checkpoint(self._out / "best.safetensors")
-        self.model.load_state_dict(best.state_dict())
+        """The early head is trained on the best encoder, not on the last.
+
+        It starts from what it was: the best checkpoint of a lengthened training can hold one that
+        is trained already.
+        """
+        self.processes.wait()  # until the files are written
+        best, _ = load_checkpoint(self.folder.path / "best.safetensors")
+        last, _ = load_checkpoint(self.folder.path / "last.safetensors")
+        self.processes.wait()  # until all have read them
+        early = {n: t for n, t in last.state_dict().items() if n.startswith("early_head.")}
+        self.model.load_state_dict(best.state_dict() | early)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything an exact continuation needs."""
+        """Everything an exact continuation needs, for any number of processes."""
         return {
             "recipe": json.dumps(asdict(self.recipe)),
             "phase": self._phase,
             "step": self._step,
+            "loss": self._loss,
+            "due": self._due,
             "best": self._best,
+            "lengthened": self._lengthened,
+            "rows": self._rows,
             "model": self.model.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "batches": json.dumps(self._batches.state_dict()),
+            "optimiser": self._stepper.optimiser.state_dict(),
+            "scaler": self._stepper.scaler.state_dict(),
+            "batches": json.dumps(self.batches.state_dict()),
             "generator": self._generator.get_state(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues a training of the same recipe; InputError when it is another."""
-        if state["recipe"] != json.dumps(asdict(self.recipe)):
-            raise InputError(
-                f"{self._out}: holds an unfinished training with other settings "
-                f"({state['recipe']}); train into another folder, or delete this one"
-            )
+        """Continues from a state of a recipe that differs in its lengths at most."""
         self._phase, self._step, self._best = state["phase"], state["step"], state["best"]
-        self._optimiser = self._prepare()
+        self._loss, self._due = state.get("loss", 0.0), state.get("due", False)
+        self._lengthened = list(state.get("lengthened", []))
+        before, now = json.loads(state["recipe"]), asdict(self.recipe)
+        for phase, key in LENGTHS.items():
+            if now[key] > before[key]:
+                at = f" at step {self._step}" if phase == self.phases[self._phase][0] else ""
+                self._lengthened.append(f"{key} from {before[key]} to {now[key]}{at}")
+        self._stepper = self._prepare()
         self.model.load_state_dict(state["model"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        self._batches.load_state_dict(json.loads(state["batches"]))
+        self._stepper.optimiser.load_state_dict(state["optimiser"])
+        if state.get("scaler"):
+            self._stepper.scaler.load_state_dict(state["scaler"])
+        self.batches.load_state_dict(json.loads(state["batches"]))
         self._generator.set_state(state["generator"])
-
-
-def learning_rate_at(step: int, steps: int, recipe: Recipe) -> float:
-    """Linear warm-up, then polynomial decay; ``step`` counts from 0."""
-    warm = min(1.0, (step + 1) / recipe.warm_up) if recipe.warm_up > 0 else 1.0
-    return float(recipe.learning_rate * warm * (1 - step / steps) ** recipe.power)
-
-
-def class_weights(frequencies: Counts, power: float) -> Tensor:
-    """(median f / f) ** power per class, (C,); 1 for a class that has no pixel."""
-    share = frequencies / frequencies.sum()
-    present = share > 0
-    weights = np.ones(len(share))
-    weights[present] = (np.median(share[present]) / share[present]) ** power
-    return torch.tensor(weights, dtype=torch.float32)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.images.reading import IdReader
 from driftseg.labels import LABEL_SPACES, Classes
 from driftseg.labels.classes import read_plain
@@ -48,6 +48,7 @@ def classes_of_set(root: Path, settings: Mapping[str, Any]) -> Classes:
     name = settings["label_space"]
     if name not in LABEL_SPACES:
         raise InputError(
-            f"{record}: no label space is called {name!r}; known: {list(LABEL_SPACES)}"
+            f"{record}: expected a known label space, got {name!r}. To fix: take one of "
+            f"{commas(LABEL_SPACES)}"
         )
     return Classes(LABEL_SPACES[name])

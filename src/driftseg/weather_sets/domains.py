@@ -66,9 +66,13 @@ def weather_domains(
     """
     for name, value in (("wet_road", wet_road), ("lens_drops", lens_drops)):
         if value and not rain:
-            raise InputError(f"{name} goes together with rain; name its rates, in mm/h")
+            raise InputError(
+                f"{name}: expected rain beside it, got none. To fix: name rain rates in mm/h, too"
+            )
     if snow_cover is not None and not snow:
-        raise InputError("snow_cover goes together with snow; name its rates, in mm/h")
+        raise InputError(
+            "snow_cover: expected snow beside it, got none. To fix: name snow rates in mm/h, too"
+        )
     lying = SNOW_COVER if snow_cover is None else snow_cover
     found = [
         WeatherDomain(
@@ -103,15 +107,22 @@ def weather_domains(
 def _check(found: Sequence[WeatherDomain], values: dict[str, Sequence[float]]) -> None:
     if not found:
         raise InputError(
-            "no weather was asked for; name some: rain (mm/h), fog (metres of visibility), night "
-            "(0 to 1) or snow (mm/h)"
+            "expected some weather, got none. To fix: name rain (mm/h), fog (metres of "
+            "visibility), night (0 to 1) or snow (mm/h)"
         )
     for name, given in values.items():
         if 0 in given:
-            raise InputError(f"{name} 0 is the images as they are; leave it out")
+            raise InputError(
+                f"{name}: expected a value above 0, got 0, which is no weather. To fix: leave "
+                "it out"
+            )
     if any(domain.conditions.visibility == math.inf for domain in found):
-        raise InputError("fog inf is the images as they are; leave it out")
+        raise InputError(
+            "fog: expected a finite visibility, got inf, which is no weather. To fix: leave it out"
+        )
     names = [domain.name for domain in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise InputError(f"{', '.join(twice)}: asked for twice; name every weather once")
+        raise InputError(
+            f"expected every weather once, got {', '.join(twice)} twice. To fix: leave one out"
+        )

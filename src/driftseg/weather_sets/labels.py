@@ -65,7 +65,10 @@ def put_label(source: Path, place: Path, size: Size | None) -> Put:
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
-        raise InputError(f"{place}: the label cannot be put there ({error.strerror})") from None
+        raise InputError(
+            f"{place}: expected a place where the label can be put, got an error "
+            f"({error.strerror}). To fix: check the folder's permissions and free space"
+        ) from None
     return how
 
 

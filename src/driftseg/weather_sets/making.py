@@ -282,5 +282,6 @@ def _check_names(wanted: WeatherSet) -> None:
         other = known.setdefault(entry.image.with_suffix(""), entry.image)
         if other != entry.image:
             raise InputError(
-                f"{other} and {entry.image} would both become one .{wanted.kind}; rename one"
+                f"expected different names after conversion to .{wanted.kind}, got {other} and "
+                f"{entry.image}. To fix: rename one of them"
             )

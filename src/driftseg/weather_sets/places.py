@@ -70,8 +70,8 @@ def check_places(sources: Iterable[Path], out: Path) -> None:
         source = folder.resolve()
         if source == target or source in target.parents or target in source.parents:
             raise InputError(
-                f"{out}: lies in {folder} or around it, and what a set is made from is never "
-                "touched; choose a folder beside it"
+                f"{out}: expected a folder outside {folder}, whose files are never changed, got "
+                "one in or around it. To fix: choose a folder beside it"
             )
     if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: is a file; wanted a folder to write to")
+        raise InputError(f"{out}: expected a folder to write to, got a file. To fix: name a folder")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.images.listing import natural
 from driftseg.images.reading import IdReader, Size, read_ids
 from driftseg.labels import Classes, ClassesSettings, LabelSpace, named_space
@@ -96,13 +96,17 @@ def weather_set(
     record = read_finished(root)
     kind = record["settings"]["layout"]
     if kind == CITYSCAPES.name:
-        raise InputError(f"{root}: a set of Cityscapes is read as kind: weather_cityscapes")
+        raise InputError(
+            f"{root}: expected kind: weather_cityscapes for a set of Cityscapes, got kind: "
+            "weather_set. To fix: set kind to weather_cityscapes"
+        )
     told = _classes(root, record, label_space)
     found = _parts(root, record)
     chosen = {name: part for name, part in found.items() if belongs(name, domain)}
     if not chosen:
         raise InputError(
-            f"{root}: no domain {domain!r} is there, found {list(found)}; set domain to one of them"
+            f"{root}: expected a domain of the set, got {domain!r}. To fix: set domain to one of "
+            f"{commas(found)}"
         )
     read = {name: _read(part, kind, split, told, size) for name, part in chosen.items()}
     entries = [
@@ -121,8 +125,8 @@ def _classes(root: Path, record: Mapping[str, Any], asked: LabelSpace | None) ->
     own = classes_of_set(root, record["settings"])
     if asked is not None and asked != own.space:
         raise InputError(
-            f"{root}: its labels are in {own.space.title} ({RECORD}), label_space says "
-            f"{asked.title}; set label_space to null"
+            f"{root}: expected the set's own label space, {own.space.title} ({RECORD}), got "
+            f"label_space {asked.title}. To fix: set label_space to null"
         )
     return own
 
@@ -153,7 +157,10 @@ def _read(
         layout = next(layout for layout in layouts() if layout.name == kind)
         return found_scenes(layout, part.root, split=split, size=size, only=part.files)
     if split is not None:
-        raise InputError(f"{part.root}: a plain folder of images has no splits: set split to null")
+        raise InputError(
+            f"{part.root}: expected no split, because a plain folder of images has none, got one. "
+            "To fix: set split to null"
+        )
     files = sorted(part.files.items(), key=lambda file: natural(file[0]))
     entries = [Entry(image.stem, image, label) for image, label in files]
     decode = read_ids if classes.ids is None else IdReader(classes.ids)

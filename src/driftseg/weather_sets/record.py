@@ -48,7 +48,10 @@ class SetRecord:
             out.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(out)
         except OSError as error:
-            raise InputError(f"{out}: cannot be written to ({error.strerror})") from None
+            raise InputError(
+                f"{out}: expected a folder that can be written to, got an error "
+                f"({error.strerror}). To fix: choose another folder"
+            ) from None
         try:
             head = self._read()
             before = head.get("domains", {}) if self.images else {}
@@ -60,7 +63,10 @@ class SetRecord:
             self._file = (out / JOURNAL).open("ab", buffering=0)
         except OSError as error:
             self._unlock()
-            raise InputError(f"{out}: cannot be written to ({error.strerror})") from None
+            raise InputError(
+                f"{out}: expected a folder that can be written to, got an error "
+                f"({error.strerror}). To fix: choose another folder"
+            ) from None
         except InputError:
             self._unlock()
             raise
@@ -96,7 +102,10 @@ class SetRecord:
         except OSError as error:
             whole, reason = False, str(error.strerror)
         if not whole:
-            raise InputError(f"{self._out / JOURNAL}: cannot be written ({reason})")
+            raise InputError(
+                f"{self._out / JOURNAL}: expected a file that can be written, got an error "
+                f"({reason}). To fix: check the folder's permissions and free space"
+            )
 
     def finish(self) -> Path:
         """Writes ``weather.json``, without weathers that no image is in; removes the journal."""
@@ -147,8 +156,8 @@ class SetRecord:
                     self.images[row["source"]] = completed(self._out, row["entry"], head)
         elif not head and any(path.suffix != PARTIAL for path in self._out.iterdir()):
             raise InputError(
-                f"{self._out}: is not empty and holds no {RECORD}, so it was not made by "
-                "driftseg weather; choose a new or an empty folder"
+                f"{self._out}: expected a new or empty folder, or one of driftseg weather, got "
+                f"files without {RECORD}. To fix: choose a new or an empty folder"
             )
         return head
 
@@ -168,17 +177,16 @@ class SetRecord:
                 for key in keys
             )
             raise InputError(
-                f"{self._out}: was made with other settings ({told}); one folder holds one kind "
-                "of images, so choose another folder (out) or the settings of before"
+                f"{self._out}: expected the settings of before, got others ({told}). To fix: "
+                "choose another folder (out), or the settings of before"
             )
         made = {name for entry in self.images.values() for name in entry["made"]}
         for name in sorted(made & head["domains"].keys()):
             then, now = head["domains"][name], self.domains[name]
             if then.get("conditions") != now.get("conditions"):
                 raise InputError(
-                    f"{self._out}: {name} was made with {then['words']}, now {now['words']}; one "
-                    "folder holds one kind of images, so choose another folder (out) or the "
-                    "weather of before"
+                    f"{self._out}: expected {name} with {then['words']} as before, got "
+                    f"{now['words']}. To fix: choose another folder (out), or the weather of before"
                 )
 
 
@@ -199,7 +207,10 @@ def read_record(out: Path) -> dict[str, Any]:
         values, dict
     ) else []  # fmt: skip
     if not parts or not all(isinstance(part, dict) for part in parts):
-        raise InputError(f"{path}: is no record of driftseg weather; choose another folder")
+        raise InputError(
+            f"{path}: expected a record of driftseg weather, got another file. To fix: choose "
+            "another folder"
+        )
     images = {source: completed(out, entry, values) for source, entry in values["images"].items()}
     return {**values, "images": images}
 
@@ -212,12 +223,16 @@ def read_finished(out: Path) -> dict[str, Any]:
     """
     if (out / JOURNAL).exists():
         raise InputError(
-            f"{out}: is not finished ({JOURNAL} is there); let the driftseg weather that is at it "
-            "end, or give the command that was stopped again, it goes on where it stood"
+            f"{out}: expected a finished set, got an unfinished one ({JOURNAL} is there). To fix: "
+            "wait for the driftseg weather that is running, or give the command that was stopped "
+            "again"
         )
     record = read_record(out)
     if not record:
-        raise InputError(f"{out}: no {RECORD} is there; wanted a finished set of driftseg weather")
+        raise InputError(
+            f"{out}: expected a finished set of driftseg weather, got a folder without {RECORD}. "
+            "To fix: name the folder of a set"
+        )
     return record
 
 
@@ -245,8 +260,8 @@ def _locked(out: Path) -> int | None:
     except BlockingIOError:
         os.close(handle)
         raise InputError(
-            f"{out}: another driftseg weather is writing to it; wait for it, or choose another "
-            "folder"
+            f"{out}: expected a folder that no other driftseg weather writes to, got one in use. "
+            "To fix: wait for it, or choose another folder"
         ) from None
     except OSError:  # file systems that lock no folders, as NFS
         os.close(handle)

@@ -40,21 +40,24 @@ def source_scenes(
         InputError: there is no such folder, it holds no images, or holds them in weather already.
     """
     if not images.is_dir():
-        raise InputError(f"{images}: no such folder of images")
+        raise InputError(
+            f"{images}: expected a folder of images, got a path where there is none. To fix: check "
+            "the path"
+        )
     layout = None if labels is not None else recognise(images)
     if CITYSCAPES.found(images) and layout is not None:
         layout = CITYSCAPES  # weather is put on its clear images, not on those in weather beside
     if layout is WEATHER_CITYSCAPES:
         raise InputError(
-            f"{images}: holds images of Cityscapes in weather and none of its clear ones, and "
-            f"weather is not put on weather; wanted {CITYSCAPES.wanted}"
+            f"{images}: expected clear images ({CITYSCAPES.wanted}), got images of Cityscapes in "
+            "weather alone. To fix: name the folder of the clear images"
         )
     if layout is not None:
         return layout, found_scenes(layout, images, split=split, domain=domain, size=size)
     if split is not None or domain is not None:
         raise InputError(
-            f"{images}: is in no known layout, so it has no splits and domains; leave out split "
-            "and domain"
+            f"{images}: expected a known layout with splits and domains, got a plain folder of "
+            "images. To fix: leave out split and domain"
         )
     found = found_images(
         images, label_space=classes.space, labels=labels, size=size, ids=classes.ids

@@ -54,9 +54,9 @@ def paint_all(painter: Painter, tasks: Sequence[Task], workers: int) -> Iterator
                 running |= {pool.submit(_paint, task) for task in islice(waiting, 1)}
     except BrokenProcessPool:
         raise InputError(
-            "a worker was ended from outside, perhaps because memory ran out; start again with "
-            "fewer workers, it goes on where it stopped (a script that starts workers does so "
-            "below `if __name__ == '__main__':`)"
+            "expected worker processes that run to the end, got one that was ended from outside, "
+            "perhaps by lack of memory. To fix: give the same command with fewer workers, which "
+            "continues (a script that starts workers does so below `if __name__ == '__main__':`)"
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

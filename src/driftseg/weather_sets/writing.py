@@ -28,8 +28,8 @@ def write_whole(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         raise InputError(
-            f"{path}: cannot be written ({error.strerror}); mend that and give the same command "
-            "again, it goes on where it stopped"
+            f"{path}: expected a file that can be written, got an error ({error.strerror}). To "
+            "fix: correct that and give the same command again, which continues"
         ) from None
 
 
@@ -43,7 +43,10 @@ def remove_file(folder: Path, name: str) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise InputError(f"{path}: is old and cannot be removed ({error.strerror})") from None
+        raise InputError(
+            f"{path}: expected an old file that can be removed, got an error ({error.strerror}). "
+            "To fix: check the folder's permissions"
+        ) from None
     with contextlib.suppress(OSError):  # which says that one is not empty
         for above in path.parents:
             if above == folder:
@@ -77,7 +80,10 @@ def state_of(path: Path, name: str, digest: str | None = None) -> dict[str, Any]
         told = path.stat()
         digest = digest or digest_of(path.read_bytes())
     except OSError as error:
-        raise UnreadableError(f"{path}: cannot be read ({error.strerror})") from None
+        raise UnreadableError(
+            f"{path}: expected a readable file, got an error ({error.strerror}). To fix: check the "
+            "file and its permissions"
+        ) from None
     return {
         "file": name, "digest": digest, "bytes": told.st_size, "modified": told.st_mtime_ns
     }  # fmt: skip

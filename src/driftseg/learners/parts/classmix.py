@@ -38,8 +38,8 @@ def choose_classes(
 ) -> list[int]:
     """Classes of the source batch to paste, without replacement.
 
-    Only classes are counted and chosen. ``paste_unlabelled`` does as the published code, in
-    which 255 is one of the classes and unlabelled pixels can be pasted (methods A.13, Q3).
+    Only classes are counted and chosen. ``paste_unlabelled`` does as HAMLET's released
+    code, in which 255 is one of the classes and unlabelled pixels can be pasted.
     """
     present = [int(c) for c in torch.unique(labels) if paste_unlabelled or int(c) != IGNORE]
     number = number_of_classes(len(present), ratio)

@@ -1,9 +1,9 @@
-"""Which pseudo-labels to believe, and how much: confidence to weights.
+"""Weights of pseudo-labels from the confidence of the teacher.
 
-The published rule (DACS; HAMLET, methods A.3 step 6) gives every pixel one weight, the share of
-pixels more confident than .968. That number suits a Cityscapes model; a model that is less sure
-of itself passes hardly a pixel and learns nothing. So a threshold can also be learnt from
-held-out source frames (`driftseg.control.calibration`), per class, or follow the model.
+The published rule (DACS, WACV 2021; HAMLET, ICCV 2023) gives every pixel the same weight, the share
+of pixels with a confidence above 0.968. This number suits a Cityscapes model. A model with lower
+confidence passes few pixels and learns nothing. So a threshold can also be calibrated on held-out
+source frames (`driftseg.control.calibration`), for each class, or follow the model.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ class ConfidenceSettings(Settings):
             return SelfAdaptingThresholds(momentum=self.momentum, weigh=self.weigh)
         if calibration is None:
             raise InputError(
-                f"method.confidence.rule {self.rule} is learnt from held-out source frames: set "
-                "calibration.data, or another rule"
+                "method.confidence.rule: expected held-out source frames for the rule "
+                f"{self.rule}, got none. To fix: set calibration.data, or another rule"
             )
         table = calibration.confidence
         if self.rule == "source_share":

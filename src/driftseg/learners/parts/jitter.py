@@ -19,9 +19,9 @@ def jitter_and_blur(
 ) -> Tensor:
     """Distorts (B, 3, H, W) in [0, 1]; labels need no change.
 
-    Jitter is applied with chance 0.8, blur with 0.5 (methods A.3, steps 2 and 8). Both draws are
-    always made, so switching one off does not change whether the other happens. Both are OpenCV's:
-    hand over images that lie on the CPU.
+    Jitter is applied with chance 0.8, blur with 0.5 (as in DACS, WACV 2021). Both random
+    numbers are always drawn, so that one does not depend on the other. OpenCV computes both, so
+    the images must be on the CPU.
     """
     jittered, blurred = generator.random(2)
     jitters = strength > 0 and jittered > 1 - JITTER_CHANCE

@@ -64,7 +64,10 @@ class RestyleSettings(Settings):
     @model_validator(mode="after")
     def _fourier_is_used(self) -> RestyleSettings:
         if "fourier" not in self.restylings and is_changed(self, "fourier_beta"):
-            raise ValueError("fourier_beta: fourier is not among the restylings; add it there")
+            raise ValueError(
+                "fourier_beta: expected fourier among the restylings, got none. To fix: add "
+                "fourier to restylings, or leave out fourier_beta"
+            )
         return self
 
     def make_restyling(self) -> Restyling:
@@ -213,7 +216,10 @@ def combined(names: Sequence[str], *, fourier_beta: float = 0.01) -> Restyling:
 
     def restyle(source: Image, reference: Image, generator: np.random.Generator) -> Image:
         if source.shape != reference.shape:
-            raise ValueError(f"source is {source.shape}, reference {reference.shape}: not one size")
+            raise ValueError(
+                f"expected source and reference of one size, got {source.shape} and "
+                f"{reference.shape}. To fix: resize one of them"
+            )
         for step in steps:
             source = step(source, reference, generator)
         return source

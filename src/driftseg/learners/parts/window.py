@@ -31,8 +31,8 @@ def window(
         return None
     if frame[0] < size[0] or frame[1] < size[1]:
         raise InputError(
-            f"frames are {frame} (height, width), replay crops {size}: {why} needs one size; set "
-            "the target's size"
+            f"replay: expected frames of the size of its crops, {size}, because {why} needs one "
+            f"size, got {frame} (height, width). To fix: set the target's size"
         )
     top, left = (int(generator.integers(0, f - s + 1)) for f, s in zip(frame, size, strict=True))
     return np.s_[top : top + size[0], left : left + size[1]]

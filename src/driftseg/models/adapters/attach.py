@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.models.adapters.forms import AdaptFormer, Bottleneck, Convolution, Convpass
 from driftseg.models.adapters.lora import LoraLinear
 from driftseg.models.adapters.spec import KINDS, PLACES, AdapterSpec, Kind, Where
@@ -52,8 +52,8 @@ def attach(model: Segmenter, spec: AdapterSpec, generator: torch.Generator) -> N
     """
     if model.adapters is not None:
         raise InputError(
-            f"adapters: the model has adapters already ({model.adapters.kind}); start from one "
-            "without"
+            f"adapters: expected a model without adapters, got one with {model.adapters.kind}. To "
+            "fix: load the model again"
         )
     for site in _wanted_sites(model.encoder, spec):
         part = getattr(site.owner, site.name)
@@ -94,8 +94,8 @@ def merge_adapters(model: Segmenter) -> Segmenter:
     """
     if model.adapters is not None and model.adapters.kind != "lora":
         raise InputError(
-            f"adapters of kind {model.adapters.kind} cannot be merged into the network, "
-            "they are not linear: only lora can"
+            "adapters: expected linear adapters (lora) to merge into the network, got "
+            f"{model.adapters.kind}. To fix: keep them in the graph, or train lora"
         )
     return remove(copy.deepcopy(model), merged=True)
 
@@ -118,8 +118,9 @@ def _wanted_sites(encoder: Encoder, spec: AdapterSpec) -> list[Site]:
         fitting = [site for site in sites if _fits(site, spec.kind, spec.where)]
         if not fitting:
             raise InputError(
-                f"adapters: {spec.kind} per {spec.where} finds no place in this encoder's stage "
-                f"{number}; what does: {', '.join(fitting_kinds(encoder)) or 'nothing'}"
+                f"adapters: expected a kind that fits stage {number} of this encoder, got "
+                f"{spec.kind} per {spec.where}. To fix: take one of "
+                f"{commas(fitting_kinds(encoder))}"
             )
         if spec.kind == "lora":
             fitting = _with_targets(fitting, spec.targets)
@@ -133,8 +134,8 @@ def _with_targets(sites: list[Site], targets: tuple[Target, ...]) -> list[Site]:
     missing = [target for target in targets if target not in found]
     if missing:
         raise InputError(
-            f"adapters: no linear layer of this encoder is called {missing}; "
-            f"targets can be {sorted(found)}"
+            f"adapters: expected names of linear layers of this encoder, got {commas(missing)}. To "
+            f"fix: set targets to some of {commas(sorted(found))}"
         )
     return [s for s in sites if isinstance(s, LinearSite) and set(s.targets).intersection(targets)]
 
@@ -146,8 +147,8 @@ def _check_rank(sites: Sequence[Site], rank: int) -> None:
         most = min(base.in_features, base.out_features // parts)
         if rank > most:
             raise InputError(
-                f"adapters: rank {rank} is above that of a matrix it would change ({most}): take "
-                "a smaller one, or leave out the first stages"
+                f"adapters: expected a rank of at most {most}, that of the smallest matrix to "
+                f"change, got {rank}. To fix: set a smaller rank, or leave out the first stages"
             )
 
 

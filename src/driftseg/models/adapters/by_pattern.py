@@ -14,7 +14,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.models.adapters.forms import Convolution
 from driftseg.models.adapters.lora import LoraLinear
 from driftseg.models.adapters.spec import AdapterSpec
@@ -109,19 +109,23 @@ def attach_by_pattern(
     """
     if spec.kind not in ("lora", "convolution"):
         raise InputError(
-            f"adapters: {spec.kind} needs an encoder that says where it may sit; a model of your "
-            "own takes lora and convolution"
+            f"adapters: expected lora or convolution for a model of your own, got {spec.kind}. To "
+            "fix: take one of these two"
         )
     if next(adapters_of(module), None) is not None:
-        raise InputError("adapters: the model has adapters already; start from one without")
+        raise InputError(
+            "adapters: expected a model without adapters, got one with adapters. To fix: load the "
+            "model again"
+        )
     kinds = (nn.Linear, nn.Conv2d) if spec.kind == "lora" else (nn.Conv2d,)
     named = [n for n, _ in module.named_modules() if any(fnmatch(n, p) for p in patterns)]
     layers = [n for n in named if type(module.get_submodule(n)) in kinds and _fits(module, n, spec)]
     if not layers:
         every = [n for n, m in module.named_modules() if type(m) in kinds]
         raise InputError(
-            f"adapters.at: {list(patterns)} name no layer that {spec.kind} can sit on; these are "
-            f"{[k.__name__ for k in kinds]} without groups, like {every[:4]}"
+            f"adapters.at: expected patterns of layers for {spec.kind}, got {commas(patterns)}, "
+            f"which match none. To fix: name {commas(k.__name__ for k in kinds)} layers without "
+            f"groups, such as {commas(every[:4])}"
         )
     for name in layers:
         base = module.get_submodule(name)

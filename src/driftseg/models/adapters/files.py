@@ -86,13 +86,20 @@ def save_adapters(
     """
     path = Path(path)
     if path.suffix != ".safetensors":
-        raise InputError(f"adapters are written to a .safetensors file, not to {path}")
+        raise InputError(
+            f"expected a .safetensors file for adapters, got {path}. To fix: name the file so"
+        )
     if model.adapters is None:
-        raise ValueError("the network has no adapters to save")
+        raise ValueError(
+            "expected a network with adapters, got one without. To fix: attach adapters first"
+        )
     state = model.state_dict()
     actual = guess_encoder(state)
     if actual is not None and actual != encoder:
-        raise ValueError(f"the model's encoder is {actual}, not {encoder}")
+        raise ValueError(
+            f"expected the encoder {encoder}, got {actual}. To fix: give the name of the model's "
+            "encoder"
+        )
     tensors = {name: state[name].detach().cpu().contiguous() for name in adapter_names(model)}
     info = AdapterInfo(
         path=str(path),
@@ -123,7 +130,10 @@ def load_adapters(path: str | Path, model: Segmenter) -> AdapterInfo:
     tensors = read_file(Path(path)).tensors
     refuse_integers(str(path), tensors, tensors)
     if digest_tensors(tensors) != info.digest:
-        raise InputError(f"{path} is damaged: its tensors are not those that were written")
+        raise InputError(
+            f"{path}: expected the tensors that were written, got others: the file is damaged. To "
+            "fix: copy it again"
+        )
     bare = model.adapters is None
     if bare:
         attach(model, info.spec, torch.Generator())
@@ -144,19 +154,25 @@ def read_adapter_info(path: str | Path) -> AdapterInfo:
     """
     text = read_metadata(Path(path)).get(ADAPTERS_KEY)
     if text is None:
-        raise InputError(f"{path} is no adapter file: give one that driftseg wrote as such")
+        raise InputError(
+            f"{path}: expected a file of adapters that driftseg wrote, got another file. To fix: "
+            "name such a file"
+        )
     try:
         facts = json.loads(text)
         version = facts["format_version"]
         if version > FORMAT_VERSION:
             raise InputError(
-                f"{path} is of adapter format {version}, this driftseg reads up to "
-                f"{FORMAT_VERSION}: install a later driftseg"
+                f"{path}: expected adapter format {FORMAT_VERSION} or earlier, got {version}. "
+                "To fix: install a later driftseg"
             )
         info = AdapterInfo(path=str(path), **facts)
         adapter_spec(**info.adapters)
     except (TypeError, KeyError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} has damaged driftseg metadata: {error}") from error
+        raise InputError(
+            f"{path}: expected readable driftseg metadata, got an error ({error}). To fix: copy "
+            "the file again"
+        ) from error
     return info
 
 
@@ -164,14 +180,15 @@ def _check_base(info: AdapterInfo, model: Segmenter) -> None:
     actual = guess_encoder(model.state_dict())
     if actual is not None and actual != info.encoder:
         raise InputError(
-            f"{info.path} holds adapters of {info.encoder}, this network's encoder is {actual}; "
-            "give the file of this encoder"
+            f"{info.path}: expected adapters of this network's encoder {actual}, got adapters of "
+            f"{info.encoder}. To fix: give the file of this encoder"
         )
     digest = base_digest(model, info.base)
     if digest != info.base_digest:
         raise InputError(
-            f"{info.path} belongs to another {info.base}: that has the digest {info.base_digest}, "
-            f"this one {digest}; load the checkpoint that the adapters were trained on"
+            f"{info.path}: expected adapters of this {info.base} (digest {digest}), got adapters "
+            f"of another (digest {info.base_digest}). To fix: load the checkpoint that the "
+            "adapters were trained on"
         )
 
 
@@ -180,22 +197,28 @@ def _check_same(info: AdapterInfo, spec: AdapterSpec) -> None:
     held, wanted = info.spec.facts(), spec.facts()
     other = [name for name in held if name != "dropout" and held[name] != wanted.get(name)]
     if other:
-        told = [f"{name} {held[name]} where {wanted.get(name)} is wanted" for name in other]
+        told = [f"{name} {held[name]}, not {wanted.get(name)}" for name in other]
         if "kind" in other:
             told = told[:1]
-        raise InputError(f"{info.path} holds other adapters: {', '.join(told)}; change either")
+        raise InputError(
+            f"{info.path}: expected the adapters of the config, got {', '.join(told)}. To fix: "
+            "change the config, or name another file"
+        )
 
 
 def _fill(path: str | Path, model: Segmenter, tensors: Mapping[str, Tensor]) -> None:
     names = adapter_names(model)
     if set(names) != set(tensors):
-        raise InputError(f"{path} does not hold exactly the adapters that it names")
+        raise InputError(
+            f"{path}: expected exactly the adapters that the file names, got others. To fix: copy "
+            "the file again"
+        )
     parameters = dict(model.named_parameters())
     for name in names:
         if parameters[name].shape != tensors[name].shape:
             raise InputError(
-                f"{path} does not fit: {name} is {tuple(tensors[name].shape)} there, "
-                f"{tuple(parameters[name].shape)} here"
+                f"{path}: expected {name} of shape {tuple(parameters[name].shape)}, got "
+                f"{tuple(tensors[name].shape)}. To fix: name a file for this encoder"
             )
     with torch.no_grad():
         for name in names:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field, PositiveInt
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.models.adapters.attach import attach
 from driftseg.models.adapters.by_pattern import attach_by_pattern
 from driftseg.models.adapters.files import load_adapters
@@ -89,15 +89,15 @@ class AdapterSettings(Settings):
         )
         if self.file is None and len(deaf) == len(spec.stages):
             raise InputError(
-                f"adapters: method {method} does not train them, and untrained ones do nothing: "
-                "add adapters to method.train where it has one, set adapters.file, or leave the "
-                "section out"
+                "adapters: expected a method that trains them, because untrained ones do "
+                f"nothing, got {method}. To fix: add adapters to method.train where the method "
+                "has it, set adapters.file, or leave out the section"
             )
         if self.file is None and deaf:
             raise InputError(
-                f"adapters: those of stages {deaf} would never learn, for method.train names "
-                "other stages: add adapters to method.train, or name the same stages in "
-                "adapters.stages"
+                f"adapters: expected stages that method.train names, got stages {commas(deaf)}, "
+                "which would not learn. To fix: add adapters to method.train, or name the same "
+                "stages in adapters.stages"
             )
         return spec
 
@@ -111,8 +111,8 @@ class AdapterSettings(Settings):
             return self._put_by_pattern(model, spec, generator)
         if self.at is not None:
             raise InputError(
-                "adapters.at: is for models of your own; this encoder says itself where adapters "
-                "sit: set where, stages and targets"
+                "adapters.at: expected a model of your own, got an encoder of driftseg, which has "
+                "fixed places for adapters. To fix: set where, stages and targets"
             )
         attach(model, spec, generator)
         started = "doing nothing at first"
@@ -129,8 +129,8 @@ class AdapterSettings(Settings):
     def _put_by_pattern(self, model: Network, spec: AdapterSpec, generator: torch.Generator) -> str:
         if self.at is None or self.file is not None:
             raise InputError(
-                "adapters: a model of your own does not say where they may sit: set adapters.at "
-                "to patterns of layer names, and no file"
+                "adapters: expected patterns of layers for a model of your own, got none. To "
+                "fix: set adapters.at, and no file"
             )
         number = attach_by_pattern(model.module, spec, self.at, generator)
         return (
@@ -150,7 +150,7 @@ def check_adapters(
         return section.spec(train, method=method)
     if "adapters" in train:
         raise InputError(
-            "method.train names adapters and there are none: set adapters.kind, or leave "
-            "adapters out of method.train"
+            "method.train: expected adapters in the model, got none. To fix: set adapters.kind, "
+            "or leave adapters out of method.train"
         )
     return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Literal, get_args
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.models.encoders.sites import Target
 
 Kind = Literal["adaptformer", "bottleneck", "lora", "convpass", "convolution"]
@@ -104,10 +104,13 @@ def adapter_spec(
     options = {name: value for name, value in options.items() if value is not None}
     for name, value in options.items():
         if name not in _options(kind):
-            raise InputError(f"adapters: {kind} has no {name}; it has {_options(kind)}")
+            raise InputError(
+                f"adapters: expected settings of {kind} ({_options(kind)}), got {name}. To fix: "
+                f"leave out {name}"
+            )
         _check_value(name, value)
     if all(name in options for name in _SIZE):
-        raise InputError("adapters: width and ratio both say how wide they are; set one of them")
+        raise InputError("adapters: expected width or ratio, got both. To fix: set one of them")
     if "targets" in options:
         options["targets"] = _in_order(options["targets"])
     values = dict(DEFAULTS[kind])
@@ -145,7 +148,9 @@ def _check_value(name: str, value: Any) -> None:
     }
     fine, text = wanted.get(name, (True, ""))
     if not fine:
-        raise InputError(f"adapters: {name} wants {text}, came {value!r}")
+        raise InputError(
+            f"adapters: {name}: expected {text}, got {value!r}. To fix: set {name} to such a value"
+        )
 
 
 def _in_order(targets: Sequence[str]) -> tuple[Target, ...]:
@@ -155,7 +160,13 @@ def _in_order(targets: Sequence[str]) -> tuple[Target, ...]:
 
 def _check_one_of(name: str, given: Sequence[object], known: Sequence[object]) -> None:
     if not isinstance(given, Sequence) or isinstance(given, str):
-        raise InputError(f"adapters: {name} wants a list of some of {list(known)}, came {given!r}")
+        raise InputError(
+            f"adapters: {name}: expected a list of some of {commas(known)}, got {given!r}. To fix: "
+            f"set {name} to such a list"
+        )
     wrong = [value for value in given if value not in known or isinstance(value, float)]
     if wrong or not given:
-        raise InputError(f"adapters: {name} wants some of {list(known)}, came {list(given)}")
+        raise InputError(
+            f"adapters: {name}: expected some of {commas(known)}, got {commas(given)}. To fix: set "
+            f"{name} to such a list"
+        )

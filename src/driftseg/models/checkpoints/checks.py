@@ -47,8 +47,7 @@ _KNOWN = {
 }
 """What a tensor says by its name alone, and what to do."""
 _PLAIN = (
-    "driftseg reads weights in float16, bfloat16, float32 and float64; save the network before "
-    "quantisation, or its weights in one of these"
+    "save the network before quantisation, or its weights in float16, bfloat16, float32 or float64"
 )
 
 
@@ -66,10 +65,14 @@ def refuse_quantised(path: str, tensors: Mapping[str, Tensor], used: Iterable[st
     for name, tensor in tensors.items():
         if _QUANTISED.fullmatch(name):
             raise InputError(
-                f"{path} holds quantised weights ({name} belongs to a quantisation): {_PLAIN}"
+                f"{path}: expected plain weights, got quantised ones ({name} belongs to a "
+                f"quantisation). To fix: {_PLAIN}"
             )
         if tensor.is_quantized:
-            raise InputError(f"{path} holds quantised weights ({name} is quantised): {_PLAIN}")
+            raise InputError(
+                f"{path}: expected plain weights, got quantised ones ({name} is quantised). To "
+                f"fix: {_PLAIN}"
+            )
     refuse_integers(path, tensors, used)
 
 
@@ -83,7 +86,9 @@ def refuse_integers(path: str, tensors: Mapping[str, Tensor], used: Iterable[str
         kind = tensors[name].dtype
         if kind not in _FLOATS and not name.endswith("num_batches_tracked"):
             told = str(kind).removeprefix("torch.")
-            raise InputError(f"{path}: {name} holds {told} numbers: {_PLAIN}")
+            raise InputError(
+                f"{path}: expected plain numbers, got {told} in {name}. To fix: {_PLAIN}"
+            )
 
 
 def refuse_unknown(path: str, layout: Layout, found: Translation, *, with_head: bool) -> None:
@@ -128,8 +133,8 @@ def refuse_unknown(path: str, layout: Layout, found: Translation, *, with_head: 
             unknown, mend = named, what
             break
     raise InputError(
-        f"{path}: {unknown[0]}{more} is no tensor that driftseg knows in the layout {layout.name}; "
-        f"without it the network would compute something else: {mend}"
+        f"{path}: expected tensors of the layout {layout.name}, got {unknown[0]}{more}, "
+        f"without which the network would compute something else. To fix: {mend}"
     )
 
 

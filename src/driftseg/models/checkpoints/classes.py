@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.labels import LABEL_SPACES, LabelSpace
 from driftseg.models.heads import MlpHead
 from driftseg.models.segmenter import Segmenter
@@ -74,8 +74,8 @@ def order_head(model: Segmenter, names: Sequence[str], wanted: Sequence[str]) ->
     if not same_set(names, wanted):
         told = tell_difference(names, wanted)
         raise InputError(
-            f"the head cannot be put into the order of other classes ({told}): score in the other "
-            "label space with score_in"
+            "expected a head whose outputs can be reordered to the other classes, got one that "
+            f"cannot ({told}). To fix: set score_in, which scores in the other label space"
         )
     places = {plain_name(name): number for number, name in enumerate(names)}
     keep_outputs(model, [places[plain_name(name)] for name in wanted])
@@ -115,12 +115,15 @@ def drop_outputs(
             dropped.add(output)
         else:
             raise InputError(
-                f"ignore_outputs: the head has no output {output!r}: name one of {list(names)}, or "
-                f"a number from 0 to {len(names) - 1}"
+                f"ignore_outputs: expected an output of the head, got {output!r}. To fix: take "
+                f"some of {commas(names)}, or numbers from 0 to {len(names) - 1}"
             )
     left = [number for number in range(len(names)) if number not in dropped]
     if not left:
-        raise InputError("ignore_outputs: no output would be left: keep one class at least")
+        raise InputError(
+            "ignore_outputs: expected at least one output that stays, got all. To fix: keep one "
+            "class at least"
+        )
     keep_outputs(model, left)
     told = ", ".join(f"{number} ({names[number]})" for number in sorted(dropped))
     return left, f"outputs that stand for no class were dropped and are never answered: {told}"

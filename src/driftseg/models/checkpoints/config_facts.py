@@ -71,14 +71,14 @@ def check_config(
         if config.get(key):
             what = "code of its own" if key == "auto_map" else "quantised weights"
             raise InputError(
-                f"{path}: config.json says {key}, that is {what}, which driftseg does not use: "
-                "give a plain SegFormer or Swin"
+                f"{path}: expected a plain SegFormer or Swin, got {key} in config.json, that is "
+                f"{what}. To fix: give a model without it"
             )
     kind = config.get("model_type")
     if kind is not None and _MODELS.get(str(kind), "?") not in layout.name:
         raise InputError(
-            f"{path}: config.json says that the model is a {kind}, the tensors are those of "
-            f"{layout.name}: give the config.json that belongs to the weights, or another model"
+            f"{path}: expected a config.json of {layout.name}, which the tensors are, got that of "
+            f"a {kind}. To fix: give the config.json that belongs to the weights, or another model"
         )
     settings = _of_encoder(config)
     wanted = {**_FIXED, **_sizes(encoder)}
@@ -86,8 +86,8 @@ def check_config(
         if key in settings and not any(_equal(settings[key], value) for value in values):
             told = " or ".join(str(value) for value in values)
             raise InputError(
-                f"{path}: config.json says {key} = {settings[key]}, driftseg's {encoder} has "
-                f"{told}: a network with another {key} cannot be opened"
+                f"{path}: expected {key} = {told} as in driftseg's {encoder}, got "
+                f"{settings[key]} in config.json. To fix: give a network with this {key}"
             )
     if kind == "segformer":
         _agree(path, "decoder_hidden_size", config.get("decoder_hidden_size"), head_width)
@@ -119,14 +119,14 @@ def check_preprocessing(path: str, settings: Mapping[str, Any], encoder: Encoder
         if given is not None and not _close(numbers, values):
             told = [round(value, 4) for value in values]
             raise InputError(
-                f"{path}: its settings say {key} = {given}, driftseg prepares images with {told}: "
-                "a network trained on other images cannot be opened"
+                f"{path}: expected images prepared with {key} = {told}, got {given} in the "
+                "settings. To fix: give a network trained on such images"
             )
     for key in ("do_normalize", "do_rescale"):
         if settings.get(key) is False:
             raise InputError(
-                f"{path}: its settings say {key} = False, driftseg always does both: "
-                "a network trained on other images cannot be opened"
+                f"{path}: expected {key} = true, got false in the settings. To fix: give a network "
+                "trained on such images"
             )
 
 
@@ -164,6 +164,6 @@ def _equal(given: object, wanted: object) -> bool:
 def _agree(path: str, what: str, told: object, held: int | None) -> None:
     if told is not None and held is not None and told != held:
         raise InputError(
-            f"{path}: config.json says {what} = {told}, the tensors have {held}: give the "
-            "config.json that belongs to the weights"
+            f"{path}: expected {what} = {held}, as the tensors have, got {told} in config.json. To "
+            "fix: give the config.json that belongs to the weights"
         )

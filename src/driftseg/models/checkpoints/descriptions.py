@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 
 _NUMBER = r"(\d+\.?\d*)"
 
@@ -55,11 +55,12 @@ def classes_of_config(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
         by_id = {int(key): str(name) for key, name in names.items()}
         ids = sorted(by_id)
         if ids != list(range(len(ids))):
-            raise ValueError(f"ids are {ids[:4]}... instead of 0, 1, 2, ...")
+            raise ValueError(f"got ids {commas(ids[:4])}, ...")
         return {"classes": [by_id[number] for number in ids]}
     except (AttributeError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path}: id2label must name one class for each id from 0 on ({error}): mend id2label"
+            f"{path}: expected one class for each id from 0 on in id2label, {error}. To fix: "
+            "correct id2label"
         ) from error
 
 

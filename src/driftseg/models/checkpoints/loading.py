@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.models.checkpoints.checks import (
     as_float32,
     refuse_quantised,
@@ -187,9 +187,10 @@ def fill(
         raise InputError(_refusal(path, fatal, encoder, guess_encoder(found.tensors), told))
     if OUTPUT_NORMS not in may_stay_random and any(_part(n, whole) not in faults for n in aside):
         raise InputError(
-            f"{path} lacks output norms of the encoder, as ImageNet files do: let all of them "
-            f"start fresh (may_stay_random={[*may_stay_random, OUTPUT_NORMS]}), or give a "
-            "segmentation model's file"
+            f"{path}: expected output norms of the encoder, got none, as in ImageNet files. To "
+            "fix: let all of them start fresh "
+            f"(may_stay_random={[*may_stay_random, OUTPUT_NORMS]}), or give a segmentation model's "
+            "file"
         )
     ready = {
         name: tensor
@@ -197,12 +198,18 @@ def fill(
         if name in wanted and _part(name, whole) not in faults
     }
     if not ready:
-        raise InputError(f"{path} ({layout.name}) fits no part of the model: give another file")
+        raise InputError(
+            f"{path}: expected tensors of the model, got none that fit ({layout.name}). To fix: "
+            "give another file"
+        )
     refuse_quantised(path, originals, [origin for n in ready for origin in found.origins[n]])
     ready = as_float32(ready)
     for name, tensor in ready.items():
         if not torch.isfinite(tensor).all():
-            raise InputError(f"{path}: {found.origins[name][0]} holds NaN or infinite numbers")
+            raise InputError(
+                f"{path}: expected finite numbers, got NaN or infinite ones in "
+                f"{found.origins[name][0]}. To fix: give another checkpoint"
+            )
 
     with torch.no_grad():
         for name, tensor in ready.items():
@@ -228,7 +235,10 @@ def fill(
 def _check_parts(given: Iterable[str], known: Sequence[str]) -> None:
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise InputError(f"no part of a network is called {unknown}: name some of {known}")
+        raise InputError(
+            f"expected parts of a network, got {commas(unknown)}. To fix: take some of "
+            f"{commas(known)}"
+        )
 
 
 def _is_asked_for(name: str, parts: Sequence[str] | None) -> bool:
@@ -261,7 +271,7 @@ def _faults(
         if misfits:
             name = misfits[0]
             sizes = f"{tuple(wanted[name].shape)}, the file holds {tuple(found[name].shape)}"
-            faults[part] = _Fault(f"{name} is wanted as {sizes}", absent=False)
+            faults[part] = _Fault(f"{name} has the shape {sizes}", absent=False)
         elif absent:
             listed = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
             text = f"the file lacks {len(absent)} of {len(members)} tensors of {part}: {listed}"
@@ -291,17 +301,26 @@ def _refusal(
     random = f"let {', '.join(parts)} start from random weights (may_stay_random={parts!r})"
     if misfit is None:
         lacking = "; ".join(fault.text for fault in fatal.values())
-        return f"{path}: {lacking}; {random}, or give a file that holds them"
-    text = f"{path} is a checkpoint of another architecture: {fatal[misfit].text}"
+        return (
+            f"{path}: expected all parts of the model, got a file with faults: {lacking}. To fix: "
+            f"{random}, or give a file that holds them"
+        )
+    text = (
+        f"{path}: expected a checkpoint of the model's architecture, got another: "
+        f"{fatal[misfit].text}"
+    )
     if misfit.startswith("encoder"):
         if file_encoder == encoder:
             return (
-                f"{text}. Its widths and depths are those of {encoder}, and it is built otherwise"
-                f"{told}: no encoder of driftseg is, so give a file of the published {encoder}"
+                f"{text}, with the widths and depths of {encoder} and another structure{told}. "
+                f"To fix: give a file of the published {encoder}"
             )
         guess = f"the file looks like {file_encoder or 'an encoder unknown to driftseg'}"
-        return f"{text}; {guess}, the model is {encoder}: build the model that the file holds"
-    return f"{text}; build the model with the file's number of classes and head width, or {random}"
+        return f"{text}; {guess}, the model is {encoder}. To fix: build the model of the file"
+    return (
+        f"{text}. To fix: build the model with the file's number of classes and head width, or "
+        f"{random}"
+    )
 
 
 def check_encoder(path: str, encoder: str, found: Mapping[str, Tensor]) -> None:

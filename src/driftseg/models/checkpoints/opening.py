@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.labels import Colour, LabelSpace, space_of
 from driftseg.labels.spaces import OWN
 from driftseg.models.checkpoints.checks import refuse_quantised, refuse_unknown
@@ -83,7 +83,10 @@ def open_checkpoint(
     else:
         model, info = _open_foreign(contents, weights)
     if encoder is not None and info.encoder != encoder:
-        raise InputError(f"{info.path} holds the encoder {info.encoder}, not {encoder}")
+        raise InputError(
+            f"{info.path}: expected the encoder {encoder}, got {info.encoder}. To fix: set "
+            f"model.encoder to {info.encoder}, or name another checkpoint"
+        )
     every = classes is not None and len(classes) == len(info.classes)
     if classes is not None and every:
         info = _named(info, classes)
@@ -130,8 +133,8 @@ def check_named(info: CheckpointInfo) -> None:
         in_folder = Path(info.path).name.removesuffix(INDEX) in WEIGHT_NAMES
         config = ", or write them into id2label of its config.json" if in_folder else ""
         raise InputError(
-            f"checkpoint {info.path} knows {len(info.classes)} classes, but the file does not name "
-            f"them: set classes to their names, in the order of the outputs{config}"
+            f"checkpoint {info.path}: expected names of its {len(info.classes)} classes, got none "
+            f"in the file. To fix: set classes to their names, in the order of the outputs{config}"
         )
 
 
@@ -147,19 +150,19 @@ def tell_classes(info: CheckpointInfo, wanted: LabelSpace) -> str:
     named = info.label_space != OWN
     theirs = f"classes of {info.label_space}" if named else space_of(info.classes).phrase
     return (
-        f"checkpoint {info.path} knows {len(info.classes)} {theirs}, the target is labelled in "
-        f"{wanted.title} with {len(wanted)}; {tell_difference(info.classes, wanted.classes)}; "
-        "both must share one label space: set target.label_space to read its labels in the "
-        "model's, or score_in to score in the target's (with mapping, where no mapping is "
-        f"known){drop}"
+        f"checkpoint {info.path}: expected the classes of the target, {len(wanted)} of "
+        f"{wanted.title}, got {len(info.classes)} {theirs}; "
+        f"{tell_difference(info.classes, wanted.classes)}. To fix: set target.label_space to "
+        "read its labels in the model's, or score_in to score in the target's (with mapping, "
+        f"where no mapping is known){drop}"
     )
 
 
 def _refuse_choice(contents: Contents, weights: str | None) -> None:
     if weights not in (None, "student"):
         raise InputError(
-            f"{contents.path} is a checkpoint of driftseg, which holds one set of weights: leave "
-            "weights out"
+            f"{contents.path}: expected no weights setting, because a checkpoint of driftseg has "
+            "one set, got one. To fix: leave out weights"
         )
 
 
@@ -233,15 +236,18 @@ def _examine(contents: Contents, weights: str | None) -> _Found:
 def _no_encoder(path: str, tensors: dict[str, Tensor]) -> str:
     held = [tensors.get(f"encoder.stages.{i}.embedding.projection.weight") for i in range(4)]
     if all(tensor is None for tensor in held):
-        return f"{path} holds no encoder: give a file of a whole network"
+        return (
+            f"{path}: expected a whole network, got none of an encoder. To fix: give another file"
+        )
     widths = [None if tensor is None else len(tensor) for tensor in held]
     depths = [
         len({n.split(".")[4] for n in tensors if n.startswith(f"encoder.stages.{i}.blocks.")})
         for i in range(4)
     ]
     return (
-        f"{path} holds an encoder that driftseg does not have (widths {widths}, depths {depths}): "
-        "give one of mit_b0 to mit_b5, swin_t, swin_s, swin_b or efficientnet_lite0"
+        f"{path}: expected an encoder of driftseg, got another (widths {commas(widths)}, depths "
+        f"{commas(depths)}). To fix: give one of mit_b0 to mit_b5, swin_t, swin_s, swin_b or "
+        "efficientnet_lite0"
     )
 
 
@@ -253,9 +259,9 @@ def _no_head(path: str, encoder: str, chosen: WeightSet, layout: str) -> str:
         else "an encoder, but no head that driftseg knows"
     )
     return (
-        f"{path} ({layout}) holds {what}: its encoder alone can be taken, to train a head on; set "
-        f"model.encoder={encoder}, model.weights={path} and model.may_stay_random=[head, "
-        "early_head] for driftseg train"
+        f"{path} ({layout}): expected an encoder and a head of driftseg, got {what}. To fix: "
+        f"train a head on this encoder: set model.encoder={encoder}, model.weights={path} and "
+        "model.may_stay_random=[head, early_head] for driftseg train"
     )
 
 
@@ -264,8 +270,8 @@ def _class_names(contents: Contents, outputs: int) -> tuple[tuple[str, ...], boo
     names = tuple(contents.facts.get("classes", ()))
     if names and len(names) != outputs:
         raise InputError(
-            f"{contents.path} names {len(names)} classes, its head has {outputs} outputs: give a "
-            "file that names one class for each output"
+            f"{contents.path}: expected one class name for each of {outputs} outputs, got "
+            f"{len(names)}. To fix: give a file with a name for each output"
         )
     if names and not is_generic(names):
         return names, True, []
@@ -290,13 +296,13 @@ def _came(contents: Contents) -> dict[str, Any]:
 def _named(info: CheckpointInfo, classes: Sequence[str]) -> CheckpointInfo:
     if len(classes) != len(info.classes):
         raise InputError(
-            f"classes: {len(classes)} names were given, the head of {info.path} has "
-            f"{len(info.classes)} outputs: name each output"
+            f"classes: expected {len(info.classes)} names, one for each output of {info.path}, got "
+            f"{len(classes)}. To fix: name each output"
         )
     if info.classes_known and not same_order(classes, info.classes):
         raise InputError(
-            f"classes: {info.path} names its classes itself, and otherwise "
-            f"({tell_difference(info.classes, classes)}): leave classes out"
+            f"classes: expected no names, because {info.path} has its own, got others "
+            f"({tell_difference(info.classes, classes)}). To fix: leave out classes"
         )
     preset = preset_of(classes)
     return replace(

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.labels import Colour
 from driftseg.models.checkpoints.checks import refuse_integers
 from driftseg.models.checkpoints.files import read_file, read_metadata
@@ -104,7 +104,9 @@ def save_checkpoint(
         ValueError: the facts do not describe the model.
     """
     if path.suffix != ".safetensors":
-        raise InputError(f"a checkpoint is written to a .safetensors file, not to {path}")
+        raise InputError(
+            f"expected a .safetensors file for a checkpoint, got {path}. To fix: name the file so"
+        )
     _check_facts(model, encoder, head_width, classes)
     state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     if half:
@@ -148,7 +150,10 @@ def load_checkpoint(path: str | Path) -> tuple[Segmenter, CheckpointInfo]:
     refuse_integers(str(path), stored, stored)
     tensors = {name: _widened(tensor) for name, tensor in stored.items()}
     if digest_tensors(tensors) != info.digest:
-        raise InputError(f"{path} is damaged: its tensors are not those that were written")
+        raise InputError(
+            f"{path}: expected the tensors that were written, got others: the file is damaged. To "
+            "fix: copy it again"
+        )
     with torch.random.fork_rng(devices=[]):
         model = build_segmenter(
             info.encoder,
@@ -160,7 +165,10 @@ def load_checkpoint(path: str | Path) -> tuple[Segmenter, CheckpointInfo]:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         reason = str(error).split("\n")[1].strip()
-        raise InputError(f"{path} does not fit the {info.encoder} it names: {reason}") from error
+        raise InputError(
+            f"{path}: expected weights of {info.encoder}, which it names, got others ({reason}). "
+            "To fix: give another checkpoint"
+        ) from error
     return model.eval(), info
 
 
@@ -174,29 +182,35 @@ def read_info(path: str | Path) -> CheckpointInfo:
     text = metadata.get(METADATA_KEY)
     if text is None and ADAPTERS_KEY in metadata:
         raise InputError(
-            f"{path} holds adapters alone: name it as adapters.file, and the network that they "
-            "belong to as the checkpoint"
+            f"{path}: expected a checkpoint, got adapters alone. To fix: name it as adapters.file, "
+            "and the network that they belong to as the checkpoint"
         )
     if text is None:
         raise InputError(
-            f"{path} was not written by driftseg: open it with open_checkpoint, or look into it "
-            "with driftseg inspect"
+            f"{path}: expected a checkpoint of driftseg, got another file. To fix: open it with "
+            "open_checkpoint, or show it with driftseg inspect"
         )
     try:
         facts = json.loads(text)
         version = facts["format_version"]
         if version > FORMAT_VERSION:
             raise InputError(
-                f"{path} is of checkpoint format {version}, this driftseg reads up to "
-                f"{FORMAT_VERSION}: install a later driftseg"
+                f"{path}: expected checkpoint format {FORMAT_VERSION} or earlier, got "
+                f"{version}. To fix: install a later driftseg"
             )
         facts["classes"] = tuple(facts["classes"])
         facts["colours"] = tuple(tuple(colour) for colour in facts.get("colours", ()))
         info = CheckpointInfo(path=str(path), **facts)
     except (TypeError, KeyError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} has damaged driftseg metadata: {error}") from error
+        raise InputError(
+            f"{path}: expected readable driftseg metadata, got an error ({error}). To fix: copy "
+            "the file again"
+        ) from error
     if not may_be_encoder(info.encoder):
-        raise InputError(f"{path} names the unknown encoder {info.encoder}: {list(ENCODERS)}")
+        raise InputError(
+            f"{path}: expected one of the encoders {commas(ENCODERS)}, got {info.encoder}. To fix: "
+            "give another checkpoint"
+        )
     return info
 
 
@@ -217,15 +231,27 @@ def digest_tensors(state: Mapping[str, Tensor]) -> str:
 
 def _check_facts(model: Segmenter, encoder: str, head_width: int, classes: Sequence[str]) -> None:
     if adapter_names(model):
-        raise ValueError("a checkpoint holds no adapters: detach or merge them, or save them alone")
+        raise ValueError(
+            "expected a model without adapters, got one with adapters. To fix: detach or merge "
+            "them, or save them alone"
+        )
     actual = guess_encoder(model.state_dict())
     if actual is not None and encoder != actual:
-        raise ValueError(f"the model's encoder is {actual}, not {encoder}")
+        raise ValueError(
+            f"expected the encoder {encoder}, got {actual}. To fix: give the name of the model's "
+            "encoder"
+        )
     for head in filter(None, (model.head, model.early_head)):
         if head_width != head.width:
-            raise ValueError(f"a head of the model is {head.width} wide, not {head_width}")
+            raise ValueError(
+                f"expected heads of width {head_width}, got {head.width}. To fix: give the "
+                "width of the model's heads"
+            )
     if len(classes) != model.head.classes:
-        raise ValueError(f"{len(classes)} class names for a head of {model.head.classes} classes")
+        raise ValueError(
+            f"expected {model.head.classes} class names, one for each output of the head, got "
+            f"{len(classes)}. To fix: name each output"
+        )
 
 
 def _halved(tensor: Tensor) -> Tensor:

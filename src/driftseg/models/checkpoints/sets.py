@@ -90,13 +90,14 @@ def choose_set(path: str, tensors: Mapping[str, Tensor], weights: str | None) ->
     if not sets:
         if any(re.search(r"\.lora_[AB]\b|\.lora_embedding", name) for name in tensors):
             raise InputError(
-                f"{path} holds adapters of PEFT without the network that they belong to. To fix: "
-                "load both with PEFT, and save model.merge_and_unload()"
+                f"{path}: expected a network, got adapters of PEFT alone. To fix: load both "
+                "with PEFT, and save model.merge_and_unload()"
             )
         first = ", ".join(list(tensors)[:3])
         known = ", ".join(layout.name for layout in LAYOUTS)
         raise InputError(
-            f"{path} is of no known layout (its names begin {first}): known are {known}"
+            f"{path}: expected one of the layouts {known}, got names that begin {first}. To fix: "
+            "convert the file to one of these layouts"
         )
     if weights is None:
         return sets[0]
@@ -105,11 +106,13 @@ def choose_set(path: str, tensors: Mapping[str, Tensor], weights: str | None) ->
     chosen = exact if len(exact) == 1 else chosen
     if not chosen:
         raise InputError(
-            f"{path} holds no weights called {weights!r}: choose from {tell_sets(sets)}"
+            f"{path}: expected a set of weights of the file, got {weights!r}. To fix: choose from "
+            f"{tell_sets(sets)}"
         )
     if len(chosen) > 1:
         raise InputError(
-            f"{path}: {weights!r} is the name of {len(chosen)} sets of weights: choose one of "
+            f"{path}: expected the name of one set of weights, got {weights!r}, the name of "
+            f"{len(chosen)} sets. To fix: choose one of "
             f"{', '.join(each.wrappers for each in chosen)}"
         )
     return chosen[0]
@@ -120,7 +123,10 @@ def choose_role(path: str, tensors: Mapping[str, Tensor], role: Role) -> WeightS
     sets = find_sets(tensors).found
     roles = [each.name for each in sets]
     if sets and role not in roles and (role != "student" or set(roles) & _ORDER.keys()):
-        raise InputError(f"{path} holds no {role} network: choose the role from {roles}")
+        raise InputError(
+            f"{path}: expected a network of the role {role}, got none. To fix: choose the role "
+            f"from {roles}"
+        )
     return choose_set(path, tensors, role if role in roles else None)
 
 

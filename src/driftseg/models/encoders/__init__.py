@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.models.encoders.efficientnet import EfficientNetLite0
 from driftseg.models.encoders.mit import MIT_SIZES, Mit
 from driftseg.models.encoders.stages import Encoder
@@ -45,14 +45,15 @@ def make_encoder(name: str, *, where: str = "encoder") -> Encoder:
         return ENCODERS[name]()
     if not may_be_encoder(name):
         raise InputError(
-            f"{where}: no encoder is called {name!r}; known: {[*ENCODERS, *OTHERS.names()]}, or "
-            "package.module:make for one of your own"
+            f"{where}: expected a known encoder, got {name!r}. To fix: take one of "
+            f"{commas([*ENCODERS, *OTHERS.names()])}, or package.module:make of your own"
         )
     encoder = OTHERS.find(name, where=where)()
     if not isinstance(encoder, Encoder) or len(encoder.stages) != 4 or len(encoder.channels) != 4:
         raise InputError(
-            f"{where}: {name} makes a {type(encoder).__name__}, wanted a subclass of "
-            "driftseg.models.encoders.Encoder with four stages and four channels"
+            f"{where}: expected a subclass of driftseg.models.encoders.Encoder with four stages "
+            f"and four channels, got {name}, which makes a {type(encoder).__name__}. To fix: "
+            "return such an encoder"
         )
     return encoder
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from driftseg.models.draws import SharedDraws, uniform
 from driftseg.models.sending import sent
 
 
@@ -65,7 +66,7 @@ class DropPath(nn.Module):
     None means torch's default generator.
     """
 
-    generator: torch.Generator | None = None
+    generator: torch.Generator | SharedDraws | None = None
 
     def __init__(self, rate: float):
         super().__init__()
@@ -77,7 +78,7 @@ class DropPath(nn.Module):
             return x
         keep = 1 - self.rate
         shape = (x.shape[0],) + (1,) * (x.ndim - 1)
-        draw = sent(torch.rand(shape, generator=self.generator), x).to(x.dtype)
+        draw = sent(uniform(shape, self.generator), x).to(x.dtype)
         return x * ((draw < keep).to(x) / keep)
 
     def extra_repr(self) -> str:
@@ -91,7 +92,7 @@ class Dropout(nn.Module):
     ``generator`` is the one it draws from; None means torch's default generator.
     """
 
-    generator: torch.Generator | None = None
+    generator: torch.Generator | SharedDraws | None = None
 
     def __init__(self, rate: float):
         super().__init__()
@@ -101,7 +102,7 @@ class Dropout(nn.Module):
         """Any shape."""
         if not self.training or self.rate == 0:
             return x
-        draw = sent(torch.rand(x.shape, generator=self.generator), x).to(x.dtype)
+        draw = sent(uniform(x.shape, self.generator), x).to(x.dtype)
         return x * (draw >= self.rate) / (1 - self.rate)
 
     def extra_repr(self) -> str:

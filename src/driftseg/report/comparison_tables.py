@@ -1,0 +1,207 @@
+"""A comparison for other programs and for papers: CSV, Markdown, LaTeX, pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import matplotlib
+
+from driftseg.errors import InputError
+from driftseg.report.bootstrap import Interval, signed
+from driftseg.report.comparison import Comparison, Difference
+from driftseg.report.comparison_figure import comparison_figure
+from driftseg.report.comparison_words import sentences, title_of
+from driftseg.report.summary import Spread
+from driftseg.report.writing import write_whole
+
+PICTURES = (".svg", ".png", ".pdf")
+
+
+def write_comparison(comparison: Comparison, path: Path) -> Path:
+    """Writes a table (.csv, .md, .tex) or a picture (.svg, .png, .pdf); returns the path.
+
+    Raises:
+        InputError: another ending, or a place that cannot be written.
+    """
+    ending = path.suffix.lower()
+    check_ending(path)
+    if ending in PICTURES:
+        _picture(comparison, path)
+    else:
+        write_whole(path, TABLES[ending](comparison), what="the comparison")
+    return path
+
+
+def check_ending(path: Path) -> None:
+    """Before runs are read.
+
+    Raises:
+        InputError: nothing is written with this ending.
+    """
+    endings = (*TABLES, *PICTURES)
+    if path.suffix.lower() not in endings:
+        raise InputError(
+            f"{path}: expected a file that ends in {', '.join(endings)}, got "
+            f"{path.suffix or 'no ending'}. To fix: rename it"
+        )
+
+
+def means_table(comparison: Comparison) -> list[list[str]]:
+    """Header and one row a group: mean and standard deviation over seeds."""
+    header = ["", *(title_of(name, comparison) for name in comparison.numbers), "seeds"]
+    rows = [
+        [row.label, *(_mean(_known(row.numbers[name])) for name in comparison.numbers),
+         str(len({run.seed for run in row.runs}))]
+        for row in comparison.rows
+    ]  # fmt: skip
+    return [header, *rows]
+
+
+def differences_table(comparison: Comparison, number: str) -> list[list[str]]:
+    """Header and one row a group: difference, pairs, intervals, verdict."""
+    found = comparison.of(number)
+    several = len({each.against for each in found}) > 1
+    frames = any(each.over_frames is not None for each in found)
+    header = ["", *(["against"] if several else []), "difference", "pairs", "95 % over seeds",
+              *(["95 % over frames"] if frames else []), "verdict"]  # fmt: skip
+    rows = [
+        [each.label, *([each.against] if several else []),
+         signed(each.mean) if each.values else "–", str(len(each.values)), _told(each.over_seeds),
+         *([_told(each.over_frames)] if frames else []), each.verdict]
+        for each in found
+    ]  # fmt: skip
+    return [header, *rows]
+
+
+def differences_title(comparison: Comparison, number: str) -> str:
+    """What is compared with what."""
+    stills = list(dict.fromkeys(each.against for each in comparison.of(number)))
+    against = f", against {stills[0]}" if len(stills) == 1 else ""
+    return f"{title_of(number, comparison)}{against}"
+
+
+def _mean(spread: Spread) -> str:
+    """Without a deviation where all runs say the same."""
+    return str(Spread(spread.values[:1]) if len(set(spread.values)) == 1 else spread)
+
+
+def _known(spread: Spread) -> Spread:
+    """Without the runs that lack the number."""
+    return Spread(tuple(value for value in spread.values if math.isfinite(value)))
+
+
+def _told(interval: Interval | None) -> str:
+    return "–" if interval is None else str(interval)
+
+
+def _markdown(comparison: Comparison) -> str:
+    lines = _markdown_table(means_table(comparison))
+    for number in comparison.tested:
+        lines += ["", differences_title(comparison, number), ""]
+        lines += _markdown_table(differences_table(comparison, number))
+    return "\n".join([*lines, "", *(f"* {told}" for told in sentences(comparison))]) + "\n"
+
+
+def _markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    header, *body = ([cell.replace("|", r"\|") for cell in row] for row in rows)
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return [f"| {' | '.join(row)} |" for row in (header, rule, *body)]
+
+
+def _csv(comparison: Comparison) -> str:
+    """One row a group and number; numbers unrounded, cells empty where there is nothing."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ["group", "number", "runs", "mean", "deviation", "against", "difference", "pairs",
+         "over_seeds_low", "over_seeds_high", "over_frames_low", "over_frames_high", "verdict"]
+    )  # fmt: skip
+    taken = {(each.label, each.number): each for each in comparison.differences}
+    for row in comparison.rows:
+        for number in comparison.numbers:
+            spread = _known(row.numbers[number])
+            writer.writerow(
+                [row.label, number, len(spread.values), _plain(spread.mean),
+                 _plain(spread.deviation if len(spread.values) > 1 else math.nan),
+                 *_csv_difference(taken.get((row.label, number)))]
+            )  # fmt: skip
+    return text.getvalue()
+
+
+def _csv_difference(each: Difference | None) -> list[object]:
+    if each is None:
+        return [""] * 8
+    bounds = [
+        _plain(bound)
+        for interval in (each.over_seeds, each.over_frames)
+        for bound in ((math.nan,) * 2 if interval is None else (interval.low, interval.high))
+    ]
+    return [each.against, _plain(each.mean), len(each.values), *bounds, each.verdict]
+
+
+def _plain(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.6g}"
+
+
+def _latex(comparison: Comparison) -> str:
+    """Tables for booktabs: means, then the differences of each number; words as comments."""
+    lines = [r"% needs \usepackage{booktabs}"]
+    lines += [f"% {_one_line(told)}" for told in sentences(comparison)]
+    lines += _latex_table(means_table(comparison))
+    for number in comparison.tested:
+        lines += ["", f"% {_one_line(differences_title(comparison, number))}"]
+        lines += _latex_table(differences_table(comparison, number))
+    return "\n".join(lines) + "\n"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _latex_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    header, *body = ([escaped(cell) for cell in row] for row in rows)
+    return [
+        rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
+        r"\toprule",
+        rf"{' & '.join(header)} \\",
+        r"\midrule",
+        *(rf"{' & '.join(row)} \\" for row in body),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "±": r"$\pm$", "–": "--",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+}  # fmt: skip
+
+
+def escaped(text: str) -> str:
+    """A text as LaTeX shows it."""
+    safe = "".join(_SPECIAL.get(letter, letter) for letter in _one_line(text))
+    return re.sub(r"(?<!\w)([+-])(?=\d)", r"$\1$", safe)  # a minus, not a hyphen
+
+
+TABLES: dict[str, Callable[[Comparison], str]] = {
+    ".csv": _csv, ".md": _markdown, ".tex": _latex,
+}  # fmt: skip
+
+
+def _picture(comparison: Comparison, path: Path) -> None:
+    figure = comparison_figure(comparison)
+    metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with matplotlib.rc_context({"svg.hashsalt": "driftseg"}):  # the same file every time
+            figure.savefig(path, dpi=150, metadata=metadata)
+    except OSError as error:
+        raise InputError(
+            f"{path}: the picture cannot be written there ({error.strerror})"
+        ) from None

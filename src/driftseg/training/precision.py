@@ -1,0 +1,63 @@
+"""Which precision a device can train in."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import torch
+
+from driftseg.errors import InputError
+from driftseg.training.recipe import Precision
+
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+"""Of processors that compute in bfloat16: x86 by AVX512_BF16 or AMX, ARM by BF16."""
+
+
+def check_precision(precision: Precision, device: torch.device) -> None:
+    """Refuses a precision that the device does not compute in.
+
+    Raises:
+        InputError: it does not; torch would emulate it, many times slower.
+    """
+    if precision == "float32":
+        return
+    if precision == "float16" and device.type != "cuda":
+        raise InputError(
+            f"precision: expected float32 or bfloat16 on {device.type}, got float16. To fix: set "
+            "precision=float32, or train on a CUDA device"
+        )
+    if precision == "bfloat16" and device.type == "cpu" and not cpu_flags() & BFLOAT16_FLAGS:
+        raise InputError(
+            "precision: expected float32 on this CPU, which has neither AVX512_BF16 nor AMX, got "
+            "bfloat16. To fix: set precision=float32, or train on a device with bfloat16"
+        )
+    if (
+        precision == "bfloat16"
+        and device.type == "cuda"
+        and torch.cuda.get_device_capability(device) < (8, 0)
+        and torch.version.hip is None
+    ):
+        raise InputError(
+            f"precision: expected float32 or float16 on {torch.cuda.get_device_name(device)}, got "
+            "bfloat16. To fix: set precision=float16"
+        )
+
+
+def cpu_flags() -> set[str]:
+    """What the processor can do, in the names of /proc/cpuinfo; nothing where that is unknown."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in ("flags", "Features"):
+                return set(value.split())
+    return set()
+
+
+def casting(
+    precision: Precision, device: torch.device
+) -> contextlib.AbstractContextManager[object]:
+    """A context in which a forward pass is computed in this precision."""
+    if precision == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=getattr(torch, precision))
