@@ -1,4 +1,4 @@
-"""What ``driftseg demo`` runs: a rainstorm, night and fog over Town."""
+"""The runs of ``driftseg demo``: a rainstorm, night and fog over Town."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ METHODS = ("source_only", "norm_statistics", "restyled_replay")
 
 @dataclass(frozen=True)
 class DemoRun:
-    """How one method went."""
+    """The result of one method."""
 
     method: str
     folder: Path
@@ -31,12 +31,12 @@ class DemoRun:
 
 
 def demo_run(method: str, out: Path, *, frames: int | None = None, watch: Watch) -> DemoRun:
-    """Runs one method through the demo's world (``examples/town_demo.yaml``).
+    """Runs one method on the stream of the demo (``examples/town_demo.yaml``).
 
     Args:
         method: one of `METHODS`.
         out: folder of runs.
-        frames: at most so many frames in each visit, for a short trial; None takes all.
+        frames: maximum number of frames in each visit, for a short trial; None takes all.
         watch: called after every frame and evaluation.
 
     Raises:
@@ -57,7 +57,7 @@ def demo_run(method: str, out: Path, *, frames: int | None = None, watch: Watch)
 
 
 def demo_report(runs: Sequence[DemoRun], out: Path) -> Path:
-    """One page of all of them."""
+    """Writes one page of all runs."""
     folders = [run.folder for run in runs]
     return commands.report(folders, out / "report.html", title="Rain, night and fog over Town")
 
