@@ -24,11 +24,9 @@ from driftseg.models.checkpoints import load_checkpoint, save_checkpoint
 from driftseg.models.segmenter import build_segmenter
 from driftseg.runs.build import build
 from driftseg.runs.held_out import HeldOut
-from driftseg.runs.lock import RunLock
 from driftseg.runs.loop import Moment, score_domains
 from driftseg.runs.record import plain, read_run
 from driftseg.runs.run import run
-from driftseg.runs.writing import new_record
 from driftseg.town.scenes import TownScenes
 from driftseg.weather.render import RENDERER
 from tiny_runs import tiny_values
@@ -296,49 +294,6 @@ class TestBadInput:
         return {**values, "target": {"kind": "folder", "root": str(folder), "size": [96, 64]},
                 "schedule": [{"name": "here"}], "evaluation": None,
                 "method": {"name": "source_only"}}  # fmt: skip
-
-
-def test_a_crash_keeps_what_was_recorded(tiny_run) -> None:
-    def fall(moment: Moment) -> None:
-        if moment.doing == "stream" and moment.frame == 3:
-            raise RuntimeError("crash")
-
-    with pytest.raises(RuntimeError, match="crash"):
-        run(check(tiny_run, RunConfig, where="test"), fall)
-    (folder,) = Path(tiny_run["out"]).iterdir()
-    found = read_run(folder)
-    assert (found.state, found.part) == ("interrupted", "interrupted, 3 of 6 frames")
-    assert len(found.evaluations) == 8  # before the first frame, and after the first visit
-
-
-def test_unfinished_runs_are_parts_of_runs(tmp_path: Path) -> None:
-    schedule = [{"domain": "a", "frames": 2}]
-    writer = new_record(tmp_path, "x", config={}, environment={}, schedule=schedule, classes=["a"],
-                        label_space="s", home="a")  # fmt: skip
-    assert read_run(writer.folder).part == "running, 0 of 2 frames"
-    writer.frame({"index": 0})
-    with (writer.folder / "frames.jsonl").open("a") as file:
-        file.write('{"index": 1, "half')
-    found = read_run(writer.folder)
-    assert ([*found.frames], found.part) == ([{"index": 0}], "running, 1 of 2 frames")
-    with pytest.raises(InputError, match="expected a run that no process works on"):
-        RunLock(writer.folder)
-    writer.interrupt("test")
-    assert read_run(writer.folder).part == "interrupted, 1 of 2 frames"
-    (writer.folder / "frames.jsonl").unlink()
-    with pytest.raises(InputError, match=r"not a run of driftseg \(frames.jsonl is missing\)"):
-        read_run(writer.folder)
-    half = tmp_path / "y.partial"
-    half.mkdir()
-    with pytest.raises(InputError, match="this run was not finished"):
-        read_run(half)
-
-
-def test_finished_runs_need_no_status(tiny_run) -> None:
-    """As runs had none before they could be continued."""
-    done = play(tiny_run, method={"name": "source_only"})
-    (done.path / "status.json").unlink()
-    assert read_run(done.path).part is None
 
 
 def test_runs_cannot_be_written_to_a_file(tiny_run, tmp_path: Path) -> None:
