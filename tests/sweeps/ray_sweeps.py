@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -19,6 +20,8 @@ import yaml
 import driftseg
 from tiny_runs import tiny_values
 
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+"""Of the clusters of these tests. Without it, Ray's head makes a token in the home folder."""
 SOURCE = str(Path(driftseg.__file__).parents[1])
 
 
@@ -114,7 +117,7 @@ def cluster(*folders: Path, cpus: int = 1) -> Iterator[tuple[str, list[Node]]]:
                  "--object-store-memory=100000000", f"--node-ip-address={host}"],
                 cwd=folder, start_new_session=True,
                 stdout=(folder / "ray.txt").open("wb"), stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONPATH": SOURCE, "TMPDIR": str(folder)},
+                env={**os.environ, **TOKEN, "PYTHONPATH": SOURCE, "TMPDIR": str(folder)},
             )  # fmt: skip
             nodes.append(Node(process, folder))
             if number == 0:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ray_sweeps import cluster, command, ended, free_port, wait_until, write_sweep
+from ray_sweeps import TOKEN, cluster, command, ended, free_port, wait_until, write_sweep
 
 pytest.importorskip("ray")
 
@@ -40,7 +40,8 @@ def test_two_nodes_with_folders_of_their_own(
         grid={"method.name": ["dacs", "replay_only"], "seed": [0, 1]}, sync=sync, sync_every=1.0,
     )  # fmt: skip
     with cluster(*folders[:2]) as (address, _):
-        code, text = ended(command("sweep", file, "--address", address, cwd=folders[2]), 400)
+        process = command("sweep", file, "--address", address, cwd=folders[2], **TOKEN)
+        code, text = ended(process, 400)
     assert code == 0, text
     sweep = folders[2] / "sweeps" / "mine"
     parts = [
@@ -78,7 +79,7 @@ def test_a_lost_node_s_run_continues_on_the_other(tiny_checkpoint: Path, tmp_pat
         return None
 
     with cluster(*folders[:2]) as (address, nodes):
-        process = command("sweep", file, "--address", address, cwd=folders[2])
+        process = command("sweep", file, "--address", address, cwd=folders[2], **TOKEN)
         path = wait_until(on_the_second)
         nodes[1].kill()
         code, text = ended(process, 500)

@@ -88,9 +88,10 @@ class Driver:
         self.rows: dict[str, Row] = {}
         self._stopped: dict[str, str] = {}
         self._lock: RunLock | None = None
+        self._started = False
 
     def __enter__(self) -> Driver:
-        """Takes the folder and connects."""
+        """Takes the folder."""
         try:
             self.place.make()
         except OSError as error:
@@ -105,18 +106,14 @@ class Driver:
                 f"{self.place.folder}: expected a sweep that no process works on, got one in "
                 "progress. To fix: wait until it ends, or end that process"
             ) from None
-        try:
-            self._engine.__enter__()
-        except BaseException:
-            self._lock.release(remove=True)
-            raise
         self._stopped = dict(read_json(self.place.stopped)) if self._stop else {}
         return self
 
     def __exit__(self, *error: Any) -> None:
         """Ends what still runs; it can be continued."""
         try:
-            self._engine.__exit__(None, None, None)
+            if self._started:
+                self._engine.__exit__(None, None, None)
         finally:
             if self._lock is not None:
                 self._lock.release(remove=True)
@@ -141,11 +138,14 @@ class Driver:
         return row
 
     def submit(self, row: Row) -> None:
-        """Gives a run that waits to Ray.
+        """Gives a run that waits to Ray, which is started with the first one.
 
         Raises:
-            InputError: no node can take it.
+            InputError: no node can take it, or no cluster answers.
         """
+        if not self._started:
+            self._engine.__enter__()
+            self._started = True
         asked, threads = self._settings.resources, row.config.threads or self._settings.threads
         wanted: dict[str, Any] = {
             "cpus": asked.cpus or threads, "gpus": asked.gpus, "memory": asked.memory,
@@ -187,7 +187,9 @@ class Driver:
         return sum(row.state in ("waiting", "running") for row in self.rows.values())
 
     def slots(self) -> int:
-        """Runs that the cluster takes at a time."""
+        """Runs that the cluster takes at a time; 1 before it is started."""
+        if not self._started:
+            return 1
         asked = self._settings.resources
         return self._engine.slots(asked.cpus or self._settings.threads)
 
@@ -244,7 +246,7 @@ def drive(driver: Driver) -> None:
     waiting = [row for row in driver.rows.values() if row.state == "waiting"]
     given = 0
     while driver.open:
-        while waiting and (driver.cluster or given <= driver.slots()):
+        while waiting and (not given or driver.cluster or given <= driver.slots()):
             driver.submit(waiting.pop(0))
             given += 1
         given -= len(driver.step())

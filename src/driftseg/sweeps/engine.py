@@ -82,7 +82,9 @@ class Engine:
             self._ray.init(
                 **where, log_to_driver=False, logging_level=logging.ERROR, namespace="driftseg"
             )
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        except (
+            OSError, RuntimeError, ValueError, self._ray.exceptions.RayError,
+        ) as error:  # fmt: skip
             self._remove_temporary()
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(

@@ -199,7 +199,7 @@ def _labels(varied: Sequence[Mapping[str, Any]]) -> list[str]:
 
     A key that only some runs have is told only where runs could not be told apart without it.
     """
-    keys = list(dict.fromkeys(key for each in varied for key in each))
+    keys = sorted({key: None for each in varied for key in each}, key=lambda key: key == "seed")
     shown, now = keys, _short_labels(varied, keys)
     for key in keys:
         if key.startswith(("seed", "method")) or all(key in each for each in varied):

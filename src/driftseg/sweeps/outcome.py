@@ -173,26 +173,28 @@ def _write_csv(
     runs = {point.key: run for point, _, run in done}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    named = [key for key in keys if key not in ("method.name", "seed")]
+    named = [key for key in keys if key not in ("method", "method.name", "seed")]
+    cells = {key: _cells([point.varied.get(key) for point in points]) for key in named}
     writer.writerow(["run", "state", "method", "seed", *named, "frames", *COMMON, "folder"])
-    for point, row in zip(points, rows, strict=True):
+    for number, (point, row) in enumerate(zip(points, rows, strict=True)):
         run = runs.get(point.key)
         numbers = {} if run is None else run_numbers(run)
         writer.writerow([
             point.label, row.state, point.config.method.name,
             "any" if point.any_seed else point.config.seed,
-            *(_cell(point.varied.get(key)) for key in named),
+            *(cells[key][number] for key in named),
             row.progress.frames, *(_number(numbers.get(key)) for key in COMMON),
-            "" if row.folder is None else row.folder,
+            "" if row.folder is None else f"runs/{row.folder.name}",
         ])  # fmt: skip
     write_whole(path, text.getvalue(), what="the numbers")
     return path
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+def _cells(values: Sequence[Any]) -> list[str]:
+    """Short names, where they tell all values apart; JSON otherwise."""
+    whole = ["" if value is None else json.dumps(value, default=str) for value in values]
+    short = ["" if value is None else _name(value) for value in values]
+    return short if len({*short}) == len({*whole}) else whole
 
 
 def _number(value: float | None) -> str:
