@@ -1,7 +1,7 @@
-"""driftseg keeps a segmentation model accurate while the world drifts: online, without labels.
+"""driftseg adapts a semantic segmentation model online, without labels, while the domain changes.
 
-Everything public is named here and loaded when it is first used (docs/api.md). What is not named
-here is private, but for `driftseg.weather`, `driftseg.metrics` and `driftseg.methods`.
+Every public name is listed here and loaded at its first use (docs/api.md). Other names are private,
+except in `driftseg.weather`, `driftseg.metrics` and `driftseg.methods`.
 
 >>> import driftseg
 >>> model = driftseg.load_model()  # the bundled one; or a file, a folder, a hub id, a module

@@ -1,7 +1,7 @@
-"""What flows between the rooms: plain data, no logic.
+"""Plain data that the parts of driftseg exchange.
 
-Images are RGB, uint8, (H, W, 3), as a decoder or a camera gives them. Labels are uint8, (H, W),
-class ids of the run's label space, 255 where nothing is known.
+Images are RGB, uint8, (H, W, 3). Labels are uint8, (H, W), with class ids of the run's label space
+and 255 for pixels without a class.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ Depth = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Scene:
-    """What a dataset holds at one place, before any weather."""
+    """One scene of a dataset, before any weather."""
 
     name: str
     """The file's stem or the frame's number; unique within its dataset."""
     image: Image
     label: Label | None = None
     depth: Depth | None = None
-    """Distance along the optical axis in metres, (H, W); infinite where there is sky."""
+    """Distance along the optical axis in metres, (H, W); infinite for sky."""
     depth_source: str | None = None
-    """Where the depth comes from, in words, for records; None is exact."""
+    """The source of the depth in words, for records; None is exact depth."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One image of the stream. A method is given ``image`` and nothing else of it."""
+    """One image of the stream. A method gets only ``image``."""
 
     index: int
     """Position in the stream, from 0."""
@@ -51,7 +51,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class SourceBatch:
-    """Labelled source images for training: what replay hands to a method."""
+    """Labelled source images for training, from the replay."""
 
     images: Tensor
     """(B, 3, H, W), float32, RGB in [0, 1]."""
@@ -61,7 +61,7 @@ class SourceBatch:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A method's answer for one image, made with the weights as they stood."""
+    """The prediction for one image."""
 
     label: Label
     """(H, W), the image's size."""
@@ -73,21 +73,21 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What a method did with the frame after it had answered."""
+    """The adaptation of a method after a prediction."""
 
     trained: bool
     losses: Mapping[str, float] = field(default_factory=dict)
     learning_rate: float | None = None
-    """Of the encoder's group; the head's is a stated multiple of it."""
+    """Learning rate of the encoder. That of the head is a multiple of it."""
     signal: float | None = None
-    """The drift signal, where the method has one."""
+    """The drift signal, if the method has one."""
     event: Mapping[str, Any] | None = None
-    """The change found at this frame: `driftseg.control.drift.Event`."""
+    """The change detected at this frame: `driftseg.control.drift.Event`."""
     detector: Mapping[str, Any] | None = None
-    """What the drift detector sees: `driftseg.control.drift.Reading`."""
+    """The reading of the drift detector: `driftseg.control.drift.Reading`."""
     plan: Mapping[str, Any] | None = None
-    """What was to be done with the frame: iterations left, ClassMix ratio, first trained stage
-    (``module``) and what spoke for it, costs in ms, and why training was skipped."""
+    """The plan for the frame: iterations left, ClassMix ratio, first trained stage (``module``)
+    with its scores, costs in ms, and the reason for skipped training."""
     bank: Mapping[str, Any] | None = None
-    """What a bank made of a change found at this frame: `driftseg.control.bank.Turn`, and the
-    ``bytes`` that it holds."""
+    """The action of a bank at a detected change: `driftseg.control.bank.Turn`, and the size of the
+    bank in ``bytes``."""

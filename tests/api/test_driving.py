@@ -88,7 +88,10 @@ def test_the_command(video: Path, tiny_checkpoint: Path, tmp_path: Path) -> None
     done = command(tmp_path, "adapt", str(video), "--checkpoint", str(tiny_checkpoint), "--out",
                    "out", "--save", "labels,overlays", "--threads", "1")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "no --source, so the method is norm_statistics, which needs none" in done.stdout
+    assert (
+        "no --source is given, so the method is norm_statistics, which needs no labels"
+        in done.stdout
+    )
     assert "frames/s with norm_statistics" in done.stdout
     assert "kept in out: 6 labels, 6 overlays, 6 lines" in done.stdout
     predicted = command(tmp_path, "predict", str(video), "--checkpoint", str(tiny_checkpoint))
@@ -99,14 +102,23 @@ def test_the_command(video: Path, tiny_checkpoint: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["gone.mp4"], "gone.mp4: no such video file"),
-        (["VIDEO", "--save", "labels"], "save: name a folder for it by out"),
-        (["VIDEO", "--out", "here", "--save", "masks"], "no such thing as 'masks'"),
-        (["VIDEO", "--size", "big"], "--size: wanted WIDTHxHEIGHT"),
-        (["VIDEO", "--size", "640x480"], "smaller than 640x480; nothing is enlarged"),
+        (["gone.mp4"], "error: gone.mp4: expected a video file, got a path where there is none"),
+        (["VIDEO", "--save", "labels"], "error: save: expected a folder for the results, got none"),
+        (
+            ["VIDEO", "--out", "here", "--save", "masks"],
+            "error: save: expected some of labels, overlays, video, probabilities, got 'masks'",
+        ),
+        (["VIDEO", "--size", "big"], "error: --size: expected WIDTHxHEIGHT in pixels, got 'big'"),
+        (
+            ["VIDEO", "--size", "640x480"],
+            "error: 000000: expected a frame of at least 640x480, got 96x64",
+        ),
         (["VIDEO", "--method", "dacs"], "give source="),
-        (["VIDEO", "--source", "town"], "--source: wanted KIND=FOLDER"),
-        (["VIDEO", "--method", "tent", "--set", "learning_rat=1"], "did you mean 'learning_rate'"),
+        (["VIDEO", "--source", "town"], "error: --source: expected KIND=FOLDER, got 'town'"),
+        (
+            ["VIDEO", "--method", "tent", "--set", "learning_rat=1"],
+            "error: adapt: expected a known key, got 'method.learning_rat'",
+        ),
         (["VIDEO", "--checkpoint", "gone.pth"], "gone.pth"),
     ],
 )
@@ -187,7 +199,10 @@ def test_the_adapted_model_is_kept(video: Path, tiny_checkpoint: Path, tmp_path:
 
 
 def test_a_model_is_kept_only_where_it_learns(video: Path, tmp_path: Path) -> None:
-    with pytest.raises(driftseg.InputError, match="keep_model: nothing learns here"):
+    with pytest.raises(
+        driftseg.InputError,
+        match="keep_model: expected a method that learns, got predictions without learning",
+    ):
         drive(video, driftseg.load_model(), learn=False, out=tmp_path / "out", keep_model=True)
     with pytest.raises(driftseg.InputError, match="keep_model: name a folder for it by out"):
         drive(video, driftseg.load_model(), keep_model=True)

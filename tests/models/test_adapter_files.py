@@ -120,7 +120,7 @@ class TestRefusals:
     def test_another_base(self, path: Path) -> None:
         written(path)
         digest = base_digest(network())
-        self.refuse(path, network(seed=1), f"belongs to another encoder: .*{digest}.*load the")
+        self.refuse(path, network(seed=1), f"adapters of another .digest {digest}.*load the")
         self.refuse(path, adapted("mit_b0", "adaptformer", "block", seed=1), "another encoder")
 
     def test_other_running_statistics(self, path: Path) -> None:

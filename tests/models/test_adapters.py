@@ -227,36 +227,40 @@ class TestBadInput:
 
     def test_a_kind_without_a_place(self) -> None:
         self.refuse(
-            "lora per block finds no place in this encoder's stage 1; what does: bottleneck per "
-            "stage, convolution per block, convolution per stage",
+            "adapters: expected a kind that fits stage 1 of this encoder, got lora per "
+r"block.*bottleneck per stage, convolution",
             "efficientnet_lite0", kind="lora",
         )  # fmt: skip
-        self.refuse("convolution per block finds no place.*convolution per stage",
+        self.refuse("got convolution per block.*take one of .*convolution per stage",
                     kind="convolution")  # fmt: skip
-        self.refuse("lora per stage finds no place.*lora per block", kind="lora", where="stage")
+        self.refuse("got lora per stage.*take one of .*lora per block", kind="lora", where="stage")
 
     def test_options_of_another_kind(self) -> None:
-        self.refuse("adaptformer has no rank; it has .*width", kind="adaptformer", rank=4)
-        self.refuse("width and ratio both", kind="convpass", width=4, ratio=0.5)
-        self.refuse("rank wants a whole number from 1 on, came 0", kind="lora", rank=0)
-        self.refuse("dropout wants a number from 0 to below 1, came 1", kind="lora", dropout=1)
+        self.refuse(
+            r"expected settings of adaptformer \(width, ratio, dropout, .*\), got rank",
+            kind="adaptformer",
+            rank=4,
+        )
+        self.refuse("expected width or ratio, got both", kind="convpass", width=4, ratio=0.5)
+        self.refuse("rank: expected a whole number from 1 on, got 0", kind="lora", rank=0)
+        self.refuse("dropout: expected a number from 0 to below 1, got 1", kind="lora", dropout=1)
 
     @pytest.mark.parametrize(
         ("kind", "option", "message"),
         [
-            ("adaptformer", {"width": 2.5}, "width wants a whole number from 1 to 4096, came 2.5"),
-            ("adaptformer", {"width": "8"}, "width wants a whole number .*came '8'"),
-            ("adaptformer", {"width": 10**7}, "width wants a whole number from 1 to 4096"),
-            ("bottleneck", {"ratio": 16}, "reduction by 16 is the ratio 0.0625.*came 16"),
-            ("bottleneck", {"activation": "tanh"}, r"activation wants one of .*came 'tanh'"),
-            ("bottleneck", {"scale": 0}, "at 0 nothing would ever learn.*came 0"),
-            ("convpass", {"scale": float("nan")}, "scale wants a number above 0.*came nan"),
-            ("bottleneck", {"learnable_scale": 2}, "learnable_scale wants true or false, came 2"),
-            ("lora", {"rank": 2.0}, "rank wants a whole number from 1 on, came 2.0"),
-            ("lora", {"rank": 33}, r"rank 33 is above that of a matrix .*\(32\)"),
-            ("lora", {"alpha": 0.0}, "alpha wants a number above 0, came 0.0"),
-            ("lora", {"stages": 3}, r"stages wants a list of some of \[1, 2, 3, 4\], came 3"),
-            ("lora", {"stages": [1.0]}, r"stages wants some of \[1, 2, 3, 4\], came \[1.0\]"),
+            ("adaptformer", {"width": 2.5}, r"expected a whole number from 1 to 4096, got 2\.5"),
+            ("adaptformer", {"width": "8"}, "expected a whole number from 1 to 4096, got '8'"),
+            ("adaptformer", {"width": 10**7}, "a whole number from 1 to 4096, got 10000000"),
+            ("bottleneck", {"ratio": 16}, "expected the bottleneck's width over the place's,"),
+            ("bottleneck", {"activation": "tanh"}, "expected one of relu, gelu, got 'tanh'"),
+            ("bottleneck", {"scale": 0}, r"above 0 \(at 0 nothing would ever learn\), got 0"),
+            ("convpass", {"scale": float("nan")}, r"0 \(at 0 nothing would ever learn\), got nan"),
+            ("bottleneck", {"learnable_scale": 2}, "expected true or false, got 2"),
+            ("lora", {"rank": 2.0}, r"adapters: rank: expected a whole number from 1 on, got 2\.0"),
+            ("lora", {"rank": 33}, "at most 32, that of the smallest matrix to change, got 33"),
+            ("lora", {"alpha": 0.0}, r"adapters: alpha: expected a number above 0, got 0\.0"),
+            ("lora", {"stages": 3}, "stages: expected a list of some of 1, 2, 3, 4, got 3"),
+            ("lora", {"stages": [1.0]}, r"adapters: stages: expected some of 1, 2, 3, 4, got 1\.0"),
         ],
     )
     def test_values_that_cannot_be_meant(self, kind, option, message: str) -> None:
@@ -266,17 +270,23 @@ class TestBadInput:
         attach(network("mit_b0"), adapter_spec("lora", rank=32), torch.Generator())
 
     def test_unknown_words(self) -> None:
-        self.refuse(r"kind wants some of \['adaptformer'.*came \['prefix'\]", kind="prefix")
-        self.refuse(r"stages wants some of \[1, 2, 3, 4\], came \[5\]", kind="lora", stages=[5])
-        self.refuse(r"stages wants some of .*came \[\]", kind="lora", stages=[])
-        self.refuse("targets wants some of .*came .'gate'", kind="lora", targets=["gate"])
+        self.refuse(
+            "adapters: kind: expected some of adaptformer, bottleneck, lora, "
+            "convpass, convolution, got prefix",
+            kind="prefix",
+        )
+        self.refuse(r"stages: expected some of 1, 2, 3, 4, got 5\.", kind="lora", stages=[5])
+        self.refuse(r"stages: expected some of .*, got none\.", kind="lora", stages=[])
+        self.refuse(r"targets: expected some of .*, got gate\.", kind="lora", targets=["gate"])
 
     def test_adapters_twice(self) -> None:
-        with pytest.raises(InputError, match=r"has adapters already \(lora\)"):
+        wanted = r"adapters: expected a model without adapters, got one with lora"
+        with pytest.raises(InputError, match=wanted):
             attach(adapted("mit_b0", "lora", "block"), adapter_spec("lora"), torch.Generator())
 
     def test_no_adapters_to_train(self) -> None:
-        with pytest.raises(InputError, match="no part is called 'adapters'"):
+        wanted = r"train: expected a part of this model, got 'adapters'"
+        with pytest.raises(InputError, match=wanted):
             trainable_names(network(), ["adapters"])
 
 

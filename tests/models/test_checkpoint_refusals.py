@@ -36,9 +36,8 @@ def test_another_encoder_is_named(nvlabs: State, tmp_path: Path) -> None:
     torch.save(nvlabs, tmp_path / "a.pth")
     refuse(
         fresh("mit_b1"), tmp_path / "a.pth",
-        r"another architecture: encoder\.stages\.0\.embedding\.projection\.weight is wanted as "
-        r"\(64, 3, 7, 7\), the file holds \(32, 3, 7, 7\); the file looks like mit_b0, "
-        r"the model is mit_b1",
+        "expected the model's architecture, got another: "
+r"encoder\.stages\.0\.embedding\.projection\.weight.*file",
         may_stay_random=RANDOM_HEADS,
     )  # fmt: skip
 
@@ -53,7 +52,12 @@ def test_another_number_of_classes(nvlabs: State, tmp_path: Path) -> None:
     path = tmp_path / "a.pth"
     torch.save(nvlabs, path)
     model = fresh(classes=7, early_head=False)
-    refuse(model, path, r"head\.classifier\.weight is wanted as \(7, 32, 1, 1\)")
+    refuse(
+        model,
+        path,
+        "expected the model's architecture, got another: "
+        r"head\.classifier\.weight has the shape \(7, 32,",
+    )
     before = {name: tensor.clone() for name, tensor in model.head.state_dict().items()}
     report = load_weights(model, path, may_stay_random=("head",))
     assert_close(model.head.state_dict(), before, rtol=0, atol=0)  # not half loaded
@@ -85,7 +89,13 @@ def test_the_norms_counter_may_be_absent(nvlabs: State, tmp_path: Path) -> None:
 
 def test_a_file_that_fits_nothing(tmp_path: Path) -> None:
     torch.save({"conv1.weight": torch.zeros(3)}, tmp_path / "a.pth")
-    refuse(fresh(), tmp_path / "a.pth", r"no known layout \(its names begin conv1\.weight\)")
+    refuse(
+        fresh(),
+        tmp_path / "a.pth",
+        "expected one of the layouts NVlabs SegFormer, "
+        "HAMLET, DAFormer, NVlabs MiT encoder, mmsegmentation "
+        "SegFormer,",
+    )
     torch.save(fresh("efficientnet_lite0", classes=3).state_dict(), tmp_path / "b.pth")
     everything = ("encoder", *RANDOM_HEADS)
     refuse(fresh(), tmp_path / "b.pth", "fits no part", may_stay_random=everything)
@@ -95,7 +105,12 @@ def test_unknown_part_and_numbers_that_are_none(nvlabs: State, tmp_path: Path) -
     broken = {**nvlabs, "backbone.norm1.bias": torch.full((32,), torch.nan)}
     torch.save(broken, tmp_path / "a.pth")
     model = fresh(early_head=False)
-    refuse(model, tmp_path / "a.pth", r"backbone\.norm1\.bias holds NaN")
+    refuse(
+        model,
+        tmp_path / "a.pth",
+        "expected finite numbers, got NaN or infinite ones in "
+        r"backbone\.norm1\.bias",
+    )
     refuse(model, tmp_path / "a.pth", "no part of a network", may_stay_random=("decoder",))
 
 
@@ -115,10 +130,20 @@ def test_a_file_that_runs_code_is_refused(kind: str, tmp_path: Path) -> None:
     held = {"state_dict": {"a": torch.zeros(1)}, "meta": Malicious(proof)}
     if kind == "torch":
         torch.save(held, path)
-        refuse(fresh(), path, r"is refused: it wants to call .*mkdir")
+        refuse(
+            fresh(),
+            path,
+            r"expected a file of weights, got one that calls posix\.mkdir "
+            "and could run code",
+        )
     else:
         path.write_bytes(pickle.dumps(Malicious(proof)))
-        refuse(fresh(), path, r"cannot be read|is refused")
+        refuse(
+            fresh(),
+            path,
+            "expected a readable checkpoint, got a truncated or corrupt "
+            r"file, or another file \(Detected pickle protocol 4",
+        )
     assert not proof.exists()
 
 
@@ -127,7 +152,7 @@ def test_broken_files(folder: Path, nvlabs: State, tmp_path: Path) -> None:
     torch.save(nvlabs, whole)
     model = fresh()
     cases = {
-        "empty.pth": (b"", "is empty"),
+        "empty.pth": (b"", "expected a checkpoint file, got an empty file"),
         "text.pth": (b"<html>not found</html>", "cannot be read as a checkpoint"),
         "cut.pth": (whole.read_bytes()[:100_000], "cannot be read as a checkpoint"),
         "cut.safetensors": (

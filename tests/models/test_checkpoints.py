@@ -164,7 +164,7 @@ def test_daformer_has_no_early_head(
     assert_same_logits(model, theirs, images)
     with pytest.raises(InputError, match=r"lacks .* of early_head"):
         load_weights(fresh(), tmp_path / "a.pth")
-    with pytest.raises(InputError, match="holds no teacher network"):
+    with pytest.raises(InputError, match="expected a network of the role teacher, got none"):
         load_weights(fresh(), tmp_path / "a.pth", role="teacher")
 
 
@@ -208,7 +208,12 @@ def test_hub_offline_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
 
     hub_answers(monkeypatch, ["model.safetensors"])
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    with pytest.raises(InputError, match=r"or pass a local file \(no route to host\)"):
+    with pytest.raises(
+        InputError,
+        match="expected a file or folder here, or a model on the "
+        r"Hugging Face hub, got neither \(no route to "
+        r"host\).*pass a local",
+    ):
         load_weights(fresh(), "nvidia/mit-b0")
     with pytest.raises(InputError, match=r"no checkpoint at runs/best\.pth"):
         load_weights(fresh(), "runs/best.pth")

@@ -80,12 +80,11 @@ def test_other_classes_stay_and_are_told(tmp_path: Path) -> None:
     assert order_classes(model, info, CAMVID11) == info
     text = tell_classes(info, CAMVID11)
     assert text == (
-        f"checkpoint {info.path} knows 11 own classes ({', '.join(info.classes[:8])} and 3 more), "
-        "the target is labelled in camvid11 with 11; only the checkpoint has rider, Void; the "
-        "checkpoint lacks pedestrian, bicyclist; both must share one label space: set "
-        "target.label_space to read its labels in the model's, or score_in to score in the "
-        "target's (with mapping, where no mapping is known); ignore_outputs=[Void] drops 'Void', "
-        "which is no class"
+        f"checkpoint {info.path}: expected the classes of the target, 11 of camvid11, got 11 own "
+        f"classes ({', '.join(info.classes[:8])} and 3 more); only the checkpoint has rider, Void; "
+        "the checkpoint lacks pedestrian, bicyclist. To fix: set target.label_space to read its "
+        "labels in the model's, or score_in to score in the target's (with mapping, where no "
+        "mapping is known); ignore_outputs=[Void] drops 'Void', which is no class"
     )
     with pytest.raises(InputError, match=r"other classes \(only the checkpoint has rider, .*score"):
         order_head(model, info.classes, CAMVID11.classes)
@@ -102,7 +101,11 @@ def test_unknown_classes_are_not_guessed(tmp_path: Path) -> None:
     model, info = opened(tmp_path, CAMVID11.classes)
     info = replace(info, classes_known=False)
     assert order_classes(model, info, CAMVID11) == info
-    with pytest.raises(InputError, match="does not name them: set classes to their names"):
+    with pytest.raises(
+        InputError,
+        match="expected names of its 11 classes, got none in the "
+        r"file.*set classes to their",
+    ):
         check_named(info)
 
 
@@ -148,7 +151,7 @@ def test_names_are_given_with_the_ignored_outputs_or_without(nvlabs: State, tmp_
     ]
     assert [info.classes for _, info in found] == [left, left]
     assert found[0][1].digest == found[1][1].digest
-    with pytest.raises(InputError, match=r"3 names were given, the head .* has 4 outputs"):
+    with pytest.raises(InputError, match=r"classes: expected 4 names, .*, got 3\."):
         open_checkpoint(tmp_path / "a.pth", classes=left[:3], ignore_outputs=(2,))
 
 

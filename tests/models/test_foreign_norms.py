@@ -96,5 +96,9 @@ def test_all_norms_are_norms_and_only_batch_norm_has_statistics(norm) -> None:
     names = ["norm.weight", "norm.bias", "other.weight", "other.bias"]
     assert trainable_names(network, ["norms"]) == names
     adapter = driftseg.adapt(driftseg.load_model(net(norm), size=SIZE), "norm_statistics")
-    with pytest.raises(InputError, match="no batch normalisation that keeps running statistics"):
+    with pytest.raises(
+        InputError,
+        match="norm_statistics: expected a model with running "
+        "statistics of batch normalisation, got none",
+    ):
         adapter.predict((images(0)[0] * 255).byte())

@@ -46,20 +46,28 @@ def refuse(module, message: str, **settings) -> None:
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
 def test_weights_of_another_precision(kind) -> None:
-    refuse(Plain().to(kind), f"has weights of {kind}, wanted torch.float32.*module.float")
-    refuse(Casting().to(kind), f"has weights of {kind}")
+    refuse(Plain().to(kind), f"expected weights of torch.float32, .*, got {kind}.*module.float")
+    refuse(Casting().to(kind), f"expected weights of torch.float32, .*, got {kind}")
     assert wrap(Casting().to(kind).float()).classes == 5
 
 
 @pytest.mark.filterwarnings("ignore:.*jit:DeprecationWarning")
 def test_wrappers_that_roles_cannot_share() -> None:
-    refuse(nn.DataParallel(Plain()), "several devices at once .* give the model inside it")
+    refuse(
+        nn.DataParallel(Plain()),
+        "DataParallel: expected a model on one device, got "
+        r"DataParallel, which uses several.*give the model inside",
+    )
     traced = torch.jit.trace(Plain().eval(), torch.rand(1, 3, 64, 96))
     refuse(traced, "TorchScript.* give the Python module")
 
 
 def test_what_moves_by_itself_or_is_no_number() -> None:
-    refuse(Averaging(), r"changes its buffers \['average'\] with every image")
+    refuse(
+        Averaging(),
+        "Averaging: expected buffers that stay the same in eval mode, got "
+        "changes in average with every image",
+    )
     refuse(Infinite(), "puts out numbers that are not finite")
     refuse(Plain(), "puts out numbers that are not finite", deviation=(0, 0, 0))
 
@@ -67,16 +75,35 @@ def test_what_moves_by_itself_or_is_no_number() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"mean": (1, 2)}, "mean: wanted 3 numbers"),
-        ({"size": 128}, "size: wanted 2 numbers, came 128"),
-        ({"parts": [3]}, "the model has no module 3"),
-        ({"parts": "fist"}, "the model has no module 'fist'; close to it: .'first'"),
-        ({"ignore_outputs": 3}, "ignore_outputs: wanted a list of numbers"),
-        ({"ignore_outputs": [True]}, "ignore_outputs: wanted a list of numbers"),
-        ({"ignore_outputs": range(5)}, "all of the model's are"),
-        ({"classes": "abcde"}, "classes: wanted a list of names, came 'abcde'"),
-        ({"classes": range(5)}, "classes: wanted a list of names"),
-        ({"classes": ["a", "b", "c", "d", "a"]}, r"classes: \['a'\] stand there twice"),
+        ({"mean": (1, 2)}, r"mean: expected 3 numbers, got \(1, 2\)"),
+        ({"size": 128}, "size: expected 2 numbers, got 128"),
+        ({"parts": [3]}, "parts: expected modules of the model, got 3"),
+        (
+            {"parts": "fist"},
+            r"parts: expected modules of the model, got 'fist'.*close to it: "
+            r"\['first",
+        ),
+        (
+            {"ignore_outputs": 3},
+            "ignore_outputs: expected numbers, because outputs of a torch "
+            r"module have no names, got something else.*list",
+        ),
+        (
+            {"ignore_outputs": [True]},
+            "ignore_outputs: expected numbers, because outputs of a "
+            r"torch module have no names, got something else.*list",
+        ),
+        (
+            {"ignore_outputs": range(5)},
+            "ignored outputs: expected at least one output that "
+            r"stays, got all.*are",
+        ),
+        ({"classes": "abcde"}, "classes: expected a list of names, got 'abcde'"),
+        ({"classes": range(5)}, r"classes: expected a list of names, got range\(0, 5\)"),
+        (
+            {"classes": ["a", "b", "c", "d", "a"]},
+            "classes: expected a different name for every output, got a twice",
+        ),
     ],
 )
 def test_settings_that_cannot_be_meant(settings, message: str) -> None:
@@ -84,7 +111,7 @@ def test_settings_that_cannot_be_meant(settings, message: str) -> None:
 
 
 def test_sources_that_are_no_model() -> None:
-    refuse(3, "wanted a file, a folder, a hub id or a torch module, came 3")
+    refuse(3, "load_model: expected a file, a folder, a hub id or a torch module, got 3")
     refuse(Plain, "came the class Plain: call it to make one")
 
 

@@ -61,7 +61,11 @@ def test_merging_leaves_modes_and_what_is_trainable() -> None:
 
 
 def test_what_is_not_linear_cannot_be_merged() -> None:
-    with pytest.raises(InputError, match=r"adapters of kind convpass cannot be merged.*only lora"):
+    with pytest.raises(
+        InputError,
+        match=r"adapters: expected linear adapters \(lora\) to "
+        "merge into the network, got convpass",
+    ):
         merge_adapters(adapted("mit_b0", "convpass", "block"))
 
 

@@ -63,14 +63,20 @@ SETTINGS = {
 def test_settings_of_another_function(key: str, folder: Path, tmp_path: Path) -> None:
     value, ours = SETTINGS[key]
     path = changed(folder, tmp_path / "a", **{key: value})
-    refuse_and_tell(path, rf"config\.json says {key} = .*, driftseg's mit_b0 has {ours}: a network")
-    with pytest.raises(InputError, match=rf"config\.json says {key} = "):
+    refuse_and_tell(
+        path, rf"expected {key} = {ours} as in driftseg's mit_b0, got .* in config\.json"
+    )
+    with pytest.raises(InputError, match=rf"expected {key} = {ours} as in "):
         load_weights(fresh(early_head=False), path)
 
 
 def test_settings_that_the_tensors_contradict(folder: Path, tmp_path: Path) -> None:
     path = changed(folder, tmp_path / "a", decoder_hidden_size=64)
-    refuse_and_tell(path, r"config\.json says decoder_hidden_size = 64, the tensors have 32: give")
+    refuse_and_tell(
+        path,
+        "expected decoder_hidden_size = 32, as the tensors have, got 64 in "
+        r"config\.json.*give",
+    )
     names = {str(i): f"c{i}x" for i in range(4)}
     refuse_and_tell(
         changed(folder, tmp_path / "a", id2label=names),
@@ -151,10 +157,27 @@ def _as_qint8(state: State) -> State:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (_as_int8, r"attn\.q\.weight holds int8 numbers: driftseg reads weights in float16"),
-        (_as_fp8, r"attn\.q\.weight holds float8_e4m3fn numbers: driftseg reads"),
-        (_with_scale, r"quantised weights \(.*q\.weight_scale belongs to a quantisation\)"),
-        (_as_qint8, r"quantised weights \(.*attn\.q\.weight is quantised\)"),
+        (
+            _as_int8,
+            "expected plain numbers, got int8 in "
+            r"backbone\.block1\.0\.attn\.q\.weight.*weights in float16",
+        ),
+        (
+            _as_fp8,
+            "expected plain numbers, got float8_e4m3fn in "
+            r"backbone\.block1\.0\.attn\.q\.weight",
+        ),
+        (
+            _with_scale,
+            "expected plain weights, got quantised ones "
+            r"\(backbone\.block1\.0\.attn\.q\.weight_scale belongs to a "
+            r"quantisation\)",
+        ),
+        (
+            _as_qint8,
+            "expected plain weights, got quantised ones "
+            r"\(backbone\.block1\.0\.attn\.q\.weight is quantised\)",
+        ),
     ],
     ids=["int8", "fp8", "scale", "qint8"],
 )
@@ -182,10 +205,10 @@ def test_tensors_that_nobody_knows(name: str, part: str, nvlabs: State, tmp_path
     torch.save({**nvlabs, name: torch.ones(32)}, tmp_path / "a.pth")
     refuse_and_tell(
         tmp_path / "a.pth",
-        rf"{name} is no tensor that driftseg knows in the layout NVlabs SegFormer; without it",
+        rf"expected tensors of the layout NVlabs SegFormer, got {name}, without which the network",
     )
     if part == "encoder":
-        with pytest.raises(InputError, match=f"{name} is no tensor that driftseg knows"):
+        with pytest.raises(InputError, match=f"NVlabs SegFormer, got {name}, without which"):
             load_weights(fresh(early_head=False), tmp_path / "a.pth")
 
 
@@ -232,7 +255,7 @@ def test_upernet_gives_its_encoder(tmp_path: Path) -> None:
                        }.items():  # fmt: skip
         inner = {**settings["backbone_config"], key: value}
         (tmp_path / "config.json").write_text(json.dumps({**settings, "backbone_config": inner}))
-        refuse(tmp_path, rf"config\.json says {key} = .*, driftseg's swin_t has")
+        refuse(tmp_path, rf"expected {key} = .* as in driftseg's swin_t, got ")
 
 
 def test_unknown_sizes_and_other_files(nvlabs: State, folder: Path, tmp_path: Path) -> None:
@@ -240,7 +263,9 @@ def test_unknown_sizes_and_other_files(nvlabs: State, folder: Path, tmp_path: Pa
     deeper = {n.replace("block4.1", "block4.2"): t for n, t in nvlabs.items() if "block4.1" in n}
     torch.save({**nvlabs, **deeper}, path)
     refuse_and_tell(
-        path, r"does not have \(widths \[32, 64, 160, 256\], depths \[2, 2, 2, 3\]\): give one of"
+        path,
+        r"expected an encoder of driftseg, got another \(widths 32, 64, 160, 256, depths "
+        r"2, 2, 2, 3\).*give",
     )
     torch.save({n: t for n, t in nvlabs.items() if n.startswith("decode_head.")}, path)
     refuse_and_tell(path, "holds no encoder: give a file of a whole network")
@@ -260,7 +285,12 @@ def test_our_own_file_has_one_set(tmp_path: Path) -> None:
     save_ours(path, fresh())
     assert inspect(path).lines()[-1] == "checkpoint:  yes"
     open_checkpoint(path, weights="student")
-    refuse(path, "which holds one set of weights: leave weights out", weights="teacher")
+    refuse(
+        path,
+        "expected no weights setting, because a checkpoint of driftseg has one set, "
+        r"got one.*leave out",
+        weights="teacher",
+    )
 
 
 def test_pieces_that_are_missing_or_elsewhere(folder: Path, tmp_path: Path) -> None:
@@ -269,7 +299,11 @@ def test_pieces_that_are_missing_or_elsewhere(folder: Path, tmp_path: Path) -> N
     places = held["weight_map"]
     first = "model-00001-of-00002.safetensors"
     index.write_text(json.dumps({"weight_map": {**places, "extra.weight": first}}))
-    refuse(tmp_path, r"names the tensor extra\.weight, which model-0000.* lacks")
+    refuse(
+        tmp_path,
+        r"expected the tensor extra\.weight in model-00001-of-00002\.safetensors, "
+        "got a file without it",
+    )
     index.write_text(json.dumps({"weight_map": {**places, "a": "../b.safetensors"}}))
     refuse(tmp_path, r"names \.\./b\.safetensors: the pieces must lie in the index's own folder")
     index.write_text("{}")
@@ -287,19 +321,19 @@ def test_a_torchscript_program(tmp_path: Path) -> None:
 
     traced = torch.jit.trace(Twice(), torch.ones(1))
     torch.jit.save(traced, str(tmp_path / "a.pt"))
-    refuse(tmp_path / "a.pt", "is a TorchScript program, not a file of weights")
+    refuse(tmp_path / "a.pt", "expected a file of weights, got a TorchScript program")
 
 
 class TestNames:
     def test_names_that_do_not_fit(self, folder: Path) -> None:
-        refuse(folder, r"classes: 2 names were given, the head of .* has 5 outputs: name each",
+        refuse(folder, r"classes: expected 5 names, .*, got 2\..*name each",
                classes=("a", "b"))  # fmt: skip
         told = r"\(only the checkpoint has sky; the checkpoint lacks void\): leave classes out"
         refuse(folder, f"names its classes itself, and otherwise {told}",
                classes=(*NAMES[:4], "void"))  # fmt: skip
 
     def test_outputs_that_are_none(self, folder: Path) -> None:
-        refuse(folder, r"ignore_outputs: the head has no output 'void': name one of \['road'",
+        refuse(folder, r"ignore_outputs: expected an output of the head, got 'void'.*road",
                ignore_outputs=("void",))  # fmt: skip
         refuse(folder, "no output 7: .* or a number from 0 to 4", ignore_outputs=(7,))
         refuse(folder, "no output would be left", ignore_outputs=tuple(range(CLASSES)))

@@ -204,7 +204,11 @@ def test_parts_that_do_not_learn_rest(encoder: str) -> None:
 
 
 def test_unknown_part_names_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"no part is called 'neck'.*encoder.stage4"):
+    with pytest.raises(
+        InputError,
+        match="train: expected a part of this model, got "
+        r"'neck'.*encoder\.stage4",
+    ):
         trainable_names(network(), ["neck"])
 
 
@@ -284,7 +288,9 @@ class TestNormStatistics:
 def test_only_the_student_trains() -> None:
     roles = roles_of(network(), ["head"], teacher=True)
     walk = roles.prefix(picture())
-    with pytest.raises(ValueError, match="only the student trains"):
+    with pytest.raises(
+        ValueError, match="expected the student, the only role that trains, got the teacher"
+    ):
         roles.levels("teacher", walk, training=True)
 
 

@@ -53,7 +53,11 @@ def inspected(source: Path) -> str | None:
     [
         ({"window_size": 12}, "(attention windows of 12, driftseg's of 7)"),
         ({"mlp_ratio": 2.0}, "(feed-forward 2 times as wide, driftseg's 4 times)"),
-        ({"qkv_bias": False}, "built otherwise"),
+        (
+            {"qkv_bias": False},
+            "expected a checkpoint of the model's ar...ery.bias, ..., with "
+            "the widths and depths of swin_t and another",
+        ),
     ],
 )
 def test_a_swin_of_the_same_widths_that_is_built_otherwise(
@@ -69,7 +73,7 @@ def test_a_swin_of_the_same_widths_that_is_built_otherwise(
 
 def test_absolute_positions(tmp_path: Path) -> None:
     path = swin_file(tmp_path / "a.safetensors", use_absolute_embeddings=True)
-    assert "something else: the network adds absolute position embeddings" in told(path)
+    assert "expected tensors of the layout Hugging Face Sw... else" in told(path)
     with pytest.raises(InputError, match="adds absolute position embeddings"):
         load_weights(swin(), path, parts=["encoder"])
 
@@ -155,7 +159,7 @@ def test_adapters_of_peft(tmp_path: Path) -> None:
         tmp_path / "whole.pth"
     )
     model.save_pretrained(tmp_path / "alone")
-    wanted = "holds adapters of PEFT without the network that they belong to"
+    wanted = "expected a network, got adapters of PEFT alone"
     assert wanted in told(tmp_path / "alone")
     assert wanted in told(tmp_path / "alone" / "adapter_model.safetensors")
     torch.save(model.merge_and_unload().state_dict(), tmp_path / "merged.pth")
@@ -170,7 +174,7 @@ def test_tensors_without_plain_numbers(kind: str, nvlabs: State, tmp_path: Path)
     made = nvlabs[name].to("meta") if kind == "meta" else getattr(nvlabs[name], change[kind])()
     torch.save({**nvlabs, name: made}, tmp_path / "a.pth")
     text = told(tmp_path / "a.pth")
-    assert f"{name} " in text
+    assert f"got {name}, which" in text
     assert "expected a dense tensor of numbers" in text
 
 

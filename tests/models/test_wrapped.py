@@ -258,20 +258,73 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("make", "settings", "message"),
         [
-            (lambda: "model", {}, "wanted a torch.nn.Module; str came"),
-            (lambda: nn.Identity(), {}, "has no weights: there is nothing to adapt"),
-            (lambda: Returns(lambda x: x.mean(dim=(2, 3))), {}, r"output is \(1, 5\) of"),
-            (lambda: Returns(lambda x: x.argmax(1)), {}, "wanted logits"),
+            (lambda: "model", {}, r"expected a torch\.nn\.Module, got str"),
+            (
+                lambda: nn.Identity(),
+                {},
+                "Identity: expected a module with weights, got one without",
+            ),
+            (
+                lambda: Returns(lambda x: x.mean(dim=(2, 3))),
+                {},
+                "output: expected logits "
+                r"\(images, classes, height, "
+                r"width\) of floating point, "
+                r"got \(1, 5\) of torch\.float32",
+            ),
+            (
+                lambda: Returns(lambda x: x.argmax(1)),
+                {},
+                r"output: expected logits \(images, "
+                r"classes, height, width\) of "
+                r"floating point, got \(1, 64, 96\) "
+                r"of torch\.int64",
+            ),
             (lambda: Returns(lambda x: {"masks": x}), {}, r"a dict with \['masks'\].*by output="),
-            (lambda: Returns(lambda x: (x, x)), {}, "a tuple of 2, in which no logits"),
-            (lambda: Returns(lambda x: x + torch.rand(1)), {}, "differently each time"),
-            (lambda: nn.Conv2d(1, 5, 1), {}, "cannot be called with images of shape.*RGB images"),
-            (lambda: nn.Conv2d(3, 5, 200), {}, r"give a size that it takes by size="),
-            (Plain, {"parts": ["frist"]}, r"no module 'frist'; close to it: \['first'"),
-            (Plain, {"parts": ["act"]}, "act has no weights"),
-            (Plain, {"parts": ["first", "first"]}, "first and first overlap"),
-            (Plain, {"parts": ["first"], "head": "second"}, r"'second' is not among parts"),
-            (Plain, {"ignored": [9]}, r"outputs 0 to 4, not \[9\]"),
+            (
+                lambda: Returns(lambda x: (x, x)),
+                {},
+                "output: expected logits in what the model returns, got a tuple of 2",
+            ),
+            (
+                lambda: Returns(lambda x: x + torch.rand(1)),
+                {},
+                "Returns: expected the same "
+                "output for the same image in "
+                "eval mode, got different ones",
+            ),
+            (
+                lambda: nn.Conv2d(1, 5, 1),
+                {},
+                "expected a module that takes images of shape "
+                r"\(1, 3, 64, 96\), got RuntimeError: Given "
+                r"groups=1, weight of size.*RGB",
+            ),
+            (
+                lambda: nn.Conv2d(3, 5, 200),
+                {},
+                "expected a module that takes images of shape "
+                r"\(1, 3, 64, 96\), got RuntimeError: "
+                r"Calculated padded input size.*give",
+            ),
+            (
+                Plain,
+                {"parts": ["frist"]},
+                "parts: expected modules of the model, got "
+                r"'frist'.*close to it: \['first",
+            ),
+            (Plain, {"parts": ["act"]}, "parts: expected modules with weights, got act"),
+            (
+                Plain,
+                {"parts": ["first", "first"]},
+                "parts: expected disjoint modules, got first and first, which overlap",
+            ),
+            (
+                Plain,
+                {"parts": ["first"], "head": "second"},
+                "head: expected one of the parts first, got 'second'",
+            ),
+            (Plain, {"ignored": [9]}, "ignored outputs: expected numbers from 0 to 4, got 9"),
         ],
     )
     def test_one_clear_line(self, make, settings, message: str) -> None:
@@ -280,7 +333,11 @@ class TestRefused:
         assert "\n" not in str(caught.value)
 
     def test_parts_within_parts(self) -> None:
-        with pytest.raises(InputError, match=r"encoder and encoder\.layer1 overlap"):
+        with pytest.raises(
+            InputError,
+            match="parts: expected disjoint modules, got encoder "
+            r"and encoder\.layer1, which overlap",
+        ):
             wrap(foreign("unet"), parts=["encoder", "encoder.layer1"], size=SIZE)
 
     @pytest.mark.parametrize("output", [0, lambda found: found[0]])

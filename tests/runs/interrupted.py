@@ -48,10 +48,18 @@ def record(folder: Path) -> dict[str, object]:
         if path.suffix == ".jsonl":
             found[name] = [timeless(json.loads(line)) for line in path.read_text().splitlines()]
         elif path.suffix == ".json":
-            found[name] = json.loads(path.read_text())
+            found[name] = uncommitted(json.loads(path.read_text()))
         else:
             found[name] = path.read_bytes()
     return found
+
+
+def uncommitted(values: dict) -> dict:
+    """Without the state of this checkout, which somebody may be working on."""
+    kept = {key: value for key, value in values.items() if not key.startswith("git")}
+    if "notes" in kept:
+        kept["notes"] = [note for note in kept["notes"] if not note.startswith("continued after")]
+    return kept
 
 
 def timeless(value: object) -> object:

@@ -36,7 +36,7 @@ def test_no_difference(folder: Path, tmp_path: Path) -> None:
     change(folder / "frames.jsonl", 2, predict_ms=0.0)
     found = repeat(folder, tmp_path / "kept")
     assert (found.difference, found.frames, found.evaluations) == (None, 6, 16)
-    assert not found.environment
+    assert not [told for told in found.environment if not told.startswith("git")]
     assert len(list((tmp_path / "kept").iterdir())) == 1
 
 
@@ -52,7 +52,7 @@ def test_the_first_difference(folder: Path) -> None:
     assert str(found.difference) == (
         f"frames.jsonl, line 4, losses.{name}: 7.5 in the record, {value} in the repetition"
     )
-    assert found.environment[0].startswith('torch: "1.0" then, ')
+    assert any(told.startswith('torch: "1.0" then, ') for told in found.environment)
 
 
 def test_a_missing_line(folder: Path) -> None:

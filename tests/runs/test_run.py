@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import re
 import shutil
@@ -23,12 +22,9 @@ from driftseg.methods.table import METHODS
 from driftseg.models.checkpoints import load_checkpoint, save_checkpoint
 from driftseg.models.segmenter import build_segmenter
 from driftseg.runs.build import build
-from driftseg.runs.held_out import HeldOut
-from driftseg.runs.lock import RunLock
 from driftseg.runs.loop import Moment, score_domains
 from driftseg.runs.record import plain, read_run
 from driftseg.runs.run import run
-from driftseg.runs.writing import new_record
 from driftseg.town.scenes import TownScenes
 from driftseg.weather.render import RENDERER
 from tiny_runs import tiny_values
@@ -298,49 +294,6 @@ class TestBadInput:
                 "method": {"name": "source_only"}}  # fmt: skip
 
 
-def test_a_crash_keeps_what_was_recorded(tiny_run) -> None:
-    def fall(moment: Moment) -> None:
-        if moment.doing == "stream" and moment.frame == 3:
-            raise RuntimeError("crash")
-
-    with pytest.raises(RuntimeError, match="crash"):
-        run(check(tiny_run, RunConfig, where="test"), fall)
-    (folder,) = Path(tiny_run["out"]).iterdir()
-    found = read_run(folder)
-    assert (found.state, found.part) == ("interrupted", "interrupted, 3 of 6 frames")
-    assert len(found.evaluations) == 8  # before the first frame, and after the first visit
-
-
-def test_unfinished_runs_are_parts_of_runs(tmp_path: Path) -> None:
-    schedule = [{"domain": "a", "frames": 2}]
-    writer = new_record(tmp_path, "x", config={}, environment={}, schedule=schedule, classes=["a"],
-                        label_space="s", home="a")  # fmt: skip
-    assert read_run(writer.folder).part == "running, 0 of 2 frames"
-    writer.frame({"index": 0})
-    with (writer.folder / "frames.jsonl").open("a") as file:
-        file.write('{"index": 1, "half')
-    found = read_run(writer.folder)
-    assert ([*found.frames], found.part) == ([{"index": 0}], "running, 1 of 2 frames")
-    with pytest.raises(InputError, match="expected a run that no process works on"):
-        RunLock(writer.folder)
-    writer.interrupt("test")
-    assert read_run(writer.folder).part == "interrupted, 1 of 2 frames"
-    (writer.folder / "frames.jsonl").unlink()
-    with pytest.raises(InputError, match=r"not a run of driftseg \(frames.jsonl is missing\)"):
-        read_run(writer.folder)
-    half = tmp_path / "y.partial"
-    half.mkdir()
-    with pytest.raises(InputError, match="this run was not finished"):
-        read_run(half)
-
-
-def test_finished_runs_need_no_status(tiny_run) -> None:
-    """As runs had none before they could be continued."""
-    done = play(tiny_run, method={"name": "source_only"})
-    (done.path / "status.json").unlink()
-    assert read_run(done.path).part is None
-
-
 def test_runs_cannot_be_written_to_a_file(tiny_run, tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(InputError, match=r"where runs can be written, got .* \(Not a dir"):
@@ -351,30 +304,6 @@ def test_plain_json_has_no_nan() -> None:
     assert json.dumps(plain({"a": float("nan"), "b": np.int64(3), "c": np.array([1.5])})) == (
         '{"a": null, "b": 3, "c": [1.5]}'
     )
-
-
-def test_held_out_frames_of_single_domains(tiny_run) -> None:
-    values = {**tiny_run, "evaluation": None, "home": "elsewhere", "method": {"name": "tent"},
-              "evaluations": {"wet": tiny_run["evaluation"],
-                              "elsewhere": {**tiny_run["evaluation"], "seed": 9}}}  # fmt: skip
-    parts = build(check(values, RunConfig, where="test"))
-    rows = score_domains(parts, lambda moment: None)
-    assert [r["domain"] for r in rows if r["head"] == "main"] == ["wet", "elsewhere"]
-    assert play(values).home == "elsewhere"
-
-
-def test_common_held_out_frames_follow_the_domains_patterns(tiny_run) -> None:
-    values = {**tiny_run, "method": {"name": "source_only"}, "schedule": [
-        {"name": "even", "include": ["*0"]}, {"name": "odd", "include": ["*5"]}],
-        "evaluation": {**tiny_run["target"], "seed": 2}}  # fmt: skip
-    parts = build(check(values, RunConfig, where="test"))
-    for domain, ending in (("even", "0"), ("odd", "5")):
-        data, _ = parts.held_out[domain]
-        assert len(data) == 4
-        assert {data.name(i)[-1] for i in range(len(data))} == {ending}
-    values["evaluation"] = {**tiny_run["target"], "every": 10}
-    with pytest.raises(InputError, match=r"evaluations\.odd"):
-        build(check(values, RunConfig, where="test"))
 
 
 def test_repeats_are_told(tiny_run) -> None:
@@ -391,27 +320,3 @@ def test_adapted_student_can_be_kept(tiny_run) -> None:
     _model, info = load_checkpoint(done.path / "checkpoints" / "last.safetensors")
     assert info.extra["adapted_from"] == done.environment["weights_digest"] != info.digest
     shutil.rmtree(done.path)
-
-
-def test_held_out_frames_are_kept_in_memory_then_on_disk_as_far_as_granted(tiny_run) -> None:
-    parts = build(check(tiny_run, RunConfig, where="test"))
-    size = 96 * 64 * 4
-    kept, bounded = HeldOut(parts, 100 * size, 0), HeldOut(parts, size, 2 * size)
-    frames = [("clear", 0), ("clear", 1), ("wet", 0), ("wet", 1)]
-    for _ in range(2):
-        for place in frames:
-            for one, other in zip(kept.frame(*place), bounded.frame(*place), strict=True):
-                assert np.array_equal(one, other)
-    assert kept.frame(*frames[3]) is kept.frame(*frames[3])
-    assert bounded.frame(*frames[0]) is bounded.frame(*frames[0])
-    on_disk = sorted(bounded._files)
-    assert on_disk == [("clear", 1), ("wet", 0)]
-    folder = bounded._files[on_disk[0]].parent
-    assert len([*folder.iterdir()]) == 2
-    assert [place for place, _ in bounded.frames(["clear", "wet"])] == frames
-    plain = score_domains(parts, lambda moment: None)
-    for one in (kept, bounded):
-        assert score_domains(parts, lambda moment: None, held_out=one) == plain
-    del bounded, one
-    gc.collect()
-    assert not folder.exists()

@@ -104,7 +104,7 @@ class TestRefused:
             saver(tmp_path / "a", ["masks"])
         (tmp_path / "b").mkdir()
         (tmp_path / "b" / "x").touch()
-        with pytest.raises(InputError, match="is there already and holds something"):
+        with pytest.raises(InputError, match="expected a new or empty folder, got one with files"):
             saver(tmp_path / "b", ["labels"])
         with pytest.raises(InputError, match="cannot be written to"):
             saver(tmp_path / "b" / "x" / "c", ["labels"])

@@ -1,4 +1,4 @@
-"""`driftseg.adapt`: a model, a method, and what it learns from, as one object."""
+"""`driftseg.adapt`: a model, a method and its source data as one object."""
 
 from __future__ import annotations
 
@@ -51,21 +51,21 @@ def adapt(
     """A model that adapts while it predicts.
 
     Args:
-        model: from ``load_model``, or what ``load_model`` takes; its weights are changed.
+        model: from ``load_model``, or an argument of ``load_model``; its weights change.
         method: a name (``tent``, ``dacs``, ``hamlet``, ``restyled_replay``, ...), the import path
             of a method of your own, or a whole method section.
-        source: labelled source scenes for methods that learn from them: a dataset, or a handful
-            of (image, label) pairs, labelled in the model's classes. They are read when the first
-            image comes, brought to its size and held in memory; of a large dataset an evenly
-            chosen part, as much as 512 MB hold (set ``replay={"capacity": ...}`` for more).
-            Scenes smaller than frames are learnt from in windows of their own size.
-        calibration: labelled source scenes that the model was not trained on, in stream order,
-            for methods that learn thresholds from them (``hamlet``).
+        source: labelled source scenes for methods that learn from them: a dataset or (image,
+            label) pairs, labelled in the model's classes. They are read at the first image,
+            resized to it and held in memory. Of a large dataset an evenly spaced part of at most
+            512 MB is held (set ``replay={"capacity": ...}`` for more). If scenes are smaller
+            than frames, the method learns from windows of the scenes' size.
+        calibration: labelled source scenes in stream order that the model was not trained on,
+            for methods with calibrated thresholds (``hamlet``).
         settings: settings of the method, and the sections ``adapters``, ``replay``, ``crop`` and
-            ``seed`` of a run's config; the same names, checks and errors.
+            ``seed`` of a run's config, with the same names and checks.
 
     Raises:
-        InputError: a setting is wrong, or model and source cannot give what the method needs.
+        InputError: a setting is wrong, or model or source lack what the method needs.
     """
     ready = load_model(model)
     config = check_settings(method, settings)
@@ -98,10 +98,10 @@ def adapt(
 def check_settings(
     method: str | Mapping[str, Any] | MethodSettings, settings: Mapping[str, Any]
 ) -> AdaptConfig:
-    """The settings of a call, checked as those of a config file are.
+    """The settings of a call, checked like those of a config file.
 
     Raises:
-        InputError: one of them is wrong; the text names it.
+        InputError: one of them is wrong.
     """
     sections = {key: value for key, value in settings.items() if key in SECTIONS}
     own = {key: value for key, value in settings.items() if key not in SECTIONS}
@@ -117,12 +117,12 @@ def check_settings(
 
 
 def load_dataset(kind: str, root: str | Path | None = None, **settings: Any) -> Dataset:
-    """A dataset: the scenes that a data section of a config describes.
+    """Opens a dataset, as a data section of a config describes it.
 
     Args:
         kind: ``cityscapes``, ``camvid``, ``acdc``, ..., ``folder``, ``weather_set``, ``town``, or
-            the import path of one of your own.
-        root: its folder.
+            the import path of your own.
+        root: the folder of the dataset.
         settings: as in a config: ``split``, ``domain``, ``size``, ``classes``, ``mapping``, ...
 
     Raises:

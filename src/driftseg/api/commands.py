@@ -129,7 +129,7 @@ def run(
     if known is not None:
         told(f"this run is finished already: {known}; to repeat it, ask for it again (--again)")
         return known
-    others = unfinished_runs(settings)
+    others = unfinished_runs(settings, save)
     if resume and others:
         return resume_run(others[0][0], watch or unwatched, tell=told)
     for folder, part in others[:1]:

@@ -1,4 +1,4 @@
-"""Datasets on disk: looked through, and put into weather. Nothing here needs torch."""
+"""Checks of datasets on disk, and weather sets. Nothing here needs torch."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def check_data(
     out: str | Path | None = None,
     watch: Callable[[int, int], None] | None = None,
 ) -> DatasetCheck:
-    """What a dataset holds and what is wrong with it (``driftseg data check``).
+    """Reports the content and the faults of a dataset (``driftseg data check``).
 
     Nothing in the dataset is changed.
 
@@ -65,21 +65,21 @@ def check_data(
         layout: read it in this layout: ``cityscapes``, ``camvid``, ..., ``weather_set`` or
             ``folder``; None recognises it.
         labels: folder of label PNGs that belong to a folder of images.
-        label_space: what ids mean in a folder of labels, or what to tell a layout's labels in: a
-            name (``camvid11``, ``cityscapes19``, ...) or a `LabelSpace`.
+        label_space: the label space of a folder of labels, or the one to map a layout's labels
+            to: a name (``camvid11``, ``cityscapes19``, ...) or a `LabelSpace`.
         classes: the same as names, as {name, colour, ids} each, or as the path of a file
             (docs/classes.md). Where neither is given, a folder's ``classes.yaml`` says it, or
             CamVid's eleven are taken.
-        include: patterns of names; only scenes that match one are looked at.
-        exclude: patterns of names; scenes that match one are not looked at.
-        headers_only: look at sizes and codings alone, which is quick.
-        workers: files read at once; None is one a core, up to 8.
-        out: folder for ``report.json`` and ``class_shares.png``; not in the dataset.
-        watch: called with the numbers of scenes done and of all.
+        include: patterns of names; only matching scenes are checked.
+        exclude: patterns of names; matching scenes are left out.
+        headers_only: read only file headers, which is fast.
+        workers: number of files read in parallel; None is the number of cores, at most 8.
+        out: folder for ``report.json`` and ``class_shares.png``, outside the dataset.
+        watch: called with the numbers of finished and of all scenes.
 
     Returns:
-        What was found: ``severity`` is ``note``, ``warning`` or ``error``; ``findings`` say what
-        is wrong, ``classes`` how much of each class there is; ``to_json()`` gives all of it.
+        The findings: ``severity`` is ``note``, ``warning`` or ``error``; ``findings`` are the
+        faults, ``classes`` the share of each class; ``to_json()`` returns everything.
 
     Raises:
         InputError: no such folder, layout or classes, or ``out`` cannot be written to.
@@ -104,9 +104,9 @@ def check_data(
 
 
 def prepare(out: Path, root: Path) -> None:
-    """Makes the folder of a report before a dataset is looked through.
+    """Makes the folder of a report before a dataset is checked.
 
-    Where there is no dataset, nothing is made.
+    Makes nothing if there is no dataset.
 
     Args:
         out: the folder.
@@ -135,7 +135,7 @@ def prepare(out: Path, root: Path) -> None:
 
 
 def write_check(found: DatasetCheck, out: Path) -> list[Path]:
-    """Writes the report, and a picture where there are classes; each whole or not at all.
+    """Writes the report, and a picture if there are classes. Writes no partial files.
 
     Returns:
         The files.
@@ -203,55 +203,55 @@ def make_weather_set(
     watch: Callable[[Progress], None] | None = None,
     begun: Callable[[WeatherSet], None] | None = None,
 ) -> Outcome:
-    """Puts a dataset into weather, on disk (``driftseg weather``).
+    """Renders weather on a dataset and writes it to disk (``driftseg weather``).
 
-    Every weather becomes a dataset that is read like the original; labels are linked. The same
-    call goes on where it was stopped.
+    Each weather becomes a dataset that is read like the original. Labels are linked. The same
+    call continues an interrupted one.
 
     Args:
         images: folder of Cityscapes, CamVid, another known dataset, or of images.
-        out: folder to write to, beside the images.
+        out: folder to write to, outside the folder of the images.
         rain: rates in mm/h, one or several.
         fog: visibilities in metres, one or several.
-        night: 0 to 1, from day to night, one or several.
+        night: from 0 (day) to 1 (night), one or several.
         snow: rates in mm/h of water, one or several.
         snow_cover: share of the ground under snow with ``snow``; None is 0.6 on images with
             labels and 0 on others.
-        wet_road: how wet the ground is with ``rain``, 0 to 1; needs labels. None follows the rain:
-            fully wet from 25 mm/h on.
+        wet_road: wetness of the ground with ``rain``, 0 to 1; needs labels. None follows the rain:
+            0.8 from 25 mm/h on.
         clouds: how much of the sun the clouds take away, 0 to 1; None follows the weather.
         lens_drops: share of the picture behind drops with ``rain``, 0 to 0.5.
-        severity: strength; 1 is the physics.
-        seed: another seed draws other drops.
-        camera: ``town``, ``camvid``, ``cityscapes``, a dict of what differs from one
+        severity: strength; 1 is the physical model.
+        seed: seed of the drops.
+        camera: ``town``, ``camvid``, ``cityscapes``, a dict of changes to one
             (``{"preset": "camvid", "exposure": 12}``), or a `driftseg.weather.Camera`; None is
-            the dataset's, or else Cityscapes'.
+            the camera of the dataset, or that of Cityscapes.
         depth: ``"none"`` takes the plane of the road and the labels, ``"disparity"`` Cityscapes'
             own files, ``{"files": folder, "scale": 256}`` 16-bit depth PNGs (levels a metre),
             ``{"network": folder or hub id}`` a depth network of transformers.
         labels: folder of label PNGs of a plain folder of images.
-        label_space: what their ids mean: a name or a `LabelSpace`.
+        label_space: the label space of ``labels``: a name or a `LabelSpace`.
         classes: the same as for `check_data`.
         split: ``train``, ``val``, ...; None is all.
-        domain: of a dataset that has some; None is all.
-        include: patterns of names; only images that match one are taken.
-        exclude: patterns of names; images that match one are left out.
-        limit: take the first images alone, to try.
+        domain: domain of the dataset; None is all.
+        include: patterns of names; only matching images are taken.
+        exclude: patterns of names; matching images are left out.
+        limit: number of images to take, for a trial.
         size: (width, height) to shrink to first.
-        format: ``png`` keeps every pixel; ``jpg`` is smaller, and blurs thin streaks.
-        workers: processes; None is this one alone. A script that wants more calls this below
-            ``if __name__ == "__main__":``, for each process reads the script anew.
-        watch: called after every source image with how far it is: ``done``, ``total``,
-            ``source``.
-        begun: called once before the first image, with what is to be made.
+        format: ``png`` keeps every pixel; ``jpg`` is smaller and blurs thin streaks.
+        workers: number of processes; None is this one alone. A script with more workers calls
+            this below ``if __name__ == "__main__":``, because each process reads the script.
+        watch: called after every source image with ``done``, ``total`` and ``source``.
+        begun: called once before the first image, with the plan of the set.
 
     Returns:
-        What was done: ``made`` and ``kept`` count files, ``unreadable`` says which images could
-        not be used and why, ``record`` is the set's ``weather.json``, ``page`` a contact sheet.
+        The outcome: ``made`` and ``kept`` count files, ``unreadable`` names images that could
+        not be used with reasons, ``record`` is the set's ``weather.json``, ``page`` a
+        contact sheet.
 
     Raises:
         InputError: an argument cannot be used, ``out`` cannot be written to, or was made with
-            other settings. What is done stays done.
+            other settings. Finished images stay.
     """
     values = {"rain": rain, "fog": fog, "night": night, "snow": snow}
     domains = weather_domains(

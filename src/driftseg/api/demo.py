@@ -1,4 +1,4 @@
-"""What ``driftseg demo`` runs: a rainstorm, night and fog over Town."""
+"""The runs of ``driftseg demo``: a rainstorm, night and fog over Town."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ METHODS = ("source_only", "norm_statistics", "restyled_replay")
 
 @dataclass(frozen=True)
 class DemoRun:
-    """How one method went."""
+    """The result of one method."""
 
     method: str
     folder: Path
@@ -39,14 +39,14 @@ def demo_run(
     again: bool = False,
     tell: Callable[[str], None] | None = None,
 ) -> DemoRun:
-    """Runs one method through the demo's world (``examples/town_demo.yaml``).
+    """Runs one method on the stream of the demo (``examples/town_demo.yaml``).
 
     A method that has finished already is not run again; one that was interrupted is continued.
 
     Args:
         method: one of `METHODS`.
         out: folder of runs.
-        frames: at most so many frames in each visit, for a short trial; None takes all.
+        frames: maximum number of frames in each visit, for a short trial; None takes all.
         watch: called after every frame and evaluation.
         again: run it again where it has finished already.
         tell: called with lines that a person should read.
@@ -69,7 +69,7 @@ def demo_run(
 
 
 def demo_report(runs: Sequence[DemoRun], out: Path) -> Path:
-    """One page of all of them."""
+    """Writes one page of all runs."""
     folders = [run.folder for run in runs]
     return commands.report(folders, out / "report.html", title="Rain, night and fog over Town")
 

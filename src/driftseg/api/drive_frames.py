@@ -1,4 +1,4 @@
-"""The frames of a drive: how many, of which shape, at which size."""
+"""Number, shape and size of the frames of a drive."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def fitting(width: int, height: int) -> tuple[int, int]:
 
 
 def check_shape(name: str, image: Image, first: Image, *, given: bool) -> None:
-    """Raises InputError where a frame has another shape than the first one.
+    """Raises InputError if a frame has another shape than the first one.
 
     With a size that was given, frames of one aspect ratio are brought to it.
     """

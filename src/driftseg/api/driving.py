@@ -1,4 +1,4 @@
-"""A whole drive: a video, folder or camera, a model, and what is kept of it."""
+"""Adaptation or prediction on a video, a folder or a camera, with saved results."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ from driftseg.scenes.dataset import Dataset
 MISSING = 0.05
 """Share of a video's frames that may be missing: headers of some containers are estimates."""
 TRIED = 3
-"""Frames after which the speed is told."""
+"""Number of frames after which the speed is printed."""
 WITH_SOURCE, WITHOUT_SOURCE = "restyled_replay", "norm_statistics"
-"""Methods where none is named. norm_statistics moves no weight, so it cannot wreck a model."""
+"""Default methods. norm_statistics changes no weight."""
 
 
 @dataclass(frozen=True)
 class Drove:
-    """How a drive stands, and at its end how it went."""
+    """Progress of a drive, and at its end the result."""
 
     frame: int
-    """Frames done."""
+    """Number of finished frames."""
     frames: int | None
-    """Of the drive; None of a camera."""
+    """Number of frames of the drive; None for a camera."""
     method: str
     size: tuple[int, int]
-    """(width, height) that the model sees."""
+    """(width, height) of the model's input."""
     frames_per_second: float
-    """Of answering and learning, over the last frames."""
+    """Speed of prediction and learning, over the last frames."""
     learnt: bool
-    """Whether the last frame was learnt from."""
+    """Whether the method learnt from the last frame."""
     out: Path | None = None
     saved: Mapping[str, int] = field(default_factory=dict)
-    """What was kept, by kind."""
+    """Number of saved results of each kind."""
 
 
 Watch = Callable[[Drove], None]
@@ -76,7 +76,7 @@ def drive(
     live: LivePage | None = None,
     **settings: Any,
 ) -> Drove:
-    """Goes through a video, folder or camera, and keeps what is asked (``driftseg adapt``).
+    """Predicts and adapts on a video, folder or camera, and saves results (``driftseg adapt``).
 
     Args:
         source: as of ``driftseg.frames``.
@@ -85,25 +85,25 @@ def drive(
         method: as of ``driftseg.adapt``; None is ``restyled_replay`` with labelled source images
             and ``norm_statistics`` without.
         labelled: labelled source images, as ``source`` of ``driftseg.adapt``.
-        learn: whether to learn; False only predicts (``driftseg predict``).
-        backend: what runs an exported file, as of ``driftseg.load_exported``.
+        learn: whether the method learns; False only predicts (``driftseg predict``).
+        backend: the runtime of an exported file, as of ``driftseg.load_exported``.
         save: some of ``labels``, ``overlays``, ``video``, ``probabilities``.
-        out: a new folder for what is kept; None keeps nothing.
-        keep_model: whether the adapted model is kept at the end, in ``checkpoints`` of ``out``;
+        out: a new folder for the results; None saves nothing.
+        keep_model: whether the adapted model is saved at the end, in ``checkpoints`` of ``out``;
             ``load_model`` and ``export`` take it.
         size: (width, height) to shrink frames to; None shrinks the longer side to 1024 pixels.
         start: first frame.
-        stop: frame after the last one; None goes on to the end.
-        every: take one frame in so many.
+        stop: frame after the last one; None is the end.
+        every: use every n-th frame.
         watch: called after every frame.
         live: a local page that shows the drive; it ends with the drive.
         settings: of the method, as of ``driftseg.adapt``.
 
     Returns:
-        How the drive ended.
+        The result of the drive.
 
     Raises:
-        InputError: something cannot be used; what was kept until then stays whole.
+        InputError: an argument or a frame cannot be used; finished results stay.
     """
     with _shown(live):
         return _drive(
@@ -273,7 +273,7 @@ class _Drive:
 
 
 def check_whole(done: Drove, source: str | Path | int) -> None:
-    """Raises InputError where a video held clearly fewer frames than its header says."""
+    """Raises InputError if a video held clearly fewer frames than its header says."""
     if done.frames is None or done.frame >= done.frames * (1 - MISSING) - 1:
         return
     kept = "" if done.out is None else f", and kept in {done.out}"

@@ -1,4 +1,4 @@
-"""Exported models, which predict and cannot learn."""
+"""Exported models, which only predict."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from driftseg.learners.answering import to_prediction
 
 
 class ExportedModel:
-    """An exported model in its runtime: ``predict`` answers as that of an adapted model.
+    """An exported model in its runtime, with the ``predict`` of an adapted model.
 
     Args:
         runs: the runtime.
-        facts: what the file says of itself.
+        facts: the metadata of the file.
         backend: the runtime's name.
     """
 
@@ -47,16 +47,16 @@ class ExportedModel:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """(width, height) where it takes only that."""
+        """(width, height) if the model takes one size only."""
         return self._facts.size
 
     @property
     def size_multiple(self) -> int:
-        """Width and height must be multiples of it."""
+        """Width and height must be multiples of this number."""
         return self._facts.size_multiple
 
     def predict(self, image: Any) -> Any:
-        """What the model says.
+        """Predicts one image or a batch.
 
         Args:
             image: as of ``OnlineModel.predict``; one, or a batch.
@@ -97,16 +97,16 @@ class ExportedModel:
             )
 
     def learn(self) -> Adaptation:
-        """Does nothing, as an exported model can only predict."""
+        """Does nothing, because an exported model only predicts."""
         return Adaptation(False)
 
     def state(self) -> State:
-        """Images answered, and the time of the last."""
+        """Number of predicted images, and the time of the last one."""
         return State(frames=self._frames, predict_ms=self._last_ms, learn_ms=0.0)
 
 
 def load_exported(path: str | Path, *, backend: str | None = None) -> ExportedModel:
-    """An exported model, to predict with.
+    """Loads an exported model.
 
     Args:
         path: an .onnx or .xml file of ``driftseg.export``.

@@ -1,4 +1,4 @@
-"""`driftseg.export`: a model leaves for another runtime."""
+"""`driftseg.export`: writes a model for another runtime."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def export(
     """Writes a model for another runtime (``driftseg export``).
 
     The file takes images (batch, 3, height, width) in float32, RGB, 0 to 255. Normalisation is in
-    the graph. It gives logits (batch, classes, h, w) on the model's own grid. It says its classes,
-    colours, mean, std and sizes itself. Before it gets its name, its logits are compared with
-    torch's, for several sizes and batches.
+    the graph. It gives logits (batch, classes, h, w) on the model's own grid. Its metadata
+    holds classes, colours, mean, std and sizes. Before the file gets its name, its logits are
+    compared with those of torch, for several sizes and batches.
 
     Args:
         model: as of ``load_model``; or what ``adapt`` or ``merge`` returned.
@@ -52,12 +52,12 @@ def export(
         adapters: a file of adapters that belong to the checkpoint. None takes
             ``adapters.safetensors`` where a run left it beside the checkpoint; ``"none"`` takes
             none. LoRA is added to the weights; other kinds stay in the graph as they are.
-        size: (width, height) that the file then serves alone; None serves every size that the
-            model takes.
-        generator: draws the images that are compared; None takes one of seed 0.
+        size: (width, height), the only size that the file takes; None takes every size of the
+            model.
+        generator: draws the test images; None takes a generator of seed 0.
 
     Returns:
-        Where it is, its bytes, and the largest difference of logits that was found.
+        The path, its size in bytes, and the largest difference of logits.
 
     Raises:
         InputError: the model cannot be exported, a library is missing, or ``out`` cannot be used;

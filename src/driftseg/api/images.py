@@ -1,4 +1,4 @@
-"""Images as users have them: arrays, PIL images, torch tensors; files, folders, cameras."""
+"""Images from arrays, PIL images, torch tensors, files, folders and cameras."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def frames(
     stop: int | None = None,
     every: int = 1,
 ) -> Iterator[Image]:
-    """Images of a drive, one after another, as RGB arrays (H, W, 3) of uint8.
+    """Yields the images of a drive as RGB arrays (H, W, 3) of uint8.
 
     Args:
         source: a video file; a folder of images, in natural order of their names; a pattern
@@ -40,10 +40,10 @@ def frames(
             stream (``rtsp://...``), in which ``$NAME`` is taken from the environment
             and percent-encoded. Of a camera
             or stream each frame is the newest there is.
-        size: (width, height) to shrink to; None keeps the images' own.
+        size: (width, height) to shrink to; None keeps the size of the images.
         start: first frame kept.
-        stop: frame after the last one kept; None goes on to the end, of a camera for ever.
-        every: keep one frame in so many.
+        stop: frame after the last one kept; None is the end; a camera has none.
+        every: keep every n-th frame.
 
     Raises:
         InputError: the source cannot be read.
@@ -132,7 +132,7 @@ def _sized(image: Image, size: tuple[int, int] | None, name: str) -> Image:
 
 
 def without_secrets(text: str) -> str:
-    """A text whose addresses of streams hold no passwords."""
+    """The text without the passwords in addresses of streams."""
     return masked_text(text)
 
 

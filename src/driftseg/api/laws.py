@@ -1,4 +1,4 @@
-"""Laws of encoders, methods and datasets of one's own."""
+"""Tests of your own encoders, methods and datasets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from driftseg.scenes.datasets import DATASETS
 
 
 def check_encoder(name: str) -> list[Finding]:
-    """The laws of an encoder, each with what became of it.
+    """Tests an encoder and returns each law with its result.
 
     Args:
         name: ``package.module:make``, or one of driftseg's.
@@ -26,7 +26,7 @@ def check_encoder(name: str) -> list[Finding]:
 def check_method(
     name: str, settings: Mapping[str, Any] | None = None, *, changes: Sequence[str] = ()
 ) -> list[Finding]:
-    """The laws of a method, each with what became of it.
+    """Tests a method and returns each law with its result.
 
     Args:
         name: ``package.module:Method``, or one of driftseg's.
@@ -39,7 +39,7 @@ def check_method(
 def check_dataset(
     name: str, settings: Mapping[str, Any] | None = None, *, changes: Sequence[str] = ()
 ) -> list[Finding]:
-    """The laws of a dataset, each with what became of it; arguments as for `check_method`."""
+    """Tests a dataset and returns each law with its result; arguments as in `check_method`."""
     return DatasetLaws(_settings(DATASETS, name, settings, changes)).check()
 
 

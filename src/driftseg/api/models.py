@@ -23,23 +23,23 @@ from driftseg.runs.train import use_device
 
 @dataclass(frozen=True)
 class Model:
-    """A segmentation model and what its outputs mean."""
+    """A segmentation model and the classes of its outputs."""
 
     network: Network
-    """What roles share; its ``module`` is the torch module."""
+    """The network that all roles share; its ``module`` is the torch module."""
     classes: tuple[str, ...]
-    """Names in id order; "class 0", "class 1", ... where nobody has named them."""
+    """Names in id order; "class 0", "class 1", ... if they are not named."""
     colours: tuple[Colour, ...]
     classes_known: bool = True
-    """Whether somebody has named the classes."""
+    """Whether the classes are named."""
     info: CheckpointInfo | None = None
-    """The facts of the checkpoint it came from, where it did."""
+    """The facts of its checkpoint, if it has one."""
     notes: tuple[str, ...] = field(default=())
-    """What a reader of results must know about how it was read."""
+    """Notes on how the file was read, for the reader of results."""
 
     @property
     def label_space(self) -> LabelSpace:
-        """Classes and colours as datasets have them."""
+        """Classes and colours in the form of datasets."""
         return space_of(self.classes, self.colours)
 
     @property
@@ -57,24 +57,23 @@ def load_model(
     device: str = "cpu",
     **module: Any,
 ) -> Model:
-    """A model to adapt.
+    """Loads a model to adapt.
 
     Args:
         source: a checkpoint file (driftseg's, NVlabs's, HAMLET's, mmsegmentation's), a Hugging
             Face folder or hub id (SegFormer); any torch module that maps images to logits; or an
-            object of your own that meets `driftseg.models.network.Network`, where you know a
-            network's stages and want them walked one by one. None takes the bundled model of the
-            procedural Town.
+            object of your own that meets `driftseg.models.network.Network` and runs its stages one
+            by one. None takes the bundled model of the procedural Town.
         classes: names of the outputs in id order, without ignored ones; None takes the file's.
         ignore_outputs: outputs that stand for no class (void), by number or, in a file that names
-            its classes, by name; they are never answered.
-        weights: which set of a file that holds several, ``"student"`` or ``"teacher"``.
-        device: where the model is put.
-        module: of a torch module only: ``parts``, ``head``, ``output``, ``mean``, ``deviation``
-            and ``size``, as in `driftseg.models.wrapped.wrap`.
+            its classes, by name; they are never predicted.
+        weights: the set of weights in a file that holds several, ``"student"`` or ``"teacher"``.
+        device: the torch device of the model.
+        module: settings of a torch module only: ``parts``, ``head``, ``output``, ``mean``,
+            ``deviation`` and ``size``, as in `driftseg.models.wrapped.wrap`.
 
     Raises:
-        InputError: the source cannot be read or adapted; the text says why and what to do.
+        InputError: the source cannot be read or adapted.
     """
     if isinstance(source, Model):
         return source

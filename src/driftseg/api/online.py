@@ -32,7 +32,7 @@ from driftseg.runs.adapting import Source, make_adaptive
 from driftseg.runs.states import read_state, save_state
 
 _HOLDERS: WeakKeyDictionary[nn.Module, ReferenceType[OnlineModel]] = WeakKeyDictionary()
-"""Who adapts each module now: what learns and what is frozen is written into it."""
+"""The adaptation that each module belongs to. It decides which tensors learn."""
 STUDENT_ALONE = "the student alone: the offline adapters that answered beside it are left out"
 
 Confidences = npt.NDArray[np.float32]
@@ -40,7 +40,7 @@ Confidences = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model says of one image."""
+    """The prediction of a model for one image."""
 
     label: Label
     """(H, W) uint8: the class id of every pixel."""
@@ -55,7 +55,7 @@ class Answer:
 
     @property
     def confidence(self) -> Confidences:
-        """(H, W) float32: the probability of each pixel's class; computed when it is asked for."""
+        """(H, W) float32: the probability of each pixel's class; computed on request."""
         with torch.no_grad():
             logits = upsample(self._logits, (self.label.shape[0], self.label.shape[1]))
             found = logits.softmax(dim=1).amax(dim=1)[0]
@@ -76,37 +76,37 @@ class Answer:
 
 @dataclass(frozen=True)
 class State:
-    """Where an adaptation stands; a snapshot that another thread may read at any time."""
+    """The state of an adaptation, a snapshot that another thread may read at any time."""
 
     frames: int = 0
-    """Images answered."""
+    """Number of predicted images."""
     updates: int = 0
-    """Times the weights have changed."""
+    """Number of changes of the weights."""
     signal: float | None = None
-    """The drift signal of the last image learnt from, where the method has one."""
+    """The drift signal of the last image that was learnt from, if the method has one."""
     event: Mapping[str, Any] | None = None
-    """The last change of the world that was found."""
+    """The last detected domain change."""
     learns: tuple[str, ...] = ()
     """Parts of the network that the last step trained."""
     skipped: str | None = None
-    """Why the last image was not learnt from although it was to be."""
+    """The reason why the planned step on the last image was skipped."""
     losses: Mapping[str, float] = field(default_factory=dict)
-    """Of the last step."""
+    """Losses of the last step."""
     predict_ms: float | None = None
     learn_ms: float | None = None
-    """Milliseconds of the last answer and of the last ``learn``."""
+    """Milliseconds of the last prediction and of the last ``learn``."""
 
 
 class OnlineModel:
-    """Predicts first, learns after. ``predict`` may be called from one thread while others read.
+    """Predicts, then learns. One thread may call ``predict`` while others read.
 
-    The parts are made when the first image comes, for source images are cropped to its size.
+    The method is made at the first image, because source images are cropped to its size.
 
     Args:
-        model: adapted in place: its weights are the student's.
+        model: adapted in place; its weights are those of the student.
         config: checked settings.
-        source: labelled source scenes, where the method learns from them.
-        calibration: what was learnt from held-out source frames, where anything was.
+        source: labelled source scenes, if the method learns from them.
+        calibration: the calibration on held-out source frames, if there is one.
     """
 
     def __init__(
@@ -133,12 +133,12 @@ class OnlineModel:
         return self.model.classes
 
     def predict(self, image: Any) -> Any:
-        """What the model says, with its weights as they stand.
+        """Predicts with the present weights.
 
         Args:
             image: RGB as an array or tensor (H, W, 3) or (3, H, W) of uint8 or of floats in
-                [0, 1], a PIL image, or a file's path; or a batch: a list of these, or an array of
-                four dimensions.
+                [0, 1], a PIL image, or a file's path; or a batch, which is a list of these or an
+                array of four dimensions.
 
         Returns:
             An `Answer`; a list of them for a batch.
@@ -174,12 +174,12 @@ class OnlineModel:
         )
 
     def learn(self) -> Adaptation:
-        """May learn from what was last predicted; skip it when there is no time.
+        """Lets the method learn from the last prediction. It may be left out to save time.
 
-        Of a batch every image is learnt from, one after another.
+        The method learns from the images of a batch one after another.
 
         Returns:
-            What was done with the (last) image.
+            The adaptation on the (last) image.
 
         Raises:
             RuntimeError: nothing was predicted since the last call.
@@ -217,11 +217,11 @@ class OnlineModel:
         )
 
     def state(self) -> State:
-        """Where it stands; takes no lock, so it never waits."""
+        """The present state. It takes no lock and never waits."""
         return self._state
 
     def reset(self) -> None:
-        """Goes back to the source model, as if no image had been seen."""
+        """Restores the source model and the state before the first image."""
         with self._lock:
             self._check_held()
             if self._adaptive is not None and self._start is not None:
@@ -229,10 +229,10 @@ class OnlineModel:
             self._waiting, self._state = [], State()
 
     def save(self, path: str | Path) -> None:
-        """Writes everything that an exact continuation needs, in one safetensors file.
+        """Writes the whole state to a safetensors file, for an exact continuation.
 
         Raises:
-            RuntimeError: no image has been seen yet, so there is nothing to save.
+            RuntimeError: nothing was predicted yet.
         """
         with self._lock:
             if self._adaptive is None or self._size is None:
@@ -251,10 +251,10 @@ class OnlineModel:
             save_state(Path(path), self._adaptive.state_dict(), facts)
 
     def load(self, path: str | Path) -> OnlineModel:
-        """Goes on where a saved adaptation stood; made from the same model, method and source.
+        """Restores a saved state. Model, method and source must be the same.
 
         Raises:
-            InputError: the file is none of ``save``, or is of other classes, settings or weights.
+            InputError: the file is not from ``save``, or has other classes, settings or weights.
         """
         state, facts = read_state(Path(path))
         if tuple(facts["classes"]) != self.model.classes:
@@ -285,10 +285,10 @@ class OnlineModel:
         return self
 
     def merge(self) -> Model:
-        """A plain copy of the model as it has learnt to be: no roles, no method.
+        """A plain copy of the adapted model, without roles and method.
 
-        Low-rank adapters are added to the layers they belong to; others stay in the model. Where
-        offline adapters answer, too (lae), they are left out, which the copy's notes say.
+        Low-rank adapters are added to their layers; other adapters stay in the model. Offline
+        adapters (lae) are left out, and the copy's notes say so.
         """
         with self._lock:
             network = plain_copy(self.model.network)

@@ -62,12 +62,17 @@ def finished_run(config: RunConfig, save: Collection[str] = ()) -> Path | None:
     return None
 
 
-def unfinished_runs(config: RunConfig) -> list[tuple[Path, str]]:
-    """Runs of a config that were interrupted or run now, the last first, and how far they are."""
+def unfinished_runs(config: RunConfig, save: Collection[str] = ()) -> list[tuple[Path, str]]:
+    """Runs of a config that were interrupted or run now, the last first, and how far they are.
+
+    Args:
+        config: the settings.
+        save: what they must keep of every frame.
+    """
     return [
         (folder, f"{status.state}, {status.frames} of {status.total} frames")
         for folder, status in same_runs(config)
-        if status.state != "finished"
+        if status.state != "finished" and set(save) <= {*status.save}
     ]
 
 

@@ -21,15 +21,17 @@ class Stopped(BaseException):
 class RunInterrupted(KeyboardInterrupt):
     """A run ended before its end because somebody asked for it; nothing recorded is lost."""
 
+    folder: Path
+    """The run's."""
+    frames: int
+    """Frames recorded."""
+    total: int
+    """Frames of the stream."""
+    number: int
+    """Of the signal."""
+
     def __init__(self, folder: Path, *, frames: int, total: int, number: int):
-        self.folder = folder
-        """The run's."""
-        self.frames = frames
-        """Frames recorded."""
-        self.total = total
-        """Frames of the stream."""
-        self.number = number
-        """Of the signal."""
+        self.folder, self.frames, self.total, self.number = folder, frames, total, number
         super().__init__(
             f"{folder}: interrupted after {frames} of {total} frames; continue with "
             f"driftseg resume {folder}"

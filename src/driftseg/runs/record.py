@@ -191,12 +191,22 @@ def _optional(path: Path) -> dict[str, Any] | None:
     return values
 
 
-def _lines(path: Path, *, whole: bool = True) -> list[dict[str, Any]]:
-    """All lines; of a run that is not finished, without a last one that is half-written."""
-    text = path.read_text(encoding="utf-8")
-    if not whole:
-        text = text[: text.rfind("\n") + 1]
-    return [json.loads(line) for line in text.splitlines() if line]
+def _lines(path: Path, *, whole: bool) -> list[dict[str, Any]]:
+    """All lines; of a run that is not finished, as far as they are whole.
+
+    The last one may be half-written, and after a power cut the last ones may be none.
+    """
+    found = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
+        if not whole and not line.endswith("\n"):
+            break
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError:
+            if not whole:
+                break
+            raise
+    return found
 
 
 _SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -55,7 +55,8 @@ def state_bytes(state: Mapping[str, Any], facts: Mapping[str, Any]) -> bytes:
     tensors: dict[str, Tensor] = {}
     plain = _packed(state, tensors)
     told = json.dumps({"version": VERSION, "facts": facts, "state": plain})
-    return bytes(save(tensors or {"nothing": torch.zeros(1)}, {"format": "pt", KEY: told}))
+    data: bytes = save(tensors or {"nothing": torch.zeros(1)}, {"format": "pt", KEY: told})
+    return data
 
 
 def read_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

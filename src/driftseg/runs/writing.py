@@ -76,6 +76,7 @@ def new_record(
     try:
         folder = _made(out, serial)
         lock = RunLock(folder)
+        status.write(folder)  # first of all: a folder without one is a finished run of before
         (folder / "pictures").mkdir()
         text = yaml.safe_dump(dict(config), sort_keys=False)
         write_whole(folder / "config.yaml", text.encode())

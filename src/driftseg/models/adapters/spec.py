@@ -105,8 +105,8 @@ def adapter_spec(
     for name, value in options.items():
         if name not in _options(kind):
             raise InputError(
-                f"adapters: expected settings of {kind} ({_options(kind)}), got {name}. To fix: "
-                f"leave out {name}"
+                f"adapters: expected settings of {kind} ({commas(_options(kind))}), got {name}. "
+                f"To fix: leave out {name}"
             )
         _check_value(name, value)
     if all(name in options for name in _SIZE):
@@ -142,7 +142,7 @@ def _check_value(name: str, value: Any) -> None:
         "alpha": (number and value > 0, "a number above 0"),
         "scale": (number and value > 0, "a number above 0 (at 0 nothing would ever learn)"),
         "dropout": (number and 0 <= value < 1, "a number from 0 to below 1"),
-        "activation": (value in ACTIVATIONS, f"one of {list(ACTIVATIONS)}"),
+        "activation": (value in ACTIVATIONS, f"one of {commas(ACTIVATIONS)}"),
         "depthwise": (isinstance(value, bool), "true or false"),
         "learnable_scale": (isinstance(value, bool), "true or false"),
     }

@@ -31,21 +31,19 @@ _TRAINING_ONLY = re.compile(
     r"auxiliary_head\.|aux_|loss|criterion|ema_|n_averaged|iteration|local_iter|queue|memory_bank|"
     r"prototype|discriminator|projector|projection_head|contrast|decode_head\.(loss|criterion)"
 )
-"""Beginnings of names of what no prediction comes through."""
+"""Beginnings of names of tensors that no prediction uses."""
 _KNOWN = {
     r"\.(lora_|base_layer\.|modules_to_save\.)": (
-        "the network holds adapters of PEFT that are not merged. To fix: save "
-        "model.merge_and_unload(), which puts them into the weights"
+        "save model.merge_and_unload(), which merges the adapters of PEFT into the weights"
     ),
     r"\.(logit_scale|cpb_mlp|continuous_position_bias_mlp)": (
-        "the network is a Swin V2, which driftseg does not have: give a Swin of the first version"
+        "give a Swin of the first version; this is a Swin V2, which driftseg does not have"
     ),
     r"(position_embeddings|absolute_pos_embed|pos_embed)": (
-        "the network adds absolute position embeddings, which driftseg's encoders do not; give a "
-        "network without"
+        "give a network without absolute position embeddings, which driftseg's encoders lack"
     ),
 }
-"""What a tensor says by its name alone, and what to do."""
+"""Patterns of tensor names -> what to do about them."""
 _PLAIN = (
     "save the network before quantisation, or its weights in float16, bfloat16, float32 or float64"
 )

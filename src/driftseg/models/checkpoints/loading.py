@@ -301,26 +301,16 @@ def _refusal(
     random = f"let {', '.join(parts)} start from random weights (may_stay_random={parts!r})"
     if misfit is None:
         lacking = "; ".join(fault.text for fault in fatal.values())
-        return (
-            f"{path}: expected all parts of the model, got a file with faults: {lacking}. To fix: "
-            f"{random}, or give a file that holds them"
-        )
-    text = (
-        f"{path}: expected a checkpoint of the model's architecture, got another: "
-        f"{fatal[misfit].text}"
-    )
+        text = f"{path}: expected all parts of the model, got a file with faults: {lacking}"
+        return f"{text}. To fix: {random}, or give a file that holds them"
+    text = f"{path}: expected the model's architecture, got another: {fatal[misfit].text}"
     if misfit.startswith("encoder"):
         if file_encoder == encoder:
-            return (
-                f"{text}, with the widths and depths of {encoder} and another structure{told}. "
-                f"To fix: give a file of the published {encoder}"
-            )
+            text += f", with the widths and depths of {encoder} and another structure{told}"
+            return f"{text}. To fix: give a file of the published {encoder}"
         guess = f"the file looks like {file_encoder or 'an encoder unknown to driftseg'}"
         return f"{text}; {guess}, the model is {encoder}. To fix: build the model of the file"
-    return (
-        f"{text}. To fix: build the model with the file's number of classes and head width, or "
-        f"{random}"
-    )
+    return f"{text}. To fix: build the model with the file's classes and head width, or {random}"
 
 
 def check_encoder(path: str, encoder: str, found: Mapping[str, Tensor]) -> None:
