@@ -52,6 +52,8 @@ def without_torch(
     [
         ["--help"],
         *([name, "--help"] for name in ("run", "train", "weather", "report", "data", "compare")),
+        ["sweep", "--help"],
+        ["tune", "--help"],
         ["runs", "method=dacs", "--csv"],
         ["compare", "runs", "--out", "table.md"],
         ["data", "check", "images", "--labels", "labels"],

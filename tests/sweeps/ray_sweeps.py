@@ -112,13 +112,15 @@ def cluster(*folders: Path, cpus: int = 1) -> Iterator[tuple[str, list[Node]]]:
                 if number == 0
                 else [f"--address={host}:{port}"]
             )  # fmt: skip
+            log = (folder / "ray.txt").open("wb")
             process = subprocess.Popen(
                 [ray, "start", *where, f"--num-cpus={cpus}", "--block", "--disable-usage-stats",
                  "--object-store-memory=100000000", f"--node-ip-address={host}"],
                 cwd=folder, start_new_session=True,
-                stdout=(folder / "ray.txt").open("wb"), stderr=subprocess.STDOUT,
+                stdout=log, stderr=subprocess.STDOUT,
                 env={**os.environ, **TOKEN, "PYTHONPATH": SOURCE, "TMPDIR": str(folder)},
             )  # fmt: skip
+            log.close()
             nodes.append(Node(process, folder))
             if number == 0:
                 wait_until(lambda: _listens(host, port), 60)

@@ -147,3 +147,27 @@ def test_hopeless_runs_are_stopped(tiny_checkpoint: Path, tmp_path: Path) -> Non
     assert "is below the median of 2 finished runs" in text
     code, text = ended(command("sweep", file, cwd=tmp_path))
     assert "2 finished, 1 stopped (2 before this command)" in text
+
+
+@pytest.mark.slow
+def test_a_killed_run_continues_until_its_retries_are_used_up(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    file = write_sweep(tmp_path, tiny_checkpoint, frames=200, grid={"seed": [0]}, retries=1)
+    process = command("sweep", file, cwd=tmp_path)
+    sweep = tmp_path / "sweeps" / "mine"
+
+    def part(number: int) -> dict | None:
+        for status in statuses(sweep).values():
+            parts = status["parts"]
+            if status["state"] == "running" and len(parts) == number:
+                far = status["frames"] >= parts[-1]["from_frame"] + 3
+                return parts[-1] if far else None
+        return None
+
+    for number in (1, 2):
+        os.kill(wait_until(lambda n=number: part(n))["pid"], signal.SIGKILL)
+    code, text = ended(process)
+    assert code == 1, text
+    assert "the run's process ended with code 137" in text
+    assert "1 failed" in text

@@ -15,13 +15,15 @@ import pytest
 from driftseg.config.reading import check
 from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
+from driftseg.runs.lock import RunLock
 from driftseg.runs.record import config_hash
 from driftseg.runs.run import run
 from driftseg.sweeps import extras
+from driftseg.sweeps.driving import Driver
 from driftseg.sweeps.engine import _check_address
 from driftseg.sweeps.places import find_run
 from driftseg.sweeps.progress import Progress
-from driftseg.sweeps.settings import StopSettings
+from driftseg.sweeps.settings import EngineSettings, StopSettings
 from driftseg.sweeps.stopping import StopRule
 from driftseg.sweeps.syncing import Store, frames_of, pack, stamps_of, unpack
 
@@ -216,3 +218,28 @@ def test_a_run_ends_with_the_process_that_holds_its_stdin(
     status = json.loads(path.read_text())
     assert status["state"] == "interrupted"
     assert any((path.parent / "checkpoints").glob(f"*_frame_{status['frames']}_*"))
+
+
+def test_two_commands_cannot_work_on_one_sweep(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    lock = RunLock(tmp_path)
+    driver = Driver(
+        tmp_path, EngineSettings(), address=None, stop=None, show=lambda rows: None,
+        tell=lambda line: None,
+    )  # fmt: skip
+    with pytest.raises(InputError, match="expected a sweep that no process works on"), driver:
+        raise AssertionError
+    lock.release(remove=True)
+    with driver:
+        assert driver.open == 0
+
+
+def test_a_run_on_a_gpu_needs_one_in_the_file(tmp_path: Path, config: RunConfig) -> None:
+    pytest.importorskip("ray")
+    driver = Driver(
+        tmp_path, EngineSettings(), address=None, stop=None, show=lambda rows: None,
+        tell=lambda line: None,
+    )  # fmt: skip
+    row = driver.add("key", "dacs", config.model_copy(update={"device": "cuda"}))
+    with pytest.raises(InputError, match=r"expected resources\.gpus for device cuda, got 0"):
+        driver.submit(row)

@@ -14,7 +14,8 @@ from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
 from driftseg.sweeps import tuning
 from driftseg.sweeps.choosing import write_choices
-from driftseg.sweeps.tuning import Tuner, read_tuning
+from driftseg.sweeps.tuning import Tuner
+from driftseg.sweeps.tuning_file import read_tuning
 from tiny_runs import SIZE, tiny_values
 
 pytest.importorskip("optuna")
@@ -166,7 +167,7 @@ def test_another_base_is_refused(write, play, tmp_path: Path) -> None:
         ({"schedule": [{"name": "dry", "frames": 5}, {"name": "x", "rain": 100},
                        {"name": "dry"}]}, "got the same weather in the same order"),
         ({"methods": {"tent": {"search": {"method.lerning_rate": {"low": 1, "high": 2}}}}},
-         "did you mean 'learning_rate'?"),
+         "did you mean 'method.learning_rate'?"),
         ({"methods": {"tent": {"search": {"seed": {"low": 1, "high": 2}}}}},
          "expected a setting of the method"),
         ({"methods": {"tent": {"search": {"method.learning_rate": {"low": 2, "high": 1}}}}},

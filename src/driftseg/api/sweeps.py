@@ -12,8 +12,9 @@ from driftseg.sweeps.outcome import TOLD, Line, Outcome, write_outcome
 from driftseg.sweeps.settings import SweepSettings, TuneSettings
 from driftseg.sweeps.stopping import StopRule
 from driftseg.sweeps.trying import Estimate, estimate, whole
-from driftseg.sweeps.tuning import Tuner, read_tuning
+from driftseg.sweeps.tuning import Tuner
 from driftseg.sweeps.tuning import tune as tune_studies
+from driftseg.sweeps.tuning_file import read_tuning
 
 __all__ = [
     "TOLD", "Choice", "Estimate", "Expansion", "Line", "Outcome", "Point", "Row", "SweepSettings",

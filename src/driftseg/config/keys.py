@@ -53,6 +53,12 @@ def check_command(values: Mapping[str, Any], wanted: str, where: str) -> None:
         InputError: they are the other command's.
     """
     found = command_of(values)
+    if "base" in values and wanted in ("RunConfig", "TrainConfig"):
+        what = "tune" if "methods" in values else "sweep"
+        raise InputError(
+            f"{where}: expected a config, got a file for driftseg {what}. To fix: driftseg {what} "
+            f"{where}"
+        )
     if wanted == "RunConfig" and found == "train":
         raise InputError(
             f"{where}: expected a config for driftseg run, evaluate or calibrate, with target and "

@@ -14,7 +14,8 @@ import yaml
 
 from driftseg.report.writing import write_whole
 from driftseg.sweeps.driving import Row
-from driftseg.sweeps.tuning import KEY, NUMBERS, RULES, Rule, Tuner, chosen_config, suggested
+from driftseg.sweeps.tuning import KEY, NUMBERS, RULES, Rule, Tuner
+from driftseg.sweeps.tuning_file import chosen_config, suggested
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,11 @@ class Driver:
         Raises:
             InputError: no node can take it, or no cluster answers.
         """
+        if row.config.device != "cpu" and not self._settings.resources.gpus:
+            raise InputError(
+                f"{row.label}: expected resources.gpus for device {row.config.device}, got 0. To "
+                "fix: add resources: {gpus: 1}"
+            )
         if not self._started:
             self._engine.__enter__()
             self._started = True
@@ -160,11 +165,6 @@ class Driver:
         self._engine.start(job, retries=self._settings.retries, **wanted)
 
     def _check_room(self, row: Row, wanted: Mapping[str, Any]) -> None:
-        if row.config.device != "cpu" and not wanted["gpus"]:
-            raise InputError(
-                f"{row.label}: expected resources.gpus for device {row.config.device}, got 0. To "
-                "fix: add resources: {gpus: 1}"
-            )
         lacking = self._engine.lacking(**wanted)
         if lacking is None:
             return
