@@ -99,7 +99,7 @@ def test_arguments_that_cannot_be_meant(tmp_path: Path) -> None:
         InputError, match="adapt: expected a method's name or its section, got None"
     ):
         driftseg.adapt(model(), None)
-    with pytest.raises(InputError, match=r"size: wanted \(width, height\), came 96"):
+    with pytest.raises(InputError, match=r"frames: expected size as \(width, height\), got 96"):
         driftseg.frames(tmp_path, size=96)
     (tmp_path / "list.txt").write_text("one.png\n" * 9)
     with pytest.raises(InputError, match="cannot be opened as a video"):
@@ -110,7 +110,11 @@ def test_a_detector_without_levels_is_refused_at_once(town) -> None:
     for method in ({"name": "hamlet"}, {"name": "bank", "learner": {"name": "dacs"}}):
         with pytest.raises(InputError, match=f"method {method['name']}: .* give calibration="):
             driftseg.adapt(model(), method, source=town)
-    with pytest.raises(InputError, match=r"calibration: wanted a dataset or .* pairs, came 3"):
+    with pytest.raises(
+        InputError,
+        match=r"calibration: expected a dataset or \(image, label\) "
+        "pairs, got 3",
+    ):
         driftseg.adapt(model(), "hamlet", source=town, calibration=3)
 
 

@@ -54,7 +54,11 @@ def test_a_video(tmp_path: Path) -> None:
 def test_mistakes_are_told_at_once(tmp_path: Path) -> None:
     for source, message in (
         (tmp_path / "gone.mp4", "expected a video file, got a path where there is none"),
-        (tmp_path, "holds no images"),
+        (
+            tmp_path,
+            r"expected a folder with images, got none; images end in \.bmp \.jfif \.jpe "
+            r"\.jpeg \.jpg \.pgm \.png \.pnm \.ppm \.tif",
+        ),
         (f"{tmp_path}/*.png", "no image file is named like that"),
     ):
         with pytest.raises(InputError, match=message):

@@ -144,11 +144,14 @@ class Empty(Failing):
 @pytest.mark.parametrize(
     ("name", "message", "traceback"),
     [
-        ("Bare", "method mine:Bare: Bare has no method needs; add it to the class", False),
-        ("Failing", "method mine:Failing: its make failed (KeyError: 'nothing')", True),
-        ("Empty", "method mine:Empty: its make gave a int, wanted a Composition", False),
+        ("Bare", "expected the method needs in Bare, got a class without it. To fix: add it to the "
+                 "class", False),
+        ("Failing", "expected its make to work, got KeyError: 'nothing'. To fix: correct the "
+                    "method, see the traceback below", True),
+        ("Empty", "expected a Composition from its make, got int. To fix: return driftseg.learners."
+                  "settings.Composition", False),
     ],
-)
+)  # fmt: skip
 def test_a_method_that_cannot_be_made(
     name: str, message: str, traceback: bool, tmp_path: Path, tiny_run: dict
 ) -> None:
@@ -158,7 +161,7 @@ def test_a_method_that_cannot_be_made(
     done = driftseg(tmp_path, "run", "run.yaml")
     assert done.returncode == 2
     lines = done.stderr.splitlines()
-    assert lines[0] == f"error: {message}"
+    assert lines[0] == f"error: method mine:{name}: {message}"
     assert (len(lines) > 1) == traceback
     assert ("mine.py" in done.stderr) == traceback
     assert "src/driftseg" not in done.stderr
@@ -195,7 +198,10 @@ def test_a_method_that_fails_while_it_learns(tmp_path: Path, tiny_run: dict) -> 
     done = driftseg(tmp_path, "run", "run.yaml")
     assert done.returncode == 2
     lines = done.stderr.splitlines()
-    assert lines[0] == "error: method mine:Own: its code failed (ValueError: three)"
+    assert lines[0] == (
+        "error: method mine:Own: expected its code to work, got ValueError: three. To fix: correct "
+        "the method, see the traceback below"
+    )
     assert "mine.py" in done.stderr
     assert "src/driftseg" not in done.stderr
     assert list(Path(tiny_run["out"]).iterdir()) == []

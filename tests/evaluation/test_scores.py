@@ -118,7 +118,9 @@ def test_bad_input() -> None:
         r"2\), got \(2, 3\)",
     ):
         confusion(np.zeros((2, 2), np.uint8), np.zeros((2, 3), np.uint8), C)
-    with pytest.raises(InputError, match="label id 9 is not one of the 4 classes"):
+    with pytest.raises(
+        InputError, match="expected label ids below 4, the number of classes, got 9"
+    ):
         confusion(np.zeros((2, 2), np.uint8), np.full((2, 2), 9, np.uint8), C)
 
 

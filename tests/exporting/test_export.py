@@ -161,7 +161,9 @@ def test_a_model_that_wants_multiples_says_so(tmp_path: Path) -> None:
     assert facts_of(path)["size_multiple"] == "4"
     assert_answers(model, path, [(1, 64, 96), (3, 100, 132)])
     exported = driftseg.load_exported(path)
-    with pytest.raises(InputError, match="multiples of 4, came 30x64"):
+    with pytest.raises(
+        InputError, match="image: expected sides that are multiples of 4 pixels, got 30x64"
+    ):
         exported.predict(np.zeros((64, 30, 3), np.uint8))
 
 
@@ -169,7 +171,11 @@ def test_one_size_alone(tmp_path: Path) -> None:
     model = driftseg.load_model(Sided())
     path = driftseg.export(model, "onnx", tmp_path / "m.onnx", size=(64, 96)).path
     assert_answers(model, path, [(1, 96, 64), (3, 96, 64)])
-    with pytest.raises(InputError, match="takes images of 64x96, came 96x64"):
+    with pytest.raises(
+        InputError,
+        match="image: expected 64x96, the size of the exported "
+        r"model, got 96x64.*images",
+    ):
         driftseg.load_exported(path).predict(np.zeros((64, 96, 3), np.uint8))
 
 
@@ -178,7 +184,16 @@ def test_one_size_alone(tmp_path: Path) -> None:
     [
         (Decides, "onnx", ["in layer choice (_Choice)", "data-dependent"]),
         (Bessel, "onnx", ["bessel_j0", "in layer odd (_Odd)", "torch_export"]),
-        (Sided, "torch_export", ["answers otherwise", "(3, 3, 96, 64)", "nothing is written"]),
+        (
+            Sided,
+            "torch_export",
+            [
+                "expected logits in torch.export within 0.001 of torch, for "
+                "images of shape (3, 3, 96, 64), got a difference",
+                "(3, 3, 96, 64)",
+                "nothing is written",
+            ],
+        ),
     ],
 )
 def test_what_cannot_leave_is_refused(
@@ -199,12 +214,25 @@ def test_what_cannot_leave_is_refused(
 @pytest.mark.parametrize(
     ("to", "out", "told"),
     [
-        ("tflite", "m.tflite", "to: wanted one of onnx, openvino, torch_export, huggingface, came"),
-        ("onnx", "m.pt2", "onnx is written to a file that ends in .onnx, came"),
-        ("onnx", "there.onnx", "is there already; name another"),
-        ("openvino", "there.xml", "there.bin is there already"),
-        ("huggingface", "m.safetensors", "huggingface is written to a folder, came the file"),
-        ("huggingface", "plain", "this model is a Plain of your own"),
+        (
+            "tflite",
+            "m.tflite",
+            "to: expected one of onnx, openvino, torch_export, huggingface, got 'tflite'",
+        ),
+        ("onnx", "m.pt2", r"expected a file that ends in \.onnx for onnx, got "),
+        (
+            "onnx",
+            "there.onnx",
+            r"a path where there is no file, got .*there\.onnx\. .*name another",
+        ),
+        ("openvino", "there.xml", r"a path where there is no file, got .*there\.bin\. "),
+        ("huggingface", "m.safetensors", "expected a folder for huggingface, got the file "),
+        (
+            "huggingface",
+            "plain",
+            r"--to huggingface: expected a SegFormer \(a MiT encoder and "
+            r"its all-MLP head\), got a Plain of your own",
+        ),
     ],
 )
 def test_mistakes_are_told(to: str, out: str, told: str, tmp_path: Path) -> None:
@@ -221,7 +249,7 @@ def test_a_missing_library_names_the_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(
-        InputError, match=rf"{missing} is not installed: run pip install 'driftseg\[e"
+        InputError, match=rf"expected the library {missing}, got no .* pip install 'driftseg\[e"
     ):
         driftseg.export(model_of("plain"), "onnx", tmp_path / "m.onnx")
     assert list(tmp_path.iterdir()) == []

@@ -93,7 +93,11 @@ class TestDiagnostics:
         method = make(make_model(), make_replay())
         names = method.roles.overlays["static"]
         assert all(name.startswith("encoder.stages.0.") for name in names)
-        with pytest.raises(ValueError, match="built for its first stage only"):
+        with pytest.raises(
+            ValueError,
+            match="expected a static role with all stages, got one "
+            "that was built for its first stage",
+        ):
             method.roles.levels("static", method.roles.prefix(to_images(frames[0], "cpu")))
         found = diagnose(method.roles, frames[0])
         assert found["static"] is None

@@ -101,7 +101,10 @@ def test_heads_may_differ_unless_the_whole_network_is_meant(path: Path) -> None:
     other = network()
     with torch.no_grad():
         other.head.classifier.bias.add_(1)
-    with pytest.raises(InputError, match="belongs to another network"):
+    with pytest.raises(
+        InputError,
+        match=r"expected adapters of this network \(digest \w+\), got adapters of another",
+    ):
         load_adapters(whole, other)
     assert other.adapters is None
     load_adapters(path, other)
@@ -121,7 +124,11 @@ class TestRefusals:
         written(path)
         digest = base_digest(network())
         self.refuse(path, network(seed=1), f"adapters of another .digest {digest}.*load the")
-        self.refuse(path, adapted("mit_b0", "adaptformer", "block", seed=1), "another encoder")
+        self.refuse(
+            path,
+            adapted("mit_b0", "adaptformer", "block", seed=1),
+            r"expected adapters of this encoder \(digest \w+\), got adapters of another",
+        )
 
     def test_other_running_statistics(self, path: Path) -> None:
         """They are part of what a frozen encoder computes."""
@@ -131,24 +138,33 @@ class TestRefusals:
         name = next(n for n, _ in moved.named_buffers() if n.endswith("running_mean"))
         assert name.startswith("encoder.")
         moved.get_buffer(name)[0] += 0.5
-        self.refuse(path, moved, "belongs to another encoder")
+        self.refuse(
+            path,
+            moved,
+            r"expected adapters of this encoder \(digest \w+\), got adapters of another",
+        )
 
     def test_another_architecture(self, path: Path) -> None:
         written(path)
-        message = "holds adapters of mit_b0, this network's encoder is efficientnet_lite0"
+        message = (
+            "expected adapters of this network's encoder efficientnet_lite0, got adapters of mit_b0"
+        )
         self.refuse(path, network("efficientnet_lite0"), message)
 
     def test_other_kind_or_place(self, path: Path) -> None:
         written(path)
-        message = "holds other adapters: kind adaptformer where lora is wanted; change"
+        message = (
+            "expected the adapters of the config, got kind adaptformer, not "
+            r"lora.*change the config, or name another"
+        )
         self.refuse(path, adapted("mit_b0", "lora", "block"), message)
         self.refuse(path, adapted("mit_b0", "adaptformer", "block", stages=[1]),
-                    r"stages \[1, 2, 3, 4\] where \[1\] is wanted")  # fmt: skip
+                    r"expected the adapters of the config, got stages \[1, 2, 3, 4\], not \[1\]")  # fmt: skip
         self.refuse(path, adapted("mit_b0", "adaptformer", "block", width=9),
-                    "width 8 where 9 is wanted")  # fmt: skip
+                    "expected the adapters of the config, got width 8, not 9")  # fmt: skip
         written(path, "mit_b0", "bottleneck", "stage")
         self.refuse(path, adapted("mit_b0", "bottleneck", "block"),
-                    "where stage where block is wanted")  # fmt: skip
+                    "expected the adapters of the config, got where stage, not block")  # fmt: skip
 
     def test_damage(self, path: Path) -> None:
         written(path)
@@ -156,21 +172,44 @@ class TestRefusals:
         tensors = load_file(path)
         tensors[next(iter(tensors))] += 1
         save_file(tensors, path, {"driftseg_adapters": json.dumps(info)})
-        self.refuse(path, network(), "is damaged: its tensors are not those that were written")
+        self.refuse(
+            path,
+            network(),
+            "expected the tensors that were written, got others: the file is damaged",
+        )
         save_file(tensors, path, {"driftseg_adapters": json.dumps({**info, "format_version": 99})})
-        self.refuse(path, network(), "adapter format 99.*install a later driftseg")
+        self.refuse(
+            path,
+            network(),
+            r"expected adapter format 1 or earlier, got 99.*install a "
+            "later driftseg",
+        )
         save_file(tensors, path, {"driftseg_adapters": "{}"})
-        self.refuse(path, network(), "damaged driftseg metadata")
+        self.refuse(
+            path,
+            network(),
+            "expected readable driftseg metadata, got an error "
+            r"\('format_version'\)",
+        )
         path.write_bytes(path.read_bytes()[:1000])
-        self.refuse(path, network(), "cannot be read as a checkpoint")
+        self.refuse(
+            path,
+            network(),
+            "expected a readable checkpoint, got a truncated or "
+            r"corrupt file, or another file \(Error while "
+            "deserializing",
+        )
 
     def test_facts_that_are_not_those_of_the_tensors(self, path: Path) -> None:
         """The digest knows nothing of them, and the network must not keep fresh adapters."""
         written(path)
         info, tensors = json.loads(_metadata(path)), load_file(path)
         for change, message in (
-            ({"width": 9}, "does not fit: .* is .* there, .* here"),
-            ({"stages": [1]}, "does not hold exactly the adapters that it names"),
+            (
+                {"width": 9},
+                r"expected encoder\.stages\.0\.blocks\.0\.feed_forward_adapter\.down\.weight of shape \(9, 32\), got \(8, 32\)",
+            ),
+            ({"stages": [1]}, "expected exactly the adapters that the file names, got others"),
         ):
             facts = {**info, "adapters": {**info["adapters"], **change}}
             save_file(tensors, path, {"driftseg_adapters": json.dumps(facts)})
@@ -180,11 +219,17 @@ class TestRefusals:
             assert [type(m) for m in model.modules()] == [type(m) for m in network().modules()]
 
     def test_other_files(self, path: Path) -> None:
-        self.refuse(path, network(), "no checkpoint file at")
+        self.refuse(path, network(), "expected a checkpoint file, got a path where there is none")
         save_file({"a": torch.ones(2)}, path)
-        self.refuse(path, network(), "is no adapter file")
+        self.refuse(
+            path, network(), "expected a file of adapters that driftseg wrote, got another file"
+        )
         written(path)
-        with pytest.raises(InputError, match=r"holds adapters alone: name it as adapters\.file"):
+        with pytest.raises(
+            InputError,
+            match=r"expected a checkpoint, got adapters alone.*name "
+            r"it as adapters\.file",
+        ):
             load_checkpoint(path)
 
     def test_a_path_may_be_text(self, path: Path) -> None:
@@ -193,12 +238,12 @@ class TestRefusals:
         assert load_adapters(str(path), model).encoder == "mit_b0"
 
     def test_what_cannot_be_written(self, path: Path) -> None:
-        with pytest.raises(InputError, match=r"\.safetensors file, not to"):
+        with pytest.raises(InputError, match=r"expected a \.safetensors file for adapters, got"):
             save_adapters(path.with_suffix(".pt"), adapted("mit_b0", "lora", "block"),
                           encoder="mit_b0")  # fmt: skip
-        with pytest.raises(ValueError, match="no adapters to save"):
+        with pytest.raises(ValueError, match="expected a network with adapters, got one without"):
             save_adapters(path, network(), encoder="mit_b0")
-        with pytest.raises(ValueError, match="encoder is mit_b0, not mit_b1"):
+        with pytest.raises(ValueError, match="expected the encoder mit_b1, got mit_b0"):
             save_adapters(path, adapted("mit_b0", "lora", "block"), encoder="mit_b1")
 
 
@@ -224,7 +269,9 @@ def test_a_checkpoint_and_its_adapter_file_make_the_network(tmp_path: Path) -> N
     model = build_segmenter("mit_b0", classes=2, head_width=16).eval()
     attach(model, spec_of("adaptformer", "block"), torch.Generator().manual_seed(1))
     wake(model)
-    with pytest.raises(ValueError, match="a checkpoint holds no adapters"):
+    with pytest.raises(
+        ValueError, match="expected a model without adapters, got one with adapters"
+    ):
         save_checkpoint(tmp_path / "m.safetensors", model, encoder="mit_b0", head_width=16,
                         label_space="two", classes=("a", "b"))  # fmt: skip
     save_checkpoint(tmp_path / "m.safetensors", detach_adapters(model), encoder="mit_b0",

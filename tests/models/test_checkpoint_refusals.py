@@ -98,7 +98,13 @@ def test_a_file_that_fits_nothing(tmp_path: Path) -> None:
     )
     torch.save(fresh("efficientnet_lite0", classes=3).state_dict(), tmp_path / "b.pth")
     everything = ("encoder", *RANDOM_HEADS)
-    refuse(fresh(), tmp_path / "b.pth", "fits no part", may_stay_random=everything)
+    refuse(
+        fresh(),
+        tmp_path / "b.pth",
+        "expected tensors of the model, got none that fit "
+        r"\(driftseg\)",
+        may_stay_random=everything,
+    )
 
 
 def test_unknown_part_and_numbers_that_are_none(nvlabs: State, tmp_path: Path) -> None:
@@ -111,7 +117,12 @@ def test_unknown_part_and_numbers_that_are_none(nvlabs: State, tmp_path: Path) -
         "expected finite numbers, got NaN or infinite ones in "
         r"backbone\.norm1\.bias",
     )
-    refuse(model, tmp_path / "a.pth", "no part of a network", may_stay_random=("decoder",))
+    refuse(
+        model,
+        tmp_path / "a.pth",
+        "expected parts of a network, got decoder",
+        may_stay_random=("decoder",),
+    )
 
 
 class Malicious:
@@ -141,8 +152,7 @@ def test_a_file_that_runs_code_is_refused(kind: str, tmp_path: Path) -> None:
         refuse(
             fresh(),
             path,
-            "expected a readable checkpoint, got a truncated or corrupt "
-            r"file, or another file \(Detected pickle protocol 4",
+            "expected a readable checkpoint, got a truncated or corrupt file, or another",
         )
     assert not proof.exists()
 
@@ -153,21 +163,35 @@ def test_broken_files(folder: Path, nvlabs: State, tmp_path: Path) -> None:
     model = fresh()
     cases = {
         "empty.pth": (b"", "expected a checkpoint file, got an empty file"),
-        "text.pth": (b"<html>not found</html>", "cannot be read as a checkpoint"),
-        "cut.pth": (whole.read_bytes()[:100_000], "cannot be read as a checkpoint"),
+        "text.pth": (
+            b"<html>not found</html>",
+            "expected a readable checkpoint, got a truncated or corrupt file, or another",
+        ),
+        "cut.pth": (
+            whole.read_bytes()[:100_000],
+            "expected a readable checkpoint, got a truncated or corrupt file, or another",
+        ),
         "cut.safetensors": (
             (folder / "model.safetensors").read_bytes()[:100_000],
-            "cannot be read as a checkpoint",
+            "expected a readable checkpoint, got a truncated or corrupt file, or another",
         ),
-        "short.safetensors": (b"abc", "cannot be read as a checkpoint"),
+        "short.safetensors": (
+            b"abc",
+            "expected a readable checkpoint, got a truncated or corrupt file, or another",
+        ),
     }
     for name, (content, match) in cases.items():
         (tmp_path / name).write_bytes(content)
         refuse(model, tmp_path / name, match)
     torch.save([1, 2], tmp_path / "list.pth")
-    refuse(model, tmp_path / "list.pth", "holds a list")
+    refuse(model, tmp_path / "list.pth", "expected named tensors, got a list")
     torch.save({"epoch": 3}, tmp_path / "none.pth")
-    refuse(model, tmp_path / "none.pth", "holds no tensors")
+    refuse(model, tmp_path / "none.pth", r"expected named tensors, got 'epoch' \(int\)")
     (tmp_path / "folder").mkdir()
-    refuse(model, tmp_path / "folder", r"no weights in the folder .* wanted model\.safetensors")
-    refuse(model, tmp_path / "absent.pth", "no checkpoint at")
+    refuse(
+        model,
+        tmp_path / "folder",
+        r"expected model\.safetensors or pytorch_model\.bin, or "
+        r"index\.json of one of them, got none",
+    )
+    refuse(model, tmp_path / "absent.pth", "expected a checkpoint, got a path where there is none")

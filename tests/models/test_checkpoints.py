@@ -215,7 +215,11 @@ def test_hub_offline_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
         r"host\).*pass a local",
     ):
         load_weights(fresh(), "nvidia/mit-b0")
-    with pytest.raises(InputError, match=r"no checkpoint at runs/best\.pth"):
+    with pytest.raises(
+        InputError,
+        match=r"runs/best\.pth: expected a checkpoint, got a path "
+        "where there is none",
+    ):
         load_weights(fresh(), "runs/best.pth")
 
 

@@ -86,7 +86,12 @@ def test_other_classes_stay_and_are_told(tmp_path: Path) -> None:
         "labels in the model's, or score_in to score in the target's (with mapping, where no "
         "mapping is known); ignore_outputs=[Void] drops 'Void', which is no class"
     )
-    with pytest.raises(InputError, match=r"other classes \(only the checkpoint has rider, .*score"):
+    with pytest.raises(
+        InputError,
+        match="expected a head whose outputs can be reordered to "
+        r"the other classes, got one that cannot \(only the "
+        r"checkpoint.*score",
+    ):
         order_head(model, info.classes, CAMVID11.classes)
 
 

@@ -59,7 +59,11 @@ def test_wrappers_that_roles_cannot_share() -> None:
         r"DataParallel, which uses several.*give the model inside",
     )
     traced = torch.jit.trace(Plain().eval(), torch.rand(1, 3, 64, 96))
-    refuse(traced, "TorchScript.* give the Python module")
+    refuse(
+        traced,
+        "TopLevelTracedModule: expected a Python module, got TorchScript, whose "
+        r"weights cannot be replaced.*give",
+    )
 
 
 def test_what_moves_by_itself_or_is_no_number() -> None:
@@ -68,8 +72,12 @@ def test_what_moves_by_itself_or_is_no_number() -> None:
         "Averaging: expected buffers that stay the same in eval mode, got "
         "changes in average with every image",
     )
-    refuse(Infinite(), "puts out numbers that are not finite")
-    refuse(Plain(), "puts out numbers that are not finite", deviation=(0, 0, 0))
+    refuse(Infinite(), ": expected finite outputs for an image of noise, got others")
+    refuse(
+        Plain(),
+        ": expected finite outputs for an image of noise, got others",
+        deviation=(0, 0, 0),
+    )
 
 
 @pytest.mark.parametrize(
@@ -112,7 +120,11 @@ def test_settings_that_cannot_be_meant(settings, message: str) -> None:
 
 def test_sources_that_are_no_model() -> None:
     refuse(3, "load_model: expected a file, a folder, a hub id or a torch module, got 3")
-    refuse(Plain, "came the class Plain: call it to make one")
+    refuse(
+        Plain,
+        "load_model: expected a file, a folder, a hub id or a torch module, got the "
+        r"class Plain.*call it, which make",
+    )
 
 
 def test_one_part_may_be_named_without_a_list() -> None:

@@ -106,7 +106,11 @@ class TestRefused:
         (tmp_path / "b" / "x").touch()
         with pytest.raises(InputError, match="expected a new or empty folder, got one with files"):
             saver(tmp_path / "b", ["labels"])
-        with pytest.raises(InputError, match="cannot be written to"):
+        with pytest.raises(
+            InputError,
+            match="expected a folder that can be written to, got "
+            r"an error \(Not a directory\)",
+        ):
             saver(tmp_path / "b" / "x" / "c", ["labels"])
 
     def test_frames_that_change_their_size_end_a_video(self, tmp_path: Path) -> None:

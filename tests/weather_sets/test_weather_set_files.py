@@ -37,7 +37,11 @@ def test_a_file_that_cannot_be_written_leaves_nothing(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(InputError, match=r"a\.png: cannot be written \(No space left on device\)"):
+    with pytest.raises(
+        InputError,
+        match="expected a file that can be written, got an error "
+        r"\(No space left on device\)",
+    ):
         write_whole(tmp_path / "deep" / "a.png", b"1234")
     assert not list((tmp_path / "deep").iterdir())
     monkeypatch.setattr(os, "replace", honest)
@@ -128,7 +132,11 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
     pytest.importorskip("fcntl")
     with (
         opened(tmp_path),
-        pytest.raises(InputError, match="another driftseg weather is writing to it"),
+        pytest.raises(
+            InputError,
+            match="expected a folder that no other driftseg weather "
+            r"writes to, got one in use.*another",
+        ),
     ):
         opened(tmp_path)
     with opened(tmp_path):
@@ -152,7 +160,11 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("text", ["", "[]", '{"settings": 3}', '{"settings": {}, "images": []}'])
 def test_other_records_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / RECORD).write_text(text)
-    with pytest.raises(InputError, match="is no record of driftseg weather"):
+    with pytest.raises(
+        InputError,
+        match=r"/weather\.json: expected a record of driftseg "
+        r"weather, got another file\. To fix: ",
+    ):
         opened(tmp_path)
     assert (tmp_path / RECORD).read_text() == text
 

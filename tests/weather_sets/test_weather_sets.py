@@ -257,7 +257,9 @@ def test_mixed_sizes_keep_their_own(tmp_path: Path) -> None:
     save(root / "small.png", np.full((24, 40, 3), 90, np.uint8))
     make(root, tmp_path / "set")
     assert pixels(tmp_path / "set" / "rain" / "50mm" / "small.png").shape == (24, 40, 3)
-    with pytest.raises(InputError, match="never enlarged"):
+    with pytest.raises(
+        InputError, match="expected an image of at least 64x48, the size of the run, got 40x24"
+    ):
         make(root, tmp_path / "other", size=(64, 48))
     assert not [name for name in files(tmp_path / "other") if name.endswith(".partial")]
 
@@ -265,7 +267,7 @@ def test_mixed_sizes_keep_their_own(tmp_path: Path) -> None:
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "street", 1)
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="is a file; wanted a folder"):
+    with pytest.raises(InputError, match="expected a folder to write to, got a file"):
         make(root, tmp_path / "file")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "diary.txt").write_text("dear")
@@ -286,16 +288,16 @@ def test_jpeg_and_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({}, "no weather was asked for"),
-        ({"rain": (0.0,)}, "rain 0 is the images as they are"),
+        ({}, "expected some weather, got none"),
+        ({"rain": (0.0,)}, "rain: expected a value above 0, got 0, which is no weather"),
         ({"rain": (-1.0,)}, "rain must be a finite number"),
-        ({"rain": (5.0, 5.0)}, "rain5: asked for twice"),
+        ({"rain": (5.0, 5.0)}, "expected every weather once, got rain5 twice"),
         ({"fog": (0.0,)}, "visibility must be"),
         ({"night": (2.0,)}, "night must lie in 0 to 1"),
-        ({"fog": (75.0,), "wet_road": 1.0}, "wet_road goes together with rain"),
-        ({"snow": (1.0,), "lens_drops": 0.1}, "lens_drops goes together with rain"),
-        ({"fog": (75.0,), "snow_cover": 0.1}, "snow_cover goes together with snow"),
-        ({"fog": (math.inf,)}, "fog inf is the images as they are"),
+        ({"fog": (75.0,), "wet_road": 1.0}, "wet_road: expected rain beside it, got none"),
+        ({"snow": (1.0,), "lens_drops": 0.1}, "lens_drops: expected rain beside it, got none"),
+        ({"fog": (75.0,), "snow_cover": 0.1}, "snow_cover: expected snow beside it, got none"),
+        ({"fog": (math.inf,)}, "fog: expected a finite visibility, got inf, which is no weather"),
     ],
 )
 def test_weather_that_cannot_be(asked, message: str) -> None:

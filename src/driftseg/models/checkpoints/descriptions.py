@@ -55,11 +55,11 @@ def classes_of_config(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
         by_id = {int(key): str(name) for key, name in names.items()}
         ids = sorted(by_id)
         if ids != list(range(len(ids))):
-            raise ValueError(f"got ids {commas(ids[:4])}, ...")
+            raise ValueError(f"ids {commas(ids[:4])}, ...")
         return {"classes": [by_id[number] for number in ids]}
     except (AttributeError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path}: expected one class for each id from 0 on in id2label, {error}. To fix: "
+            f"{path}: expected one class for each id from 0 on in id2label, got {error}. To fix: "
             "correct id2label"
         ) from error
 
