@@ -158,8 +158,8 @@ class TestRefusals:
             r"lora.*change the config, or name another"
         )
         self.refuse(path, adapted("mit_b0", "lora", "block"), message)
-        self.refuse(path, adapted("mit_b0", "adaptformer", "block", stages=[1]),
-                    r"expected the adapters of the config, got stages \[1, 2, 3, 4\], not \[1\]")  # fmt: skip
+        stages = r"expected the adapters of the config, got stages \[1, 2, 3, 4\], not \[1\]"
+        self.refuse(path, adapted("mit_b0", "adaptformer", "block", stages=[1]), stages)
         self.refuse(path, adapted("mit_b0", "adaptformer", "block", width=9),
                     "expected the adapters of the config, got width 8, not 9")  # fmt: skip
         written(path, "mit_b0", "bottleneck", "stage")
@@ -207,7 +207,8 @@ class TestRefusals:
         for change, message in (
             (
                 {"width": 9},
-                r"expected encoder\.stages\.0\.blocks\.0\.feed_forward_adapter\.down\.weight of shape \(9, 32\), got \(8, 32\)",
+                r"expected encoder\.stages\.0\.blocks\.0\.feed_forward_adapter\.down\.weight "
+                r"of shape \(9, 32\), got \(8, 32\)",
             ),
             ({"stages": [1]}, "expected exactly the adapters that the file names, got others"),
         ):
