@@ -102,7 +102,11 @@ def test_arguments_that_cannot_be_meant(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"frames: expected size as \(width, height\), got 96"):
         driftseg.frames(tmp_path, size=96)
     (tmp_path / "list.txt").write_text("one.png\n" * 9)
-    with pytest.raises(InputError, match="cannot be opened as a video"):
+    with pytest.raises(
+        InputError,
+        match="expected a video that OpenCV can open, got a "
+        "damaged file, another file or an unknown coding",
+    ):
         driftseg.frames(tmp_path / "list.txt")
 
 

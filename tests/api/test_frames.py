@@ -59,7 +59,7 @@ def test_mistakes_are_told_at_once(tmp_path: Path) -> None:
             r"expected a folder with images, got none; images end in \.bmp \.jfif \.jpe "
             r"\.jpeg \.jpg \.pgm \.png \.pnm \.ppm \.tif",
         ),
-        (f"{tmp_path}/*.png", "no image file is named like that"),
+        (f"{tmp_path}/*.png", "expected a pattern that matches image files, got no match"),
     ):
         with pytest.raises(InputError, match=message):
             driftseg.frames(source)

@@ -291,10 +291,18 @@ class TestRefused:
         play(adapter, drive[:1])
         adapter.save(tmp_path / "x.safetensors")
         other = driftseg.adapt(ours(), "tent", learning_rate=0.5)
-        with pytest.raises(InputError, match="saved with other settings of method"):
+        with pytest.raises(
+            InputError,
+            match="expected a file saved with the same settings, got other values of method",
+        ):
             other.load(tmp_path / "x.safetensors")
         (tmp_path / "x.safetensors").write_bytes(b"abc")
-        with pytest.raises(InputError, match="no readable safetensors"):
+        with pytest.raises(
+            InputError,
+            match="expected a readable safetensors file, got an "
+            r"error \(Error while deserializing header: "
+            r"header too small\)",
+        ):
             adapter.load(tmp_path / "x.safetensors")
 
     def test_a_source_of_other_classes(self, drive) -> None:
