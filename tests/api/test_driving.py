@@ -93,7 +93,7 @@ def test_the_command(video: Path, tiny_checkpoint: Path, tmp_path: Path) -> None
         in done.stdout
     )
     assert "frames/s with norm_statistics" in done.stdout
-    assert "kept in out: 6 labels, 6 overlays, 6 lines" in done.stdout
+    assert "written to out: 6 labels, 6 overlays, 6 lines" in done.stdout
     predicted = command(tmp_path, "predict", str(video), "--checkpoint", str(tiny_checkpoint))
     assert "6 frames" in predicted.stdout
     assert "source_only" in predicted.stdout

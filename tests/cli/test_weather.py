@@ -160,7 +160,7 @@ def test_unreadable_images_end_with_1(street: Path, tmp_path: Path) -> None:
     done = weather(root, "--rain", 25, "--out", tmp_path / "set", "--workers", 2)
     assert done.returncode == 1
     assert "1 images could not be used; the others are made" in done.stdout
-    assert "frame1.png: cannot be decoded" in done.stdout
+    assert "frame1.png: expected an image that can be decoded, got an error" in done.stdout
     assert len(pictures(tmp_path / "set")) == 2
     assert "frame1.png" in (tmp_path / "set" / "preview.html").read_text(encoding="utf-8")
 
@@ -180,7 +180,8 @@ def test_a_damaged_header_is_an_unreadable_image(
     (root / "frame1.jpg").write_bytes(data)
     done = weather(root, "--fog", 75, "--out", tmp_path / "set", "--workers", workers)
     assert done.returncode == 1, done.stderr
-    assert "frame1.jpg: cannot be decoded as an image" in done.stdout
+    assert "To fix: mend, shrink or remove the file" in done.stdout
+    assert "frame1.jpg: expected" in done.stdout
     assert [path.name for path in pictures(tmp_path / "set")] == ["frame0.png"]
     assert "Traceback" not in done.stderr
 
@@ -194,7 +195,7 @@ def test_a_full_disk(street: Path, made: Path, tmp_path: Path, workers: int) -> 
         before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
     )  # fmt: skip
     assert done.returncode == 2
-    assert "cannot be written" in done.stderr
+    assert "expected a file that can be written, got an error (File too large)" in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not [path for path in out.rglob("*") if path.name.endswith(".partial")]
@@ -213,7 +214,7 @@ def test_depth_of_frames_of_one_name(tmp_path: Path) -> None:
         done = weather(*arguments)
         if drive != "3":
             assert done.returncode == 2
-            assert "which depth is that of" in done.stderr
+            assert "expected one depth file for" in done.stderr
             assert len(done.stderr.strip().splitlines()) == 1
     assert done.returncode == 0, done.stderr
     assert "depth of 3: depth pictures" in done.stdout
@@ -236,7 +237,8 @@ def test_cityscapes_in_weather_without_its_clear_images(tmp_path: Path) -> None:
                 image.unlink()
     done = weather(root, "--rain", 25, "--out", tmp_path / "set")
     assert done.returncode == 2
-    assert "none of its clear ones, and weather is not put on weather; wanted" in done.stderr
+    assert "expected clear images (leftImg8bit/" in done.stderr
+    assert "got images of Cityscapes in weather alone" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "set").exists()
 
@@ -244,17 +246,17 @@ def test_cityscapes_in_weather_without_its_clear_images(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["gone", "--rain", "5", "--out", "OUT"], "gone: no such folder of images"),
-        (["EMPTY", "--rain", "5", "--out", "OUT"], "holds no images"),
-        (["STREET", "--out", "OUT"], "no weather was asked for"),
-        (["STREET", "--rain", "5", "--out", "STREET/set"], "lies in"),
-        (["STREET", "--rain", "5", "--out", "/proc/set"], "/proc/set: cannot be written"),
-        (["STREET", "--rain", "5", "--out", "OUT", "--split", "val"], "has no splits"),
+        (["gone", "--rain", "5", "--out", "OUT"], "gone: expected a folder of images, got a path where there is none"),
+        (["EMPTY", "--rain", "5", "--out", "OUT"], "empty: expected images, got none"),
+        (["STREET", "--out", "OUT"], "expected some weather, got none. To fix: name rain"),
+        (["STREET", "--rain", "5", "--out", "STREET/set"], "street, whose files are never changed, got one in or around it"),
+        (["STREET", "--rain", "5", "--out", "/proc/set"], "/proc/set: expected a folder that can be written to, got an error"),
+        (["STREET", "--rain", "5", "--out", "OUT", "--split", "val"], "expected a known layout with splits and domains, got a plain folder"),
         (["STREET", "--rain", "5", "--out", "OUT", "--size", "9"], "error: --size: expected "
 "WIDTHxHEIGHT in pixels, got '9'"),
-        (["STREET", "--rain", "5", "--out", "OUT", "--size", "999x999"], "never enlarged"),
-        (["STREET", "--rain", "5", "--out", "OUT", "--depth", "disparity"], "has no disparity"),
-        (["STREET", "--rain", "5", "--out", "OUT", "--depth-files", "EMPTY"], "holds no depth"),
+        (["STREET", "--rain", "5", "--out", "OUT", "--size", "999x999"], "at least 999x999, the size of the run, got 160x120"),
+        (["STREET", "--rain", "5", "--out", "OUT", "--depth", "disparity"], "expected disparity, which depth: disparity needs, got none"),
+        (["STREET", "--rain", "5", "--out", "OUT", "--depth-files", "EMPTY"], "empty: expected 16-bit PNGs of depth, got none"),
         (["STREET", "--rain", "5", "--out", "OUT", "--depth-files", "EMPTY", "--depth",
           "disparity"], "error: expected one source of depth, got several of --depth, "
           "--depth-files and --depth-network"),

@@ -33,7 +33,7 @@ def test_labels_that_do_not_fit_are_told_by_name_and_the_rest_is_made(tmp_path: 
         assert done.returncode == 1
         assert f"{made} images made" in done.stdout
         assert "1 images could not be used; the others are made" in done.stdout
-        assert "00001.png: the label is 95x64, its image" in done.stdout
+        assert "1.png: expected a label of its image's size 96x64, got 95x64" in done.stdout
         assert not done.stderr
     done = weather(root, "--rain", 50, "--out", out, "--exclude", "00001")
     assert done.returncode == 0, done.stdout
@@ -52,7 +52,7 @@ def test_images_by_name(tmp_path: Path) -> None:
     ]  # fmt: skip
     nothing = weather(street, "--fog", 75, "--out", tmp_path / "other", "--include", "photo*")
     assert nothing.returncode == 2
-    assert "no scene is left by include=['photo*']" in nothing.stderr
+    assert "expected scenes for include=['photo*'] exclude=[]" in nothing.stderr
 
 
 def test_many_reasons_are_in_the_record(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_many_reasons_are_in_the_record(tmp_path: Path) -> None:
         (tmp_path / "street" / f"frame{i}.png").write_bytes(b"no picture")
     done = weather(tmp_path / "street", "--fog", 75, "--out", tmp_path / "set", "--workers", 1)
     assert done.returncode == 1
-    assert done.stdout.count("cannot be decoded") == 20
+    assert done.stdout.count("expected an image that can be decoded") == 20
     assert "and 4 more, see unreadable in the record" in done.stdout
     told = json.loads((tmp_path / "set" / "weather.json").read_text())
     assert len(told["unreadable"]) == 24
@@ -93,5 +93,5 @@ def test_relative_paths_do_not_hide_that_a_set_lies_in_its_source(
     (tmp_path / "link").symlink_to("street")
     done = weather(images, "--fog", 75, "--out", out, "--workers", 1, here=tmp_path)
     assert done.returncode == 2
-    assert "never touched" in done.stderr
+    assert "whose files are never changed, got one in or around it" in done.stderr
     assert [path.name for path in (tmp_path / "street").iterdir()] == ["frame0.png"]

@@ -109,7 +109,7 @@ def test_a_killed_driver_and_the_same_command(tiny_checkpoint: Path, tmp_path: P
 
     wait_until(in_the_middle)
     process.kill()
-    process.wait()
+    process.communicate()
     wait_until(lambda: all(s["state"] != "running" for s in statuses(sweep).values()), 60)
     before = statuses(sweep)
     done = {name for name, status in before.items() if status["state"] == "finished"}
