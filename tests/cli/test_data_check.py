@@ -90,12 +90,22 @@ def test_what_it_writes(drive: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["gone"], "gone: no such folder"),
-        (["IN", "--layout", "kitti"], "no layout is called 'kitti'"),
-        (["IN", "--label-space", "mars"], "label_space: no label space is called 'mars'"),
-        (["IN", "--out", "IN/report"], "lies in the dataset, which is never written to"),
-        (["IN", "--out", "IN/0.png/x"], "lies in the dataset"),
-        (["IN", "--out", "FILE/x"], "cannot be written to (Not a directory)"),
+        (["gone"], "error: gone: expected the folder of a dataset, got a path where there is none"),
+        (
+            ["IN", "--layout", "kitti"],
+            "expected one of weather_cityscapes, foggy_cityscapes, "
+            "cityscapes, idd, idd_lite, acdc, dark_zurich, shift,",
+        ),
+        (
+            ["IN", "--label-space", "mars"],
+            "error: label_space: expected a known label space, got 'mars'",
+        ),
+        (["IN", "--out", "IN/report"], "expected a folder outside the dataset, got one inside"),
+        (["IN", "--out", "IN/0.png/x"], "expected a folder outside the dataset, got one inside"),
+        (
+            ["IN", "--out", "FILE/x"],
+            "expected a folder that can be written to, got an error (Not a directory)",
+        ),
     ],
 )
 def test_mistakes_are_one_line(arguments: list[str], message: str, drive: Path) -> None:
@@ -136,6 +146,10 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(api.os, "replace", full)
-    with pytest.raises(InputError, match=r"report.json: cannot be written \(No space left"):
+    with pytest.raises(
+        InputError,
+        match="expected a file that can be written, got an error "
+        r"\(No space left on device\)",
+    ):
         data.check(drive / "in", out=tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []

@@ -78,7 +78,7 @@ def test_weather_that_does_not_raise_the_signal() -> None:
         "'rain':",
     ):
         calibrate_detector({"clear": series(1.0, 0.01, 10), "rain": series(0.9, 0.01, 10)})
-    with pytest.raises(InputError, match="at least 4 source frames, came 3"):
+    with pytest.raises(InputError, match="calibration: expected at least 4 source frames, got 3"):
         calibrate_detector({"clear": [1.0, 1.0, 1.0]})
 
 

@@ -98,13 +98,16 @@ def test_the_command_predicts(made: Path, tmp_path: Path) -> None:
     [
         (["adapt", "IN", "--checkpoint", "M.onnx"], "is an exported model, which can only predict"),
         (["predict", "IN", "--checkpoint", "M.onnx", "--backend", "tensorrt"],
-         "backend: wanted one of onnxruntime, openvino, came 'tensorrt'"),
+         "error: backend: expected one of onnxruntime, openvino, got 'tensorrt'"),
         (["predict", "IN", "--checkpoint", "M.xml", "--backend", "onnxruntime"],
-         "onnxruntime cannot run"),
-        (["predict", "IN", "--checkpoint", "gone.onnx"], "gone.onnx: no such file; make it by"),
+         "error: backend: expected one of openvino for"),
+        (["predict", "IN", "--checkpoint", "gone.onnx"], "error: gone.onnx: expected an "
+"exported model, got a path where "
+"there is none"),
         (["predict", "IN", "--checkpoint", "m.pt2"], "load this one by torch.export.load"),
         (["predict", "IN", "--backend", "openvino", "--checkpoint", "m.safetensors"],
-         "runs exported models, .onnx or .xml, came m.safetensors"),
+         "error: backend: expected an exported model, .onnx or .xml, for openvino, got "
+"m.safetensors"),
         (["export", "gone.safetensors", "--to", "onnx"], "gone.safetensors"),
     ],
 )  # fmt: skip
@@ -136,8 +139,7 @@ def test_files_of_others_and_damaged_ones_are_refused(tmp_path: Path, suffix: st
         path.with_suffix(".bin").touch()
     with pytest.raises(
         InputError,
-        match=r"expected a readable ONNX file, got another.*export "
-        "or copy it again",
+        match="export or copy it again",
     ):
         driftseg.load_exported(path)
     if suffix == "onnx":
@@ -145,7 +147,9 @@ def test_files_of_others_and_damaged_ones_are_refused(tmp_path: Path, suffix: st
         node = helper.make_node("Identity", ["a"], ["b"])
         graph = helper.make_graph([node], "g", value[:1], value[1:])
         onnx.save(helper.make_model(graph), str(path))
-        with pytest.raises(InputError, match="was not exported by driftseg"):
+        with pytest.raises(
+            InputError, match="expected a model that driftseg exported, got another file"
+        ):
             driftseg.load_exported(path)
 
 

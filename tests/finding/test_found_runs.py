@@ -125,7 +125,7 @@ def test_gathering(tmp_path: Path) -> None:
         gather([tmp_path], ["seed=7"])
     with pytest.raises(InputError, match=r"expected finished runs, got 1 that are not"):
         gather([tmp_path], ["seed=2"])
-    with pytest.raises(InputError, match="is not a run of driftseg"):
+    with pytest.raises(InputError, match="expected the folder of a finished run, got nothing"):
         gather([tmp_path / "none"])
 
 

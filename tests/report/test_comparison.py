@@ -177,7 +177,11 @@ def test_worlds_and_versions() -> None:
     one, other = make_run("source_only"), make_run()
     strange = dataclasses.replace(other, config={**other.config, "severity": 2.0})
     for by in ([], ["method"]):
-        with pytest.raises(InputError, match=r"met different worlds \(severity\)"):
+        with pytest.raises(
+            InputError,
+            match="/none/dacs_0: expected the same stream as "
+            r"/none/source_only_0, got severity 2\.0, not null",
+        ):
             compare([one, strange], by=by)
     versions = [
         dataclasses.replace(run, environment={**run.environment, "driftseg": version})

@@ -61,7 +61,9 @@ def test_depth_shrinks_with_its_image(street: Path) -> None:
 
 
 def test_disparity_where_there_is_none(street: Path) -> None:
-    with pytest.raises(InputError, match="has no disparity"):
+    with pytest.raises(
+        InputError, match="expected disparity, which depth: disparity needs, got none"
+    ):
         data(street, depth="disparity").make().scene(0)
 
 

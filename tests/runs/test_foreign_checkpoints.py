@@ -105,7 +105,11 @@ class TestAFileOfSeveralSets:
         assert not any("are not known" in note for note in done.environment["notes"])
 
     def test_a_set_that_is_not_there(self, values: dict) -> None:
-        with pytest.raises(InputError, match=r"no weights called 'static': choose from student"):
+        with pytest.raises(
+            InputError,
+            match="expected a set of weights of the file, got "
+            r"'static'.*choose from student",
+        ):
             play(values, weights="static")
 
 
@@ -136,7 +140,9 @@ class TestOutputsOfNoClass:
         assert only_right(play(values, classes=names, ignore_outputs=[0])) == {3}
 
     def test_an_output_that_is_not_there(self, tiny_run) -> None:
-        with pytest.raises(InputError, match="the head has no output 'voids'"):
+        with pytest.raises(
+            InputError, match="ignore_outputs: expected an output of the head, got 'voids'"
+        ):
             play({**tiny_run, **SOURCE_ONLY}, ignore_outputs=["voids"])
 
 
@@ -152,7 +158,8 @@ def test_encoder_in_the_name_of_a_folder(tiny_run, segformer, tmp_path: Path) ->
     [
         ((*CAMVID11.classes[:10], "void"), r"only the checkpoint has void; the checkpoint lacks "
          r"bicyclist.*or score_in to score.*drops 'void', which is no class"),
-        (tuple(f"LABEL_{i}" for i in range(11)), "knows 11 classes, but the file does not name"),
+        (tuple(f"LABEL_{i}" for i in range(11)), "expected names of its 11 classes, got none "
+"in the file"),
     ],
 )  # fmt: skip
 def test_other_and_unknown_classes(names, match: str, tiny_run, segformer) -> None:
@@ -164,7 +171,7 @@ def test_other_and_unknown_classes(names, match: str, tiny_run, segformer) -> No
 
 def test_unknown_classes_cannot_be_scored_in_another_space(tiny_run, segformer) -> None:
     names = tuple(f"LABEL_{i}" for i in range(19))
-    with pytest.raises(InputError, match="knows 19 classes, but the file does not name"):
+    with pytest.raises(InputError, match="expected names of its 19 classes, got none in the file"):
         play({**tiny_run, **SOURCE_ONLY, "score_in": "camvid11",
               "checkpoint": str(segformer(names))})  # fmt: skip
 
@@ -172,7 +179,12 @@ def test_unknown_classes_cannot_be_scored_in_another_space(tiny_run, segformer) 
 def test_a_hub_id_without_a_network(tiny_run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *names: None)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(InputError, match=r"someone/segformer is neither a file or folder here"):
+    with pytest.raises(
+        InputError,
+        match="expected a file or folder here, or a model on the "
+        r"Hugging Face hub, got neither \(expected the model "
+        "in the",
+    ):
         play({**tiny_run, **SOURCE_ONLY, "checkpoint": "someone/segformer"})
 
 

@@ -136,7 +136,11 @@ class TestScoreIn:
             r"classes\).*source\.label_space",
         ):
             play(values, source=values["target"], method={"name": "dacs"})
-        with pytest.raises(InputError, match=r"calibration.data is labelled in camvid11, the mod"):
+        with pytest.raises(
+            InputError,
+            match=r"calibration\.data: expected labels in the label "
+            "space of the model, cityscapes19, got camvid11",
+        ):
             play(
                 values, source=source, calibration={"data": values["target"]},
                 method={"name": "dacs", "confidence": {"rule": "source_precision"}},
@@ -158,7 +162,13 @@ class TestScoreIn:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"score_in": None}, r"knows 19 classes of cityscapes19, the target.*or score_in"),
+            (
+                {"score_in": None},
+                "expected the classes of the target, 11 of camvid11, got 19 "
+                "classes of cityscapes19; only the checkpoint "
+                r"has.*target\.label_space to read its labels in the model's, "
+                "or",
+            ),
             ({"score_in": "camvid"}, "score_in: expected a known label space, got 'camvid'"),
             (
                 {"score_in": "idd_lite7"},
@@ -220,7 +230,11 @@ class TestSections:
             "root",
         ):
             unplaced.target.make()
-        with pytest.raises(InputError, match=r"target\.domian'; did you mean 'domain'"):
+        with pytest.raises(
+            InputError,
+            match="test: expected a known key, got "
+            r"'target\.domian'.*did you mean 'target\.domain",
+        ):
             check({**tiny_run, "target": {**data, "domian": "x"}}, RunConfig, where="test")
         with pytest.raises(InputError, match=r"test: target\.stop: Input should be a valid int"):
             check({**tiny_run, "target": {**data, "stop": "x"}}, RunConfig, where="test")

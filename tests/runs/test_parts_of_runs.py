@@ -48,7 +48,11 @@ def test_unfinished_runs_are_parts_of_runs(tmp_path: Path) -> None:
     writer.interrupt("test")
     assert read_run(writer.folder).part == "interrupted, 1 of 2 frames"
     (writer.folder / "frames.jsonl").unlink()
-    with pytest.raises(InputError, match=r"not a run of driftseg \(frames.jsonl is missing\)"):
+    with pytest.raises(
+        InputError,
+        match="expected the folder of a finished run, got a folder "
+        r"without frames\.jsonl.*driftseg",
+    ):
         read_run(writer.folder)
     half = tmp_path / "y.partial"
     half.mkdir()

@@ -42,10 +42,20 @@ def test_presets(tiny_run) -> None:
         ),
         (
             {"preset": "fog", "seed": 3},
-            r"schedule\.seed: .*fog is one schedule; visits and seed are random_storm's",
+            r"test: schedule\.seed: expected visits and seed with the preset random_storm, got "
+            "them with fog",
         ),
-        ({"preset": "storm", "visits": 5}, "storm is one schedule"),
-        ({"preset": "random_storm", "visits": 6}, "odd number of 3 visits or more; 6 came"),
+        (
+            {"preset": "storm", "visits": 5},
+            r"test: schedule\.visits: expected visits and seed "
+            "with the preset random_storm, got them with storm",
+        ),
+        (
+            {"preset": "random_storm", "visits": 6},
+            "expected an odd number of visits from 3 "
+            "on, because it starts and ends clear and "
+            "changes by one level, got 6",
+        ),
         ([{"name": "grey", "visibility": 0}], r"schedule\.0\.visibility: .*greater than 0"),
         (
             [{"name": "grey", "visiblity": 75}],
@@ -113,11 +123,19 @@ def test_other_seeds_meet_the_same_stream(tiny_run) -> None:
 
 
 def test_crops_larger_than_the_frames(tiny_run) -> None:
-    with pytest.raises(InputError, match=r"frames are 96x64, smaller than the crop of 512x512"):
+    with pytest.raises(
+        InputError,
+        match="crop: expected a window no larger than the target's "
+        r"frames, 96x64, got 512x512.*smaller",
+    ):
         build(read(tiny_run, crop=[512, 512]))
 
 
 def test_ignored_rows_are_the_crops(tiny_run) -> None:
     method = {"name": "dacs", "ignored_rows": [20, 20]}
-    with pytest.raises(InputError, match=r"ignored_rows \[20, 20\] leave nothing of 40 rows"):
+    with pytest.raises(
+        InputError,
+        match=r"method\.ignored_rows: expected below 40 rows, got "
+        "20, 20",
+    ):
         build(read(tiny_run, crop=[48, 40], method=method))

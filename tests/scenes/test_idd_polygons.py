@@ -47,7 +47,11 @@ def test_a_mark_of_byte_order(tmp_path: Path) -> None:
 def test_what_is_still_refused(tmp_path: Path) -> None:
     with pytest.raises(MisfitError, match="expected a label of IDD, got 'castle'"):
         draw_polygons(write(tmp_path / "a.json", [{"label": "castle", "polygon": []}]))
-    with pytest.raises(UnreadableError, match="cannot be read as polygons"):
+    with pytest.raises(
+        UnreadableError,
+        match="expected readable polygons, got an error "
+        r"\(ValueError: incorrect coordinate type\)",
+    ):
         draw_polygons(write(tmp_path / "a.json", [{"label": "road", "polygon": [[1], [2]]}]))
     with pytest.raises(UnreadableError, match="KeyError: 'polygon'"):
         draw_polygons(write(tmp_path / "a.json", [{"label": "road"}]))

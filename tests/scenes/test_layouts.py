@@ -104,7 +104,7 @@ class TestEveryLayout:
 
     def test_a_domain_that_is_not_there(self, layout: Layout, tmp_path: Path, tree: Tree) -> None:
         with pytest.raises(
-            InputError, match="/tmp/pytest-of-root/pytest-147/test_a_domain_that_is_not_ther"
+            InputError, match="/tmp/pytest-of-root/pytest-229/test_a_domain_that_is_not_ther"
         ):
             scenes(layout, tmp_path, split=tree.split, domain="hail")
 
@@ -117,7 +117,11 @@ class TestEveryLayout:
             "these",
         ):
             scenes(layout, tmp_path / "empty")
-        with pytest.raises(InputError, match=r"nowhere: no such folder; pass .*'s with --data"):
+        with pytest.raises(
+            InputError,
+            match=r", got a path where there is none\. To fix: pass "
+            "its folder with --data FOLDER, or set root",
+        ):
             scenes(layout, tmp_path / "nowhere")
         assert layout.found(tmp_path / "nowhere") is False
 

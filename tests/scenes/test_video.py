@@ -115,7 +115,10 @@ def test_range_and_size(lossless: Path) -> None:
         "none; the video has 90 frames up to there",
     ):
         video(lossless, start=90)
-    with pytest.raises(InputError, match=r"drive.avi, frame 0: the image is 64x48"):
+    with pytest.raises(
+        InputError,
+        match="frame 0: expected an image of at least 640x480, the size of the run, got 64x48",
+    ):
         video(lossless, size=(640, 480)).scene(0)
 
 

@@ -86,7 +86,12 @@ def test_without_weather_everything_is_forward() -> None:
 def test_bad_schedules() -> None:
     with pytest.raises(InputError, match="schedule: expected at least one domain, got none"):
         with_directions([])
-    with pytest.raises(InputError, match=r"wet is rain 10 mm/h and rain 20 mm/h.*two names"):
+    with pytest.raises(
+        InputError,
+        match="schedule: expected one weather for domain wet, got "
+        r"rain 10 mm/h and rain 20 mm/h.*two visits different "
+        "names",
+    ):
         with_directions([Visit("wet", Conditions(rain=10)), Visit("wet", Conditions(rain=20))])
     with pytest.raises(InputError, match=r"grey is as it is and fog 75 m; one domain"):
         with_directions([Visit("grey"), Visit("grey", Conditions(visibility=75))])

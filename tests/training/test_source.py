@@ -140,7 +140,11 @@ def test_finished_and_foreign_folders_are_refused(values: dict) -> None:
         training(values).run(lambda step: (_ for _ in ()).throw(Stopped) if step.step > 4 else 0)
     with pytest.raises(InputError, match=r".*other"):
         training({**values, "learning_rate": 1e-2})
-    with pytest.raises(InputError, match=r"with other settings \(data, seed\)"):
+    with pytest.raises(
+        InputError,
+        match="out: expected an unfinished training with the same "
+        "settings, got other values of data, seed in",
+    ):
         training({**values, "seed": 1, "data": {**values["data"], "seed": 5}})
     with pytest.raises(InputError, match=r"with other settings \(model\)"):
         training({**values, "model": {"encoder": "mit_b0", "head_width": 16}})

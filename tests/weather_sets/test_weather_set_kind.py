@@ -104,10 +104,10 @@ def test_what_is_no_set(tmp_path: Path) -> None:
     ):
         weather_set(tmp_path, label_space=CAMVID11)
     (tmp_path / "weather.json").write_text(json.dumps({"settings": {}}))
-    with pytest.raises(InputError, match="is no record of driftseg weather"):
+    with pytest.raises(InputError, match="expected a record of driftseg weather, got another file"):
         weather_set(tmp_path, label_space=CAMVID11)
     (tmp_path / "weather.json").write_text("{")
-    with pytest.raises(InputError, match="is no record of driftseg weather"):
+    with pytest.raises(InputError, match="expected a record of driftseg weather, got another file"):
         weather_set(tmp_path, label_space=CAMVID11)
 
 

@@ -31,11 +31,31 @@ def coloured(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "file", "reason"),
     [
-        (small, f"valannot/{NAME}", "labels must have their image's size"),
+        (
+            small,
+            f"valannot/{NAME}",
+            "_sm0/camvid/valannot/0016E5_00001.png: expected a label "
+            "of its image's size 64x48, got 10x10. To fix",
+        ),
         (unknown, f"valannot/{NAME}", r"label ids [77] are neither"),
-        (coloured, f"valannot/{NAME}", "wanted a label map with one id a pixel"),
-        (grey, f"valannot/{NAME}", "wanted a label map with one id a pixel"),
-        (grey, f"val/{NAME}", "wanted an image of 8 bits a channel"),
+        (
+            coloured,
+            f"valannot/{NAME}",
+            "0/camvid/valannot/0016E5_00001.png: expected a label "
+            "map with one id a pixel (8-bit grey or palette ",
+        ),
+        (
+            grey,
+            f"valannot/{NAME}",
+            "0/camvid/valannot/0016E5_00001.png: expected a label map "
+            "with one id a pixel (8-bit grey or palette ",
+        ),
+        (
+            grey,
+            f"val/{NAME}",
+            "_gr1/camvid/val/0016E5_00001.png: expected an image of 8 bits "
+            "a channel, got grey of 16 bits or more",
+        ),
     ],
 )
 @pytest.mark.parametrize("workers", [1, 2])

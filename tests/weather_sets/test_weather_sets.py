@@ -249,7 +249,10 @@ def test_a_link_to_nowhere_is_counted_like_any_unreadable_image(tmp_path: Path) 
     image.symlink_to(tmp_path / "nowhere.png")
     outcome = make(root, out)
     assert outcome.made == 1
-    assert "cannot be read (No such file" in outcome.unreadable["val/0016E5_00000.png"]
+    assert (
+        "expected a readable file, got an error (No such file or directory)"
+        in outcome.unreadable["val/0016E5_00000.png"]
+    )
 
 
 def test_mixed_sizes_keep_their_own(tmp_path: Path) -> None:
@@ -271,7 +274,11 @@ def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
         make(root, tmp_path / "file")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "diary.txt").write_text("dear")
-    with pytest.raises(InputError, match="was not made by driftseg weather"):
+    with pytest.raises(
+        InputError,
+        match="expected a new or empty folder, or one of driftseg "
+        r"weather, got files without weather\.json",
+    ):
         make(root, tmp_path / "full")
     Image.new("RGB", (64, 48)).save(root / "frame0.bmp")
     with pytest.raises(InputError, match=r"would both become one \.png"):
