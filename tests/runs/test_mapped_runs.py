@@ -236,7 +236,11 @@ class TestSections:
             r"'target\.domian'.*did you mean 'target\.domain",
         ):
             check({**tiny_run, "target": {**data, "domian": "x"}}, RunConfig, where="test")
-        with pytest.raises(InputError, match=r"test: target\.stop: Input should be a valid int"):
+        with pytest.raises(
+            InputError,
+            match=r"test: target\.stop: expected a valid integer, "
+            "got 'x'",
+        ):
             check({**tiny_run, "target": {**data, "stop": "x"}}, RunConfig, where="test")
 
     def test_data_is_for_sections_that_name_no_folder(self, tiny_run, write_config) -> None:

@@ -56,7 +56,7 @@ def test_unfinished_runs_are_parts_of_runs(tmp_path: Path) -> None:
         read_run(writer.folder)
     half = tmp_path / "y.partial"
     half.mkdir()
-    with pytest.raises(InputError, match="this run was not finished"):
+    with pytest.raises(InputError, match="expected a finished run, got one that was interrupted"):
         read_run(half)
 
 

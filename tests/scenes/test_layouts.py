@@ -104,7 +104,7 @@ class TestEveryLayout:
 
     def test_a_domain_that_is_not_there(self, layout: Layout, tmp_path: Path, tree: Tree) -> None:
         with pytest.raises(
-            InputError, match="/tmp/pytest-of-root/pytest-229/test_a_domain_that_is_not_ther"
+            InputError, match="/tmp/pytest-of-root/pytest-232/test_a_domain_that_is_not_ther"
         ):
             scenes(layout, tmp_path, split=tree.split, domain="hail")
 

@@ -93,7 +93,10 @@ def test_bad_schedules() -> None:
         "names",
     ):
         with_directions([Visit("wet", Conditions(rain=10)), Visit("wet", Conditions(rain=20))])
-    with pytest.raises(InputError, match=r"grey is as it is and fog 75 m; one domain"):
+    with pytest.raises(
+        InputError,
+        match="schedule: expected one weather for domain grey, got as it is and fog 75 m",
+    ):
         with_directions([Visit("grey"), Visit("grey", Conditions(visibility=75))])
 
 

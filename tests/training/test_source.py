@@ -146,7 +146,11 @@ def test_finished_and_foreign_folders_are_refused(values: dict) -> None:
         "settings, got other values of data, seed in",
     ):
         training({**values, "seed": 1, "data": {**values["data"], "seed": 5}})
-    with pytest.raises(InputError, match=r"with other settings \(model\)"):
+    with pytest.raises(
+        InputError,
+        match="out: expected an unfinished training with the same "
+        "settings, got other values of model in",
+    ):
         training({**values, "model": {"encoder": "mit_b0", "head_width": 16}})
     state = Path(values["out"]) / "state.pt"
     whole = state.read_bytes()
