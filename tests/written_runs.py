@@ -68,9 +68,14 @@ def write_run(
         for after in range(-1, 3) for domain in ("clear", "wet")
     ])  # fmt: skip
     if state is not None:
-        status = {"state": state, "frames": 3, "total": 3 * frames}
-        (run / "status.json").write_text(json.dumps(status))
+        (run / "status.json").write_text(status_of(state, 3, 3 * frames))
     return run
+
+
+def status_of(state: str, frames: int, total: int) -> str:
+    """What a run's ``status.json`` says."""
+    facts = {"run": "0" * 32, "version": "0.1.0", "format": 1, "save": [], "parts": [], "notes": []}
+    return json.dumps({"state": state, "frames": frames, "total": total, **facts})
 
 
 def lines(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -10,6 +10,17 @@ def commas(values: Iterable[object]) -> str:
     return ", ".join(map(str, values)) or "none"
 
 
+def ranges(ids: Iterable[int]) -> str:
+    """Sorted ids in short: ``0..33, 255``."""
+    told: list[list[int]] = []
+    for one in ids:
+        if told and one == told[-1][-1] + 1:
+            told[-1].append(one)
+        else:
+            told.append([one])
+    return commas(f"{some[0]}..{some[-1]}" if len(some) > 1 else some[0] for some in told)
+
+
 class InputError(ValueError):
     """Something given from outside (file, setting, image, checkpoint) cannot be used.
 

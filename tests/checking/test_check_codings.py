@@ -49,4 +49,6 @@ def test_colours_where_a_layout_wants_ids(tmp_path: Path) -> None:
     save(label, photo(0))
     found = check_dataset(tmp_path, headers_only=True).findings[0]
     assert (found.kind, found.count) == ("colour_labels", 1)
-    assert found.examples[0].startswith(f"{label}: expected 8-bit grey PNG or palette PNG, got 8-bit colour PNG")
+    assert found.examples[0].startswith(
+        f"{label}: expected 8-bit grey PNG or palette PNG, got 8-bit colour PNG"
+    )

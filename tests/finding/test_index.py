@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sqlite3
@@ -21,7 +20,7 @@ from driftseg.finding import index as index_module
 from driftseg.finding.index import FILE, Index
 from driftseg.finding.search import search
 from driftseg.runs.remarks import Remarks, write_remarks
-from written_runs import write_run
+from written_runs import status_of, write_run
 
 LONG_AGO = 1_700_000_000
 
@@ -60,9 +59,7 @@ class Changes:
         elif what % 4 == 1:
             write_remarks(run, Remarks((f"tag{which}",), ("a note",)))
         elif what % 4 == 2:
-            (run / "status.json").write_text(
-                json.dumps({"state": "interrupted", "frames": which, "total": 6})
-            )
+            (run / "status.json").write_text(status_of("interrupted", which, 6))
         else:
             (run / "schedule.json").write_text("{damaged")
         self.age(run)
@@ -139,7 +136,7 @@ def test_runs_that_change_now_are_read_again(tmp_path: Path) -> None:
     assert search(tmp_path).read == 1
     Changes(tmp_path).age(run)
     assert (search(tmp_path).read, search(tmp_path).read) == (1, 0)
-    (run / "status.json").write_text('{"state": "running", "frames": 1, "total": 6}')
+    (run / "status.json").write_text(status_of("running", 1, 6))
     Changes(tmp_path).age(run)
     assert (search(tmp_path).read, search(tmp_path).read) == (1, 1)
 

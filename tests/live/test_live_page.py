@@ -254,8 +254,14 @@ def test_ctrl_c_ends_command_and_page(tiny_checkpoint: Path, tmp_path: Path) -> 
 def test_port_mistakes_on_the_command_line(page: LivePage) -> None:
     port = str(page.port)
     for arguments, message in (
-        (["--live", "--port", port], f"error: --port {port}: cannot be used (Address already in"),
-        (["--port", port], "error: --port is the port of the live page. To fix: add --live"),
+        (
+            ["--live", "--port", port],
+            f"error: --port {port}: expected a free port, got an error (Address already in",
+        ),
+        (
+            ["--port", port],
+            "error: --port: expected --live, which shows the page, got --port alone",
+        ),
     ):
         done = command("adapt", "drive.mp4", *arguments)
         assert message in done.communicate(timeout=60)[1]

@@ -90,10 +90,10 @@ def test_depth_of_another_drive_is_not_taken(tmp_path: Path) -> None:
     section = {"kind": "idd", "root": tmp_path / "idd", "depth": pictures}
     train = check(section, IddSettings, where="test").make()
     assert (train.scene(0).depth == 5).any()
-    with pytest.raises(InputError, match=rf"which depth is that of .*train/12/{name}"):
+    with pytest.raises(InputError, match=rf"expected one depth file for .*train/12/{name}, got"):
         train.scene(1)
     val = check({**section, "split": "val"}, IddSettings, where="test").make()
-    with pytest.raises(InputError, match=rf"which depth is that of .*val/3/{name}"):
+    with pytest.raises(InputError, match=rf"expected one depth file for .*val/3/{name}, got"):
         val.scene(0)
     layout_trees.save(tmp_path / "depth" / "12" / name, 2 * near)
     layout_trees.save(tmp_path / "depth" / "3" / name, 3 * near)

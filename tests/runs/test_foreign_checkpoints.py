@@ -206,4 +206,4 @@ def test_evaluate_and_inspect_tell_the_notes(
     told = CliRunner().invoke(app, ["inspect", str(folder)])
     assert told.exit_code == 0
     assert "checkpoint:  no: " in told.output
-    assert "config.json says strides" in told.output
+    assert "got [4, 2, 2, 1] in config.json" in told.output

@@ -100,28 +100,19 @@ class TestEveryLayout:
     def test_a_split_that_is_not_there(self, tree: Tree, layout: Layout, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"\. To fix: set split to") as caught:
             scenes(layout, tmp_path, split="tset")
-        assert all(f"'{split}'" in str(caught.value) for split in tree.splits)
+        assert all(split in str(caught.value).split("got ")[1] for split in tree.splits)
 
     def test_a_domain_that_is_not_there(self, layout: Layout, tmp_path: Path, tree: Tree) -> None:
-        with pytest.raises(
-            InputError, match="/tmp/pytest-of-root/pytest-232/test_a_domain_that_is_not_ther"
-        ):
+        with pytest.raises(InputError, match=r"expected the domain 'hail', got \w+.*\. To fix: "):
             scenes(layout, tmp_path, split=tree.split, domain="hail")
 
     def test_an_empty_folder(self, layout: Layout, tmp_path: Path) -> None:
         (tmp_path / "empty").mkdir()
         assert recognise(tmp_path / "empty") is None
-        with pytest.raises(
-            InputError,
-            match=r", got none\. To fix: name the folder that holds "
-            "these",
-        ):
+        with pytest.raises(InputError, match=r"empty: expected .*, got none\. To fix: name the"):
             scenes(layout, tmp_path / "empty")
-        with pytest.raises(
-            InputError,
-            match=r", got a path where there is none\. To fix: pass "
-            "its folder with --data FOLDER, or set root",
-        ):
+        message = r"nowhere: expected .*, got a path where there is none\. To fix: .* --data FOLDER"
+        with pytest.raises(InputError, match=message):
             scenes(layout, tmp_path / "nowhere")
         assert layout.found(tmp_path / "nowhere") is False
 
@@ -140,7 +131,7 @@ class TestEveryLayout:
             save(tree.labels[0], stripes((99, 99)))
         found = scenes(layout, tmp_path, split=tree.split)
         at = next(i for i, entry in enumerate(found.entries) if entry.label == tree.labels[0])
-        with pytest.raises(InputError, match="expected a label of IDD, got 'castle'"):
+        with pytest.raises(InputError, match=r"got (id )?99|expected a label of IDD, got 'castle'"):
             found.scene(at)
 
 

@@ -147,7 +147,10 @@ def test_a_source_label_that_rots_unseen_is_told(tmp_path: Path) -> None:
     (out / "weather.json").write_text(json.dumps(told))
     again = make(root, out, size=SMALL)
     assert list(again.unreadable) == ["val/0016E5_00001.png"]
-    assert "cannot be decoded" in again.unreadable["val/0016E5_00001.png"]
+    assert (
+        "expected an image that can be decoded, got an error"
+        in again.unreadable["val/0016E5_00001.png"]
+    )
 
 
 def test_a_weather_without_images_is_no_weather(tmp_path: Path) -> None:

@@ -12,7 +12,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
 
-from driftseg.errors import InputError, MisfitError, UnknownIdsError, UnreadableError, commas
+from driftseg.errors import (
+    InputError,
+    MisfitError,
+    UnknownIdsError,
+    UnreadableError,
+    commas,
+    ranges,
+)
 from driftseg.frame import Image, Label
 from driftseg.images.deep import check_levels
 from driftseg.images.label_coding import FEW_GREYS, label_coding
@@ -229,7 +236,7 @@ def translate(label: Label, table: IdTable, *, name: str) -> Label:
     unknown = _unknown_ids(label, table)
     if unknown:
         raise UnknownIdsError(
-            f"{name}: expected the ids of this dataset ({commas(sorted(table))}), got "
+            f"{name}: expected the ids of this dataset ({ranges(sorted(table))}), got "
             f"{commas(unknown)}; the file is in another coding or damaged. To fix: get the file "
             "again, or leave it out with exclude",
             unknown,
