@@ -250,13 +250,13 @@ def test_cityscapes_in_weather_without_its_clear_images(tmp_path: Path) -> None:
         (["EMPTY", "--rain", "5", "--out", "OUT"], "empty: expected images, got none"),
         (["STREET", "--out", "OUT"], "expected some weather, got none. To fix: name rain"),
         (["STREET", "--rain", "5", "--out", "STREET/set"], "files are never changed, got one in"),
-        (["STREET", "--rain", "5", "--out", "/proc/set"], "/proc/set: expected a folder that can be"),
+        (["STREET", "--rain", "5", "--out", "/proc/set"], "/proc/set: expected a folder that"),
         (["STREET", "--rain", "5", "--out", "OUT", "--split", "val"], "layout with splits"),
         (["STREET", "--rain", "5", "--out", "OUT", "--size", "9"], "error: --size: expected "
 "WIDTHxHEIGHT in pixels, got '9'"),
         (["STREET", "--rain", "5", "--out", "OUT", "--size", "999x999"], "of the run, got 160x120"),
         (["STREET", "--rain", "5", "--out", "OUT", "--depth", "disparity"], "expected disparity"),
-        (["STREET", "--rain", "5", "--out", "OUT", "--depth-files", "EMPTY"], "expected 16-bit PNGs of depth"),
+        (["STREET", "--rain", "5", "--out", "OUT", "--depth-files", "EMPTY"], "16-bit PNGs of depth"),
         (["STREET", "--rain", "5", "--out", "OUT", "--depth-files", "EMPTY", "--depth",
           "disparity"], "error: expected one source of depth, got several of --depth, "
           "--depth-files and --depth-network"),

@@ -96,7 +96,7 @@ def test_the_command_predicts(made: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["adapt", "IN", "--checkpoint", "M.onnx"], "a model that can learn, got an exported model"),
+        (["adapt", "IN", "--checkpoint", "M.onnx"], "model that can learn, got an exported"),
         (["predict", "IN", "--checkpoint", "M.onnx", "--backend", "tensorrt"],
          "error: backend: expected one of onnxruntime, openvino, got 'tensorrt'"),
         (["predict", "IN", "--checkpoint", "M.xml", "--backend", "onnxruntime"],

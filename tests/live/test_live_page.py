@@ -260,7 +260,7 @@ def test_port_mistakes_on_the_command_line(page: LivePage) -> None:
         ),
         (
             ["--port", port],
-            "error: --port: expected --live, which shows the page, got --port alone",
+            "--port: expected --live, which shows the page, got --port",
         ),
     ):
         done = command("adapt", "drive.mp4", *arguments)
