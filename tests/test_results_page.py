@@ -188,4 +188,4 @@ def test_collect_gives_mean_and_spread(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_collect_refuses_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert results.main(["--collect", str(tmp_path)]) == 1
-    assert "is not a run of driftseg" in capsys.readouterr().err
+    assert "expected the folder of a finished run, got" in capsys.readouterr().err

@@ -67,7 +67,7 @@ _ROOMS = ("methods", "metrics", "weather")
 
 __all__ = [
     "Answer", "Exported", "ExportedModel", "InputError", "LivePage", "Model", "Moment",
-    "OnlineModel", "Progress", "Repetition", "RunInterrupted", "State", "__version__", "adapt",
+    "OnlineModel", "Progress", "RunInterrupted", "State", "__version__", "adapt",
     "calibrate", "check_data", "check_dataset", "check_encoder", "check_method", "compare_runs",
     "drive", "evaluate", "export", "find_runs", "frames", "inspect", "load_dataset",
     "load_exported", "load_model", "make_weather_set", "methods", "metrics", "note_run", "repeat",
