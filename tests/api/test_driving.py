@@ -152,7 +152,7 @@ def test_ctrl_c_ends_it_whole(tiny_checkpoint: Path, tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     told, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "what was kept is whole" in told
+    assert "their results are kept" in told
     rows = [json.loads(line) for line in lines.read_text().splitlines()]
     names = {path.stem for path in (tmp_path / "out" / "labels").glob("*.png")}
     assert 3 < len(rows) < 400

@@ -160,7 +160,10 @@ def test_train(driftseg, tmp_path: Path) -> None:
             "expected a known key, got 'metod'. To fix: rename it (did you mean 'method'?)",
         ),
         (["run", "CONFIG", "--set", "schedule.1.rain=-1"], "schedule.1.rain"),
-        (["run", "CONFIG", "--set", "schedule=[]"], "the schedule is empty"),
+        (
+            ["run", "CONFIG", "--set", "schedule=[]"],
+            "schedule: expected at least one domain, got none",
+        ),
     ],
 )
 def test_mistakes_end_with_one_line_and_code_2(

@@ -46,13 +46,24 @@ def test_a_method_that_never_learns(tiny_run, write_config) -> None:
 
 
 def test_what_cannot_be_met_is_told(tiny_run, write_config, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
+    (tmp_path / "file/runs: expected").touch()
     changes = {
-        "checkpoint": (str(tmp_path / "none.safetensors"), "no such file"),
-        "out": (str(tmp_path / "file" / "runs"), "file is no folder"),
+        "checkpoint": (
+            str(tmp_path / "none.safetensors"),
+            "expected a checkpoint file, got a path",
+        ),
+        "out": (str(tmp_path / "file" / "runs"), "file/runs: expected"),
     }
     for key, (value, told) in changes.items():
         config = write_config({**tiny_run, key: value})
         done = CliRunner().invoke(app, ["run", str(config), "--dry-run"])
         assert isinstance(done.exception, InputError)
         assert told in str(done.exception)
+
+
+def test_what_is_to_be_saved_is_checked_first(write_config, tiny_run) -> None:
+    config = str(write_config(tiny_run))
+    for more in ([], ["--dry-run"]):
+        done = CliRunner().invoke(app, ["run", config, "--save", "masks", *more])
+        assert isinstance(done.exception, InputError)
+        assert "got 'masks'" in str(done.exception) or "got masks" in str(done.exception)

@@ -34,7 +34,10 @@ def test_copies_are_the_files(driftseg, tmp_path: Path) -> None:
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "town_storm.yaml").write_text("mine")
-    with pytest.raises(InputError, match=r"town_storm\.yaml: is there already"):
+    with pytest.raises(
+        InputError,
+        match=r"town_storm\.yaml: expected a path where there is no file, got an existing",
+    ):
         copy_examples(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["town_storm.yaml"]
     assert (tmp_path / "town_storm.yaml").read_text() == "mine"
@@ -43,9 +46,9 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["town", "--copy", "here"], "expected the name of an example, got 'town'"),
+        (["town", "--copy", "here"], "town: expected the name of an example, got an unknown"),
         (["town_demo"], "error: town_demo: expected a folder to copy the example to, got none"),
-        (["--copy", "/proc/nowhere"], "/proc/nowhere: cannot be written to"),
+        (["--copy", "/proc/nowhere"], "/proc/nowhere: expected a folder that can be"),
     ],
 )
 def test_mistakes(driftseg, arguments: list[str], message: str) -> None:

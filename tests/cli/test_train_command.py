@@ -59,7 +59,7 @@ def test_a_folder_that_is_not_there_is_told_before_anything_is_shown(
     root = f"data={{kind: camvid, root: {tmp_path / 'gone'}}}"
     done = CliRunner().invoke(app, ["train", str(config), "--set", root, *options])
     assert isinstance(done.exception, InputError)
-    assert "gone: no such folder" in str(done.exception)
+    assert "gone: expected a folder of CamVid, got" in str(done.exception)
     assert "main" not in done.output
     assert not (tmp_path / "out").exists()
 

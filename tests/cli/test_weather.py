@@ -256,7 +256,7 @@ def test_cityscapes_in_weather_without_its_clear_images(tmp_path: Path) -> None:
 "WIDTHxHEIGHT in pixels, got '9'"),
         (["STREET", "--rain", "5", "--out", "OUT", "--size", "999x999"], "of the run, got 160x120"),
         (["STREET", "--rain", "5", "--out", "OUT", "--depth", "disparity"], "expected disparity"),
-        (["STREET", "--rain", "5", "--out", "OUT", "--depth-files", "EMPTY"], "PNGs of depth, got none"),
+        (["STREET", "--rain", "5", "--out", "OUT", "--depth-files", "EMPTY"], "PNGs of depth"),
         (["STREET", "--rain", "5", "--out", "OUT", "--depth-files", "EMPTY", "--depth",
           "disparity"], "error: expected one source of depth, got several of --depth, "
           "--depth-files and --depth-network"),

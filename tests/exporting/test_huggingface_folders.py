@@ -140,9 +140,12 @@ def test_what_segformer_cannot_be_is_refused(tmp_path: Path) -> None:
             r"expected a SegFormer \(a MiT encoder and its all-MLP head\), got the encoder "
             r"efficientnet_lite0.*take onnx",
         ),
-        (tiny_mit(), "this model's encoder is Mit: take onnx"),
-        (adapted("adaptformer"), r"cannot be added to its weights \(AdaptFormer\): take onnx"),
-        (driftseg.load_model(foreign("plain")), "this model is a Plain of your own: take onnx"),
+        (tiny_mit(), r"got the encoder Mit\. To fix: take onnx"),
+        (
+            adapted("adaptformer"),
+            r"cannot be added to its weights \(AdaptFormer\)\. To fix: take onnx",
+        ),
+        (driftseg.load_model(foreign("plain")), r"got a Plain of your own\. To fix: take onnx"),
     ):
         with pytest.raises(InputError, match=told):
             driftseg.export(given, "huggingface", tmp_path / "out")

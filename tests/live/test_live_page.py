@@ -260,7 +260,7 @@ def test_port_mistakes_on_the_command_line(page: LivePage) -> None:
         ),
         (
             ["--port", port],
-            "--port: expected --live, which shows the page, got --port",
+            f"--port {port}: expected --live, which shows the page, got --port alone",
         ),
     ):
         done = command("adapt", "drive.mp4", *arguments)

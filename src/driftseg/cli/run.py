@@ -97,6 +97,8 @@ def run(
     configs.check_data(config, "run", changes, data)
     settings = commands.read(config, RunConfig, changes, data)
     console = Console()
+    kinds = kinds_of(save)
+    commands.check_kinds(kinds)  # a dry run checks it, too
     if dry_run:
         with console.status("trying two frames ..."):
             tried = configs.rehearse(settings)
@@ -105,7 +107,7 @@ def run(
         return
     with told_of_interruption(console), LiveWatch(console, settings.method.name) as watch:
         folder = commands.run(
-            settings, watch=watch, save=kinds_of(save), again=again, resume=resume,
+            settings, watch=watch, save=kinds, again=again, resume=resume,
             digest_contents=digest_contents, tell=lines_on(console), tags=tag or (), note=note,
         )  # fmt: skip
     where_it_is(console, folder)
