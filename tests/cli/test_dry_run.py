@@ -46,13 +46,13 @@ def test_a_method_that_never_learns(tiny_run, write_config) -> None:
 
 
 def test_what_cannot_be_met_is_told(tiny_run, write_config, tmp_path: Path) -> None:
-    (tmp_path / "file/runs: expected").touch()
+    (tmp_path / "file").touch()
     changes = {
         "checkpoint": (
             str(tmp_path / "none.safetensors"),
             "expected a checkpoint file, got a path",
         ),
-        "out": (str(tmp_path / "file" / "runs"), "file/runs: expected"),
+        "out": (str(tmp_path / "file" / "runs"), "out: expected a folder, got the file"),
     }
     for key, (value, told) in changes.items():
         config = write_config({**tiny_run, key: value})
