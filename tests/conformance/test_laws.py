@@ -87,7 +87,7 @@ class Wrong(Encoder):
 
 def test_what_is_wrong_with_an_encoder_is_named() -> None:
     told = broken(check_encoder(f"{__name__}:Wrong"))
-    assert "level 4 of 96x64 images is (2, 8, 2, 3), wanted (2, 9, 2, 3)" in told.values()
+    assert "level 4 of 96x64 images is (2, 8, 2, 3), expected (2, 9, 2, 3)" in told.values()
     assert "in no stage: ['unused.bias', 'unused.weight']" in told.values()
     assert "it draws at random, or keeps something" in told.values()
     assert "use driftseg.models.norm.BatchNorm in place of ['stages.2.1']" in told.values()

@@ -218,8 +218,9 @@ def test_command_takes_an_oracle(tmp_path: Path) -> None:
     wanted = r"got nothing\. To fix: name a run in .*, or 1 more$"
     with pytest.raises(InputError, match=wanted):
         report([run.path], oracle=tmp_path / "nothing")
-    with pytest.raises(InputError, match=r"got a folder without schedule\.json\. To fix: name a"):
-        report([tmp_path])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="expected a folder of runs, got one without any"):
+        report([tmp_path / "empty"])
     file = run.path / "frames.jsonl"
     with pytest.raises(
         InputError, match=r"got a file\. To fix: name its folder, .*" + run.path.name
