@@ -102,7 +102,8 @@ class TestBadInput:
         assert not out.exists() or list(out.iterdir()) == []
 
     def test_trained_but_not_there(self, tiny_run) -> None:
-        self.refuse(tiny_run, "method.train names adapters and there are none: set adapters.kind",
+        self.refuse(tiny_run, r"method\.train: expected adapters in the model, got none.*set "
+r"adapters\.kind",
                     method=METHODS["dacs"])  # fmt: skip
 
     @pytest.mark.parametrize(
@@ -119,21 +120,25 @@ class TestBadInput:
         self.refuse(tiny_run, message, method=method, adapters={**ADAPTERS, "stages": [2]})
 
     def test_there_and_trained_in_part(self, tiny_run) -> None:
-        self.refuse(tiny_run, r"adapters: those of stages \[4\] would never learn",
+        self.refuse(tiny_run, r"adapters: expected stages that method\.train names, got stages "
+"4, which would not learn",
                     method={"name": "dacs", "train": ["encoder.stage3", "head"]},
                     adapters={**ADAPTERS, "stages": [3, 4]})  # fmt: skip
 
     def test_settings_of_another_kind(self, tiny_run) -> None:
-        self.refuse(tiny_run, r"adapters: lora has no ratio; it has \['rank', 'alpha'",
+        self.refuse(tiny_run, r"adapters: expected settings of lora \(rank, alpha, targets, "
+r"dropout\), got ratio",
                     method=METHODS["dacs"], adapters={"kind": "lora", "ratio": 0.5})  # fmt: skip
         self.refuse(tiny_run, "adapters.rnk.*rank", method=METHODS["dacs"],
                     adapters={"kind": "lora", "rnk": 4})  # fmt: skip
         self.refuse(tiny_run, "adapters.kind", method=METHODS["dacs"], adapters={"kind": "prefix"})
 
     def test_no_place_in_the_encoder(self, tiny_run) -> None:
-        self.refuse(tiny_run, "convolution per block finds no place.*what does: adaptformer",
+        self.refuse(tiny_run, "adapters: expected a kind that fits stage 1 of this encoder, "
+r"got convolution per block.*adaptformer",
                     method=METHODS["dacs"], adapters={"kind": "convolution"})  # fmt: skip
 
     def test_a_file_that_is_not_there(self, tiny_run) -> None:
-        self.refuse(tiny_run, "no checkpoint file at gone", method=METHODS["dacs"],
+        self.refuse(tiny_run, r"gone\.safetensors: expected a checkpoint file, got a path "
+"where there is none", method=METHODS["dacs"],
                     adapters={**ADAPTERS, "file": "gone.safetensors"})  # fmt: skip

@@ -149,18 +149,20 @@ class TestBadInput:
 
     def test_nothing_to_learn_from(self, hamlet_run) -> None:
         self.refuse({**hamlet_run, "calibration": None},
-                    "method.detector: window, rise, fall, source_level, far_level are not set; "
-                    "set them, or calibration.data")  # fmt: skip
+                    r"method\.detector: expected values of window, rise, fall, source_level, "
+r"far_level, got none.*set them, or calibration\.data")  # fmt: skip
 
     def test_confidence_without_calibration(self, hamlet_run) -> None:
         method = {"name": "dacs", "confidence": {"rule": "source_precision"}}
         self.refuse({**hamlet_run, "calibration": None, "method": method},
-                    "rule source_precision is learnt from held-out source frames")  # fmt: skip
+                    r"method\.confidence\.rule: expected held-out source frames for the rule "
+"source_precision, got none")  # fmt: skip
 
     def test_calibration_at_another_size(self, hamlet_run) -> None:
         data = {**hamlet_run["calibration"]["data"], "size": [160, 96]}
         self.refuse({**hamlet_run, "calibration": {"data": data}},
-                    "calibration frames are 160x96, the target's 128x96: signal and")  # fmt: skip
+                    "expected frames of the target's size 128x96, on which signal and "
+r"confidence depend, got 160x96.*calibration")  # fmt: skip
 
     def test_calibration_without_labels(self, hamlet_run, tmp_path) -> None:
         from PIL import Image
@@ -170,14 +172,14 @@ class TestBadInput:
             Image.new("RGB", (128, 96), (90, 90, 40 * i)).save(tmp_path / "mine" / f"{i}.png")
         data = {"kind": "folder", "root": str(tmp_path / "mine")}
         self.refuse({**hamlet_run, "calibration": {"data": data}},
-                    "calibration frame 0 has no label")  # fmt: skip
+                    r"calibration\.data: expected labelled frames, got 0 without a label")  # fmt: skip
 
     def test_a_stage_that_is_not_trained(self, hamlet_run) -> None:
         method = {**hamlet_run["method"], "selection": "stage1",
                   "train": ["encoder.stage2", "head"]}  # fmt: skip
         self.refuse(
             {**hamlet_run, "method": method},
-            r"nothing of that stage is in method.train; choices are \[.stage2.",
+            r"method\.selection: expected a stage in method\.train, got stage1",
         )
 
     def test_thresholds_of_the_wrong_sign(self, hamlet_run) -> None:

@@ -104,13 +104,21 @@ def test_adapters_on_its_layers(own_run: dict) -> None:
             r"model\.network: expected an installed "
             "module, got gone_net, which is not found",
         ),
-        ({**NETWORK, "parts": ["frist"], "head": None}, {}, "no module 'frist'"),
+        (
+            {**NETWORK, "parts": ["frist"], "head": None},
+            {},
+            "parts: expected modules of the model, got 'frist'",
+        ),
         (
             {**NETWORK, "ignored": []},
             {},
             "classes: expected 12 names, one for each output of checkpoint street_net:make, got 11",
         ),
-        (NETWORK, {"classes": None}, "does not name"),
+        (
+            NETWORK,
+            {"classes": None},
+            "checkpoint street_net:make: expected names of its 11 classes, got none in the file",
+        ),
         (
             NETWORK,
             {"ignore_outputs": [11]},

@@ -77,12 +77,25 @@ def test_fourier_beta_reaches_the_restyling(tiny_run) -> None:
         ({"name": "restyled_replay", "restylings": []}, r"method.*restylings.*at least 1"),
         ({"name": "restyled_replay", "restylings": ["sepia"]}, r"restylings.*histogram"),
         ({"name": "replay_only", "restylings": LIST}, "restylings"),
-        ({"name": "dacs", "source_loss": "restyled"}, "needs replay_style: restyled"),
-        ({"name": "dacs", "restylings": LIST}, "nothing is restyled; set replay_style: restyled"),
-        ({"name": "hamlet", "restylings": LIST}, "nothing is restyled; set replay_style"),
+        (
+            {"name": "dacs", "source_loss": "restyled"},
+            r"test: method\.source_loss: restyled: "
+            "expected replay_style: restyled, got "
+            "plain",
+        ),
+        (
+            {"name": "dacs", "restylings": LIST},
+            "test: method: restylings: expected "
+            r"replay_style: restyled, got plain.*set",
+        ),
+        (
+            {"name": "hamlet", "restylings": LIST},
+            "test: method: restylings: expected "
+            r"replay_style: restyled, got plain.*set",
+        ),
         (
             {"name": "restyled_replay", "restylings": LIST, "fourier_beta": 0.1},
-            "fourier is not among the restylings",
+            "test: method: fourier_beta: expected fourier among the restylings, got none",
         ),
         ({"name": "restyled_replay", "norm_statistics": "published"}, "norm_statistics"),
     ],
