@@ -134,12 +134,21 @@ def test_images_of_mmsegmentation(nvlabs: State, tmp_path: Path) -> None:
         meta = {"CLASSES": NAMES, "config": text.format(mean)}
         torch.save({"state_dict": nvlabs, "meta": meta}, tmp_path / f"{mean}.pth")
     open_checkpoint(tmp_path / "123.675.pth")
-    refuse_and_tell(tmp_path / "100.0.pth", r"its settings say image_mean = \[0\.39215")
+    refuse_and_tell(
+        tmp_path / "100.0.pth",
+        "expected images prepared with image_mean = "
+        r"\[0\.485, 0\.456, 0\.406\], got "
+        r"\[0\.39215686274509803, 0\.456, 0\.406\] in",
+    )
 
 
 def test_code_and_quantisation_in_the_settings(folder: Path, tmp_path: Path) -> None:
     path = changed(folder, tmp_path / "a", auto_map={"AutoModel": "modeling.Own"})
-    refuse_and_tell(path, r"config\.json says auto_map, that is code of its own, which driftseg")
+    refuse_and_tell(
+        path,
+        r"expected a plain SegFormer or Swin, got auto_map in config\.json, "
+        "that is code of its own",
+    )
     path = changed(folder, tmp_path / "a", quantization_config={"bits": 8})
     refuse_and_tell(path, r"config\.json says quantization_config, that is quantised weights")
 
