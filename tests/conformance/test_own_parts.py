@@ -149,8 +149,8 @@ class Empty(Failing):
                  "class", False),
         ("Failing", "expected its make to work, got KeyError: 'nothing'. To fix: correct the "
                     "method, see the traceback below", True),
-        ("Empty", "expected a Composition from its make, got a int. To fix: return driftseg.learners."
-                  "settings.Composition", False),
+        ("Empty", "expected a Composition from its make, got a int. To fix: return driftseg.learner"
+                  "s.settings.Composition", False),
     ],
 )  # fmt: skip
 def test_a_method_that_cannot_be_made(

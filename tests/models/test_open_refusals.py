@@ -110,10 +110,10 @@ def test_settings_that_the_tensors_contradict(folder: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("key", "value", "match"),
     [
-        ("image_mean", [0.5, 0.5, 0.5], r"\[0\.485, 0\.456, 0\.406\]: a network trained on other"),
+        ("image_mean", [0.5, 0.5, 0.5], r"image_mean = \[0\.485, 0\.456, 0\.406\], got"),
         ("image_std", [1.0], r"\[0\.229, 0\.224, 0\.225\]"),
         ("rescale_factor", 1.0, r"\[0\.0039\]"),
-        ("do_normalize", False, "driftseg always does both"),
+        ("do_normalize", False, "do_normalize = true, got false"),
     ],
 )
 def test_images_that_are_normalised_otherwise(
@@ -125,7 +125,7 @@ def test_images_that_are_normalised_otherwise(
     (path / "preprocessor_config.json").write_text(json.dumps(settings))
     open_checkpoint(path)
     (path / "preprocessor_config.json").write_text(json.dumps({**settings, key: value}))
-    refuse_and_tell(path, rf"its settings say {key} = .*{match}")
+    refuse_and_tell(path, rf"expected .*{match}.* in the settings\. To fix: give a network")
 
 
 def test_images_of_mmsegmentation(nvlabs: State, tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_no_head_or_another_head(nvlabs: State, tmp_path: Path) -> None:
     torch.save(encoder, path)
     refuse_and_tell(
         path,
-        rf"holds an encoder, but no head that driftseg knows: its encoder alone can be taken, .*"
+        r"expected an encoder and a head of driftseg, got an encoder, but no head .*"
         rf"model\.encoder=mit_b0, model\.weights={path} and model\.may_stay_random=\[head, early",
     )
     torch.save({**encoder, "decode_head.embed_layers.0.proj.weight": torch.ones(8, 32)}, path)

@@ -120,8 +120,8 @@ def test_one_piece_of_several(tmp_path: Path, nvlabs: State, folder: Path) -> No
     index = split(folder, tmp_path, "safetensors")
     piece = tmp_path / "model-00001-of-00002.safetensors"
     assert told(piece) == (
-        f"{piece} is piece 1 of 2 of a checkpoint, and the pieces belong together. To fix: give "
-        f"the folder {tmp_path}, or its model.safetensors.index.json"
+        f"{piece}: expected a whole checkpoint, got piece 1 of 2. To fix: give the folder "
+        f"{tmp_path}, or its model.safetensors.index.json"
     )
     open_checkpoint(tmp_path)
     index.unlink()
@@ -135,16 +135,16 @@ def test_one_piece_of_several(tmp_path: Path, nvlabs: State, folder: Path) -> No
 @pytest.mark.parametrize(
     ("held", "words"),
     [
-        ({"student": [torch.zeros(2)]}, "it holds 'student' (a list of 1 without names)"),
-        ({"student": None, "epoch": 3}, "it holds 'student' (NoneType), 'epoch' (int)"),
-        ({"student": {}}, "it holds 'student' (a mapping of 0 names)"),
-        ({"optimizer": {"state": {0: torch.zeros(2)}}}, "it holds 'optimizer' (state of training)"),
-        ({}, "it holds nothing"),
+        ({"student": [torch.zeros(2)]}, "'student' (a list of 1 without names)"),
+        ({"student": None, "epoch": 3}, "'student' (NoneType), 'epoch' (int)"),
+        ({"student": {}}, "'student' (a mapping of 0 names)"),
+        ({"optimizer": {"state": {0: torch.zeros(2)}}}, "'optimizer' (state of training)"),
+        ({}, "nothing"),
     ],
 )
 def test_a_file_without_named_tensors(held: dict, words: str, tmp_path: Path) -> None:
     torch.save(held, tmp_path / "a.pth")
-    assert f"holds no tensors by name, {words}: give a file" in told(tmp_path / "a.pth")
+    assert f"expected named tensors, got {words}. To fix: give a file" in told(tmp_path / "a.pth")
 
 
 @pytest.mark.filterwarnings("ignore")  # of PEFT, on names that torch will drop
@@ -156,7 +156,7 @@ def test_adapters_of_peft(tmp_path: Path) -> None:
     target = "q_proj" if "q_proj" in names else "query"
     model = peft.get_peft_model(model, peft.LoraConfig(target_modules=[target], r=2))
     torch.save(model.state_dict(), tmp_path / "whole.pth")
-    assert "adapters of PEFT that are not merged. To fix: save model.merge_and_unload()" in told(
+    assert "To fix: save model.merge_and_unload(), which merges the adapters of PEFT" in told(
         tmp_path / "whole.pth"
     )
     model.save_pretrained(tmp_path / "alone")
@@ -192,4 +192,4 @@ def test_our_own_files_hold_floats(tmp_path: Path) -> None:
     facts = json.loads(read_metadata(tmp_path / "a.safetensors")[METADATA_KEY])
     facts["digest"] = digest_tensors(state)
     save_file(state, tmp_path / "a.safetensors", {METADATA_KEY: json.dumps(facts)})
-    assert f"{name} holds int8 numbers" in told(tmp_path / "a.safetensors")
+    assert f"expected plain numbers, got int8 in {name}" in told(tmp_path / "a.safetensors")

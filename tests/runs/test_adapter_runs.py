@@ -116,7 +116,9 @@ r"adapters\.kind",
         ],
     )
     def test_there_but_not_trained(self, method: dict, tiny_run) -> None:
-        message = f"adapters: method {method['name']} does not train them.*add adapters to"
+        message = (
+            f"expected a method that trains them, .*, got {method['name']}. To fix: add adapters to"
+        )
         self.refuse(tiny_run, message, method=method, adapters={**ADAPTERS, "stages": [2]})
 
     def test_there_and_trained_in_part(self, tiny_run) -> None:

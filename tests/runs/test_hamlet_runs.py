@@ -34,7 +34,7 @@ def hamlet_run(tiny_run) -> dict:
         "calibration": {"data": {**small, "seed": 4}, "rain": [100]},
         "schedule": [
             {"name": "clear", "frames": 4},
-            {"name": "night", "night": 1, "frames": 6},
+            {"name": "night", "night": 1, "rain": 200, "frames": 6},
             {"name": "clear", "frames": 4},
         ],
     }

@@ -93,7 +93,7 @@ def test_data_check_finds_the_file_of_classes(home: Path) -> None:
     done = driftseg(home, "data", "check", "drive/images", "--labels", "drive/raw_labels")
     assert done.returncode == 0, done.stdout
     assert "(folder), own classes (track, grass, obstacle, sky)" in done.stdout
-    assert "nothing says what the ids mean" not in done.stdout
+    assert "no file says what the label ids mean" not in done.stdout
     found = check_dataset(home / "drive" / "images", labels=home / "drive" / "raw_labels")
     assert [share.name for share in found.classes] == list(CLASSES)
     assert found.to_json()["colours"][0] == [128, 64, 128]
@@ -107,10 +107,10 @@ def test_data_check_finds_the_file_of_classes(home: Path) -> None:
 def test_classes_that_nobody_states_are_not_passed_off_as_ours(tmp_path: Path) -> None:
     write_drive(tmp_path)
     done = driftseg(tmp_path, "data", "check", "images", "--labels", "labels")
-    assert "nothing says what the ids mean, so they are taken for camvid11's" in done.stdout
+    assert "no file says what the label ids mean, so camvid11 is assume" in done.stdout
     assert check_dataset(tmp_path / "images", labels=tmp_path / "labels").classes_assumed
     bare = driftseg(tmp_path, "data", "check", "images")
-    assert "nothing says what the ids mean" not in bare.stdout
+    assert "no file says what the label ids mean" not in bare.stdout
 
 
 def test_a_checkpoint_keeps_them(home: Path) -> None:

@@ -112,5 +112,7 @@ def test_source_is_checked(name, tiny_run) -> None:
         with pytest.raises(InputError, match=message):
             build(config)
 
-    refuse(f"method {name} learns from labelled source scenes: set source", source=None)
+    refuse(
+        f"method {name}: expected labelled source scenes, got none. To fix: set source", source=None
+    )
     refuse("source scenes are 64x64, frames 96x64", source={**tiny_run["source"], "size": [64, 64]})

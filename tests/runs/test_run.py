@@ -256,7 +256,10 @@ class TestBadInput:
         assert len(done.frames) == 5
         assert any(note.startswith("1 of 6 frames could not be read")
                    for note in done.environment["notes"])  # fmt: skip
-        assert any("3.png: cannot be decoded" in note for note in done.environment["notes"])
+        assert any(
+            "3.png: expected an image that can be decoded" in note
+            for note in done.environment["notes"]
+        )
 
     def test_too_many_corrupt_frames_stop_the_run(self, tiny_run, tmp_path) -> None:
         values = self.folder_run(tiny_run, tmp_path, broken=[3, 4])
