@@ -150,7 +150,7 @@ def test_code_and_quantisation_in_the_settings(folder: Path, tmp_path: Path) -> 
         "that is code of its own",
     )
     path = changed(folder, tmp_path / "a", quantization_config={"bits": 8})
-    refuse_and_tell(path, r"config\.json says quantization_config, that is quantised weights")
+    refuse_and_tell(path, r"got quantization_config in config\.json, that is quantised weights")
 
 
 QUERY = "backbone.block1.0.attn.q.weight"
@@ -252,7 +252,7 @@ def test_no_head_or_another_head(nvlabs: State, tmp_path: Path) -> None:
     )
     torch.save({**encoder, "decode_head.embed_layers.0.proj.weight": torch.ones(8, 32)}, path)
     refuse_and_tell(
-        path, r"holds a head that driftseg does not have \(decode_head\.embed_layers\.0\.proj"
+        path, r"got a head that driftseg does not have \(decode_head\.embed_layers\.0\.proj"
     )
     assert load_weights(fresh(), path, may_stay_random=RANDOM_HEADS).random
 

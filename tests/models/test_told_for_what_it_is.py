@@ -126,7 +126,7 @@ def test_one_piece_of_several(tmp_path: Path, nvlabs: State, folder: Path) -> No
     open_checkpoint(tmp_path)
     index.unlink()
     wanted = (
-        f"{piece} is piece 1 of 2 of a checkpoint, and the pieces belong together. To fix: fetch "
+        f"{piece}: expected a whole checkpoint, got piece 1 of 2. To fix: fetch "
         f"model.safetensors.index.json and all pieces into {tmp_path}, and give that folder"
     )
     assert told(tmp_path) == told(piece) == wanted

@@ -172,7 +172,7 @@ r"confidence depend, got 160x96.*calibration")  # fmt: skip
             Image.new("RGB", (128, 96), (90, 90, 40 * i)).save(tmp_path / "mine" / f"{i}.png")
         data = {"kind": "folder", "root": str(tmp_path / "mine")}
         self.refuse({**hamlet_run, "calibration": {"data": data}},
-                    r"calibration\.data: expected labelled frames, got 0 without a label")  # fmt: skip
+                    r"calibration\.data: expected labelled frames, got 0 without")  # fmt: skip
 
     def test_a_stage_that_is_not_trained(self, hamlet_run) -> None:
         method = {**hamlet_run["method"], "selection": "stage1",
