@@ -100,16 +100,16 @@ def test_images_in_any_form_and_left_as_they_are(tmp_path: Path) -> None:
         ("rain", {"severity": float("nan")}, "severity must be"),
         ("rain", {"seed": -1}, "seed: wanted 0 or more, came -1"),
         ("rain", {"camera": "phone"}, "no camera is called 'phone'; known: .*, or give a Camera"),
-        ("rain", {"depth": SCENE.depth[1:]}, r"depth: is \(71, 96\), its image \(72, 96\)"),
-        ("rain", {"depth": SCENE.depth[..., None]}, r"depth: is \(72, 96, 1\), its image"),
+        ("rain", {"depth": SCENE.depth[1:]}, r"depth: expected .* \(72, 96\) .*got \(71, 96\)"),
+        ("rain", {"depth": SCENE.depth[..., None]}, r"depth: expected .*got \(72, 96, 1\)"),
         ("rain", {"depth": -SCENE.depth}, "negative metres"),
-        ("rain", {"depth": "depth.png"}, "depth: wanted an array of metres .*, came str; None"),
-        ("rain", {"depth": [["far"]]}, "depth: wanted an array of metres .*, came an array of"),
+        ("rain", {"depth": "depth.png"}, "depth: expected an array of metres .*, got str. .*None"),
+        ("rain", {"depth": [["far"]]}, "depth: expected an array of metres .*got an array of"),
         ("rain", {"label": SCENE.label}, "label_space says .* give both, or neither"),
         ("rain", {"label_space": "camvid11"}, "label_space says .* give both, or neither"),
-        ("rain", LABELLED | {"label_space": "mars"}, "no label space is called 'mars'"),
-        ("rain", LABELLED | {"label": SCENE.label[1:]}, "label: the label is"),
-        ("rain", LABELLED | {"label": SCENE.label + 90}, "label: label ids"),
+        ("rain", LABELLED | {"label_space": "mars"}, "expected a known label space, got 'mars'"),
+        ("rain", LABELLED | {"label": SCENE.label[1:]}, "label: expected a label of its image"),
+        ("rain", LABELLED | {"label": SCENE.label + 90}, "label: expected label ids 0"),
         ("fog", {"visibility": 0}, "visibility must be a number of metres above 0"),
         ("night", {"strength": 2}, "night must lie in 0 to 1, not 2"),
         ("snow", {"cover": 0.5}, "cover: nothing tells what is ground; give label and label_sp"),
@@ -129,7 +129,7 @@ def test_what_cannot_be_used_is_said(name: str, arguments, message: str) -> None
 
 
 def test_an_image_that_is_none() -> None:
-    with pytest.raises(InputError, match="image: wanted RGB"):
+    with pytest.raises(InputError, match="image: expected RGB of shape"):
         weather.fog(np.zeros((4, 4, 4, 3), np.uint8))
 
 
