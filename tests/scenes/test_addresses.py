@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import driftseg
@@ -102,6 +102,7 @@ def test_secrets_are_not_shown(address: str, wanted: str) -> None:
         assert masked_text(f"lost: {address} (twice)") == f"lost: {wanted} (twice)"
 
 
+@example("Zq000000@:?qZ", "rtsp://me:{}@host/a")
 @given(
     st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=6).map(
         lambda text: f"Zq{text}qZ"

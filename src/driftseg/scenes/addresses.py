@@ -26,6 +26,7 @@ _KEY = re.compile(
 )
 """A stream key as a part of the path: letters of both cases and digits, at random."""
 _NESTED = re.compile(r"(://)[^/?#&]*@|(%3A%2F%2F)(?:(?!%2F).)*?%40", re.IGNORECASE)
+_HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?")
 _PORT = re.compile(r"[^:]*:\d{1,5}")
 _IN_TEXT = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"]+")
 
@@ -124,7 +125,8 @@ def _split_user(rest: str) -> tuple[str | None, str]:
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
     if "@" in authority:
         user, _, host = authority.rpartition("@")
-        certain = "." in host or ":" in host or "@" not in rest[len(authority) :]
+        alone = "@" not in rest[len(authority) :]
+        certain = alone or (_HOST.fullmatch(host) and ("." in host or ":" in host))
         if certain:
             return user, rest[len(user) + 1 :]
     elif ":" not in authority or "@" not in rest or rest.startswith("["):
