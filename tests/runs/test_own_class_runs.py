@@ -61,7 +61,6 @@ def driftseg(folder: Path, *arguments: str | Path) -> subprocess.CompletedProces
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the drive, the page's files, and a model trained on it for two steps."""
     folder = tmp_path_factory.mktemp("own")
     write_drive(folder / "drive")
     write_page_files(folder)

@@ -12,14 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
 
-from driftseg.errors import (
-    InputError,
-    MisfitError,
-    UnknownIdsError,
-    UnreadableError,
-    commas,
-    ranges,
-)
+from driftseg import errors
+from driftseg.errors import InputError, MisfitError, UnknownIdsError, UnreadableError
 from driftseg.frame import Image, Label
 from driftseg.images.deep import check_levels
 from driftseg.images.label_coding import FEW_GREYS, label_coding
@@ -117,7 +111,7 @@ class IdReader:
         unknown = _unknown_ids(label, self.ids)
         if unknown:
             raise UnknownIdsError(
-                f"{path}: expected the stated ids {commas(sorted(self.ids))}, got "
+                f"{path}: expected the stated ids {errors.commas(sorted(self.ids))}, got "
                 f"{_told(unknown)}. To fix: {STATE}",
                 unknown,
             )
@@ -236,8 +230,8 @@ def translate(label: Label, table: IdTable, *, name: str) -> Label:
     unknown = _unknown_ids(label, table)
     if unknown:
         raise UnknownIdsError(
-            f"{name}: expected the ids of this dataset ({ranges(sorted(table))}), got "
-            f"{commas(unknown)}; the file is in another coding or damaged. To fix: get the file "
+            f"{name}: expected the ids of this dataset ({errors.ranges(sorted(table))}), got "
+            f"{errors.commas(unknown)}; the file is damaged or in another coding. To fix: get it "
             "again, or leave it out with exclude",
             unknown,
         )
@@ -353,5 +347,4 @@ def _unknown_ids(label: Label, known: Mapping[int, int]) -> dict[int, int]:
 def _told(ids: Mapping[int, int]) -> str:
     """Ids and their pixels in words, the first eight."""
     told = [f"id {i} ({pixels} pixels)" for i, pixels in ids.items()]
-    more = f" and {len(told) - 8} more" if len(told) > 8 else ""
-    return ", ".join(told[:8]) + more
+    return ", ".join(told[:8]) + (f" and {len(told) - 8} more" if len(told) > 8 else "")

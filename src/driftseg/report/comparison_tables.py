@@ -203,5 +203,6 @@ def _picture(comparison: Comparison, path: Path) -> None:
             figure.savefig(path, dpi=150, metadata=metadata)
     except OSError as error:
         raise InputError(
-            f"{path}: the picture cannot be written there ({error.strerror})"
+            f"{path}: expected a place where the picture can be written, got an error "
+            f"({error.strerror}). To fix: name a file in a folder that you may write to"
         ) from None
