@@ -207,12 +207,12 @@ def test_trackers_do_not_change_the_hash() -> None:
 @pytest.mark.parametrize(
     ("trackers", "told"),
     [
-        (["tensorbord"], "no tracker is called 'tensorbord'; did you mean 'tensorboard'?"),
-        ([{"kind": "wandb", "projet": "x"}], "unknown key 'trackers.0.projet'; did you mean"),
+        (["tensorbord"], "expected a known tracker, got 'tensorbord'. To fix: take one of tensorboard"),
+        ([{"kind": "wandb", "projet": "x"}], "rename it (did you mean 'trackers.0.project'?)"),
         ([{"kind": "wandb", "mode": "cloud"}], "trackers.0.mode: "),
-        ([{"project": "x"}], "wanted kind: one of ['tensorboard', 'wandb', 'mlflow'"),
+        ([{"project": "x"}], "expected the key kind with the name of a tracker"),
         ([{"kind": "mlflow", "patience": 0}], "trackers.0.patience: "),
-        (["driftseg.methods.dacs:DacsSettings"], "wanted a subclass of driftseg.trackers"),
+        (["driftseg.methods.dacs:DacsSettings"], "expected a subclass of driftseg.trackers"),
         ([3], "trackers.0"),
     ],
 )  # fmt: skip
