@@ -115,4 +115,5 @@ def test_source_is_checked(name, tiny_run) -> None:
     refuse(
         f"method {name}: expected labelled source scenes, got none. To fix: set source", source=None
     )
-    refuse("source scenes are 64x64, frames 96x64", source={**tiny_run["source"], "size": [64, 64]})
+    told = "source: expected scenes of at least the frames' size 96x64, got 64x64"
+    refuse(told, source={**tiny_run["source"], "size": [64, 64]})
