@@ -42,8 +42,8 @@ Given = str | Path | Mapping[str, Any]
 
 __all__ = [
     "Evaluation", "Interrupted", "LoadReport", "Moment", "Progress", "TrainRehearsal", "Trained",
-    "calibrate", "changed", "evaluate", "inspect", "load_dataset", "load_model", "plain", "read",
-    "rehearse_train", "report", "run", "train", "use_threads",
+    "calibrate", "changed", "check_kinds", "evaluate", "inspect", "load_dataset", "load_model",
+    "plain", "read", "rehearse_train", "report", "run", "train", "use_threads",
 ]  # fmt: skip
 
 
