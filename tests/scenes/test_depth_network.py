@@ -117,7 +117,6 @@ def test_transformers_is_optional(networks, view: View, monkeypatch: pytest.Monk
 def test_what_is_no_network(tmp_path: Path, view: View) -> None:
     with pytest.raises(
         InputError,
-        match="is the correct path to a directory containing a "
-        r"preprocessor_config\.json file\)",
+        match=r"expected a depth network for transformers, got an error \(.*\. To fix: ",
     ):
         network(tmp_path).read(view)

@@ -138,7 +138,10 @@ def test_last_is_kept_when_nothing_may_be_chosen(values: dict) -> None:
 def test_finished_and_foreign_folders_are_refused(values: dict) -> None:
     with pytest.raises(Stopped):
         training(values).run(lambda step: (_ for _ in ()).throw(Stopped) if step.step > 4 else 0)
-    with pytest.raises(InputError, match=r".*other"):
+    with pytest.raises(
+        InputError,
+        match="expected an unfinished training with the same settings, got other values of",
+    ):
         training({**values, "learning_rate": 1e-2})
     with pytest.raises(
         InputError,

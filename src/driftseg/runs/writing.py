@@ -85,7 +85,10 @@ def new_record(
     except OSError as error:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
-        raise InputError(f"{out}: runs cannot be written there ({error.strerror})") from None
+        raise InputError(
+            f"out: expected a folder where runs can be written, got {out} ({error.strerror}). To "
+            "fix: set out to a folder that you may write to"
+        ) from None
 
 
 def continued_record(
