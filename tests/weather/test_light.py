@@ -62,8 +62,8 @@ def test_snow_on_a_green_image_is_green_and_not_lavender(scene, geometry) -> Non
 
 
 def test_one_warm_wall_is_no_cast(scene, geometry) -> None:
-    """A grey road under a warm wall: the light stays white."""
-    image = np.full((60, 80, 3), 90, np.uint8)
+    """A road that is blue in the shade, under a warm wall: the light stays white."""
+    image = np.full((60, 80, 3), (80, 90, 105), np.uint8)
     image[:30] = (180, 130, 70)
     ground = np.zeros((60, 80), bool)
     ground[30:] = True
