@@ -34,26 +34,26 @@ def coloured(path: Path) -> None:
         (
             small,
             f"valannot/{NAME}",
-            "_sm0/camvid/valannot/0016E5_00001.png: expected a label "
+            "valannot/0016E5_00001.png: expected a label "
             "of its image's size 64x48, got 10x10. To fix",
         ),
         (unknown, f"valannot/{NAME}", r"expected label ids 0..10 or 255 (ignore), got id 77"),
         (
             coloured,
             f"valannot/{NAME}",
-            "0/camvid/valannot/0016E5_00001.png: expected a label "
+            "valannot/0016E5_00001.png: expected a label "
             "map with one id a pixel (8-bit grey or palette ",
         ),
         (
             grey,
             f"valannot/{NAME}",
-            "0/camvid/valannot/0016E5_00001.png: expected a label map "
+            "valannot/0016E5_00001.png: expected a label map "
             "with one id a pixel (8-bit grey or palette ",
         ),
         (
             grey,
             f"val/{NAME}",
-            "_gr1/camvid/val/0016E5_00001.png: expected an image of 8 bits "
+            "camvid/val/0016E5_00001.png: expected an image of 8 bits "
             "a channel, got grey of 16 bits or more",
         ),
     ],
