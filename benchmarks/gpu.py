@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import cProfile
 import os
 import subprocess
 import sys
@@ -90,6 +91,11 @@ def main() -> None:
     parser.add_argument("--encoders", nargs="+", default=ENCODERS)
     parser.add_argument("--seconds", type=float, default=3.0, help="for each row")
     parser.add_argument("--no-tests", action="store_true")
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="instead of the tables: where a frame's time goes, method by method",
+    )
     given = parser.parse_args()
     if given.device.startswith("cuda") and not torch.cuda.is_available():
         sys.exit("no CUDA device; --device cpu tries the script itself")
@@ -99,6 +105,9 @@ def main() -> None:
     clock = Clock(given.device, given.seconds)
     with tempfile.TemporaryDirectory() as folder:
         for encoder in given.encoders:
+            if given.profile:
+                profiles(encoder, Path(folder), given.device, tuple(given.size), clock)
+                continue
             table(encoder, Path(folder), given.device, tuple(given.size), clock)
     sys.exit(passed)
 
@@ -111,13 +120,17 @@ def tests(device: str) -> int:
     ).returncode
 
 
-def table(encoder: str, folder: Path, device: str, size: tuple[int, int], clock: Clock) -> None:
+def random_model(encoder: str, folder: Path, size: tuple[int, int]) -> tuple[Path, np.ndarray]:
     path = folder / f"{encoder}.safetensors"
     torch.manual_seed(0)
     network = build_segmenter(encoder, classes=19, head_width=256)
     save_checkpoint(path, network, encoder=encoder, head_width=256,
                     label_space=CITYSCAPES19.name, classes=CITYSCAPES19.classes)  # fmt: skip
-    image = np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    return path, np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+
+
+def table(encoder: str, folder: Path, device: str, size: tuple[int, int], clock: Clock) -> None:
+    path, image = random_model(encoder, folder, size)
     print(f"\n| {encoder} | frames/s | peak, MiB | waits |\n|---|---|---|---|")
     places: dict[str, str] = {}
     for name, frame, counted in rows(path, image, device):
@@ -134,6 +147,47 @@ def table(encoder: str, folder: Path, device: str, size: tuple[int, int], clock:
         if device.startswith("cuda"):
             torch.cuda.empty_cache()
     print("".join(f"\nwaits of {name}: {lines}" for name, lines in places.items()), flush=True)
+
+
+def profiles(encoder: str, folder: Path, device: str, size: tuple[int, int], clock: Clock) -> None:
+    """Per row that learns: the frame, the device's busy time, and what the host spends it on."""
+    path, image = random_model(encoder, folder, size)
+    for name, frame, counted in rows(path, image, device):
+        if not counted and not name.startswith("three"):
+            continue
+        rate, _ = clock.rate(frame)
+        activities = [torch.profiler.ProfilerActivity.CPU]
+        if device.startswith("cuda"):
+            activities.append(torch.profiler.ProfilerActivity.CUDA)
+        with torch.profiler.profile(activities=activities) as events:
+            frame()
+            clock.wait()
+        averages = events.key_averages()
+        busy = sum(event.self_device_time_total for event in averages) / 1e3
+        launches = sum(event.count for event in averages if event.key == "cudaLaunchKernel")
+        print(f"\n## {encoder}, {name}: {1e3 / rate:.0f} ms a frame, device busy {busy:.0f} ms, "
+              f"{launches} kernels")  # fmt: skip
+        for title, key in (("host", "self_cpu_time_total"), ("device", "self_device_time_total")):
+            heavy = sorted(averages, key=lambda event: -getattr(event, key))[:8]
+            print(f"{title}: " + ", ".join(
+                f"{event.key[:40]} {getattr(event, key) / 1e3:.1f} ms x{event.count}"
+                for event in heavy))  # fmt: skip
+        print(f"python: {functions(frame, clock)}", flush=True)
+
+
+def functions(frame: Callable[[], object], clock: Clock, top: int = 14) -> str:
+    """The functions in which one frame spends most time itself, by cProfile."""
+    profile = cProfile.Profile()
+    profile.enable()
+    frame()
+    clock.wait()
+    profile.disable()
+    spent = sorted(profile.getstats(), key=lambda entry: -entry.inlinetime)[:top]
+    return ", ".join(
+        f"{code if isinstance(code := entry.code, str) else code.co_qualname}"
+        f" {entry.inlinetime * 1e3:.1f} ms x{entry.callcount}"
+        for entry in spent
+    )
 
 
 Row = tuple[str, Callable[[], object], bool]

@@ -44,6 +44,10 @@ class Learner(Protocol):
 
     A learner undoes a step that is not finite: it checks before the optimiser steps, puts its own
     statistics and gradients back, and says so in the `Step`.
+
+    A learner whose answer is not the student's (a teacher answers, or a prior is corrected) also
+    has a method ``output(answer) -> logits``, (1, C, h, w) of any grid. It is called for every
+    frame and every evaluation, without gradients, and changes nothing.
     """
 
     roles: Roles

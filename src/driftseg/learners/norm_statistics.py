@@ -11,10 +11,9 @@ from typing import Any, Literal
 
 import torch
 
-from driftseg.control.when import Always
 from driftseg.errors import InputError
 from driftseg.learners.contract import NOT_FINITE, Answer, Order, Step
-from driftseg.learners.settings import Composition, MethodSettings, Needs, Supplies
+from driftseg.learners.settings import MethodSettings, Needs, Supplies
 from driftseg.models.roles import Roles
 
 
@@ -32,9 +31,9 @@ class NormStatisticsSettings(MethodSettings):
         """The norms, whose statistics change."""
         return Needs(("norms",), "running")
 
-    def make(self, supplies: Supplies) -> Composition:
-        """A composition that learns on every frame."""
-        return Composition(NormStatistics(supplies.roles), Always())
+    def make_learner(self, supplies: Supplies) -> NormStatistics:
+        """One pass of a frame."""
+        return NormStatistics(supplies.roles)
 
 
 class NormStatistics:

@@ -17,7 +17,6 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor
 
-from driftseg.control.when import Always
 from driftseg.frame import Image, SourceBatch
 from driftseg.learners.contract import (
     NOT_FINITE,
@@ -39,7 +38,6 @@ from driftseg.learners.parts.restyle import (
 )
 from driftseg.learners.parts.window import window
 from driftseg.learners.settings import (
-    Composition,
     MethodSettings,
     Needs,
     SourceBatches,
@@ -84,7 +82,12 @@ class ReplayTrainingSettings(MethodSettings):
         """Labelled source scenes."""
         return Needs(tuple(self.train), self.norm_statistics, teacher=self.teacher, source=True)
 
-    def make_learner(
+    @property
+    def plain_order(self) -> Order:
+        """Its own rate."""
+        return Order(True, learning_rate=self.learning_rate)
+
+    def make_training(
         self, supplies: Supplies, *, restyle: Restyling | None, references: int
     ) -> ReplayTraining:
         """The update rule, with or without a restyling."""
@@ -109,9 +112,9 @@ class ReplayOnlySettings(ReplayTrainingSettings):
 
     name: Literal["replay_only"]
 
-    def make(self, supplies: Supplies) -> Composition:
-        """On every frame."""
-        return Composition(self.make_learner(supplies, restyle=None, references=1), Always())
+    def make_learner(self, supplies: Supplies) -> ReplayTraining:
+        """Without a restyling."""
+        return self.make_training(supplies, restyle=None, references=1)
 
 
 class RestyledReplaySettings(ReplayTrainingSettings, RestyleSettings):
@@ -128,12 +131,11 @@ class RestyledReplaySettings(ReplayTrainingSettings, RestyleSettings):
         """Labelled source scenes, and frames that are as large as these."""
         return replace(super().needs(), as_large_as_source=True)
 
-    def make(self, supplies: Supplies) -> Composition:
-        """On every frame."""
-        learner = self.make_learner(
+    def make_learner(self, supplies: Supplies) -> ReplayTraining:
+        """With its restylings."""
+        return self.make_training(
             supplies, restyle=self.make_restyling(), references=self.references
         )
-        return Composition(learner, Always())
 
 
 class ReplayTraining:

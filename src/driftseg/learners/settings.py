@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from driftseg.control.calibration import Calibration
-from driftseg.control.contract import Controller
+from driftseg.control.contract import Controller, Order
 from driftseg.control.detectors import DetectorSettings
+from driftseg.control.when import Always
 from driftseg.errors import InputError
 from driftseg.frame import SourceBatch
 from driftseg.learners.contract import Learner
@@ -158,8 +159,19 @@ class MethodSettings(Settings):
         raise self._lacks("needs")
 
     def make(self, supplies: Supplies) -> Composition:
-        """Its learner and controller."""
-        raise self._lacks("make")
+        """Its learner and controller. By default the learner learns from every frame."""
+        order = self.plain_order
+        controller = Always(learning_rate=order.learning_rate, mix_ratio=order.mix_ratio)
+        return Composition(self.make_learner(supplies), controller)
+
+    def make_learner(self, supplies: Supplies) -> Learner:
+        """The update rule alone, for a controller of one's choice."""
+        raise self._lacks("make_learner")
+
+    @property
+    def plain_order(self) -> Order:
+        """What is ordered where a controller has no numbers of its own."""
+        return Order(True)
 
     def _lacks(self, method: str) -> InputError:
         return InputError(

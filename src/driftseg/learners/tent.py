@@ -8,7 +8,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from driftseg.control.when import Always
 from driftseg.learners.contract import (
     NOT_FINITE,
     Answer,
@@ -18,7 +17,7 @@ from driftseg.learners.contract import (
     learnt,
 )
 from driftseg.learners.parts.losses import entropy
-from driftseg.learners.settings import Composition, MethodSettings, Needs, Supplies
+from driftseg.learners.settings import MethodSettings, Needs, Supplies
 from driftseg.models.roles import Roles
 from driftseg.models.trainable import load_optimiser_state, optimiser_state, set_learning_rate
 from driftseg.settings import Positive
@@ -42,9 +41,14 @@ class TentSettings(MethodSettings):
         """The norms."""
         return Needs(("norms",), self.norm_statistics)
 
-    def make(self, supplies: Supplies) -> Composition:
-        """On every frame."""
-        return Composition(Tent(supplies.roles, learning_rate=self.learning_rate), Always())
+    @property
+    def plain_order(self) -> Order:
+        """Its own rate."""
+        return Order(True, learning_rate=self.learning_rate)
+
+    def make_learner(self, supplies: Supplies) -> Tent:
+        """One step of Adam on a frame."""
+        return Tent(supplies.roles, learning_rate=self.learning_rate)
 
 
 class Tent:
@@ -75,7 +79,7 @@ class Tent:
     def learn(self, answer: Answer, order: Order) -> Step:
         """One step."""
         statistics = self.roles.moving_statistics()
-        logits = answer.logits if self.keeps_graph else self._forward(answer)
+        logits = answer.logits if answer.logits.requires_grad else self._forward(answer)
         loss = entropy(logits)
         value = float(loss.detach())
         if not math.isfinite(value):

@@ -86,11 +86,19 @@ class AdaptiveModel:
         """
         with self._lock:
             self._started = self._clock()
-            answered = answer(self.roles, image, keep_graph=self.learner.keeps_graph)
+            keeps = self.learner.keeps_graph and self.choices is None  # a choice comes later
+            answered = answer(self.roles, image, keep_graph=keeps)
             self._answered = answered
             self.controller.answered(1000 * (self._clock() - self._started))
-            self._logits = with_offline(self.roles, answered).detach()
+            self._logits = self._output(answered).detach()
             return to_prediction(self._logits, answered.size)
+
+    @torch.no_grad()
+    def _output(self, answered: Answer) -> Tensor:
+        """The logits that are answered with."""
+        own = getattr(self.learner, "output", None)
+        output: Tensor = with_offline(self.roles, answered) if own is None else own(answered)
+        return output
 
     def last_logits(self) -> Tensor:
         """Logits (1, C, h, w) of what was last predicted."""
@@ -210,7 +218,7 @@ class AdaptiveModel:
         """
         with self._lock:
             answered = answer(self.roles, image)
-            labels = {"main": to_label(with_offline(self.roles, answered), answered.size)}
+            labels = {"main": to_label(self._output(answered), answered.size)}
             if "early" in self.roles.network.heads:
                 first = self.roles.levels("student", answered.walk, depth=1)
                 early = self.roles.logits("student", first, head="early")

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from driftseg.control.when import Always
+from driftseg.control.contract import Order
 from driftseg.learners.self_training import SelfTrainingSettings
-from driftseg.learners.settings import Composition, Supplies
 from driftseg.settings import Positive, Share
 
 
@@ -22,7 +21,7 @@ class DacsSettings(SelfTrainingSettings):
     mix_ratio: Share = 0.5
     """Share of a source label's classes that ClassMix pastes."""
 
-    def make(self, supplies: Supplies) -> Composition:
-        """Self-training on every frame."""
-        controller = Always(learning_rate=self.learning_rate, mix_ratio=self.mix_ratio)
-        return Composition(self.make_learner(supplies), controller)
+    @property
+    def plain_order(self) -> Order:
+        """Its own rate and share."""
+        return Order(True, learning_rate=self.learning_rate, mix_ratio=self.mix_ratio)
