@@ -54,6 +54,7 @@ def _jitter(
 ) -> npt.NDArray[np.float32]:
     """Brightness, contrast, saturation (factors) and hue (degrees), in a random order."""
     brightness, contrast, saturation = (float(f) for f in factors)
+    image = np.clip(image, 0, 1)
     for step in order:
         if step == 0:
             image = image * brightness
@@ -61,13 +62,13 @@ def _jitter(
             grey = image @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
             image = grey.mean() + (image - grey.mean()) * contrast
         else:
-            colour = cv2.cvtColor(np.clip(image, 0, 1).astype(np.float32), cv2.COLOR_RGB2HSV)
+            colour = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
             if step == 2:
                 colour[..., 1] = np.clip(colour[..., 1] * saturation, 0, 1)
             else:
                 colour[..., 0] = (colour[..., 0] + hue) % 360
             image = np.asarray(cv2.cvtColor(colour, cv2.COLOR_HSV2RGB), np.float32)
-        image = np.clip(image, 0, 1).astype(np.float32)
+        np.clip(image, 0, 1, out=image)  # every step has made an image of its own
     return image
 
 

@@ -46,6 +46,8 @@ RINGS = 64
 """Of the radial power spectrum."""
 LEAST_SPREAD = 0.1
 """Standard deviation in Lab below which a channel counts as constant; a grey level is 0.4."""
+SPAN = 256
+"""Bands hold whole numbers from -SPAN + 1 to SPAN - 1."""
 NOTHING = 1e-6
 """Energy below which there is nothing to compare."""
 
@@ -77,10 +79,8 @@ class RestyleSettings(Settings):
 
 def histogram(source: Image, reference: Image, generator: np.random.Generator) -> Image:
     """The reference's histogram in each channel, by one look-up table a channel."""
-    channels = [
-        _matched(source[..., c].astype(np.int16), reference[..., c].astype(np.int16))
-        for c in range(3)
-    ]
+    pairs = zip(cv2.split(source), cv2.split(reference), strict=True)
+    channels = [_matched(ours.astype(np.int16), theirs.astype(np.int16)) for ours, theirs in pairs]
     return np.stack(channels, axis=-1).astype(np.uint8)
 
 
@@ -102,11 +102,12 @@ def bands(source: Image, reference: Image, generator: np.random.Generator) -> Im
 
     Bands are differences of rounded images, so they are whole numbers and add up exactly.
     """
-    result = np.zeros(source.shape, np.int16)
-    for ours, theirs in zip(_split(source), _split(reference), strict=True):
-        for c in range(3):
-            result[..., c] += _matched(ours[..., c], theirs[..., c])
-    return np.asarray(np.clip(result, 0, 255), np.uint8)
+    channels = []
+    for plane, wanted in zip(cv2.split(source), cv2.split(reference), strict=True):
+        pairs = zip(_split(plane), _split(wanted), strict=True)
+        total = np.sum([_matched(ours, theirs) for ours, theirs in pairs], axis=0, dtype=np.int16)
+        channels.append(np.clip(total, 0, 255, out=total).astype(np.uint8))
+    return np.stack(channels, axis=-1)
 
 
 def fourier(
@@ -254,20 +255,19 @@ def _matched(values: Integers, wanted: Integers) -> Integers:
     A value takes the wanted value at the middle of its own share of the ranks; so the same
     numbers stay the same, and a constant becomes the median.
     """
-    lowest = min(int(values.min()), int(wanted.min()))
-    size = max(int(values.max()), int(wanted.max())) - lowest + 1
-    counts = np.bincount(values.ravel() - lowest, minlength=size)
+    places = values + SPAN  # from 0 on, so that they number the table's rows
+    counts = np.bincount(places.ravel(), minlength=2 * SPAN)
     ranks = (np.cumsum(counts) - counts / 2) / values.size
-    reached = np.cumsum(np.bincount(wanted.ravel() - lowest, minlength=size)) / wanted.size
-    table = (np.searchsorted(reached, ranks) + lowest).astype(np.int16)
-    return np.asarray(table[values - lowest], np.int16)
+    reached = np.cumsum(np.bincount((wanted + SPAN).ravel(), minlength=2 * SPAN)) / wanted.size
+    table = (np.searchsorted(reached, ranks) - SPAN).astype(np.int16)
+    return np.take(table, places, mode="clip")  # clip is quicker than raise, and never happens
 
 
-def _split(image: Image) -> list[Integers]:
-    """From the finest band to what is left; the sum is the image."""
-    found, rest = [], image
+def _split(plane: npt.NDArray[np.uint8]) -> list[Integers]:
+    """One channel, from the finest band to what is left; the sum is the channel."""
+    found, rest = [], plane
     for sigma in BAND_SIGMAS:
-        smooth = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
+        smooth = np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma), np.uint8)
         found.append(rest.astype(np.int16) - smooth)
         rest = smooth
     return [*found, rest.astype(np.int16)]
