@@ -138,12 +138,15 @@ def _untranslated(program: ExportedProgram, error: BaseException) -> str:
             node = nodes.get(match["name"]) or next(iter(given.users if given else ()), None)
             operator = match["op"].removeprefix("torch.ops.")
             return (
-                f"the model cannot be exported to ONNX: {operator}{_layer(node)} has no "
-                "counterpart there; write that layer in other operators, or take torch_export"
+                f"expected a model of operators that ONNX has, got {operator}{_layer(node)}. To "
+                "fix: write that layer in other operators, or take torch_export"
             )
         each = each.__cause__ or each.__context__
     first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return f"the model cannot be exported to ONNX: {first.strip()[:300]}"
+    return (
+        f"expected a model that can be exported to ONNX, got an error ({first.strip()[:300]}). To "
+        "fix: take torch_export"
+    )
 
 
 def _layer(node: Any) -> str:

@@ -116,7 +116,13 @@ class Saver:
             os.truncate(path, lines)
             self._lines = path.open("a", encoding="utf-8")
         except OSError as error:
-            raise InputError(f"{self.out}: cannot be written to ({error.strerror})") from None
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> InputError:
+        return InputError(
+            f"{self.out}: expected a folder that can be written to, got an error "
+            f"({error.strerror}). To fix: make room, or change the folder's permissions"
+        )
 
     def settled(self) -> int:
         """Waits until all frames are written and forces their lines to the disk; bytes of these.
@@ -131,7 +137,7 @@ class Saver:
             os.fsync(self._lines.fileno())
             return (self.out / "frames.jsonl").stat().st_size
         except OSError as error:
-            raise InputError(f"{self.out}: cannot be written to ({error.strerror})") from None
+            raise self._unwritable(error) from None
 
     def put(self, shot: Shot) -> None:
         """Takes one frame.

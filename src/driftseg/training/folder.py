@@ -94,6 +94,7 @@ def _read(path: Path) -> dict[str, Any]:
             raise KeyError("state")
     except (pickle.UnpicklingError, EOFError, KeyError, RuntimeError, OSError) as error:
         raise InputError(
-            f"{path} is damaged ({type(error).__name__}); delete {path.parent} to start anew"
+            f"{path}: expected a readable training state, got a damaged file "
+            f"({type(error).__name__}). To fix: delete {path.parent} to start again"
         ) from None
     return state

@@ -121,7 +121,8 @@ class Stepper:
         (value,) = self._processes.sums([value])
         if not math.isfinite(value):
             raise InputError(
-                f"the loss is {value} at step {number}: lower learning_rate, or raise warm_up"
+                f"expected a finite loss, got {value} at step {number}. To fix: lower "
+                "learning_rate, or increase warm_up"
             )
         self.scaler.step(self.optimiser)
         self.scaler.update()

@@ -55,7 +55,10 @@ def validated(
                 break
             scene = dataset.scene(index)
             if scene.label is None:
-                raise InputError(f"validation scene {scene.name} has no label")
+                raise InputError(
+                    f"validation: expected a label for every scene, got {scene.name} without one. "
+                    "To fix: leave it out with exclude, or add its label"
+                )
             image = to_tensor(scene.image)[None].to(device)
             size = (scene.label.shape[0], scene.label.shape[1])
             found = upsample(logits(image), size)[0].argmax(0)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.frame import Image, Scene
 from driftseg.images.given import as_depth, as_image, as_label
 from driftseg.labels import CAMVID11, LabelSpace, named_space
@@ -227,7 +227,11 @@ def _scene(
 ) -> tuple[Scene, LabelSpace]:
     """What is known of the image, and what its label means."""
     if (label is None) != (label_space is None):
-        raise InputError("label_space says what the ids of label mean: give both, or neither")
+        only = "label_space" if label is None else "label"
+        raise InputError(
+            f"expected both label and label_space, or neither, got only {only}. To fix: give both; "
+            "label_space says what the ids of label mean"
+        )
     space = named_space(label_space, "label_space") if isinstance(label_space, str) else label_space
     space = CAMVID11 if space is None else space  # without a label it is never asked
     shown = as_image(image)
@@ -240,13 +244,13 @@ def _check_ground(scene: Scene, space: LabelSpace, wanted_by: str) -> None:
     """Says how to tell what is ground, where nothing does."""
     if scene.label is not None and not space.ground_ids and scene.depth is None:
         raise InputError(
-            f"{wanted_by}: no class of {space.title} is ground; name some in the label space "
-            "(LabelSpace(..., ground=...)), or give depth, in metres"
+            f"{wanted_by}: expected a label space with ground classes, got {space.title}. To fix: "
+            "name its ground classes (LabelSpace(..., ground=...)), or give depth, in metres"
         )
     if scene.label is None and scene.depth is None:
         raise InputError(
-            f"{wanted_by}: nothing tells what is ground; give label and label_space, or depth, in "
-            f"metres, or {wanted_by}=0"
+            f"{wanted_by}: expected a label or depth that tells what is ground, got neither. To "
+            f"fix: give label and label_space, or depth, in metres, or {wanted_by}=0"
         )
 
 
@@ -261,11 +265,12 @@ def _seen(
     if isinstance(camera, str):
         if camera not in CAMERAS:
             raise InputError(
-                f"camera: no camera is called {camera!r}; known: {list(CAMERAS)}, or give a Camera"
+                f"camera: expected one of {commas(CAMERAS)}, got {camera!r}. To fix: name one of "
+                "these, or give a Camera"
             )
         camera = CAMERAS[camera]
     if isinstance(seed, int) and seed < 0:
-        raise InputError(f"seed: wanted 0 or more, came {seed}")
+        raise InputError(f"seed: expected 0 or more, got {seed}. To fix: give 0 or more")
     return render(
         scene.image, geometry_of(scene, camera, space), conditions,
         np.random.default_rng(seed), camera=camera, severity=severity,

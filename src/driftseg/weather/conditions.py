@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from driftseg.errors import InputError
-from driftseg.weather.amounts import check_amount, check_share
+from driftseg.weather.amounts import check_amount, check_share, check_visibility
 from driftseg.weather.fog import extinction_per_kilometre as fog_extinction
 from driftseg.weather.rain import extinction_per_kilometre as rain_extinction
 from driftseg.weather.snow import extinction_per_kilometre as snow_extinction
@@ -54,11 +53,7 @@ class Conditions:
         for name in ("wet_road", "clouds"):
             if (share := getattr(self, name)) is not None:
                 check_share(name, share)
-        if self.visibility is not None and not self.visibility > 0:
-            raise InputError(
-                f"visibility must be a number of metres above 0, not {self.visibility}; leave it "
-                "out for no fog"
-            )
+        check_visibility(self.visibility)
 
     @property
     def clear(self) -> bool:

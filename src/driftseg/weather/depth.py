@@ -53,7 +53,9 @@ def road_plane_depth(
     if label is None:
         return depth
     if label_space is None:
-        raise ValueError("a label needs the label space that says what its ids mean")
+        raise ValueError(
+            "expected the label space of the label, got None. To fix: give label_space"
+        )
     sky = np.isin(label, label_space.sky_ids)
     upright = ~sky & ~np.isin(label, label_space.ground_ids)
     street = street_depth(height, width, camera=camera)
@@ -120,13 +122,19 @@ def check_depth(depth: Depth, image: Image) -> None:
     """Raises unless the depth has the image's size and nothing but distances in it."""
     if depth.shape != image.shape[:2]:
         raise InputError(
-            f"the depth is {depth.shape[1]}x{depth.shape[0]}, its image "
-            f"{image.shape[1]}x{image.shape[0]}; both must have one size"
+            f"depth: expected its image's size {image.shape[1]}x{image.shape[0]}, got "
+            f"{depth.shape[1]}x{depth.shape[0]}. To fix: bring both to one size"
         )
     if np.isnan(depth).any():
-        raise InputError("the depth holds NaN; mark what is unknown or sky as infinite")
+        raise InputError(
+            "depth: expected metres of 0 or more, got NaN. To fix: set sky and unknown depth to "
+            "infinity"
+        )
     if (depth < 0).any():
-        raise InputError("the depth holds negative metres; wanted 0 or more, infinite for sky")
+        raise InputError(
+            f"depth: expected metres of 0 or more, got {depth.min():g}. To fix: set sky and "
+            "unknown depth to infinity"
+        )
 
 
 def distance_along_rays(depth: Depth, camera: Camera) -> Depth:

@@ -16,6 +16,7 @@ import numpy as np
 
 from driftseg.errors import InputError
 from driftseg.frame import Depth, Image
+from driftseg.weather.amounts import check_amount, check_visibility
 from driftseg.weather.camera import CITYSCAPES, Camera
 from driftseg.weather.depth import Floats, check_depth, distance_along_rays
 
@@ -66,15 +67,13 @@ def fog(
         InputError: a visibility that is not above 0, a severity that is negative or not finite,
             an airlight outside 0 to 1, or a depth that does not fit the image.
     """
-    if visibility is not None and not visibility > 0:
-        raise InputError(
-            f"visibility must be a number of metres above 0, not {visibility}; leave it out for "
-            "no fog"
-        )
-    if not (math.isfinite(severity) and severity >= 0):
-        raise InputError(f"severity must be a finite number of 0 or more, not {severity}")
+    check_visibility(visibility)
+    check_amount("severity", severity)
     if not all(0 <= part <= 1 for part in airlight):
-        raise InputError(f"airlight must be red, green and blue in 0 to 1, not {airlight}")
+        raise InputError(
+            f"airlight: expected red, green and blue from 0 to 1, got {airlight}. To fix: divide "
+            "8-bit values by 255"
+        )
     check_depth(depth, image)
     if visibility is None or math.isinf(visibility) or severity == 0:
         return image.copy()

@@ -182,9 +182,9 @@ def known_ground(geometry: Geometry, wanted_by: str) -> Mask:
     """What is ground; InputError where nothing tells."""
     if geometry.ground is None:
         raise InputError(
-            f"{wanted_by}: nothing tells what is ground in these images; give labels or a "
-            "measured depth, name the classes that are ground (ground: [...] beside classes), or "
-            f"leave {wanted_by} out"
+            f"{wanted_by}: expected labels or measured depth that tell what is ground, got none "
+            "that do. To fix: give one of them, name the classes that are ground (ground: [...] "
+            f"beside classes), or leave {wanted_by} out"
         )
     return geometry.ground
 

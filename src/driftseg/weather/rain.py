@@ -24,8 +24,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from driftseg.errors import InputError
 from driftseg.frame import Depth, Image
+from driftseg.weather.amounts import check_amount
 from driftseg.weather.camera import CITYSCAPES, Camera
 from driftseg.weather.depth import Floats, check_depth
 from driftseg.weather.smoothing import along_edges, wide_field
@@ -105,9 +105,8 @@ def rain(
         InputError: a rate or severity that is negative or not finite, or a depth that does not fit
             the image.
     """
-    for name, value in (("rain", rate), ("severity", severity)):
-        if not (math.isfinite(value) and value >= 0):
-            raise InputError(f"{name} must be a finite number of 0 or more, not {value}")
+    check_amount("rain", rate)
+    check_amount("severity", severity)
     check_depth(depth, image)
     if rate == 0 or severity == 0:
         return image.copy()

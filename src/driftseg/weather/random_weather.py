@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.frame import Image, Label, Scene
 from driftseg.labels import LabelSpace
 from driftseg.settings import Range, Settings, Share, in_order
@@ -80,7 +80,10 @@ class RandomWeather:
     def __post_init__(self) -> None:
         unknown = [kind for kind in self.kinds if kind not in RANGES]
         if unknown or not self.kinds:
-            raise InputError(f"weather kinds must be some of {list(RANGES)}, not {self.kinds}")
+            raise InputError(
+                f"weather kinds: expected one or more of {commas(RANGES)}, got "
+                f"{commas(self.kinds)}. To fix: name only kinds of this list"
+            )
 
     def __call__(self, image: Image, label: Label, generator: np.random.Generator) -> Image:
         """One version of the image; the label stays what it is."""
