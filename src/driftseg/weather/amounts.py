@@ -1,4 +1,4 @@
-"""How much of a weather there can be."""
+"""Checks of amounts of weather."""
 
 from __future__ import annotations
 
