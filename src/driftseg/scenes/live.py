@@ -160,7 +160,7 @@ class LiveScenes:
         return self._last[1]
 
     def check_order(self, numbers: Sequence[int]) -> None:
-        """Raises InputError unless the scene numbers of a stream never decrease."""
+        """Raises InputError unless the scene numbers of a stream strictly increase."""
         if any(b <= a for a, b in itertools.pairwise(numbers)):
             raise InputError(
                 f"{self._where}: expected a schedule that never goes back, because a live source "
