@@ -1,4 +1,4 @@
-"""Which state on disk a training continues from, and whether it is lengthened."""
+"""Finds the state from which a training continues, and whether it is lengthened."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ class Found:
 
     state: dict[str, Any]
     told: str
-    """Where it continues, for people."""
+    """Where it continues, as text for people."""
     outdated: tuple[str, ...] = ()
-    """Phases whose results are made anew; they are forgotten when the training begins."""
+    """Phases whose results are made again; they are removed when the training begins."""
 
 
 def find_state(folder: TrainingFolder, recipe: Recipe, phases: Sequence[str]) -> Found | None:
     """The state that this recipe continues from; None for a new training.
 
-    A longer recipe continues the phase that grows. What came after that phase is made anew.
+    A longer recipe continues the phase with more steps. Later phases are made again.
 
     Args:
         folder: of the training.
-        recipe: as it is wanted now.
+        recipe: of the new call.
         phases: of the recipe, in order.
 
     Raises:
@@ -71,12 +71,12 @@ def find_state(folder: TrainingFolder, recipe: Recipe, phases: Sequence[str]) ->
 
 
 def inexact(model: nn.Module, before: int, now: int) -> str:
-    """What to say where batch normalisation sees other parts of a batch than before.
+    """A note if batch normalisation sees other parts of a batch than before.
 
     Args:
         model: prepared for the phase that continues.
         before: images that it saw at once.
-        now: images that it sees.
+        now: images that it sees at once.
     """
     if before == now or not any(
         isinstance(module, BatchNorm) and module.statistics == "update"
