@@ -143,7 +143,7 @@ def test_train(driftseg, tmp_path: Path) -> None:
     assert "best validation mIoU" in done.stdout
     again = driftseg("train", config)
     assert again.returncode == 2
-    assert "holds a finished training" in again.stderr
+    assert "expected an unfinished training, got a finished one. To fix: set" in again.stderr
 
 
 @pytest.mark.parametrize(

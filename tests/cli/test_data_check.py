@@ -131,7 +131,7 @@ def test_a_folder_that_is_read_only(drive: Path, tmp_path: Path) -> None:
         pytest.skip("whoever runs this may write everywhere (root)")
     done = check(drive / "in", "--out", out)
     assert done.returncode == 2
-    assert "sealed: cannot be written to (Permission denied)" in done.stderr
+    assert "folder that can be written to, got an error (Permission denied)" in done.stderr
     assert list(out.iterdir()) == []
 
 

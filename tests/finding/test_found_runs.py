@@ -52,7 +52,7 @@ def test_states(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "problem"),
     [
-        ("config.yaml", "a: [", "config.yaml: is no YAML"),
+        ("config.yaml", "a: [", r"config.yaml: expected YAML, got an error \(.*\)\. To fix"),
         ("config.yaml", "just a text", "config.yaml: expected the config of a run, got str"),
         ("config.yaml", "seed: 0", "expected a record of driftseg .*, got one of 9.9"),
         ("schedule.json", "{", "expected a readable run, got a damaged one"),
@@ -60,7 +60,7 @@ def test_states(tmp_path: Path) -> None:
         ("frames.jsonl", "\xff\xfe{", "expected a readable run, got a damaged one"),
         ("environment.json", "[]", "is not a readable run|got one of an unknown version"),
         ("status.json", '{"state": "resting"}', "expected a state of running, .* got 'resting'"),
-        ("status.json", "{", "status.json: cannot be read"),
+        ("status.json", "{", "status.json: expected the status of a run, got an error"),
         ("notes.json", "[]", "notes.json: expected"),
     ],
 )

@@ -168,7 +168,7 @@ def test_a_wet_road_where_no_class_is_ground(home: Path, tmp_path: Path) -> None
                     "--wet-road", 0.5, "--out", tmp_path / "x",
                     "--classes", "bare.yaml")  # fmt: skip
     assert made.returncode == 2
-    assert made.stderr.startswith("error: wet_road: nothing tells what is ground in these images")
+    assert made.stderr.startswith("error: wet_road: expected labels or measured depth that tell wh")
     assert "name the classes that are ground (ground: [...] beside classes)" in made.stderr
     dry = driftseg(home, "weather", "drive/images", "--labels", "drive/labels", "--rain", 50,
                    "--out", tmp_path / "y", "--classes", "bare.yaml", "--workers", 1)  # fmt: skip

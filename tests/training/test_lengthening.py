@@ -70,7 +70,9 @@ def test_the_main_phase_is_lengthened(values: dict) -> None:
     assert info.extra["recipe"]["steps"] == 7
     rows = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()]
     assert rows == [2, 4, 2, 6, 7, 2]
-    with pytest.raises(InputError, match="holds a finished training"):
+    with pytest.raises(
+        InputError, match=r"got a finished one\. To fix: .* --set early_head_steps=N, N above 2$"
+    ):
         training(longer)
     with pytest.raises(InputError, match=r"expected steps of at least 7, .* got 6. To fix: "):
         training(values | {"steps": 6})
@@ -154,11 +156,13 @@ def test_folders_of_earlier_versions(values: dict) -> None:
         del state[key]
     (out / "finished_early_head.pt").unlink()
     (out / "finished_main.pt").unlink()
-    with pytest.raises(InputError, match="finished training without a state"):
+    with pytest.raises(InputError, match="got a finished one without a state to lengthen it from"):
         training(values | {"steps": 8})
     torch.save(state, out / "state.pt")
     assert training(values).continues == "continues in phase main after step 4 of 4"
     state["recipe"] = state["recipe"].replace('"weight_decay": 0.01', '"weight_decay": 0.5')
     torch.save(state, out / "state.pt")
-    with pytest.raises(InputError, match=r"with other settings \(weight_decay\)"):
+    with pytest.raises(
+        InputError, match=r"with the same settings, got other values of weight_decay\. To"
+    ):
         training(values)

@@ -158,11 +158,13 @@ def test_finished_and_foreign_folders_are_refused(values: dict) -> None:
     state = Path(values["out"]) / "state.pt"
     whole = state.read_bytes()
     state.write_bytes(whole[:100])
-    with pytest.raises(InputError, match=r"state.pt is damaged .*; delete .* to start anew"):
+    with pytest.raises(
+        InputError, match=r"state\.pt: expected .*, got a damaged file .* to start again"
+    ):
         training(values)
     state.write_bytes(whole)
     training(values).run(lambda step: None)
-    with pytest.raises(InputError, match="holds a finished training; set another out"):
+    with pytest.raises(InputError, match=r"got a finished one\. To fix: set another out, delete"):
         training(values)
 
 

@@ -123,27 +123,34 @@ def _fog(**changes) -> None:
 
 @pytest.mark.parametrize("visibility", [0.0, -75.0, math.nan, -math.inf])
 def test_impossible_visibilities(visibility: float) -> None:
-    with pytest.raises(InputError, match="visibility must be a number of metres above 0"):
+    with pytest.raises(InputError, match=f"visibility: expected metres above 0, got {visibility}"):
         _fog(visibility=visibility)
 
 
 @pytest.mark.parametrize("severity", [-1.0, math.nan, math.inf])
 def test_impossible_severities(severity: float) -> None:
-    with pytest.raises(InputError, match="severity must be a finite number of 0 or more"):
+    with pytest.raises(InputError, match=f"severity: expected a finite number .*, got {severity}"):
         _fog(severity=severity)
 
 
 def test_impossible_airlight() -> None:
-    with pytest.raises(InputError, match=r"airlight must be .* in 0 to 1, not \(204, 204, 204\)"):
+    message = r"airlight: expected .* from 0 to 1, got \(204, 204, 204\). To fix: divide"
+    with pytest.raises(InputError, match=message):
         _fog(airlight=(204, 204, 204))
 
 
 @pytest.mark.parametrize(
     ("depth", "message"),
     [
-        (np.ones((4, 5), np.float32), "the depth is 5x4, its image 4x4"),
-        (np.full((4, 4), np.nan, np.float32), "the depth holds NaN"),
-        (np.full((4, 4), -1, np.float32), "the depth holds negative metres"),
+        (
+            np.ones((4, 5), np.float32),
+            "depth: expected its image's size 4x4, got 5x4. To fix: bring both",
+        ),
+        (
+            np.full((4, 4), np.nan, np.float32),
+            "depth: expected metres of 0 or more, got NaN. To fix",
+        ),
+        (np.full((4, 4), -1, np.float32), "depth: expected metres of 0 or more, got -1. To fix"),
     ],
 )
 def test_depths_that_do_not_fit(depth, message: str) -> None:

@@ -164,11 +164,11 @@ def test_conditions_in_words() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("rain", -1.0, "rain must be a finite number of 0 or more, not -1.0"),
-        ("snow", math.nan, "snow must be a finite number of 0 or more, not nan"),
-        ("night", 1.5, "night must lie in 0 to 1, not 1.5"),
-        ("lens_drops", 0.6, "lens_drops must lie in 0 to 0.5, not 0.6"),
-        ("visibility", 0.0, "visibility must be a number of metres above 0, not 0.0"),
+        ("rain", -1.0, r"rain: expected a finite number of 0 or more, got -1\.0\. To fix"),
+        ("snow", math.nan, r"snow: expected a finite number of 0 or more, got nan\. To fix"),
+        ("night", 1.5, r"night: expected a number from 0 to 1, got 1\.5\. To fix"),
+        ("lens_drops", 0.6, r"lens_drops: expected a number from 0 to 0\.5, got 0\.6\. To fix"),
+        ("visibility", 0.0, r"visibility: expected metres above 0, got 0\.0\. To fix"),
     ],
 )
 def test_impossible_conditions(field: str, value: float, message: str) -> None:
@@ -230,5 +230,6 @@ class TestRandomWeather:
         assert not np.array_equal(runs[0][0], runs[0][1])
 
     def test_unknown_kind(self) -> None:
-        with pytest.raises(InputError, match=r"weather kinds must be some of \['rain', .*'hail'"):
+        message = "weather kinds: expected one or more of rain, .*, got hail. To fix: name only"
+        with pytest.raises(InputError, match=message):
             RandomWeather(("hail",), Town.label_space)

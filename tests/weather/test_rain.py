@@ -159,13 +159,13 @@ def test_streaks_lengthen_with_exposure() -> None:
 
 @pytest.mark.parametrize("rate", [-1.0, math.nan, math.inf])
 def test_impossible_rates(rate: float) -> None:
-    with pytest.raises(InputError, match="rain must be a finite number of 0 or more"):
+    with pytest.raises(InputError, match=f"rain: expected a finite number .*, got {rate}. To fix"):
         rain(np.zeros((4, 4, 3), np.uint8), np.ones((4, 4), np.float32), rate,
              np.random.default_rng(0))  # fmt: skip
 
 
 def test_depth_of_another_size() -> None:
-    with pytest.raises(InputError, match="the depth is 5x4, its image 4x4"):
+    with pytest.raises(InputError, match="depth: expected its image's size 4x4, got 5x4"):
         rain(np.zeros((4, 4, 3), np.uint8), np.ones((4, 5), np.float32), 1.0,
              np.random.default_rng(0))  # fmt: skip
 
@@ -173,7 +173,7 @@ def test_depth_of_another_size() -> None:
 def test_depth_with_holes() -> None:
     depth = np.ones((4, 4), np.float32)
     depth[0, 0] = np.nan
-    with pytest.raises(InputError, match="NaN"):
+    with pytest.raises(InputError, match="depth: expected metres of 0 or more, got NaN"):
         rain(np.zeros((4, 4, 3), np.uint8), depth, 1.0, np.random.default_rng(0))
 
 

@@ -138,5 +138,7 @@ def test_patches_are_spread_evenly_and_go_on_around_the_middle() -> None:
 
 def test_without_labels_or_depth_nothing_tells_what_is_ground(scene) -> None:
     bare = Geometry(np.full((120, 160), 30, np.float32))
-    with pytest.raises(InputError, match=r"snow_cover: nothing tells what is ground.*labels or a"):
+    with pytest.raises(
+        InputError, match=r"snow_cover: expected labels or measured depth .*, got none"
+    ):
         snow_cover(scene.image, bare, 0.5, np.random.default_rng(0))

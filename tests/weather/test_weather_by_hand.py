@@ -186,11 +186,11 @@ GEOMETRY = Geometry(np.full((8, 10), 9, np.float32), np.ones((8, 10), bool))
     ],
 )
 def test_amounts_that_cannot_be(name: str, put, amount: float) -> None:
-    with pytest.raises(InputError, match=f"{name} must .*, not {amount}"):
+    with pytest.raises(InputError, match=f"{name}: expected a .*, got {amount}. To fix: give"):
         put(amount, np.random.default_rng(0))
 
 
 def test_a_lens_is_never_all_drops() -> None:
     """It would take infinitely many."""
-    with pytest.raises(InputError, match=r"lens_drops must lie in 0 to 0\.5, not 1"):
+    with pytest.raises(InputError, match=r"lens_drops: expected a number from 0 to 0\.5, got 1\. "):
         lens_drops(IMAGE, 1, np.random.default_rng(0))

@@ -80,7 +80,9 @@ def test_a_red_wall_reddens_the_far_road() -> None:
 
 
 def test_what_is_ground_must_be_known(scene) -> None:
-    with pytest.raises(InputError, match=r"wet_road: nothing tells what is ground"):
+    with pytest.raises(
+        InputError, match=r"wet_road: expected labels or measured depth .*, got none"
+    ):
         wet_road(scene.image, Geometry(scene.depth), 0.5, np.random.default_rng(0))
 
 

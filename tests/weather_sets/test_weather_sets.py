@@ -301,10 +301,10 @@ def test_jpeg_and_names(tmp_path: Path) -> None:
     [
         ({}, "expected some weather, got none"),
         ({"rain": (0.0,)}, "rain: expected a value above 0, got 0, which is no weather"),
-        ({"rain": (-1.0,)}, "rain must be a finite number"),
+        ({"rain": (-1.0,)}, "rain: expected a finite number of 0 or more, got -1"),
         ({"rain": (5.0, 5.0)}, "expected every weather once, got rain5 twice"),
-        ({"fog": (0.0,)}, "visibility must be"),
-        ({"night": (2.0,)}, "night must lie in 0 to 1"),
+        ({"fog": (0.0,)}, "visibility: expected metres above 0, got 0"),
+        ({"night": (2.0,)}, "night: expected a number from 0 to 1, got 2"),
         ({"fog": (75.0,), "wet_road": 1.0}, "wet_road: expected rain beside it, got none"),
         ({"snow": (1.0,), "lens_drops": 0.1}, "lens_drops: expected rain beside it, got none"),
         ({"fog": (75.0,), "snow_cover": 0.1}, "snow_cover: expected snow beside it, got none"),

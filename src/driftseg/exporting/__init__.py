@@ -1,1 +1,1 @@
-"""Models leave for other runtimes: ONNX, OpenVINO, torch.export, Hugging Face."""
+"""Export of models to other runtimes: ONNX, OpenVINO, torch.export, Hugging Face."""

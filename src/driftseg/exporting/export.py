@@ -1,4 +1,4 @@
-"""One export: a graph, a file, and the proof that both answer alike."""
+"""One export: a graph, a file, and a comparison of both outputs."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Exported:
     """The file, or the folder."""
     target: Target
     bytes: int
-    """Of all files."""
+    """Size of all files in bytes."""
     difference: float
-    """The largest difference of logits from torch, over the largest logit, that was found."""
+    """The largest difference of logits from torch, relative to the largest logit."""
     notes: tuple[str, ...] = ()
-    """What one must know of the export."""
+    """Notes on the export."""
 
 
 def export_graph(
@@ -51,27 +51,27 @@ def export_graph(
     size: tuple[int, int] | None,
     generator: torch.Generator,
 ) -> Exported:
-    """Writes a network's graph, after it was found to answer as the network does.
+    """Writes a network's graph after comparing its outputs with the network's.
 
     Args:
-        network: a copy of its own, on the CPU, in eval mode.
+        network: a separate copy, on the CPU, in eval mode.
         target: any but ``huggingface``.
-        out: the file; must not be there.
-        facts_for: what the file is to say, given the multiple of sizes and a (height, width).
-        size: (height, width) to serve alone; None serves all.
-        generator: draws the images that are compared.
+        out: the file; must not exist.
+        facts_for: makes the file's facts from the multiple of sizes and a (height, width).
+        size: the only (height, width) of the graph; None allows all sizes.
+        generator: draws the images for the comparison.
 
     Raises:
-        InputError: the network cannot be exported, or what was written answers otherwise.
+        InputError: the network cannot be exported, or the written file has other outputs.
     """
     deployed = Deployed(network).eval().requires_grad_(False)
     for tensor in (*deployed.parameters(), *deployed.buffers()):
-        tensor.data = tensor.data.contiguous()  # .pt2 files keep no other order in memory
+        tensor.data = tensor.data.contiguous()  # .pt2 files keep no other memory layout
     multiple = size_multiple(deployed) if size is None else 1
     served = sizes(multiple) if size is None else [size]
     with torch.no_grad():
         images = torch.rand((2, 3, *served[-1]), generator=generator) * 255
-        deployed(images)  # says what is wrong with a size; and what is kept for later is then there
+        deployed(images)  # reports a wrong size, and fills the network's caches
     program = trace(deployed, served[-1], fixed=size is not None, images=images)
     if size is None:
         multiple, served = _right_for(program, deployed, multiple, generator)
@@ -93,19 +93,19 @@ def export_folder(
     made: Mapping[str, str],
     generator: torch.Generator,
 ) -> Exported:
-    """Writes a Hugging Face folder, after transformers was found to answer as the network does.
+    """Writes a Hugging Face folder after comparing outputs of transformers with the network's.
 
     Args:
-        network: a copy of its own, on the CPU, in eval mode.
-        out: the folder; must not be there.
+        network: a separate copy, on the CPU, in eval mode.
+        out: the folder; must not exist.
         classes: names in id order.
-        came: settings of the Hugging Face folder that it came from (`write_folder`).
-        made: what the model card tells.
-        generator: draws the images that are compared.
+        came: settings of the Hugging Face folder of the model (`write_folder`).
+        made: facts for the model card.
+        generator: draws the images for the comparison.
 
     Raises:
-        InputError: the network is no SegFormer, transformers is not installed, or it answers
-            otherwise.
+        InputError: the network is not a SegFormer, transformers is not installed, or it has other
+            outputs.
     """
     segmenter, encoder = expressible(network)
     with whole(out, "huggingface") as partial:
@@ -125,12 +125,12 @@ EARLY_HEAD = "the early head is left out: transformers' SegFormer has none"
 def _right_for(
     program: ExportedProgram, deployed: Deployed, least: int, generator: torch.Generator
 ) -> tuple[int, list[tuple[int, int]]]:
-    """The smallest multiple whose sizes the graph is right for, and those sizes.
+    """The smallest multiple for whose sizes the graph is correct, and those sizes.
 
-    A module may take other sizes by another path, which the graph does not have.
+    A module may use another code path for other sizes, which the graph does not have.
 
     Raises:
-        InputError: there is none; told of the first one.
+        InputError: there is none; the text is that of the first multiple.
     """
     with quiet():
         runs = _runs(program)
@@ -147,7 +147,7 @@ def _right_for(
 
 
 def _write(program: ExportedProgram, target: Target, path: Path, facts: dict[str, str]) -> Runs:
-    """Writes the file, and opens it to run it."""
+    """Writes the file and opens it to run it."""
     if target == "torch_export":
         torch.export.save(program, path, extra_files={FACTS_FILE: json.dumps(facts)})
         with quiet():
@@ -174,10 +174,10 @@ def _runs(program: ExportedProgram) -> Runs:
 
 
 def check_size(size: tuple[int, int] | None) -> None:
-    """Refuses what is no (width, height).
+    """Raises InputError unless the value is (width, height).
 
     Raises:
-        InputError: so it is.
+        InputError: it is not.
     """
     if size is not None and (
         len(size) != 2 or any(type(side) is not int or side < 1 for side in size)

@@ -1,4 +1,4 @@
-"""Libraries that only exported models need, loaded when they are used."""
+"""Optional libraries for exported models, loaded at their first use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from driftseg.errors import InputError
 
 
 def needed(*names: str) -> Any:
-    """The first library, after all of them were found.
+    """The first library, after a check that all are installed.
 
     Raises:
         InputError: one is not installed; the text names the extra.

@@ -1,4 +1,4 @@
-"""What an exported file says of itself, so that whoever runs it needs nothing else."""
+"""Facts in an exported file: all that is needed to run it."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ OUTPUT_TOLD = (
 
 @dataclass(frozen=True)
 class Facts:
-    """Of an exported model."""
+    """Facts on an exported model."""
 
     classes: tuple[str, ...]
     """Names in id order."""
     colours: tuple[Colour, ...]
     classes_known: bool
-    """Whether somebody has named the classes."""
+    """Whether the classes have real names."""
     mean: tuple[float, ...]
-    """Of RGB in [0, 1]; the graph subtracts it."""
+    """Mean of RGB in [0, 1]; the graph subtracts it."""
     deviation: tuple[float, ...]
-    """The graph divides by it."""
+    """Deviation of RGB; the graph divides by it."""
     size_multiple: int
-    """Height and width must be multiples of it."""
+    """Height and width must be multiples of this number."""
     size: tuple[int, int] | None
-    """(width, height) where the graph takes only that."""
+    """(width, height) if the graph takes only one size."""
     adapters: str
     """"none", or their kind and whether they were merged."""
     source: str
-    """Name of the checkpoint, without its folder; or of the module's class."""
+    """Name of the checkpoint without its folder, or of the module's class."""
     digest: str
-    """Of the exported weights."""
+    """Digest of the exported weights."""
     driftseg_version: str
     notes: tuple[str, ...] = ()
 
     def texts(self) -> dict[str, str]:
-        """Everything as texts by name, as files keep them."""
+        """All facts as texts by name, for files."""
         size = "any" if self.size is None else f"{self.size[0]}x{self.size[1]}"
         return {
             "format_version": str(FORMAT_VERSION),
@@ -75,10 +75,10 @@ class Facts:
 
 
 def read_facts(path: str, texts: Mapping[str, str]) -> Facts:
-    """From the texts that a file keeps.
+    """Facts from the texts in a file.
 
     Raises:
-        InputError: it keeps none, or damaged ones, or those of a later driftseg.
+        InputError: the file has no facts, damaged facts, or those of a later driftseg.
     """
     if "format_version" not in texts:
         raise InputError(
@@ -119,7 +119,7 @@ def normalisation(network: Network, size: tuple[int, int]) -> tuple[Sequence[flo
 
     Args:
         network: any.
-        size: (height, width) that it takes.
+        size: a (height, width) that it accepts.
     """
     black = torch.zeros((1, 3, *size), device=device_of(network))
     low, high = (network.start(x).x[0, :, 0, 0].double() for x in (black, black + 1))

@@ -1,4 +1,4 @@
-"""A Hugging Face folder: SegFormer for transformers, with its classes and its preprocessing."""
+"""A Hugging Face folder: SegFormer for transformers, with classes and preprocessing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _HEAD = {ours[0]: theirs for theirs, ours in TRANSFORMERS_4_HEAD.items()}
 
 
 def expressible(network: Network) -> tuple[Segmenter, str]:
-    """The network as one of SegFormer's, and its encoder's name.
+    """The network as a SegFormer, and its encoder's name.
 
     Raises:
         InputError: a part of it has no counterpart in transformers' SegFormer; the text names it.
@@ -75,12 +75,11 @@ def write_folder(
 
     Args:
         folder: a new one.
-        network: as `expressible` says.
+        network: from `expressible`.
         encoder: its name.
         classes: names in id order.
-        came: ``config`` and ``preprocessing`` of the Hugging Face folder that the model came from,
-            as far as it came from one.
-        made: what the model card tells, by heading.
+        came: ``config`` and ``preprocessing`` of the model's Hugging Face folder, if it has one.
+        made: facts for the model card, by heading.
     """
     folder.mkdir(parents=True)
     tensors = {name: tensor.contiguous() for name, tensor in renamed(network.state_dict())}
@@ -160,11 +159,11 @@ def renamed(state: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
 
 
 def loaded(folder: Path, network: Segmenter) -> Runs:
-    """The folder in transformers, given images of 0 to 255 normalised as the network does."""
+    """The folder in transformers, with images of 0 to 255 normalised as in the network."""
     transformers = needed("transformers")
     try:
         kind = transformers.SegformerForSemanticSegmentation
-    except Exception as error:  # what it is built on does not fit it
+    except Exception as error:  # a dependency does not fit
         raise InputError(
             "expected a transformers library that loads SegFormer, to compare the folder, got "
             "none. To fix: pip install 'driftseg[export]'"
@@ -181,7 +180,7 @@ def loaded(folder: Path, network: Segmenter) -> Runs:
 
 
 def _spelled(classes: Sequence[str], config: Mapping[str, Any]) -> list[str]:
-    """Names as the folder that the model came from spells them."""
+    """Names as spelled in the model's original folder."""
     given = config.get("id2label")
     theirs = [str(name) for name in given.values()] if isinstance(given, Mapping) else []
     spelling = {_key(name): name for name in theirs}

@@ -1,4 +1,4 @@
-"""ONNX: writing a graph, and running one by onnxruntime."""
+"""ONNX: writes a graph, and runs one in onnxruntime."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Floats = npt.NDArray[np.float32]
 AXES = {INPUT: ("batch", None, "height", "width"),
         OUTPUT: ("batch", None, "logits_height", "logits_width")}  # fmt: skip
 PREFIX = "driftseg."
-"""What stands before the names of our facts in a file's metadata."""
+"""Prefix of our facts in a file's metadata."""
 
 
 def write_onnx(program: ExportedProgram, path: Path, facts: Mapping[str, str]) -> None:
-    """Writes one file, weights inside.
+    """Writes one file, with its weights.
 
     Raises:
         InputError: an operator has no counterpart in ONNX; the text names its layer.
@@ -38,7 +38,7 @@ def write_onnx(program: ExportedProgram, path: Path, facts: Mapping[str, str]) -
             made = torch.onnx.export(
                 program, dynamo=True, verbose=False, input_names=[INPUT], output_names=[OUTPUT]
             )
-    except Exception as error:  # of many kinds, for one cause each
+    except Exception as error:  # the exporter raises many kinds of errors
         raise InputError(_untranslated(program, error)) from error
     assert made is not None
     model = made.model_proto
@@ -51,7 +51,7 @@ def write_onnx(program: ExportedProgram, path: Path, facts: Mapping[str, str]) -
 
 
 def read_onnx_facts(path: Path) -> dict[str, str]:
-    """Our facts in a file's metadata; none where it has none.
+    """Our facts in a file's metadata; empty if there are none.
 
     Raises:
         InputError: it cannot be read, or onnx is not installed.
@@ -82,12 +82,12 @@ class OnnxRuntime:
         runtime = needed("onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
-        options.log_severity_level = 4  # what goes wrong is raised
+        options.log_severity_level = 4  # errors are raised
         try:
             self._session = runtime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # its own kinds
+        except Exception as error:  # its own exceptions
             raise InputError(
                 f"{path}: expected a file that onnxruntime can run, got an error "
                 f"({str(error).splitlines()[0][:200]}). To fix: export or copy it again"
@@ -100,7 +100,7 @@ class OnnxRuntime:
 
 
 def _clean(model: Any) -> None:
-    """Takes out what tells of the machine it was made on, and gives axes their names."""
+    """Removes data on the machine that made it, and names the axes."""
     graph = model.graph
     every = [*graph.node, *graph.input, *graph.output, *graph.initializer, graph]
     functions = [node for function in model.functions for node in function.node]
@@ -120,14 +120,13 @@ _NODE = re.compile(
     r"Error when translating node %(?P<name>\w+).*?call_function\[target=(?P<op>[\w.]+)\]"
     r"\(args = \((%(?P<given>\w+))?"
 )
-"""The exporter's message: the node, its operator, and the node that it is given."""
+"""The exporter's message: the node, its operator, and its input node."""
 
 
 def _untranslated(program: ExportedProgram, error: BaseException) -> str:
     """One line on the operator that has no counterpart, and on its layer.
 
-    Operators are split into simpler ones first. A node that only then came to be is found by what
-    it is given.
+    The exporter first splits operators into simpler ones. A new node is found by its input.
     """
     each: BaseException | None = error
     while each is not None:
@@ -138,16 +137,19 @@ def _untranslated(program: ExportedProgram, error: BaseException) -> str:
             node = nodes.get(match["name"]) or next(iter(given.users if given else ()), None)
             operator = match["op"].removeprefix("torch.ops.")
             return (
-                f"the model cannot be exported to ONNX: {operator}{_layer(node)} has no "
-                "counterpart there; write that layer in other operators, or take torch_export"
+                f"expected a model of operators that ONNX has, got {operator}{_layer(node)}. To "
+                "fix: write that layer in other operators, or take torch_export"
             )
         each = each.__cause__ or each.__context__
     first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return f"the model cannot be exported to ONNX: {first.strip()[:300]}"
+    return (
+        f"expected a model that can be exported to ONNX, got an error ({first.strip()[:300]}). To "
+        "fix: take torch_export"
+    )
 
 
 def _layer(node: Any) -> str:
-    """``, in layer decoder.block (Block)`` of a node; empty where unknown."""
+    """``, in layer decoder.block (Block)`` of a node; empty if unknown."""
     stack = [*(node.meta.get("nn_module_stack") or {}).values()] if node is not None else []
     if not stack:
         return ""
@@ -158,7 +160,7 @@ def _layer(node: Any) -> str:
 
 @contextmanager
 def _unlogged() -> Iterator[None]:
-    """Without the exporter's remarks on what it could not simplify."""
+    """Suppresses the exporter's log messages on simplification."""
     loggers = [logging.getLogger(name) for name in ("onnxscript", "onnx_ir", "torch.onnx")]
     levels = [logger.level for logger in loggers]
     try:

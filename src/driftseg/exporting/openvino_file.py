@@ -1,4 +1,4 @@
-"""OpenVINO: writing its two files, and running them, or an ONNX file."""
+"""OpenVINO: writes its two files, and runs them or an ONNX file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from driftseg.exporting.extras import needed
 from driftseg.exporting.onnx_file import Floats
 
 SECTION = "driftseg"
-"""Of the file's runtime information, where our facts stand."""
+"""Key of our facts in the file's runtime information."""
 
 
 def write_openvino(graph: Path, path: Path, facts: Mapping[str, str]) -> None:
@@ -32,7 +32,7 @@ def write_openvino(graph: Path, path: Path, facts: Mapping[str, str]) -> None:
 
 
 def read_openvino_facts(path: Path) -> dict[str, str]:
-    """Our facts in a file's runtime information; none where it has none.
+    """Our facts in a file's runtime information; empty if there are none.
 
     Raises:
         InputError: it cannot be read, or openvino is not installed.
@@ -72,7 +72,7 @@ def _read(path: Path) -> Any:
         )
     try:
         return openvino.Core().read_model(str(path))
-    except Exception as error:  # its own kinds
+    except Exception as error:  # its own exceptions
         raise InputError(
             f"{path}: expected a file that OpenVINO can read, got another. To fix: export or copy "
             "it again"

@@ -1,4 +1,4 @@
-"""Whether what was written answers as the model that it was made from."""
+"""Compares a written model with the original model."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from driftseg.errors import InputError
 from driftseg.exporting.onnx_file import Floats
 
 TOLERANCE = 1e-3
-"""Largest difference of logits, over the largest logit, that is let through."""
+"""Largest allowed difference of logits, relative to the largest logit."""
 Runs = Callable[[Floats], Floats]
 """Images (B, 3, H, W) of 0 to 255 to logits (B, C, h, w)."""
 
 
 def probes(sizes: list[tuple[int, int]], generator: torch.Generator) -> Iterator[Tensor]:
-    """Images of noise (B, 3, H, W) of 0 to 255, of each size in turn, batches of one and three.
+    """Images of noise (B, 3, H, W) of 0 to 255 in each size, in batches of one and three.
 
     Args:
         sizes: (height, width).
@@ -34,16 +34,16 @@ def probes(sizes: list[tuple[int, int]], generator: torch.Generator) -> Iterator
 def check_parity(
     what: str, theirs: Runs, ours: Callable[[Tensor], Tensor], images: Iterator[Tensor]
 ) -> float:
-    """The largest difference of logits, over the largest logit.
+    """The largest difference of logits, relative to the largest logit.
 
     Args:
-        what: runs what was written, for errors.
-        theirs: what was written.
-        ours: the model.
-        images: to compare with.
+        what: name of the runtime, for errors.
+        theirs: the written model.
+        ours: the original model.
+        images: for the comparison.
 
     Raises:
-        InputError: it is above `TOLERANCE`, or what was written does not run.
+        InputError: it is above `TOLERANCE`, or the written model does not run.
     """
     worst = 0.0
     for given in images:
@@ -52,7 +52,7 @@ def check_parity(
         shape = tuple(given.shape)
         try:
             found = theirs(given.numpy())
-        except Exception as error:  # runtimes raise kinds of their own
+        except Exception as error:  # runtimes raise their own exceptions
             line = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise InputError(
                 f"expected an exported model that runs in {what} for images of shape {shape}, "

@@ -21,19 +21,19 @@ from driftseg.models.network import Network, device_of
 
 _CONFIG: Any = _config
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
-"""Of height and width that a network may ask for."""
+"""Multiples of height and width that are tried."""
 _ASSUMES = re.compile(r"inferred a static shape|specialized it to be a constant")
-"""What torch.export says where a graph would serve one size or batch only."""
+"""Message of torch.export if a graph would allow only one size or batch."""
 LEAST = (230, 290)
-"""(height, width) to export at: above 224, where a Swin still has more than one window on its last
-map, so that nothing is taken to be of size one."""
+"""(height, width) for the export. Above 224, a Swin has more than one window on its last map, so no
+dimension is fixed to one."""
 
 
 class Deployed(nn.Module):
-    """What leaves: raw pixels in, logits out.
+    """The exported model: raw pixels in, logits out.
 
     Args:
-        network: a copy of its own, in eval mode.
+        network: a separate copy, in eval mode.
     """
 
     def __init__(self, network: Network):
@@ -48,17 +48,17 @@ class Deployed(nn.Module):
 
 
 def size_multiple(deployed: Deployed) -> int:
-    """The number that height and width must be multiples of, found by trying.
+    """The number of which height and width must be multiples, found by trial.
 
     Raises:
-        InputError: the network runs at none of the sizes tried.
+        InputError: the network runs at none of the tried sizes.
     """
     error: Exception | None = None
     for multiple in MULTIPLES:
         try:
             with torch.no_grad():
                 deployed(torch.zeros((1, 3, *sizes(multiple)[0]), device=_device(deployed)))
-        except Exception as reason:  # a module of the user's own may raise anything
+        except Exception as reason:  # a user's module may raise anything
             error = reason
         else:
             return multiple
@@ -70,9 +70,9 @@ def size_multiple(deployed: Deployed) -> int:
 
 
 def sizes(multiple: int) -> list[tuple[int, int]]:
-    """(height, width) that a graph is compared at; it is made at the last one.
+    """(height, width) for the comparison of a graph; the graph is made at the last one.
 
-    Odd numbers of multiples and even ones; wide, high and square.
+    Odd and even numbers of multiples; wide, high and square.
     """
     odd = [_up(side, multiple) for side in (97, 131)]
     odd = [side if side // multiple % 2 else side + multiple for side in odd]
@@ -91,17 +91,17 @@ def trace(
     """The graph.
 
     Args:
-        deployed: what it computes; has run before, so that what it keeps for later is there.
+        deployed: the model; it has run before, so its caches are filled.
         size: (height, width), for errors.
-        fixed: whether it serves that size only; the batch is free anyway.
+        fixed: whether the graph allows only that size; the batch is always free.
         images: (2, 3, height, width) to trace with.
 
     Raises:
-        InputError: naming the layer that cannot be exported, and why.
+        InputError: a layer cannot be exported; the text names it and says why.
     """
     free = {0: Dim.DYNAMIC} if fixed else {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
     try:
-        # without it a batch of one, or a map of one window, would be taken for a constant
+        # without it a batch of one, or a map of one window, would become a constant
         with torch.no_grad(), _CONFIG.patch(backed_size_oblivious=True), quiet():
             program = torch.export.export(
                 deployed, (images,), dynamic_shapes={INPUT: free}, strict=False,
@@ -127,10 +127,10 @@ def trace(
 
 
 def _drop_asserts(program: ExportedProgram) -> None:
-    """Takes out what torch assumes of sizes: of memory layouts mostly, which no value depends on.
+    """Removes torch's assumptions on sizes; most are on memory layouts, which change no value.
 
-    It would refuse sizes that the graph serves. That the graph is right for other sizes than the
-    one it was made at is compared afterwards (`driftseg.exporting.parity`).
+    They would refuse valid sizes. Afterwards the graph is compared at other sizes than that of the
+    export (`driftseg.exporting.parity`).
     """
     graph = program.graph
     for node in [*graph.nodes]:
@@ -141,7 +141,7 @@ def _drop_asserts(program: ExportedProgram) -> None:
 
 
 def layer_of(module: nn.Module, error: BaseException) -> str:
-    """``, in layer encoder.conv1 (Conv2d)`` by where an error was raised; empty where unknown."""
+    """``, in layer encoder.conv1 (Conv2d)`` for the place of an error; empty if unknown."""
     names = {id(one): name for name, one in module.named_modules()}
     found = None
     for each in _chain(error):
@@ -164,13 +164,13 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _deepest(error: BaseException) -> BaseException:
-    """The first error of all, which the others were raised from."""
+    """The first error of a chain."""
     *_, last = [each for each in _chain(error) if each.__cause__ is None]
     return last if error.__cause__ is not None else error
 
 
 def _first_line(error: BaseException | None) -> str:
-    """What an error says first; and next, where that only announces a list."""
+    """The first line of an error, and the next if the first only announces a list."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = " ".join(lines[:2]) if lines and lines[0].endswith(":") else "".join(lines[:1])
     return told[:300] or type(error).__name__
@@ -178,9 +178,9 @@ def _first_line(error: BaseException | None) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without what exporters warn of, log and print about themselves: nobody here can act on it.
+    """Suppresses warnings, logs and prints of exporters, which do not help users.
 
-    Where an export fails, torch also prints the graph so far. Our error says what matters.
+    If an export fails, torch also prints the graph. Our error has the relevant part.
     """
     shapes = logging.getLogger("torch.fx.experimental.symbolic_shapes")
     level = shapes.level

@@ -1,4 +1,4 @@
-"""Running what was exported: which runtime a file needs, and what it says of itself."""
+"""Runs exported models: the runtime for a file, and the file's facts."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ TAKES: dict[str, tuple[Backend, ...]] = {
     ".onnx": ("onnxruntime", "openvino"),
     ".xml": ("openvino",),
 }
-"""Suffixes of files that can be run, and by what; the first is taken where none is named."""
+"""Suffixes of files that can be run, and their backends; the first is the default."""
 
 
 def is_exported(source: object) -> bool:
-    """Whether something names an exported file."""
+    """Whether a value names an exported file."""
     return isinstance(source, str | Path) and Path(source).suffix in (*TAKES, ".pt2")
 
 
 def find_backend(path: Path, name: str | None) -> Backend:
-    """What runs a file.
+    """The backend that runs a file.
 
     Raises:
         InputError: there is no such backend, or it cannot run such a file.
@@ -58,7 +58,7 @@ def find_backend(path: Path, name: str | None) -> Backend:
 
 
 def open_exported(path: Path, backend: Backend, *, threads: int) -> tuple[Runs, Facts]:
-    """What runs a file, and what the file says of itself.
+    """The backend that runs a file, and the file's facts.
 
     Raises:
         InputError: the file is missing, damaged, or not of driftseg; or a library is missing.

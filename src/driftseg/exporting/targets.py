@@ -1,4 +1,4 @@
-"""Where a model can leave to, and what it is written to there."""
+"""Targets of an export, and their files."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from typing import Literal, get_args
 from driftseg.errors import InputError
 
 Target = Literal["onnx", "openvino", "torch_export", "huggingface"]
-"""onnx: one .onnx file. openvino: .xml and, beside it, .bin. torch_export: one .pt2 file, for
+"""onnx: one .onnx file. openvino: .xml and .bin in one folder. torch_export: one .pt2 file, for
 torch.export.load. huggingface: a folder, for transformers."""
 TARGETS: tuple[Target, ...] = get_args(Target)
 SUFFIXES: dict[Target, str] = {
     "onnx": ".onnx", "openvino": ".xml", "torch_export": ".pt2", "huggingface": "",
 }  # fmt: skip
-"""Of what is written; a folder has none."""
+"""Suffixes of targets; a folder has none."""
 FILES = (".onnx", ".xml", ".pt2", ".safetensors", ".bin", ".json", ".pth", ".pt")
-"""Suffixes by which somebody means a file, not a folder."""
+"""Suffixes that mean a file, not a folder."""
 
 
 def find_target(name: str) -> Target:
     """A target by its name.
 
     Raises:
-        InputError: there is none of that name.
+        InputError: there is no such target.
     """
     for target in TARGETS:
         if target == name:
@@ -39,15 +39,15 @@ def find_target(name: str) -> Target:
 
 
 def find_out(out: Path | None, target: Target, stem: str) -> Path:
-    """The file or folder to write, which is not there yet.
+    """The file or folder to write; it does not exist yet.
 
     Args:
-        out: as given; None takes one by ``stem`` in the folder one is in.
-        target: which it is for.
+        out: as given; None takes one named by ``stem`` in the current folder.
+        target: of the export.
         stem: name of the model.
 
     Raises:
-        InputError: it has another suffix, or is there already.
+        InputError: it has another suffix, or it exists.
     """
     suffix = SUFFIXES[target]
     if out is None:
@@ -71,13 +71,13 @@ def find_out(out: Path | None, target: Target, stem: str) -> Path:
 
 
 def written(out: Path, target: Target) -> list[Path]:
-    """All files, or the folder, that a target's export leaves; the one that names it last."""
+    """All files, or the folder, of a target's export; the named path is last."""
     return [out.with_suffix(".bin"), out] if target == "openvino" else [out]
 
 
 @contextmanager
 def whole(out: Path, target: Target) -> Iterator[Path]:
-    """A path to write to beside ``out``; it takes its name when all went well, else nothing stays.
+    """A temporary path beside ``out``; it is renamed to ``out`` on success, otherwise removed.
 
     Raises:
         InputError: the folder that holds ``out`` cannot be written to.

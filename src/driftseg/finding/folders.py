@@ -46,7 +46,10 @@ def run_folders(folder: Path) -> list[RunFolder]:
     try:
         return sorted(_search(str(folder), "", 0), key=lambda found: found.name)
     except PermissionError as error:
-        raise InputError(f"{folder}: cannot be read ({error.strerror})") from None
+        raise InputError(
+            f"{folder}: expected a folder that can be read, got an error ({error.strerror}). To "
+            "fix: change its permissions"
+        ) from None
 
 
 def _search(place: str, name: str, depth: int) -> Iterator[RunFolder]:

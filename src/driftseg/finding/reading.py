@@ -114,7 +114,10 @@ def _state(path: Path) -> tuple[str, Mapping[str, Any]]:
         whole = (path / "environment.json").is_file() and path.suffix != ".partial"
         return ("finished" if whole else "interrupted"), {}
     except (OSError, ValueError) as error:
-        raise InputError(f"{path / 'status.json'}: cannot be read ({error})") from None
+        raise InputError(
+            f"{path / 'status.json'}: expected the status of a run, got an error ({error}). To "
+            "fix: delete the run's folder and run again"
+        ) from None
     state = status.get("state") if isinstance(status, Mapping) else None
     if state not in STATES:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Images of 16 bits a channel: whether their levels are spread over all 16."""
+"""Images of 16 bits per channel: checks that their levels use all 16 bits."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from PIL import Image as PillowImage
 from driftseg.errors import MisfitError
 
 FEWEST_LEVELS = 2**14
-"""Of 16-bit colours, the brightest level is at least this where white is 65535: below it the file
-rather holds a sensor's 10, 12 or 14 bits."""
+"""Least brightest level of 16-bit colours where white is 65535. Below it, the file probably holds
+the 10, 12 or 14 bits of a sensor."""
 
 
 def _is_deep(path: Path) -> bool:
-    """Whether a file holds colours of 16 bits a channel, of which Pillow gives the high byte."""
+    """Whether a file holds colours of 16 bits per channel; Pillow reads only the high byte."""
     with PillowImage.open(path) as picture:
         told = str([tile[3] for tile in picture.tile])
     return ";16" in told or "65535" in told
 
 
 def check_levels(path: Path) -> None:
-    """Raises MisfitError where a file has 16 bits a channel and its levels end far below white."""
+    """Raises MisfitError if a file has 16 bits per channel and its levels end far below white."""
     if not _is_deep(path):
         return
     found = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)

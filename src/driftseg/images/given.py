@@ -1,4 +1,4 @@
-"""Images, labels and depth as callers have them: arrays, PIL images, torch tensors, files."""
+"""Images, labels and depth from callers: arrays, PIL images, torch tensors, files."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def as_image(given: Any, *, name: str = "image") -> Image:
     """One image as RGB (H, W, 3) of uint8.
 
     Args:
-        given: an array or tensor (H, W, 3) or (3, H, W), of uint8, or of floats in [0, 1]; grey
-            (H, W); a PIL image; or the path of an image file.
-        name: what to call it in an error.
+        given: an array or tensor (H, W, 3) or (3, H, W), of uint8, or of floats in [0, 1]; grey (H,
+            W); a PIL image; or the path of an image file.
+        name: used in errors.
 
     Raises:
         InputError: it is none of these.
@@ -64,12 +64,12 @@ def as_label(given: Any, image: Image, *, classes: int, name: str) -> Label:
 
     Args:
         given: class ids and 255, an array or tensor (H, W), or the path of a file of ids.
-        image: that it belongs to, (H, W, 3).
-        classes: number of them.
-        name: what to call it in an error.
+        image: of the label, (H, W, 3).
+        classes: number of classes.
+        name: used in errors.
 
     Raises:
-        InputError: it has another size than the image, or holds what is no class.
+        InputError: its size is not that of the image, or it holds other ids.
     """
     ids = read_ids(Path(given)) if isinstance(given, str | Path) else _array(given)
     if ids.shape != image.shape[:2]:
@@ -92,11 +92,11 @@ def as_depth(given: Any, image: Image, *, name: str = "depth") -> Depth:
 
     Args:
         given: an array or tensor (H, W) of metres, infinite for sky.
-        image: that it belongs to, (H, W, 3).
-        name: what to call it in an error.
+        image: of the depth, (H, W, 3).
+        name: used in errors.
 
     Raises:
-        InputError: it is no such array, or has another size than the image.
+        InputError: it is not such an array, or its size is not that of the image.
     """
     array = None if isinstance(given, str | Path) else _array(given)
     if array is None or array.dtype.kind not in "fiu":
@@ -114,5 +114,5 @@ def as_depth(given: Any, image: Image, *, name: str = "depth") -> Depth:
 
 
 def _array(given: Any) -> npt.NDArray[Any]:
-    """An array or a torch tensor as an array; torch itself is not needed for it."""
+    """An array or a torch tensor as an array, without importing torch."""
     return np.asarray(given.detach().cpu().numpy() if hasattr(given, "detach") else given)

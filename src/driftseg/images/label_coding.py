@@ -1,4 +1,4 @@
-"""How a label file is stored, from its header, and which codings readers take."""
+"""The coding of a label file from its header, and the codings that readers accept."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ PNG_CODING = {0: "grey", 2: "colour", 3: "palette", 4: "grey and alpha", 6: "col
 
 
 ID_CODINGS = frozenset({"palette PNG", "8-bit grey PNG"})
-"""What `images.read_ids` takes."""
+"""Codings that `images.read_ids` accepts."""
 FEW_GREYS = frozenset({"1-bit grey PNG", "2-bit grey PNG", "4-bit grey PNG"})
-"""Their levels stand for shades from black to white, so whether 3 is the id 3 is not known."""
+"""Levels of these files are shades from black to white, so level 3 is not surely id 3."""
 FIRST_CHANNEL_CODINGS = frozenset(
     f"{bits}-bit {colours} PNG"
     for bits in (8, 16)
     for colours in ("grey", "grey and alpha", "colour", "colour and alpha")
 )
-"""What `images.read_first_channel` takes."""
+"""Codings that `images.read_first_channel` accepts."""
 COLOUR_CODINGS = frozenset({"8-bit colour PNG", "8-bit colour and alpha PNG", "palette PNG"})
-"""What `images.read_colours` gives colours of."""
+"""Codings of which `images.read_colours` reads colours."""
 
 
 def label_coding(path: Path) -> str | None:
-    """How a label file is stored, from its header; its suffix where it should be no PNG.
+    """The coding of a label file from its header; its suffix if it is not called a PNG.
 
-    None for what is called a PNG and is none.
+    None for a file that is called a PNG but is not one.
     """
     try:
         with path.open("rb") as file:
@@ -34,7 +34,7 @@ def label_coding(path: Path) -> str | None:
         return None
     if header[:8] == b"\x89PNG\r\n\x1a\n" and len(header) == 26:
         coding = PNG_CODING.get(header[25], "unknown")
-        # How many bits a palette's ids take says nothing: encoders take as few as will do.
+        # The bit depth of a palette does not matter: encoders use as few bits as possible.
         return f"{coding} PNG" if coding == "palette" else f"{header[24]}-bit {coding} PNG"
     suffix = path.suffix.lower().removeprefix(".")
     return None if suffix == "png" else suffix.upper() or "without suffix"

@@ -1,4 +1,4 @@
-"""Which files of a folder are images, and in which order they come."""
+"""The image files of a folder, and their order."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm",
      ".pnm"}
 )  # fmt: skip
-"""Files that are read as images, in lower case."""
+"""Suffixes of files that are read as images, in lower case."""
 
 UNREAD_SUFFIXES = frozenset(
     {".heic", ".heif", ".avif", ".gif", ".apng", ".jp2", ".j2k", ".jpx", ".jxl", ".tga", ".dng",
      ".raw", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".exr", ".hdr", ".pcx",
      ".psd", ".dib", ".ico", ".sgi", ".pbm", ".pfm"}
 )  # fmt: skip
-"""Files that are images, too, and are not read. They are counted and named, never passed over
-without a word."""
+"""Suffixes of image files that are not read. They are always counted and reported."""
 
 DIGITS = re.compile("[0-9]+")
 HASH = re.compile(r"(?=.*[0-9].*[a-f])(?:[0-9a-f]-?){8,}")
-"""Names that are hexadecimal numbers: their digits are no numbers of frames."""
+"""Names that are hexadecimal numbers; their digits are not frame numbers."""
 WIDTH = 24
-"""Digits that a number is padded to for comparison."""
+"""Number of digits to which a number is padded for comparison."""
 
 
 def natural(name: str | Path) -> tuple[str, ...]:
@@ -49,7 +48,7 @@ def _padded(part: str) -> str:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is read as an image, by its suffix; hidden files are not."""
+    """Whether a file is read as an image, by its suffix; hidden files are not read."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
@@ -57,7 +56,7 @@ def list_images(folder: Path) -> list[Path]:
     """The image files of a folder, in natural order; hidden files are left out.
 
     Raises:
-        InputError: no such folder.
+        InputError: the folder does not exist.
     """
     if not folder.is_dir():
         raise InputError(
@@ -68,7 +67,7 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def unread_images(folders: Iterable[Path]) -> list[Path]:
-    """Image files in these folders of kinds that are not read, in natural order."""
+    """Image files in these folders in formats that are not read, in natural order."""
     found = (path for folder in {*folders} if folder.is_dir() for path in folder.iterdir())
     return sorted(
         (p for p in found if p.suffix.lower() in UNREAD_SUFFIXES and not p.name.startswith(".")),
@@ -77,7 +76,7 @@ def unread_images(folders: Iterable[Path]) -> list[Path]:
 
 
 def told_unread(unread: list[Path], most: int = 3) -> str:
-    """Files that are not read, counted and named, and what to do; empty where there are none."""
+    """Number and names of files that are not read, and what to do; empty if there are none."""
     if not unread:
         return ""
     names = ", ".join(path.name for path in unread[:most]) + (", ..." if len(unread) > most else "")

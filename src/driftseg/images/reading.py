@@ -21,10 +21,10 @@ from driftseg.labels import IGNORE
 from driftseg.labels.tables import IdTable
 
 PNG_END = b"IEND"
-"""Name of the chunk that ends every whole PNG."""
+"""Name of the last chunk of every complete PNG."""
 
 UNDECODABLE = (OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError)
-"""Errors of Pillow for damaged files and for headers with more pixels than it decodes."""
+"""Errors of Pillow for damaged files and for headers with too many pixels."""
 
 ORIENTATION = 0x0112
 """EXIF tag of the orientation."""
@@ -39,19 +39,19 @@ TURNS = {
 }
 """EXIF orientation -> transposition that turns the image upright."""
 QUARTERS = frozenset({5, 6, 7, 8})
-"""Orientations with a quarter turn, which swap width and height."""
+"""Orientations with a rotation by 90 degrees, which swap width and height."""
 
 Size = tuple[int, int]
 """(width, height) in pixels, as on the command line and in config files."""
 
 
 def read_image(path: Path) -> Image:
-    """An RGB image, uint8, (H, W, 3), turned as its camera says (EXIF).
+    """An RGB image, uint8, (H, W, 3), turned upright (EXIF).
 
     Raises:
-        InputError: no such file.
-        MisfitError: one channel of more than 8 bits, which Pillow would cut off at 255; or colours
-            of 16 bits that hold 14 or fewer, of which the high byte would be nearly black.
+        InputError: the file does not exist.
+        MisfitError: one channel of more than 8 bits, which Pillow would clip at 255; or 16-bit
+            colours with 14 bits or fewer in use, whose high byte is nearly black.
         UnreadableError: it cannot be decoded.
     """
     picture = _open(path, None, upright=True)
@@ -72,7 +72,7 @@ def read_ids(path: Path) -> Label:
             f"{path}: expected a label in a PNG, got a JPEG, which blends neighbouring ids, "
             "whatever the file is called. To fix: store labels as PNG"
         )
-    if label_coding(path) in FEW_GREYS:  # Pillow spreads them over 0 to 255, as PNG means greys
+    if label_coding(path) in FEW_GREYS:  # Pillow scales them to 0 to 255, as PNG defines grey
         raise MisfitError(
             f"{path}: expected a label map with one id a pixel (8-bit grey or palette PNG), got "
             f"{label_coding(path)}, whose levels are shades and no ids. To fix: store ids in 8 "
@@ -97,7 +97,7 @@ def _is_jpeg(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class IdReader:
-    """Reads label maps whose ids somebody has stated for the classes.
+    """Reads label maps with ids that the user has stated for the classes.
 
     Args:
         ids: from ids in files to class ids or 255.
@@ -106,7 +106,7 @@ class IdReader:
     ids: IdTable
 
     def __call__(self, path: Path) -> Label:
-        """Class ids, uint8, (H, W); UnknownIdsError for an id that nobody has stated."""
+        """Class ids, uint8, (H, W); UnknownIdsError for an id that is not stated."""
         label = read_ids(path)
         unknown = _unknown_ids(label, self.ids)
         if unknown:
@@ -122,21 +122,21 @@ STATE = (
     "state what each id means: give classes their ids, and list under ignored_ids those that have "
     "no class (docs/classes.md)"
 )
-"""What to do about ids in label files that no class has."""
+"""The advice for ids in label files without a class."""
 
 
 def read_levels(path: Path) -> npt.NDArray[np.uint16]:
     """The levels of a 16-bit PNG as they are stored, uint16, (H, W).
 
-    It may be grey, or hold the same in all its colours, as SYNTHIA's depth does.
+    It may be grey, or have equal colour channels, such as SYNTHIA's depth.
 
     Raises:
-        InputError: another number of bits, or colours that differ.
+        InputError: another bit depth, or colour channels that differ.
     """
     picture = _open(path, None)
     if picture.mode.startswith("I"):
         return np.asarray(picture).astype(np.uint16)
-    # Pillow gives 8 of 16 bits where there are colours.
+    # Pillow reads only 8 of 16 bits of colours.
     found = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     if found is None or found.dtype != np.uint16:
         raise InputError(
@@ -155,9 +155,9 @@ def read_levels(path: Path) -> npt.NDArray[np.uint16]:
 def read_first_channel(path: Path) -> Label:
     """Class ids from the first channel of an 8-bit or 16-bit PNG, uint8, (H, W).
 
-    Pillow keeps 8 of 16 bits where there are more channels than one; OpenCV keeps all. It gives
-    colours as blue, green, red, and grey with a second channel as grey three times and that; so
-    the first channel is number 2.
+    Pillow keeps 8 of 16 bits if there are several channels; OpenCV keeps all. OpenCV gives colours
+    as blue, green, red. Grey with a second channel becomes three times grey and that channel. The
+    first channel of the file therefore has index 2.
 
     Raises:
         MisfitError: an id above 255.
@@ -169,7 +169,7 @@ def read_first_channel(path: Path) -> Label:
             f"{path}: expected a readable file, got an error ({error.strerror}). To fix: check the "
             "file and its permissions"
         ) from None
-    whole = stored[-8:-4] == PNG_END  # OpenCV gives what it has of a file that was cut off
+    whole = stored[-8:-4] == PNG_END  # OpenCV returns a part of a truncated file
     found = None
     if whole:
         with contextlib.suppress(cv2.error):
@@ -189,7 +189,7 @@ def read_first_channel(path: Path) -> Label:
 
 
 def read_size(path: Path) -> Size:
-    """An image's (width, height) as shown (EXIF), from its header alone."""
+    """An image's (width, height) as shown (EXIF), from its header only."""
     try:
         with PillowImage.open(path) as picture:
             width, height = picture.size
@@ -200,7 +200,7 @@ def read_size(path: Path) -> Size:
 
 
 def turn_of(path: Path) -> int:
-    """EXIF's number of how a camera was held; 1 is upright, and so is what cannot be read."""
+    """EXIF's orientation; 1 is upright, also if it cannot be read."""
     try:
         with PillowImage.open(path) as picture:
             turn = picture.getexif().get(ORIENTATION, 1)
@@ -215,15 +215,15 @@ def read_colours(path: Path) -> Image:
 
 
 def translate(label: Label, table: IdTable, *, name: str) -> Label:
-    """Ids of a file told in a label space.
+    """Maps ids of a file to ids of a label space.
 
     Args:
         label: (H, W), uint8, as stored.
         table: of the dataset.
-        name: what to call the file in an error.
+        name: of the file, for errors.
 
     Raises:
-        UnknownIdsError: an id that the table does not know.
+        UnknownIdsError: an id is not in the table.
     """
     lookup = np.full(256, IGNORE, dtype=np.uint8)
     lookup[list(table)] = list(table.values())
@@ -266,7 +266,7 @@ def _unreadable(path: Path, error: Exception) -> UnreadableError:
 
 
 def check_shrinks(own: Size, size: Size, *, name: str) -> None:
-    """Raises where an image is smaller than the size asked for; both are (width, height)."""
+    """Raises InputError if an image is smaller than the wanted size; both are (width, height)."""
     if size[0] > own[0] or size[1] > own[1]:
         raise InputError(
             f"{name}: expected an image of at least {size[0]}x{size[1]}, the size of the run, got "
@@ -275,12 +275,12 @@ def check_shrinks(own: Size, size: Size, *, name: str) -> None:
 
 
 def resize_image(image: Image, size: Size, *, name: str) -> Image:
-    """Shrinks with antialiasing (area averaging); refuses to enlarge.
+    """Shrinks with antialiasing (area averaging); InputError instead of enlarging.
 
     Args:
         image: (H, W, 3), uint8.
         size: (width, height) wanted.
-        name: what to call the image in an error.
+        name: of the image, for errors.
     """
     height, width = image.shape[:2]
     if (width, height) == size:
@@ -290,7 +290,7 @@ def resize_image(image: Image, size: Size, *, name: str) -> Image:
 
 
 def resize_label(label: Label, size: Size) -> Label:
-    """Nearest neighbour: ids are never blended."""
+    """Nearest neighbour, so ids are never mixed."""
     if (label.shape[1], label.shape[0]) == size:
         return label
     small = cv2.resize(label, size, interpolation=cv2.INTER_NEAREST_EXACT)
@@ -305,9 +305,9 @@ def check_label(
     Args:
         label: (H, W).
         image: (H, W, 3), as `read_image` gives it.
-        classes: number of them.
-        name: what to call the label in an error.
-        of: the image's file, which may say that it was turned.
+        classes: number of classes.
+        name: of the label, for errors.
+        of: the image's file, whose EXIF orientation may explain another size.
     """
     if of is not None and label.shape == image.shape[1::-1] != image.shape[:2]:
         turn = turn_of(of)
@@ -328,7 +328,7 @@ def check_label(
 
 
 def check_ids(label: Label, *, classes: int, name: str) -> None:
-    """Raises UnknownIdsError unless a label has only known ids."""
+    """Raises UnknownIdsError if a label has unknown ids."""
     unknown = _unknown_ids(label, {i: i for i in (*range(classes), IGNORE)})
     if unknown:
         raise UnknownIdsError(
@@ -339,12 +339,12 @@ def check_ids(label: Label, *, classes: int, name: str) -> None:
 
 
 def _unknown_ids(label: Label, known: Mapping[int, int]) -> dict[int, int]:
-    """Pixels of every id that is not known."""
+    """Number of pixels of each unknown id."""
     pixels = np.bincount(label.ravel(), minlength=256)
     return {int(i): int(pixels[i]) for i in np.flatnonzero(pixels) if int(i) not in known}
 
 
 def _told(ids: Mapping[int, int]) -> str:
-    """Ids and their pixels in words, the first eight."""
+    """The first eight ids and their numbers of pixels in words."""
     told = [f"id {i} ({pixels} pixels)" for i, pixels in ids.items()]
     return ", ".join(told[:8]) + (f" and {len(told) - 8} more" if len(told) > 8 else "")

@@ -1,4 +1,4 @@
-"""Label spaces: which id means what, how it is drawn, and how one space is told in another."""
+"""Label spaces: classes by id, their colours, and mappings between label spaces."""
 
 from driftseg.labels.classes import Classes, ClassesSettings, classes_beside, named_classes
 from driftseg.labels.mappings import MAPPINGS, LabelMapping, find_mapping, mapping_between

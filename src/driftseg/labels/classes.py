@@ -1,6 +1,6 @@
-"""Classes of one's own: names, colours, and the ids that label files hold for them.
+"""Your own classes: names, colours, and their ids in label files.
 
-The same keys stand in a section of a config and in a file ``classes.yaml``.
+A section of a config and a file ``classes.yaml`` have the same keys.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from driftseg.labels.tables import IdTable
 from driftseg.settings import Settings, shown, wrong_value
 
 FILE = "classes.yaml"
-"""Name of the file that is looked for beside label files."""
+"""Name of the file of classes beside label files."""
 MOST = 255
-"""Classes that fit into 8 bits beside `IGNORE`."""
+"""Largest number of classes in 8 bits beside `IGNORE`."""
 
 Level = Annotated[int, Field(ge=0, le=255)]
 
 
 def _unset(value: object) -> bool:
-    """Whether an optional setting stays out of a record, so that hashes of old configs stay."""
+    """Whether records leave out an optional setting, so hashes of old configs stay the same."""
     return value is None
 
 
@@ -44,9 +44,9 @@ class ClassSettings(Settings):
 
     name: Annotated[str, Field(min_length=1)]
     colour: tuple[Level, Level, Level] | None = None
-    """Red, green, blue from 0 to 255; null draws one from a fixed palette."""
+    """Red, green, blue from 0 to 255; null takes a colour of a fixed palette."""
     ids: Annotated[list[Level], Field(min_length=1)] | None = None
-    """Ids of this class in label files; null is the class's place in the list, from 0."""
+    """Ids of this class in label files; null is the class's position in the list, from 0."""
 
 
 ClassList = list[str | ClassSettings]
@@ -55,17 +55,17 @@ Stated = ClassList | str
 
 
 class ClassesSettings(Settings):
-    """What classes there are, and how label files hold them."""
+    """The classes, and their ids in label files."""
 
     classes: Stated | None = Field(default=None, exclude_if=_unset)
-    """A list of names, or of {name, colour, ids}; a preset's name; or the path of a YAML file
-    with these same keys."""
+    """A list of names, or of {name, colour, ids}; a preset's name; or the path of a YAML file with
+    the same keys."""
     ignored_ids: list[Level] | None = Field(default=None, exclude_if=_unset)
-    """Ids in label files that have no class; 255 never has one."""
+    """Ids in label files without a class; 255 always belongs to them."""
     ground: list[str] | None = Field(default=None, exclude_if=_unset)
-    """Classes that lie in the road plane, for weather; null takes road, sidewalk and the like."""
+    """Classes in the road plane, for weather; null takes road, sidewalk and similar names."""
     sky: list[str] | None = Field(default=None, exclude_if=_unset)
-    """Classes that are infinitely far, for weather; null takes sky."""
+    """Classes at infinite distance, for weather; null takes sky."""
 
     @field_validator("classes")
     @classmethod
@@ -92,27 +92,27 @@ class ClassesSettings(Settings):
         return self
 
     def stated_classes(self, where: str = "classes") -> Classes | None:
-        """The classes; None where none are stated.
+        """The classes; None if none are stated.
 
         Args:
             where: the setting, for messages.
 
         Raises:
-            InputError: there is no such preset or file, or the file does not fit.
+            InputError: there is no such preset or file, or the file is not valid.
         """
         return None if self.classes is None else _resolved(self, where)
 
 
 @dataclass(frozen=True)
 class Classes:
-    """A label space, and how label files hold its ids."""
+    """A label space, and its ids in label files."""
 
     space: LabelSpace
     ids: IdTable | None = None
-    """From ids in files to ids of the space or 255; None where files hold the space's own."""
+    """From ids in files to ids of the label space or 255; None if they are the same."""
 
     def plain(self) -> dict[str, Any]:
-        """As plain values that `read_plain` takes, for records."""
+        """Plain values for records; `read_plain` reads them."""
         space = self.space
         rows: list[dict[str, Any]] = [
             {"name": name, "colour": list(colour)}
@@ -130,7 +130,7 @@ class Classes:
 
 
 def _unknown(place: Sequence[int | str]) -> str:
-    """Names the nearest known key."""
+    """Message with the nearest known key."""
     key, known = str(place[-1]), ClassSettings if len(place) > 1 else ClassesSettings
     near = difflib.get_close_matches(key, known.model_fields, n=1, cutoff=0.4)
     at = [str(part) for part in place[:-1] if isinstance(part, int) or part == "classes"]
@@ -143,7 +143,7 @@ def read_plain(values: Mapping[str, Any], where: str) -> Classes:
     """Classes from plain values with the keys of `ClassesSettings`.
 
     Raises:
-        InputError: they do not fit; ``where`` names the file they are from.
+        InputError: they are not valid; ``where`` names their file.
     """
     try:
         settings = ClassesSettings.model_validate(values)
@@ -175,7 +175,7 @@ def read_classes(path: Path) -> Classes:
     """Classes from a YAML file: a list of them, or the keys of `ClassesSettings`.
 
     Raises:
-        InputError: there is no such file, or it does not fit.
+        InputError: there is no such file, or it is not valid.
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -204,10 +204,10 @@ def read_classes(path: Path) -> Classes:
 
 
 def named_classes(name: str, where: str) -> Classes:
-    """A preset by its name, or a file of classes by its path.
+    """Classes of a preset by its name, or of a file by its path.
 
     Raises:
-        InputError: there is neither.
+        InputError: there is no such preset or file.
     """
     if name in LABEL_SPACES:
         return Classes(LABEL_SPACES[name])
@@ -223,7 +223,7 @@ def named_classes(name: str, where: str) -> Classes:
 
 
 def classes_beside(*folders: Path | None) -> Classes | None:
-    """The classes of a file ``classes.yaml`` in one of these folders, the first that has one."""
+    """The classes of the first file ``classes.yaml`` in these folders."""
     for folder in folders:
         if folder is not None and (folder / FILE).is_file():
             return read_classes(folder / FILE)
@@ -239,7 +239,7 @@ def _resolved(settings: ClassesSettings, where: str) -> Classes:
     free = iter(palette(len(listed), taken=chosen))
     colours = tuple(one.colour or next(free) for one in listed)
     space = space_of(names, colours)
-    if chosen:  # a preset's classes in colours of one's own are still that preset
+    if chosen:  # a preset's classes in other colours are still that preset
         space = replace(space, colours=colours)
     table = None
     if settings.ignored_ids is not None or any(one.ids is not None for one in listed):
@@ -248,7 +248,7 @@ def _resolved(settings: ClassesSettings, where: str) -> Classes:
 
 
 def _with_statements(settings: ClassesSettings, found: Classes, where: str) -> Classes:
-    """A preset or a file, with what the section says beside it."""
+    """Classes of a preset or a file, with the other keys of the section."""
     names = [*(settings.ground or []), *(settings.sky or [])]
     unknown = [name for name in names if name not in found.space.classes]
     if unknown:

@@ -1,7 +1,7 @@
-"""One label space told in another, class by class.
+"""Mappings from one label space to another, class by class.
 
-A class that the other space cannot tell has no counterpart: 255. In labels such pixels are not
-known; in predictions they are a class that the other space does not hold, which is always wrong.
+A class without a counterpart becomes 255. In labels such pixels are unknown. In predictions they
+are a class that the other space does not have, which is always wrong.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from driftseg.labels.spaces import (
 
 @dataclass(frozen=True)
 class LabelMapping:
-    """Every class of one space in another."""
+    """The counterpart of every class of one label space in another."""
 
     source: LabelSpace
     target: LabelSpace
     table: Mapping[str, str | None]
-    """From each class of the source to one of the target, or None without a counterpart."""
+    """From each class of the source to a class of the target; None without a counterpart."""
 
     def __post_init__(self) -> None:
         told = {name for name in self.table.values() if name is not None}
@@ -47,7 +47,7 @@ class LabelMapping:
             )
 
     def apply(self, ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Ids of the source, of any shape, told in the target; 255 stays 255."""
+        """Maps ids of the source, of any shape, to ids of the target; 255 stays 255."""
         lookup = np.full(256, IGNORE, dtype=np.uint8)
         for number, name in enumerate(self.source.classes):
             told = self.table[name]
@@ -62,12 +62,12 @@ class LabelMapping:
 
     @property
     def never(self) -> tuple[str, ...]:
-        """Classes of the target that nothing in the source becomes."""
+        """Classes of the target without a source class."""
         told = set(self.table.values())
         return tuple(name for name in self.target.classes if name not in told)
 
     def describe(self) -> str:
-        """What a reader must know, in one line: what is renamed, lost and never told."""
+        """One line for readers: renamed classes, lost classes, and classes that never occur."""
         changed = [
             f"{name} as {told}"
             for name, told in self.table.items()
@@ -84,22 +84,22 @@ class LabelMapping:
 
 
 def _same(source: LabelSpace, target: LabelSpace, **told: str | None) -> LabelMapping:
-    """Classes of one name are one class; others as told (``_`` for a space), or lost."""
+    """A mapping: equal names are equal classes; others as given (``_`` for a space), or lost."""
     named = {key.replace("_", " "): name for key, name in told.items()}
     kept = {name: name if name in target.classes else None for name in source.classes}
     return LabelMapping(source, target, {**kept, **named})
 
 
 _ALL = (
-    # As SegNet joined CamVid's 32 classes: walls are building, all plants tree, all lights and
-    # signs sign, all four-wheeled vehicles car, riders and what they ride bicyclist.
+    # As SegNet merged CamVid's 32 classes: walls are building, all plants tree, all lights and
+    # signs sign, all four-wheeled vehicles car, riders and their vehicles bicyclist.
     _same(
         CITYSCAPES19, CAMVID11,
         sidewalk="pavement", wall="building", traffic_light="sign", traffic_sign="sign",
         vegetation="tree", terrain="tree", person="pedestrian", rider="bicyclist", truck="car",
         bus="car", train="car", motorcycle="bicyclist", bicycle="bicyclist",
     ),
-    # The larger part of each joined class; of bicyclist there is none.
+    # The larger part of each merged class; bicyclist has no larger part.
     _same(
         CAMVID11, CITYSCAPES19,
         pavement="sidewalk", tree="vegetation", sign="traffic sign", pedestrian="person",
@@ -112,7 +112,7 @@ _ALL = (
         fence="road side objects", pole="road side objects", traffic_light="road side objects",
         traffic_sign="road side objects", building="far objects", vegetation="far objects",
     ),
-    # A bicyclist is half a living thing and half a vehicle.
+    # A bicyclist is partly a living thing and partly a vehicle.
     _same(
         CAMVID11, IDD_LITE7,
         road="drivable", pavement="non-drivable", pedestrian="living things", car="vehicles",
@@ -129,10 +129,10 @@ _ALL = (
             strict=True,
         )),
     ),
-    # IDD's own table of Cityscapes' classes: what may not be driven on and is no sidewalk is
-    # terrain. Its third level joins trains with fallback vehicles, so there are none.
+    # IDD's own table of Cityscapes' classes: ground that is neither drivable nor sidewalk is
+    # terrain. Its third level merges trains with fallback vehicles, so there are no trains.
     _same(IDD26, CITYSCAPES19, **{"non-drivable fallback": "terrain"}),
-    # SHIFT cannot tell vehicles apart, nor riders from people; most are cars and people.
+    # SHIFT has one class of vehicles and one of people and riders; most are cars and people.
     _same(SHIFT14, CITYSCAPES19, pedestrian="person", road_line="road", vehicle="car"),
     _same(
         CITYSCAPES19, SHIFT14,
@@ -149,11 +149,11 @@ _ALL = (
 )  # fmt: skip
 
 MAPPINGS = {(mapping.source.name, mapping.target.name): mapping for mapping in _ALL}
-"""The whole list, by the names of the two spaces."""
+"""All built-in mappings, by the names of the two label spaces."""
 
 
 def find_mapping(source: LabelSpace, target: LabelSpace) -> LabelMapping | None:
-    """How one space is told in another; a space in itself is unchanged; None if it cannot be."""
+    """The built-in mapping of one space to another, or to itself; None if there is none."""
     if source == target:
         return LabelMapping(source, target, {name: name for name in source.classes})
     return MAPPINGS.get((source.name, target.name))
@@ -163,25 +163,25 @@ Stated = dict[str, str | None] | str
 """A mapping in a config: each class of one space -> one of the other or null; or a preset's name
 (``cityscapes19 to camvid11``), or the path of a YAML file."""
 PRESETS = {f"{source} to {target}": mapping for (source, target), mapping in MAPPINGS.items()}
-"""The built-in mappings by the names that configs use."""
+"""The built-in mappings by their names in configs."""
 
 
 def mapping_between(
     source: LabelSpace, target: LabelSpace, stated: Stated | None, *, where: str = "mapping"
 ) -> LabelMapping | None:
-    """How one space is told in another: as it is stated, or as it is known.
+    """The mapping of one label space to another: a stated or a built-in one.
 
     Args:
         source: of the ids.
-        target: that they are to be told in.
-        stated: the mapping's table, its name or its file; None looks for a built-in one.
+        target: to which they are mapped.
+        stated: the mapping's table, name or file; None takes a built-in one.
         where: the setting, for messages.
 
     Returns:
-        None where nothing is stated and no built-in mapping does it.
+        None if nothing is stated and there is no built-in mapping.
 
     Raises:
-        InputError: the table names other classes, or leaves some of the source's out.
+        InputError: the table names other classes, or leaves out classes of the source.
     """
     if stated is None:
         return find_mapping(source, target)
@@ -200,7 +200,7 @@ def mapping_between(
                 f"{where}: expected classes of {space.name}, got {commas(unknown)}. To fix: "
                 f"take some of {commas(space.classes)}{hint}"
             )
-    # Classes of one name are one class, so they need no line.
+    # Equal names are equal classes, so they need no line.
     told = {name: name for name in source.classes if name in target.classes} | dict(table)
     if missing := [name for name in source.classes if name not in told]:
         raise InputError(
@@ -215,7 +215,7 @@ def read_table(path: Path) -> dict[str, str | None]:
     """A mapping's table from a YAML file.
 
     Raises:
-        InputError: there is no such file, or it holds something else.
+        InputError: there is no such file, or it is not valid.
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Label spaces: which id means what, and in which colour it is drawn."""
+"""Label spaces: classes by id, and their colours."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import numpy.typing as npt
 from driftseg.errors import InputError, commas
 
 IGNORE = 255
-"""The id of pixels that nobody has labelled: never trained on, never scored."""
+"""The id of pixels without a label: not used in training, not scored."""
 
 Colour = tuple[int, int, int]
 
 OWN = "own"
-"""Name of every label space that is no preset."""
+"""Name of every label space that is not a preset."""
 GROUND = (
     "road", "pavement", "sidewalk", "terrain", "road line", "curb", "drivable", "non-drivable",
     "drivable fallback", "non-drivable fallback",
 )  # fmt: skip
-"""Names of classes that lie in the road plane, where nobody says which do."""
+"""Default names of classes in the road plane."""
 SKY = ("sky",)
-"""Names of classes that are infinitely far, where nobody says which are."""
+"""Default names of classes at infinite distance."""
 
 POROUS = ("tree", "vegetation", "pole", "sign", "traffic sign", "traffic light", "fence")
-"""Names of classes that the sky shows through."""
+"""Names of classes through which the sky is visible."""
 LAMPS = (
     "traffic light", "traffic sign", "sign", "car", "truck", "bus", "train", "vehicle",
     "motorcycle",
@@ -38,17 +38,17 @@ LAMPS = (
 class LabelSpace:
     """Class names in id order with their display colours.
 
-    Two spaces are the same where names and classes are, whatever colours they are drawn in.
+    Two label spaces are equal if their names and classes are equal; colours do not count.
     """
 
     name: str
-    """Of a preset, or `OWN`."""
+    """Name of a preset, or `OWN`."""
     classes: tuple[str, ...]
     colours: tuple[Colour, ...] = field(compare=False)
     ground: tuple[str, ...] | None = field(default=None, compare=False)
-    """Classes that lie in the road plane, for weather; None takes those that `GROUND` names."""
+    """Classes in the road plane, for weather; None takes those in `GROUND`."""
     sky: tuple[str, ...] | None = field(default=None, compare=False)
-    """Classes that are infinitely far; None takes those that `SKY` names."""
+    """Classes at infinite distance; None takes those in `SKY`."""
 
     def __post_init__(self) -> None:
         if len(self.classes) != len(self.colours):
@@ -62,7 +62,7 @@ class LabelSpace:
 
     @property
     def title(self) -> str:
-        """What to call it in a message: a preset's name, or the classes themselves."""
+        """Its name in messages: a preset's name, or the classes."""
         if self.name != OWN:
             return self.name
         first = ", ".join(self.classes[:8])
@@ -76,22 +76,22 @@ class LabelSpace:
 
     @property
     def ground_ids(self) -> list[int]:
-        """Ids of the classes that lie in the road plane; empty where no class does."""
+        """Ids of the classes in the road plane; empty if there are none."""
         return self._ids(GROUND if self.ground is None else self.ground)
 
     @property
     def sky_ids(self) -> list[int]:
-        """Ids of the classes that are infinitely far; empty where no class is."""
+        """Ids of the classes at infinite distance; empty if there are none."""
         return self._ids(SKY if self.sky is None else self.sky)
 
     @property
     def porous_ids(self) -> list[int]:
-        """Ids of the classes that the sky shows through; empty where no class is like that."""
+        """Ids of the classes through which the sky is visible; empty if there are none."""
         return self._ids(POROUS)
 
     @property
     def lamp_ids(self) -> list[int]:
-        """Ids of the classes that carry lamps; empty where no class does."""
+        """Ids of the classes that carry lamps; empty if there are none."""
         return self._ids(LAMPS)
 
     def _ids(self, names: Sequence[str]) -> list[int]:
@@ -144,7 +144,7 @@ SYNTHIA16 = LabelSpace(
         if name not in ("terrain", "truck", "train")
     ),
 )
-"""Cityscapes' classes that SYNTHIA shows (Ros et al. 2016), in Cityscapes' order."""
+"""Cityscapes' classes that SYNTHIA has (Ros et al. 2016), in Cityscapes' order."""
 
 SHIFT14 = LabelSpace(
     name="shift14",
@@ -158,8 +158,8 @@ SHIFT14 = LabelSpace(
         (220, 220, 0), (70, 130, 180), (250, 170, 30), (145, 170, 100),
     ),
 )  # fmt: skip
-"""The fourteen of SHIFT's 23 ids (Sun et al. 2022) that segmentation is scored on, in their
-order; SHIFT has one class for all vehicles and one for all people."""
+"""The fourteen of SHIFT's 23 ids (Sun et al. 2022) that are scored in segmentation, in their order;
+SHIFT has one class for all vehicles and one for all people."""
 
 IDD26 = LabelSpace(
     name="idd26",
@@ -190,7 +190,7 @@ IDD_LITE7 = LabelSpace(
         (70, 130, 180),
     ),
 )  # fmt: skip
-"""The first level of IDD's hierarchy, which IDD Lite is labelled in (Mishra et al. 2019)."""
+"""The first level of IDD's hierarchy, used by IDD Lite (Mishra et al. 2019)."""
 
 LABEL_SPACES = {
     space.name: space for space in (CAMVID11, CITYSCAPES19, SYNTHIA16, SHIFT14, IDD26, IDD_LITE7)
@@ -205,7 +205,7 @@ def named_space(name: str, where: str) -> LabelSpace:
         where: the setting that names it, for the error.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such label space.
     """
     if name not in LABEL_SPACES:
         raise InputError(
@@ -216,14 +216,14 @@ def named_space(name: str, where: str) -> LabelSpace:
 
 
 def palette(number: int, taken: Sequence[Colour] = ()) -> list[Colour]:
-    """So many colours that are easy to tell apart, always the same.
+    """A fixed list of colours that are easy to distinguish.
 
     It is the colour map of PASCAL VOC without black: the bits of a number, the lowest first, go to
     the highest bits of red, green and blue in turn.
 
     Args:
         number: of colours, at most 255.
-        taken: colours that are left out.
+        taken: colours to leave out.
     """
     every = (_voc_colour(index) for index in range(1, 256))
     free = [colour for colour in every if colour not in taken]
@@ -239,11 +239,11 @@ def _voc_colour(index: int) -> Colour:
 
 
 def space_of(classes: Sequence[str], colours: Sequence[Colour] = ()) -> LabelSpace:
-    """The label space of these classes: the preset that has them in this order, or an own one.
+    """The label space of these classes: the preset with them in this order, or a new one.
 
     Args:
         classes: names in id order.
-        colours: of each; empty takes the preset's or the `palette`.
+        colours: of the classes; empty takes the preset's or the `palette`.
     """
     names = tuple(classes)
     preset = next((space for space in LABEL_SPACES.values() if space.classes == names), None)
@@ -253,7 +253,7 @@ def space_of(classes: Sequence[str], colours: Sequence[Colour] = ()) -> LabelSpa
 
 
 def colours_of(space: str, classes: Sequence[str]) -> tuple[Colour, ...]:
-    """Colours of classes that a record names without saying their colours.
+    """Colours of classes for a record that has only their names.
 
     Args:
         space: name of their label space.

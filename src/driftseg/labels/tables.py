@@ -1,7 +1,6 @@
-"""Ids as the authors' label files store them, told in the ids of a label space.
+"""Tables from the ids in the authors' label files to ids of a label space.
 
-Every table holds each id that the authors define; one that is in no table is a mistake in the
-file and refused.
+Each table holds all ids that the authors define. Any other id in a file is an error.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from driftseg.labels.spaces import (
 )
 
 IdTable = Mapping[int, int]
-"""From an id in a file (0 to 255) to one of a label space, or 255."""
+"""From an id in a file (0 to 255) to an id of a label space, or 255."""
 
 
 def id_table(space: LabelSpace, named: Mapping[int, str | None]) -> IdTable:
-    """A table from ids with class names; None is a class that the space does not hold.
+    """A table from ids with class names; None is a class that the label space does not have.
 
-    255 stands for itself in every table.
+    255 stays 255 in every table.
     """
     ids = {name: number for number, name in enumerate(space.classes)}
     told = {key: IGNORE if name is None else ids[name] for key, name in named.items()}
@@ -60,7 +59,7 @@ CITYSCAPES_IDS: IdTable = id_table(
 """Cityscapes' label ids (Cordts et al. 2016), also of ACDC and Dark Zurich."""
 
 CITYSCAPES_TRAIN_IDS: IdTable = id_table(CITYSCAPES19, dict(enumerate(CITYSCAPES19.classes)))
-"""Cityscapes' training ids, which are the label space's own."""
+"""Cityscapes' training ids, equal to those of the label space."""
 
 GTA5_IDS: IdTable = {**CITYSCAPES_IDS, 34: IGNORE}
 """GTA5's palette indices (Richter et al. 2016): Cityscapes' label ids, and 34 for number plates."""
@@ -87,8 +86,8 @@ SYNTHIA_IDS: IdTable = id_table(
         21: "wall",
     },
 )
-"""SYNTHIA-RAND-CITYSCAPES' ids (Ros et al. 2016); parking slots, road works and lane markings
-(13, 14, 22) are left out, as is usual."""
+"""SYNTHIA-RAND-CITYSCAPES' ids (Ros et al. 2016); parking slots, road works and lane markings (13,
+14, 22) have no class, as usual."""
 
 SHIFT_IDS: IdTable = id_table(
     SHIFT14,
@@ -110,13 +109,13 @@ SHIFT_IDS: IdTable = id_table(
         22: "terrain",
     },
 )
-"""SHIFT's ids (Sun et al. 2022), which are those of its simulator."""
+"""SHIFT's ids (Sun et al. 2022), those of its simulator."""
 
 IDD_IDS: IdTable = id_table(IDD26, dict(enumerate(IDD26.classes)))
-"""IDD's level 3 ids, which are the label space's own."""
+"""IDD's level 3 ids, equal to those of the label space."""
 
 IDD_LITE_IDS: IdTable = id_table(IDD_LITE7, dict(enumerate(IDD_LITE7.classes)))
-"""IDD Lite's ids, which are the label space's own."""
+"""IDD Lite's ids, equal to those of the label space."""
 
 IDD_NAMES: Mapping[str, str | None] = {
     **{name: name for name in IDD26.classes},
@@ -136,4 +135,4 @@ IDD_NAMES: Mapping[str, str | None] = {
     "out of roi": None,
     "license plate": None,
 }
-"""The labels of IDD's polygons in its level 3, as the authors join them."""
+"""The level 3 ids of IDD's polygon labels, as the authors merge them."""

@@ -1,21 +1,21 @@
-"""Numbers over a whole drive in bounded memory."""
+"""Values over a whole drive in bounded memory."""
 
 from __future__ import annotations
 
 from typing import Any
 
 MOST = 600
-"""Points that are kept at most; a chart has no more columns."""
+"""Largest number of points; a chart has no more columns."""
 
 
 class History:
-    """Points of a drive, evenly thinned once there are too many.
+    """Points of a drive, evenly thinned when there are too many.
 
     Point ``i`` is kept while ``i`` is a multiple of `stride`. The stride doubles when `most` points
     are reached, and every second point is dropped.
 
     Args:
-        most: points kept at most, 2 or more.
+        most: largest number of points, 2 or more.
     """
 
     def __init__(self, most: int = MOST):
@@ -34,5 +34,5 @@ class History:
             self._points = [point for point in self._points if point[0] % self.stride == 0]
 
     def points(self) -> list[tuple[int, Any]]:
-        """(number from 0, value) of the points that are kept."""
+        """(frame number from 0, value) of the kept points."""
         return list(self._points)

@@ -1,4 +1,4 @@
-"""The page's server: this machine only, and only for who knows the token."""
+"""The page's server: only on this machine, and only with the token."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from driftseg.saving.shots import Shot, at_full_size, class_shares
 
 HOST = "127.0.0.1"
 WIDEST = 960
-"""Pixels of a picture on the page; larger ones are shrunk."""
+"""Largest side in pixels of a picture on the page; larger ones are shrunk."""
 CHANGES = 200
-"""Detected changes that the chart shows at most: the last ones."""
+"""Largest number of detected changes in the chart: the last ones."""
 FAREWELL = 1.5
-"""Seconds that the server waits at the end for open pages to ask once more."""
+"""Seconds that the server waits at the end for a last request of open pages."""
 
 
 class LivePage:
     """Shows a drive on a local page (``driftseg adapt --live``).
 
-    The server listens on this machine's loopback address. Whoever knows the page's address, with
-    its random token, can see it; all other requests are refused. The drive hands over its last
-    frame and goes on: pictures are encoded only when a browser asks for them.
+    The server listens on this machine's loopback address. The page's address contains a random
+    token; requests without it are refused. The drive only hands over its last frame. Pictures are
+    encoded only when a browser requests them.
 
     Args:
         port: of the page; 0 takes a free one.
 
     Raises:
-        InputError: the port is in use, or may not be used.
+        InputError: the port is in use, or not permitted.
     """
 
     def __init__(self, port: int = 0):
@@ -90,13 +90,13 @@ class LivePage:
         self, *, title: str, source: str, classes: Sequence[str], colours: Sequence[Colour],
         frames: int | None,
     ) -> None:  # fmt: skip
-        """What runs: the method, where frames come from, the classes, the number of frames."""
+        """Facts on the drive: method, source of frames, classes, number of frames."""
         with self._lock:
             self._told = {"title": title, "source": source, "frames": frames}
             self._classes, self._colours = tuple(classes), tuple(colours)
 
     def show(self, shot: Shot) -> None:
-        """Takes the last frame; its facts are those of a line of ``frames.jsonl``."""
+        """Takes the last frame; its facts are as in a line of ``frames.jsonl``."""
         event = shot.facts.get("event")
         with self._lock:
             self._shot = shot
@@ -107,24 +107,24 @@ class LivePage:
                 self._changes = [*self._changes, {"frame": shot.index}][-CHANGES:]
 
     def end(self, state: str, message: str) -> None:
-        """Says that the drive is over, and stops the server once open pages know it.
+        """Reports the end of the drive, and stops the server when open pages know it.
 
         Args:
             state: ``ended``, ``stopped`` or ``failed``.
-            message: for the person who looks.
+            message: for the viewer.
         """
         with self._lock:
             self._end = (state, message)
             watched = time.monotonic() - self._asked < FAREWELL
         if watched:
             self._told_end.wait(FAREWELL)
-            time.sleep(0.3)  # for the pictures that the page asks for then
+            time.sleep(0.3)  # for the pictures that the page requests then
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
     def state(self) -> dict[str, Any]:
-        """Everything that the page shows but the pictures."""
+        """All data of the page except the pictures."""
         with self._lock:
             shot, (state, message) = self._shot, self._end
             signals, confidences = self._signals.points(), self._confidences.points()
@@ -164,7 +164,7 @@ class LivePage:
         return jpg(_small(shot.image))
 
     def answered(self, state: dict[str, Any]) -> None:
-        """Notes that a page has got a state."""
+        """Records that a page has received a state."""
         if state["state"] != "running":
             self._told_end.set()
 
@@ -174,10 +174,10 @@ class LivePage:
         return text.replace("{{ nonce }}", nonce)
 
     def allows(self, host: str | None, path: str) -> str | None:
-        """The part of a path behind the token; None where host or token is wrong.
+        """The part of a path after the token; None if host or token is wrong.
 
-        The host is checked so that a page from elsewhere, whose name was made to point here, gets
-        nothing.
+        The check of the host prevents access by other sites whose name points to this machine (DNS
+        rebinding).
         """
         token, slash, name = path.partition("?")[0].lstrip("/").partition("/")
         known = host in (f"{HOST}:{self.port}", f"localhost:{self.port}")
@@ -221,13 +221,13 @@ def _handler(page: LivePage) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(data)
 
         def log_message(self, format: str, *values: Any) -> None:
-            """Says nothing: the command's own output is for the drive."""
+            """Logs nothing: the command's output is for the drive."""
 
     return Handler
 
 
 def _learns(shot: Shot) -> str:
-    """What learns from the frame, in words."""
+    """Which part learns from the frame, in words."""
     if shot.facts.get("skipped"):
         return f"skipped: {shot.facts['skipped']}"
     if not shot.facts.get("trained"):
@@ -237,7 +237,7 @@ def _learns(shot: Shot) -> str:
 
 
 def _finite(value: float | None) -> float | None:
-    """JSON, as browsers read it, has no NaN."""
+    """Replaces NaN, which browsers do not accept in JSON."""
     return value if value is not None and math.isfinite(value) else None
 
 

@@ -1,1 +1,1 @@
-"""The labelled source that adaptation draws from."""
+"""The labelled source images for adaptation."""

@@ -1,8 +1,7 @@
-"""Class counts remembered between runs, by the content of the label files.
+"""A cache of class counts between runs, by the content of the label files.
 
-Nothing has to be made, kept up to date or deleted by hand: a row is used again only if the
-file it was counted from still holds the very same bytes, so a changed label is counted anew
-whatever its times say. Reading the bytes is cheap; decoding image and label is what is saved.
+The cache needs no maintenance. A row is used only if its label file still holds the same bytes, so
+a changed label is always counted again. Reading the bytes is fast; the cache saves decoding.
 """
 
 from __future__ import annotations
@@ -35,16 +34,16 @@ DIGEST_BYTES = 16
 
 @dataclass(frozen=True)
 class CountedFiles:
-    """The label files behind a dataset, and what their counts follow from beside them."""
+    """The label files of a dataset, and what else determines their counts."""
 
     files: tuple[Path, ...]
-    """In the order of the scenes."""
+    """Files in the order of the scenes."""
     recipe: str
-    """How a file becomes counts: decoder, its code, size and label space."""
+    """How counts are made from a file: decoder, its code, size and label space."""
 
     @property
     def key(self) -> str:
-        """Of the cache file: the recipe and which files, not what they hold."""
+        """Key of the cache file: the recipe and the paths of files, not their content."""
         named = "\n".join([self.recipe, *(str(path.absolute()) for path in self.files)])
         return _digest(named.encode())
 
@@ -59,10 +58,10 @@ def cache_folder() -> Path:
 
 
 def counted_files(dataset: Dataset) -> CountedFiles | None:
-    """What the counts of a dataset follow from; None where that cannot be told from files.
+    """What determines the counts of a dataset; None if files do not determine them.
 
-    That is so for scenes that are rendered, for a scene without a label, and for a decoder
-    that is no function of a module: it might depend on anything.
+    It is None for rendered scenes, for a scene without a label, and for a decoder that is not a
+    function of a module, because it could depend on anything.
     """
     indices = list(range(len(dataset)))
     while isinstance(dataset, Selection):
@@ -82,11 +81,11 @@ def counted_files(dataset: Dataset) -> CountedFiles | None:
 
 
 def count_files(counted: CountedFiles, count: Callable[[int], Row]) -> list[Row]:
-    """Counts of every file, as remembered or made now; what was made is remembered.
+    """Counts of every file, from the cache or new; new counts are added to the cache.
 
     Args:
         counted: the files.
-        count: makes the counts of the n-th scene.
+        count: counts the n-th scene.
     """
     place = cache_folder() / "class_counts" / counted.key
     known = read_rows(place)
@@ -96,7 +95,7 @@ def count_files(counted: CountedFiles, count: Callable[[int], Row]) -> list[Row]
         row = known.get(digest)
         if row is None:
             row = count(index)
-            if _file_digest(path) != digest:  # written to while it was being counted
+            if _file_digest(path) != digest:  # the file changed during counting
                 digest = ""
         rows.append(row)
         if digest:
@@ -107,7 +106,7 @@ def count_files(counted: CountedFiles, count: Callable[[int], Row]) -> list[Row]
 
 
 def read_rows(place: Path) -> dict[str, Row]:
-    """Remembered counts; none where there is no file, or one that is damaged in any way."""
+    """Counts from the cache; none if the file is missing or damaged."""
     try:
         stored = place.read_bytes()
         body = stored[DIGEST_BYTES:]
@@ -123,7 +122,7 @@ def read_rows(place: Path) -> dict[str, Row]:
 
 
 def write_rows(place: Path, rows: dict[str, Row]) -> None:
-    """Writes them whole or not at all; a folder that cannot be written is no error."""
+    """Writes them completely or not at all; a folder that is not writable is no error."""
     buffer = io.BytesIO()
     digests = np.array(list(rows), dtype=f"S{2 * DIGEST_BYTES}")
     np.savez(buffer, digests=digests, counts=np.stack(list(rows.values())))
@@ -131,7 +130,7 @@ def write_rows(place: Path, rows: dict[str, Row]) -> None:
     partial = None
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        # A name of its own, so that two processes never write into one another's file.
+        # A unique name, so two processes never write into the same file.
         handle, partial = tempfile.mkstemp(dir=place.parent, suffix=".partial")
         with os.fdopen(handle, "wb") as file:
             file.write(hashlib.blake2b(body, digest_size=DIGEST_BYTES).digest() + body)
@@ -143,8 +142,8 @@ def write_rows(place: Path, rows: dict[str, Row]) -> None:
 
 
 def _identity(decode: Callable[[Path], Label]) -> str | None:
-    """A decoder's name and the code of its module; None for a lambda, a closure or an object."""
-    if isinstance(decode, IdReader):  # its code is of `_own_code`, its ids are told in full
+    """A decoder's name and its module's code; None for a lambda, a closure or an object."""
+    if isinstance(decode, IdReader):  # `_own_code` covers its code, and its ids are listed
         return repr(decode)
     if not inspect.isfunction(decode) or "<" in decode.__qualname__:
         return None
@@ -157,7 +156,7 @@ def _identity(decode: Callable[[Path], Label]) -> str | None:
 
 @functools.cache
 def _own_code() -> str:
-    """Digest of what decodes labels here: readers, layouts, tables and mappings."""
+    """Digest of the code that decodes labels: readers, layouts, tables and mappings."""
     package = Path(driftseg.__file__).parent
     rooms = ("images", "scenes", "labels")
     files = [path for room in rooms for path in sorted((package / room).glob("*.py"))]
@@ -165,7 +164,7 @@ def _own_code() -> str:
 
 
 def _file_digest(path: Path) -> str:
-    """Of name and content, as decoders may look at both; empty where it cannot be read."""
+    """Digest of name and content, as decoders may use both; empty if it cannot be read."""
     try:
         return _digest(path.name.encode() + b"\0" + path.read_bytes())
     except OSError:

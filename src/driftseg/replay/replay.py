@@ -1,8 +1,8 @@
-"""Source replay: the labelled source images that adaptation learns from beside every frame.
+"""Source replay: labelled source images that adaptation learns from with every frame.
 
-A method that trains on the target alone forgets the source. So it is handed a `Replay` when it
-is made and draws one `SourceBatch` from it for each frame it trains on. The buffer really is
-the buffer: only its scenes are ever drawn (the published code draws from the whole source).
+A method that trains only on the target forgets the source. It therefore gets a `Replay` when it is
+made and draws one `SourceBatch` for each frame it trains on. Only scenes of the buffer are drawn
+(the published code draws from the whole source).
 """
 
 from __future__ import annotations
@@ -20,29 +20,30 @@ from driftseg.replay.transforms import Augmentation, AugmentationSettings, to_ba
 from driftseg.scenes.dataset import Dataset, without_depth
 
 REDRAWS = 10
-"""Number of new crops that are tried while a crop holds too little of its class (HAMLET)."""
+"""Most new crops that are tried if a crop holds too little of its class (HAMLET)."""
 
 
 class ReplaySettings(SamplingSettings):
-    """The source buffer that adaptation draws from."""
+    """The source buffer for adaptation."""
 
     capacity: PositiveInt = 1000
-    """Scenes held in memory; HAMLET's."""
+    """Number of scenes in memory; default of HAMLET."""
     augmentation: AugmentationSettings = AugmentationSettings()
 
 
 class Replay:
-    """A bounded buffer of labelled source scenes, sampled rare classes first.
+    """A bounded buffer of labelled source scenes with rare-class sampling.
 
     Args:
         dataset: labelled source scenes.
         augmentation: applied to every draw.
-        capacity: scenes kept; they are read once, brought to the view and held in memory (uint8).
+        capacity: number of scenes; they are read once, resized to the view and held in memory
+            (uint8).
         batch_size: images in a batch.
-        rare_classes: rare-class sampling (DAFormer), otherwise uniform.
+        rare_classes: rare-class sampling (DAFormer); otherwise uniform sampling.
         temperature: of rare-class sampling.
-        minimum_share: of a scene's pixels that make it a candidate for a class; a crop is
-            drawn anew, up to ten times, while it holds less than half of that.
+        minimum_share: least share of a class in a scene that is a candidate for the class. A crop
+            is redrawn up to ten times while it holds less than half of that.
         generator: draws the buffer, the batches and the augmentation.
     """
 
@@ -62,7 +63,7 @@ class Replay:
         self._batch_size = batch_size
         self._minimum_share = minimum_share
         self._generator = generator
-        dataset = without_depth(dataset)  # weather on replayed scenes takes it from their labels
+        dataset = without_depth(dataset)  # weather on replayed scenes uses their labels
         counts = class_counts(dataset)
         law = {
             "rare_classes": rare_classes,
@@ -72,12 +73,12 @@ class Replay:
         everything = Sampler(counts, **law, generator=generator)  # type: ignore[arg-type]
         kept = everything.distinct(capacity)
         self.names = [dataset.name(i) for i in kept]
-        """Of the scenes in the buffer."""
+        """Names of the scenes in the buffer."""
         self.frequencies = counts[kept].sum(axis=0)
         """Labelled pixels per class in the buffer, (C,)."""
         self._scenes = [augmentation.fitted(*_labelled(dataset, i)) for i in kept]
         self.unlabelled = 0
-        """Batches drawn without a labelled pixel; their loss is 0."""
+        """Number of batches without a labelled pixel; their loss is 0."""
         self._sampler = Sampler(counts[kept], **law, generator=generator)  # type: ignore[arg-type]
 
     def __len__(self) -> int:
@@ -97,9 +98,9 @@ class Replay:
         """A batch of augmented source images with their labels.
 
         Args:
-            uniform: every scene is as likely; otherwise rare classes first, where that is set.
-            rows: which images of the batch to return; None is all. What is drawn does not depend
-                on it, so several processes that take disjoint rows share one batch.
+            uniform: uniform sampling; otherwise rare-class sampling, if that is set.
+            rows: images of the batch to return; None is all. The random draws do not depend on it,
+                so several processes with disjoint rows share one batch.
         """
         wanted = range(self._batch_size)[rows or slice(None)]
         labelled, pairs = False, []
@@ -112,7 +113,7 @@ class Replay:
         return to_batch(pairs)
 
     def _draw(self, uniform: bool, whole: bool) -> tuple[Image | None, Label]:
-        """One image and its label; without ``whole`` the label alone, from the same draws."""
+        """One image and its label; without ``whole`` only the label, from the same random draws."""
         index, wanted = self._sampler.draw(uniform=uniform)
         scene, truth = self._scenes[index]
         for _ in range(REDRAWS):
@@ -126,18 +127,18 @@ class Replay:
         return image, label
 
     def state_dict(self) -> dict[str, Any]:
-        """What the constructor does not restore: the generator and the count."""
+        """The state beyond the constructor's arguments: the generator and the count."""
         return {**self._sampler.state_dict(), "unlabelled": self.unlabelled}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues a replay made with the same arguments."""
+        """Continues a replay with the same arguments."""
         self._sampler.load_state_dict(state)
         self.unlabelled = state.get("unlabelled", 0)
 
 
 def _labelled(dataset: Dataset, index: int) -> tuple[Image, Label]:
     scene = dataset.scene(index)
-    assert scene.label is not None  # class_counts has read it
+    assert scene.label is not None  # class_counts has read every label
     return scene.image, scene.label
 
 
@@ -151,7 +152,7 @@ def build_replay(
     capacity: int,
     generator: np.random.Generator,
 ) -> Replay:
-    """Labelled batches of ``size``, from scenes fitted to ``view`` (or ``size``); reads labels."""
+    """Labelled batches of ``size`` from scenes resized to ``view`` (or ``size``); reads labels."""
     return Replay(
         dataset,
         augmentation=augmentation.make(dataset.label_space, size=size, view=view),

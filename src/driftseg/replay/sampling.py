@@ -1,4 +1,4 @@
-"""Which source images to learn from: uniformly, or rare classes first."""
+"""Sampling of source images: uniform or by rare classes."""
 
 from __future__ import annotations
 
@@ -17,27 +17,28 @@ Counts = npt.NDArray[np.int64]
 
 
 class SamplingSettings(Settings):
-    """Which source scenes are drawn."""
+    """Sampling of source scenes."""
 
     rare_classes: bool = True
-    """Rare-class sampling (DAFormer section 3.2), otherwise uniform."""
+    """Rare-class sampling (DAFormer section 3.2); otherwise uniform sampling."""
     temperature: Annotated[float, Field(gt=0)] = 0.01
-    """Smaller prefers rare classes more; DAFormer's."""
+    """A smaller value prefers rare classes more; default of DAFormer."""
     minimum_share: Share = 0.0014
-    """Of a scene's pixels that make it a candidate for a class; 3000 of Cityscapes' pixels."""
+    """Least share of a class in a scene that is a candidate for the class; 3000 of Cityscapes'
+    pixels."""
     batch_size: PositiveInt = 1
 
 
 def class_counts(dataset: Dataset) -> Counts:
     """Labelled pixels of every class in every scene, (scenes, classes).
 
-    Label files are decoded once: their counts are remembered in the user's cache folder by their
-    content (`driftseg.replay.class_cache`), so that they are the same with and without it.
+    Label files are decoded once. The user's cache folder keeps their counts by file content
+    (`driftseg.replay.class_cache`), so the result does not depend on the cache.
 
     Raises:
         InputError: a scene has no label.
     """
-    dataset = without_depth(dataset)  # a network's would take longer than all the rest
+    dataset = without_depth(dataset)  # depth of a network would take most of the time
     counted = counted_files(dataset)
     if counted is None:
         rows = [_count(dataset, index) for index in range(len(dataset))]
@@ -63,10 +64,10 @@ def _count(dataset: Dataset, index: int) -> Row:
 
 
 def rare_class_probabilities(counts: Counts, *, temperature: float) -> npt.NDArray[np.float64]:
-    """P(c) = softmax over classes of (1 - f_c) / T, f_c the class's share of labelled pixels.
+    """P(c) = softmax over classes of (1 - f_c) / T; f_c is the class's share of labelled pixels.
 
-    DAFormer (Hoyer et al. 2022), section 3.2. Differs: a class without a pixel has
-    probability 0 instead of the largest one.
+    DAFormer (Hoyer et al. 2022), section 3.2. Where we differ: a class without a pixel has
+    probability 0 instead of the largest probability.
     """
     total = counts.sum(axis=0).astype(np.float64)
     share = total / total.sum()
@@ -81,11 +82,11 @@ class Sampler:
 
     Args:
         counts: from `class_counts`.
-        rare_classes: draw a class by `rare_class_probabilities`, then one of the scenes that
-            hold enough of it; otherwise every scene is as likely.
-        temperature: T; smaller prefers rare classes more.
-        minimum_share: of a scene's labelled pixels that must be of the class. Published: 3000
-            pixels at full resolution of Cityscapes, a share of 0.0014.
+        rare_classes: draw a class by `rare_class_probabilities`, then one of the scenes with enough
+            of it; otherwise all scenes are equally likely.
+        temperature: T; a smaller value prefers rare classes more.
+        minimum_share: least share of the class in a scene's labelled pixels. Published: 3000 pixels
+            at full resolution of Cityscapes, a share of 0.0014.
         generator: draws.
     """
 
@@ -114,14 +115,14 @@ class Sampler:
         self.probabilities = rare_class_probabilities(share, temperature=temperature)
 
     def draw(self, *, uniform: bool = False) -> tuple[int, int | None]:
-        """A scene number and the class it was drawn for (None when drawn uniformly)."""
+        """A scene number and the class for which it was drawn (None for uniform sampling)."""
         if uniform or not self._rare:
             return int(self._generator.integers(self._scenes)), None
         wanted = int(self._generator.choice(len(self.probabilities), p=self.probabilities))
         return int(self._generator.choice(self._having[wanted])), wanted
 
     def distinct(self, number: int) -> list[int]:
-        """Up to ``number`` different scenes, by the same law, in ascending order."""
+        """Up to ``number`` different scenes from the same distribution, in ascending order."""
         if number >= self._scenes:
             return list(range(self._scenes))
         chosen: set[int] = set()
@@ -134,9 +135,9 @@ class Sampler:
         return sorted(chosen | {int(i) for i in more})
 
     def state_dict(self) -> dict[str, Any]:
-        """The generator's state; counts and settings come with the constructor."""
+        """The generator's state; the constructor gets counts and settings."""
         return {"generator": self._generator.bit_generator.state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues where another sampler over the same scenes stood."""
+        """Continues from the state of another sampler over the same scenes."""
         self._generator.bit_generator.state = state["generator"]

@@ -1,4 +1,4 @@
-"""Augmentation of labelled source images, drawn from a generator that is handed in."""
+"""Augmentation of labelled source images, with a generator that is passed in."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from driftseg.labels import IGNORE, LabelSpace
 from driftseg.settings import Range, Settings, Share, in_order
 from driftseg.weather.random_weather import RandomWeather, RandomWeatherSettings
 
-if TYPE_CHECKING:  # to read a config takes no torch
+if TYPE_CHECKING:  # reading a config must not import torch
     import torch
 
 
@@ -25,21 +25,21 @@ class AugmentationSettings(Settings):
     scale: Range = (1.0, 1.0)
     """Range of enlargement before cropping back to size."""
     flip: Share = 0.5
-    """Chance of mirroring left and right; HAMLET's."""
+    """Probability of a horizontal flip; default of HAMLET."""
     photometric: bool = True
     """Whether brightness, contrast, saturation and hue vary (SSD's ranges, as in HAMLET)."""
     weather: RandomWeatherSettings | None = None
-    """Rendered before all else; null is none."""
+    """Weather that is rendered first; null is none."""
 
     _ordered = field_validator("scale")(in_order)
 
     def make(self, label_space: LabelSpace, *, size: Size, view: Size | None) -> Augmentation:
-        """The changes.
+        """The augmentation.
 
         Args:
             label_space: of the labels; weather asks which pixels are ground or sky.
             size: (width, height) of the result.
-            view: (width, height) that an image is fitted to before cropping; None is ``size``.
+            view: (width, height) to which an image is resized before cropping; None is ``size``.
         """
         return Augmentation(
             size,
@@ -53,28 +53,28 @@ class AugmentationSettings(Settings):
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How a source image may change before it is learnt from."""
+    """Augmentation of a source image."""
 
     size: Size
     """(width, height) of the result."""
     view: Size | None = None
-    """(width, height) that an image is fitted to before cropping; None is ``size``, which keeps
-    the whole view. With a larger one things are as large as in whole frames of that size."""
+    """(width, height) to which an image is resized before cropping; None is ``size``, which keeps
+    the whole view. With a larger one, objects are as large as in whole frames of that size."""
     scale: tuple[float, float] = (1.0, 1.0)
-    """Range of random enlargement beyond the fit; (1, 1) is none."""
+    """Range of the random scale after resizing; (1, 1) is none."""
     flip: float = 0.5
-    """Chance of mirroring left and right."""
+    """Probability of a horizontal flip."""
     photometric: bool = True
-    """Brightness +-32, contrast and saturation x 0.5..1.5, hue +-18 degrees, each with chance
-    one half (SSD's distortion, as in HAMLET's pipelines)."""
+    """Brightness +-32, contrast and saturation x 0.5..1.5, hue +-18 degrees, each with probability
+    0.5 (SSD's distortion, as in HAMLET's pipelines)."""
     weather: RandomWeather | None = None
-    """Weather rendered on the whole image, before all else; None is none."""
+    """Weather that is rendered on the whole image first; None is none."""
 
     def fitted(self, image: Image, label: Label) -> tuple[Image, Label]:
-        """What of an image and its label can be done once for all: bringing them to the view.
+        """The part of the augmentation that is done once: resizing image and label to the view.
 
-        Nothing where the enlargement is drawn anew each time, or weather is rendered first. What
-        is made of the result is the same to the last bit as what is made of the original.
+        Does nothing if the scale is random or weather is rendered first. The augmentation of the
+        result is bit-identical to that of the original.
         """
         if self.weather is not None or self.scale != (1.0, 1.0):
             return image, label
@@ -100,9 +100,10 @@ class Augmentation:
         return np.ascontiguousarray(image), np.ascontiguousarray(label)
 
     def label_of(self, image: Image, label: Label, generator: np.random.Generator) -> Label:
-        """The label that a call would give. It draws what a call draws.
+        """The label that a call would return, with the same random draws.
 
-        The image is not changed, except by weather: what weather draws depends on what it renders.
+        The image is processed only if there is weather, because the draws of weather depend on the
+        image.
         """
         if self.weather is not None:
             self.weather(image, label, generator)
@@ -114,7 +115,7 @@ class Augmentation:
         return np.ascontiguousarray(label)
 
     def _window(self, label: Label, generator: np.random.Generator) -> _Window:
-        """How to scale, then which window to cut out."""
+        """The scale, then the window to cut out."""
         (width, height), view = self.size, self.view or self.size
         factor = generator.uniform(*self.scale)
         if factor == 1.0 and label.shape == (height, width) == view[::-1]:
@@ -128,12 +129,12 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class _Window:
-    """A part of a scaled image. What lies outside a shrunken image is ignored."""
+    """A part of a scaled image. Pixels outside a shrunken image are ignored."""
 
     fit: float
     size: Size
     place: tuple[int, int] | None
-    """(x, y) of its corner; None is the whole image as it is."""
+    """(x, y) of its corner; None is the whole image."""
 
     def of_image(self, image: Image) -> Image:
         """The window of an image."""
@@ -169,7 +170,7 @@ def _size(image: Image | Label, fit: float) -> Size:
 
 
 def _resized_image(image: Image, fit: float) -> Image:
-    """An image ``fit`` times as large."""
+    """An image scaled by ``fit``."""
     size = _size(image, fit)
     if size == (image.shape[1], image.shape[0]):
         return image
@@ -178,7 +179,7 @@ def _resized_image(image: Image, fit: float) -> Image:
 
 
 def _resized_label(label: Label, fit: float) -> Label:
-    """A label ``fit`` times as large."""
+    """A label scaled by ``fit``."""
     size = _size(label, fit)
     if size == (label.shape[1], label.shape[0]):
         return label
@@ -207,7 +208,7 @@ def distort(image: Image, generator: np.random.Generator) -> Image:
 def _drawn_distortion(
     generator: np.random.Generator,
 ) -> tuple[float | None, float, bool, float, float]:
-    """Brightness, contrast, whether contrast comes first, saturation and hue."""
+    """Brightness, contrast, whether contrast is first, saturation and hue."""
     brightness = generator.uniform(-32, 32) if generator.random() < 0.5 else None
     contrast = generator.uniform(0.5, 1.5) if generator.random() < 0.5 else 1.0
     contrast_first = bool(generator.random() < 0.5)

@@ -224,7 +224,13 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         values = yaml.load(file.read_text(encoding="utf-8"), Loader=_SAFE)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: is no YAML ({' '.join(str(error).split())})") from None
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{file}: expected YAML, got an error ({reason}). To fix: run it again"
+        ) from None
     if not isinstance(values, dict):
-        raise InputError(f"{file}: expected the config of a run, got {type(values).__name__}")
+        raise InputError(
+            f"{file}: expected the config of a run, got {type(values).__name__}. To fix: run it "
+            "again"
+        )
     return values

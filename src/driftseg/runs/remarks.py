@@ -82,11 +82,14 @@ def read_remarks(run: Path) -> Remarks:
         values = json.loads(path.read_text(encoding="utf-8"))
         tags, notes = values["tags"], values["notes"]
         if not all(isinstance(each, str) for each in (*tags, *notes)):
-            raise TypeError("tags and notes are lists of texts")
+            raise TypeError("tags and notes must be lists of texts")
     except FileNotFoundError:
         return NO_REMARKS
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        raise InputError(
+            f"{path}: expected a file that can be read, got an error ({error.strerror}). To fix: "
+            "change its permissions"
+        ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f'{path}: expected {{"tags": [...], "notes": [...]}}, got something else ({error}). '
@@ -110,4 +113,7 @@ def write_remarks(run: Path, remarks: Remarks) -> None:
         )
         os.replace(partial, path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+        raise InputError(
+            f"{path}: expected a file that can be written, got an error ({error.strerror}). To "
+            "fix: make room, or change the folder's permissions"
+        ) from None

@@ -43,7 +43,10 @@ def save_state(path: Path, state: Mapping[str, Any], facts: Mapping[str, Any]) -
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, data)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+        raise InputError(
+            f"{path}: expected a file that can be written, got an error ({error.strerror}). To "
+            "fix: make room, or change the folder's permissions"
+        ) from None
 
 
 def state_bytes(state: Mapping[str, Any], facts: Mapping[str, Any]) -> bytes:

@@ -1,1 +1,1 @@
-"""What a drive leaves behind: label maps, overlays, probabilities, a video, lines of numbers."""
+"""Results of a drive: label maps, overlays, probabilities, a video, lines of numbers."""

@@ -1,4 +1,4 @@
-"""Label maps as palette PNGs, and labels laid over their images."""
+"""Label maps as palette PNGs, and overlays of labels on images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from driftseg.labels import Colour
 
 
 def label_png(label: Label, colours: Sequence[Colour]) -> bytes:
-    """A PNG of class ids, 8 bits, whose palette holds the classes' colours."""
+    """A PNG of class ids, 8 bits, with the classes' colours as palette."""
     picture = PillowImage.fromarray(label, mode="L").convert("L")
     indexed = PillowImage.frombytes("P", picture.size, picture.tobytes())
     flat = [value for colour in colours for value in colour]

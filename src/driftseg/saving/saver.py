@@ -1,4 +1,4 @@
-"""Keeps what is asked of a drive, in a thread of its own: the frame path never waits for a disk."""
+"""Saves results of a drive in a separate thread, so frames do not wait for the disk."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ from driftseg.saving.video import VideoWriter
 Kind = Literal["labels", "overlays", "video", "probabilities"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 BEHIND = 16
-"""Frames that may wait to be written; then the frame path waits for one of them. None is lost."""
+"""Largest number of frames that wait to be written; beyond it, processing waits. No frame is
+lost."""
 
 
 def check_kinds(kinds: Collection[str]) -> None:
-    """Raises InputError where something unknown is to be kept."""
+    """Raises InputError for an unknown kind of result."""
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
         raise InputError(
@@ -36,22 +37,21 @@ def check_kinds(kinds: Collection[str]) -> None:
 
 
 class Saver:
-    """Writes frames as they come.
+    """Writes frames in a thread.
 
     Args:
         out: a folder, new or empty.
-        kinds: what is kept beside ``frames.jsonl``, which always is.
+        kinds: of results to keep; ``frames.jsonl`` is always kept.
         classes: names in id order.
-        colours: of them.
+        colours: of the classes.
         frames_per_second: of the video.
-        title: what runs.
+        title: of the drive.
         facts: kept in ``drive.json``.
-        lines: bytes of ``frames.jsonl`` that stay, where this goes on with a folder in which
-            another one was interrupted; None wants a new folder.
+        lines: bytes of ``frames.jsonl`` to keep when an interrupted folder is continued; None needs
+            a new folder.
 
     Raises:
-        InputError: an unknown kind, a folder that holds something, or one that cannot be
-            written to.
+        InputError: an unknown kind, a folder with files, or a folder that cannot be written to.
     """
 
     def __init__(
@@ -69,14 +69,14 @@ class Saver:
         check_kinds(kinds)
         self.out = out
         self.saved: Counter[str] = Counter()
-        """Files, frames or lines written, by kind."""
+        """Number of files, frames or lines written, by kind."""
         self._classes, self._colours = tuple(classes), tuple(colours)
         if lines is None:
             self._open(kinds, dict(facts or {}))
         else:
             self._go_on(lines)
         self.video = _next_video(out)
-        """Where a video goes; a film cannot be lengthened, so each part has a file of its own."""
+        """Path of a video; a video cannot be lengthened, so each part has its own file."""
         self._video = None
         if "video" in kinds:
             self._video = VideoWriter(
@@ -110,16 +110,22 @@ class Saver:
             ) from None
 
     def _go_on(self, lines: int) -> None:
-        """What was written after those lines is written again, file by file."""
+        """Continues a folder; results after those lines are written again."""
         try:
             path = self.out / "frames.jsonl"
             os.truncate(path, lines)
             self._lines = path.open("a", encoding="utf-8")
         except OSError as error:
-            raise InputError(f"{self.out}: cannot be written to ({error.strerror})") from None
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> InputError:
+        return InputError(
+            f"{self.out}: expected a folder that can be written to, got an error "
+            f"({error.strerror}). To fix: make room, or change the folder's permissions"
+        )
 
     def settled(self) -> int:
-        """Waits until all frames are written and forces their lines to the disk; bytes of these.
+        """Waits until all frames are written, syncs their lines to disk and returns their bytes.
 
         Raises:
             InputError: something could not be written; what was written stays.
@@ -131,19 +137,19 @@ class Saver:
             os.fsync(self._lines.fileno())
             return (self.out / "frames.jsonl").stat().st_size
         except OSError as error:
-            raise InputError(f"{self.out}: cannot be written to ({error.strerror})") from None
+            raise self._unwritable(error) from None
 
     def put(self, shot: Shot) -> None:
         """Takes one frame.
 
         Raises:
-            InputError: a frame before it could not be written; what was written stays.
+            InputError: an earlier frame could not be written; what was written stays.
         """
         self._check()
         self._queue.put(shot)
 
     def close(self) -> Counter[str]:
-        """Waits until everything is written; what was, by kind.
+        """Waits until everything is written; returns numbers by kind.
 
         Raises:
             InputError: something could not be written; what was written stays.
@@ -153,7 +159,7 @@ class Saver:
         return self.saved
 
     def abandon(self) -> None:
-        """Ends the thread, whatever it met; another error is told already."""
+        """Ends the thread after any error; another error was reported already."""
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
@@ -171,7 +177,7 @@ class Saver:
         ) from error
 
     def told(self) -> str:
-        """What is there, in words."""
+        """What was written, in words."""
         parts = [f"{count} {kind}" for kind, count in self.saved.items()]
         return ", ".join(parts) or "nothing"
 
@@ -183,7 +189,7 @@ class Saver:
         except BaseException as error:
             self._error = error
             self._queue.task_done()
-            while self._queue.get() is not None:  # whoever puts must not wait for ever
+            while self._queue.get() is not None:  # callers of put must not wait forever
                 self._queue.task_done()
         finally:
             self._end()
@@ -230,7 +236,7 @@ class Saver:
         half.replace(path)
 
     def _file(self, kind: str, name: str, data: bytes) -> None:
-        """A file whole or not at all."""
+        """Writes a file completely or not at all."""
         path = self.out / kind / name
         half = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
@@ -243,7 +249,7 @@ class Saver:
 
 
 def _next_video(out: Path) -> Path:
-    """``drive.mp4``, or where there is one, ``drive-2.mp4`` and so on."""
+    """``drive.mp4``, or if it exists, ``drive-2.mp4`` and so on."""
     path, number = out / "drive.mp4", 2
     while path.exists():
         path, number = out / f"drive-{number}.mp4", number + 1

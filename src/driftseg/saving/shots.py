@@ -1,4 +1,4 @@
-"""One answered frame, as it is handed to whoever keeps it."""
+"""One frame with its prediction, for savers."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ import numpy.typing as npt
 from driftseg.frame import Image, Label
 
 Probabilities = npt.NDArray[np.float16]
-"""(C, h, w) on the head's grid."""
+"""Probabilities, (C, h, w), at the head's resolution."""
 
 
 @dataclass(frozen=True)
 class Shot:
-    """A frame, its answer, and what was made of it."""
+    """A frame, its prediction, and derived results."""
 
     index: int
-    """From 0."""
+    """Frame number from 0."""
     name: str
-    """Of the file, or the frame's number; what stands before a slash is a folder."""
+    """Name of the file, or the frame's number; the part before a slash is a folder."""
     image: Image
     label: Label
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """For the line of numbers: times in ms, signal, event, what learns."""
+    """For ``frames.jsonl``: times in ms, signal, event, what learns."""
     probabilities: Callable[[], Probabilities] | None = None
-    """Computed by whoever wants them."""
+    """Computed on demand."""
 
 
 def at_full_size(shot: Shot) -> Shot:
-    """The label as large as its image, by the nearest pixel."""
+    """The label at the image's size, by the nearest pixel."""
     height, width = shot.image.shape[:2]
     if shot.label.shape == (height, width):
         return shot
@@ -42,7 +42,7 @@ def at_full_size(shot: Shot) -> Shot:
 
 
 def class_shares(label: Label, classes: tuple[str, ...]) -> dict[str, float]:
-    """Share of the pixels of every class that is there, rounded to four digits."""
+    """Share of pixels of every class in the frame, rounded to four digits."""
     counts = np.bincount(label.ravel(), minlength=len(classes))
     total = max(label.size, 1)
     return {

@@ -1,4 +1,4 @@
-"""A video of a drive: the overlay, a legend, and a strip that tells what happens."""
+"""A video of a drive: the overlay, a legend, and a strip with the drift signal and events."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from driftseg.saving.pictures import overlay
 from driftseg.saving.shots import Shot
 
 LEGEND, STRIP = 190, 96
-"""Pixels that the legend is wide, and the strip high."""
+"""Width of the legend and height of the strip in pixels."""
 PAPER, INK, FAINT = (250, 250, 250), (40, 40, 40), (205, 205, 205)
 SIGNAL, EVENT, LEARNT = (31, 119, 180), (214, 39, 40), (44, 160, 44)
 SHOWN = 300
-"""Frames that the strip shows."""
+"""Number of frames in the strip."""
 CODECS = ("libx264", "h264", "mpeg4")
-"""The first that the installed PyAV has is taken."""
+"""Codecs; the first that the installed PyAV has is used."""
 
 
 FRAGMENTS, FRAGMENT = "frag_keyframe+empty_moov+default_base_moof", 50
-"""Written in pieces of so many frames: of a process that is killed, all but the last one plays."""
+"""Frames per fragment; after a killed process all fragments but the last can be played."""
 
 
 class VideoWriter:
-    """An MP4 that grows by a frame at a time.
+    """An MP4 to which frames are added one at a time.
 
     Args:
         path: the file.
         classes: names in id order.
-        colours: of them.
-        frames_per_second: at which it is played.
-        title: what runs, for the strip.
+        colours: of the classes.
+        frames_per_second: of the video.
+        title: of the drive, for the strip.
 
     Raises:
         InputError: PyAV is not installed.
@@ -72,10 +72,10 @@ class VideoWriter:
         self._past: deque[tuple[float | None, bool, bool]] = deque(maxlen=SHOWN)
 
     def add(self, shot: Shot) -> None:
-        """One frame.
+        """Adds one frame.
 
         Raises:
-            InputError: frames change their size.
+            InputError: the frame has another size than the first.
         """
         facts = shot.facts
         self._past.append(
@@ -106,7 +106,7 @@ class VideoWriter:
         self._stream.gop_size = FRAGMENT
 
     def close(self) -> None:
-        """Ends the file, so that it can be played; nothing is written where no frame came."""
+        """Ends the file so that it can be played; writes nothing without frames."""
         if self._container is None:
             return
         for packet in self._stream.encode():
@@ -115,7 +115,7 @@ class VideoWriter:
         self._container = None
 
     def draw(self, shot: Shot) -> Image:
-        """The whole picture of one frame, RGB; sides are even, as codecs want them."""
+        """The whole picture of one frame, RGB; sides are even, as codecs need."""
         high, wide = shot.image.shape[:2]
         height, width = (high + STRIP + 1) // 2 * 2, (wide + LEGEND + 1) // 2 * 2
         canvas = np.full((height, width, 3), PAPER, dtype=np.uint8)
@@ -125,7 +125,7 @@ class VideoWriter:
         return canvas
 
     def _draw_legend(self, canvas: Image, shot: Shot, left: int) -> None:
-        """Classes that are in the picture first, the largest on top."""
+        """Classes in the picture first, the largest on top."""
         counts = np.bincount(shot.label.ravel(), minlength=len(self._classes))
         order = np.argsort(-counts[: len(self._classes)], kind="stable")
         rows = max(1, (canvas.shape[0] - STRIP - 8) // 18)

@@ -1,1 +1,1 @@
-"""Datasets: one file a layout, and what they share."""
+"""Datasets: one file per layout, and their common parts."""

@@ -1,10 +1,10 @@
 """ACDC (Sakaridis et al. 2021) and Dark Zurich (Sakaridis et al. 2019) as published.
 
 ACDC: ``rgb_anon/<condition>/<split>/<sequence>/<frame>_rgb_anon.png`` with
-``gt/<condition>/<split>/<sequence>/<frame>_gt_labelIds.png`` or ``..._gt_labelTrainIds.png``; for
-each image there is one of the same place in clear weather, in the split ``<split>_ref``.
-Dark Zurich has split and condition the other way round, and labels for ``val`` alone.
-Names are ``<condition>/<frame>``, with ``_ref`` at the end of reference images.
+``gt/<condition>/<split>/<sequence>/<frame>_gt_labelIds.png`` or ``..._gt_labelTrainIds.png``; each
+image has a reference image of the same place in clear weather, in the split ``<split>_ref``. Dark
+Zurich has split and condition in the opposite order, and labels only for ``val``. Names are
+``<condition>/<frame>``, with ``_ref`` at the end of reference images.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _parts(root: Path) -> list[tuple[str, str, Path]]:
 
 
 def _dark_parts(root: Path) -> list[tuple[str, str, Path]]:
-    """Dark Zurich's splits, likewise."""
+    """The same for Dark Zurich."""
     return [
         (split.name, time.name, Path(split.name) / time.name)
         for split in folders_in(root / IMAGES)
@@ -61,7 +61,7 @@ def _images(folder: Path) -> list[tuple[str, Path]]:
 
 
 def _labels(folder: Path) -> list[tuple[str, Path]]:
-    """Label ids where there are both; of reference images, too, where the folder holds some."""
+    """Label files; label ids if both codings exist. Labels of reference images are included."""
     found: list[tuple[str, Path]] = []
     for ending in (TRAIN_IDS_ENDING, IDS_ENDING):
         found += files_below(folder, ending)
@@ -71,7 +71,7 @@ def _labels(folder: Path) -> list[tuple[str, Path]]:
 
 
 def _expected(labels: Path) -> Callable[[str], Path] | None:
-    """Where a label should lie; sequences are the beginning of a frame's name."""
+    """Expected path of a label; a frame's name begins with its sequence."""
     if not labels.is_dir():
         return None
 

@@ -1,4 +1,4 @@
-"""Addresses of streams: secrets put into them from the environment, and hidden where shown."""
+"""Addresses of streams: secrets come from the environment and are hidden in all output."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _SECRET_NAME = (
 )
 _NEXT_NAME = r"[&;]|[/?#,][\w.%-]+=|_(?:channel|stream|user|subtype|onvif)\w*="
 _SECRET = re.compile(rf"({_SECRET_NAME}=)(.+?)(?={_NEXT_NAME}|$)", re.IGNORECASE)
-"""``password=...`` in the query, or in the path as some cameras have it:
+"""``password=...`` in the query, or in the path, as for some cameras:
 ``/user=admin_password=..._channel=1``."""
 _JWT = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
 _KEY = re.compile(
     r"(?<=/)(?=[^/?#&]*[a-z])(?=[^/?#&]*[A-Z])(?=[^/?#&]*\d)[A-Za-z0-9]{12,}(?=[/?#]|$)"
 )
-"""A stream key as a part of the path: letters of both cases and digits, at random."""
+"""A stream key as a part of the path: random letters of both cases and digits."""
 _NESTED = re.compile(r"(://)[^/?#&]*@|(%3A%2F%2F)(?:(?!%2F).)*?%40", re.IGNORECASE)
 _HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?")
 _PORT = re.compile(r"[^:]*:\d{1,5}")
@@ -32,16 +32,16 @@ _IN_TEXT = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"]+")
 
 
 def is_address(source: object) -> bool:
-    """Whether a source is the address of a stream and no file."""
+    """Whether a source is the address of a stream, not a file."""
     return "://" in str(source)
 
 
 def filled(address: str, environment: Mapping[str, str] = os.environ) -> str:
     """An address with ``$NAME`` and ``${NAME}`` taken from the environment, percent-encoded.
 
-    A password may hold any character. A variable that is a whole part of the address keeps what
-    separates inside of it: ``user:password`` before the ``@``, the host with its port, a path with
-    its slashes, a whole query.
+    A password may hold any character. A variable that is a whole part of the address keeps its
+    separators: ``user:password`` before the ``@``, the host with its port, a path with its slashes,
+    a whole query.
 
     Raises:
         InputError: a variable is not set, or empty.
@@ -85,15 +85,15 @@ def _authority(given: str) -> str:
 
 
 def masked(address: str, *, keep_variables: bool = False) -> str:
-    """An address as it may be shown or stored: ``rtsp://***@host/path``.
+    """An address without secrets, to show or store: ``rtsp://***@host/path``.
 
-    Hidden are user and password, values of parameters that are called like secrets, in the query
-    or the path, and keys that are a part of the path. Where it is not certain, more is hidden.
+    It hides user and password, values of parameters with names of secrets (in the query or the
+    path), and keys in the path. In doubt it hides more.
 
     Args:
-        address: the same text comes back where it is no address.
-        keep_variables: whether ``$NAME`` stays, which is no secret, so that the address can be
-            used again.
+        address: a text that is no address is returned unchanged.
+        keep_variables: whether ``$NAME`` stays. It is not secret, and the address can be used
+            again.
     """
     scheme, mark, rest = address.partition("://")
     if not mark:

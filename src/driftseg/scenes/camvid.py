@@ -1,9 +1,9 @@
 """CamVid (Brostow et al. 2009) in two layouts.
 
-SegNet's: ``train/ trainannot/ val/ valannot/ test/ testannot/``, label ids 0-10, 11 unlabelled.
-The authors': ``701_StillsRaw_full/`` and ``LabeledApproved_full/`` with ``*_L.png`` colour
-labels of 32 classes, which are joined to SegNet's eleven. Day and dusk are told apart by the
-sequence in the name: ``0001TP_*`` is dusk, the rest day.
+SegNet's: ``train/ trainannot/ val/ valannot/ test/ testannot/``, label ids 0-10, 11 unlabelled. The
+authors': ``701_StillsRaw_full/`` and ``LabeledApproved_full/`` with ``*_L.png`` colour labels of 32
+classes, which are merged into SegNet's eleven. The sequence in the name gives the domain:
+``0001TP_*`` is dusk, the rest day.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _told_apart(pairs: list[Pair]) -> list[Pair]:
 
 
 def read_label(path: Path) -> Label:
-    """Either layout's label file, told apart by the authors' ending."""
+    """Reads a label file of either layout; the authors' file ending tells which."""
     return read_authors_label(path) if _is_authors(path) else read_segnet_label(path)
 
 
@@ -133,7 +133,7 @@ def read_segnet_label(path: Path) -> Label:
 
 
 def read_authors_label(path: Path) -> Label:
-    """Joins the 32 colours to eleven ids; MisfitError for a colour that is none of them."""
+    """Maps the 32 colours to eleven ids; MisfitError for any other colour."""
     colours = read_colours(path).astype(np.int64)
     keys = colours[..., 0] << 16 | colours[..., 1] << 8 | colours[..., 2]
     label = np.full(keys.shape, IGNORE, dtype=np.uint8)
@@ -164,7 +164,7 @@ CAMVID = Layout(
     pairs=_pairs,
     decode=read_label,
     codings=_codings,
-    general=True,  # SegNet's folders are used for much else
+    general=True,  # other datasets use these folder names, too
 )
 
 
@@ -173,6 +173,6 @@ class CamvidSettings(LayoutSettings):
 
     kind: Literal["camvid"] = "camvid"
     size: tuple[Pixels, Pixels] | None = (320, 240)
-    """(width, height) to shrink to; null keeps the files' own."""
+    """(width, height) to shrink to; null keeps the size of the files."""
 
     layout: ClassVar[Layout] = CAMVID

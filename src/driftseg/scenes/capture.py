@@ -1,4 +1,4 @@
-"""Opening video files, cameras and streams with OpenCV, quietly."""
+"""Opens video files, cameras and streams with OpenCV, without OpenCV's messages."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from driftseg.scenes.addresses import masked
 
 
 class Capture(Protocol):
-    """What is asked of `cv2.VideoCapture`."""
+    """The methods of `cv2.VideoCapture` that are used."""
 
     def read(self) -> tuple[bool, Any]:
         """Whether there was a frame, and the frame: BGR, (H, W, 3), uint8."""
         ...
 
     def release(self) -> None:
-        """Ends it."""
+        """Closes it."""
         ...
 
 
 def open_file(path: Path) -> cv2.VideoCapture:
-    """A video file, at its first frame.
+    """Opens a video file at its first frame.
 
     Raises:
         InputError: there is no such file, or it is no video that OpenCV can decode.
@@ -52,7 +52,7 @@ def open_file(path: Path) -> cv2.VideoCapture:
             "fix: take kind: folder, or kind: images with a pattern"
         )
     with _quiet():
-        # FFmpeg plays text as a terminal would show it
+        # FFmpeg decodes text files as video of a terminal
         capture = None if path.suffix.lower() == ".txt" else cv2.VideoCapture(str(path))
     if capture is None or not capture.isOpened():
         raise InputError(
@@ -63,7 +63,7 @@ def open_file(path: Path) -> cv2.VideoCapture:
 
 
 def open_live(source: int | str, *, patience: float) -> cv2.VideoCapture:
-    """A camera by number, or a stream by address.
+    """Opens a camera by number, or a stream by address.
 
     Args:
         source: 0 is the first camera; ``rtsp://...`` or ``http://...``.
@@ -95,7 +95,7 @@ def open_live(source: int | str, *, patience: float) -> cv2.VideoCapture:
 
 
 def read(capture: Capture) -> Image | None:
-    """The next frame, RGB; None where there is none."""
+    """The next frame, RGB; None if there is none."""
     try:
         there, image = capture.read()
     except cv2.error:
@@ -104,15 +104,15 @@ def read(capture: Capture) -> Image | None:
 
 
 def to_rgb(image: Any) -> Image:
-    """RGB, (H, W, 3), from OpenCV's BGR, or grey of an infrared camera."""
+    """RGB, (H, W, 3), from OpenCV's BGR, or from grey of an infrared camera."""
     code = cv2.COLOR_GRAY2RGB if image.ndim == 2 else cv2.COLOR_BGR2RGB
     return np.asarray(cv2.cvtColor(image, code), dtype=np.uint8)
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without OpenCV's own lines on stderr: what is wrong is told by our errors."""
-    # Read by OpenCV when FFmpeg is first used; whoever has set it keeps what it says.
+    """Suppresses OpenCV's lines on stderr; our errors say what is wrong."""
+    # OpenCV reads this when it first uses FFmpeg; a value that the user has set stays.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:

@@ -1,8 +1,8 @@
 """Cityscapes (Cordts et al. 2016) as published.
 
 ``leftImg8bit/<split>/<city>/<scene>_leftImg8bit.png`` and
-``gtFine/<split>/<city>/<scene>_gtFine_labelIds.png`` or ``..._labelTrainIds.png``; where both
-are there, the published label ids are read, so that nothing has to be converted. Depth comes as
+``gtFine/<split>/<city>/<scene>_gtFine_labelIds.png`` or ``..._labelTrainIds.png``; if both exist,
+the published label ids are read, so no conversion is needed. Depth is
 ``disparity/<split>/<city>/<scene>_disparity.png`` with
 ``camera/<split>/<city>/<scene>_camera.json``.
 """
@@ -34,7 +34,7 @@ def cities(root: Path, folder: str, split: str) -> list[Path]:
 
 
 def city_labels(root: Path, split: str) -> dict[str, Path]:
-    """A split's label files by scene; label ids where there are both."""
+    """A split's label files by scene; label ids if both codings exist."""
     found: dict[str, Path] = {}
     for ending in (TRAIN_IDS_ENDING, IDS_ENDING):
         for city in folders_in(root / LABELS / split):
@@ -43,7 +43,7 @@ def city_labels(root: Path, split: str) -> dict[str, Path]:
 
 
 def expected_label(root: Path, split: str) -> Callable[[str], Path] | None:
-    """Where the label of a scene should lie; None for a split without labels."""
+    """Expected path of a scene's label; None for a split without labels."""
     labels = root / LABELS / split
     if not labels.is_dir():
         return None
@@ -51,7 +51,7 @@ def expected_label(root: Path, split: str) -> Callable[[str], Path] | None:
 
 
 def with_depth(root: Path, pairs: list[Pair]) -> list[Pair]:
-    """The pairs with the disparity and camera file of their scene, where there are such."""
+    """The pairs with the disparity and camera file of their scene, if these exist."""
     depths: dict[tuple[str, str], Path] = {}
     cameras: dict[tuple[str, str], Path] = {}
     for split in {pair.split for pair in pairs}:
@@ -71,7 +71,7 @@ def with_depth(root: Path, pairs: list[Pair]) -> list[Pair]:
 
 
 def _found(root: Path) -> bool:
-    """Scenes begin with their city, which tells this from IDD."""
+    """Names of scenes begin with their city; this distinguishes Cityscapes from IDD."""
     return any(
         scene.startswith(f"{city.name}_")
         for split in folders_in(root / IMAGES)
@@ -99,7 +99,7 @@ def _pairs(root: Path) -> list[Pair]:
 
 
 def read_label(path: Path) -> Label:
-    """Label ids or training ids, told apart by the file's name; InputError for another id."""
+    """Reads label ids or training ids, as the file's name says; InputError for another id."""
     trained = path.name.endswith("TrainIds.png")
     table = CITYSCAPES_TRAIN_IDS if trained else CITYSCAPES_IDS
     return translate(read_ids(path), table, name=str(path))

@@ -1,4 +1,4 @@
-"""Scenes that lie in image files: what all folder layouts share."""
+"""Scenes in image files: common code of all folder layouts."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from driftseg.settings import Pixels, Settings
 from driftseg.weather.camera import CITYSCAPES, Camera
 
 RENDERED = re.compile(r"(clear|(rain|snow)/[\d.]+mm|fog/[\d.]+m|night/[\d.]+|beta_[\d.]+)/")
-"""The domain that a name begins with, in datasets that show a scene in rendered weather."""
+"""The domain at the beginning of a name, in datasets with rendered weather."""
 
 
 class Dataset(Protocol):
     """Scenes in a fixed order.
 
-    One that holds something open, as a camera is, has a method ``close`` as well, which a run
-    calls however it ends.
+    A dataset with open resources, such as a camera, also has a method ``close``. A run always calls
+    it at its end.
     """
 
     @property
@@ -50,43 +50,43 @@ class Dataset(Protocol):
         ...
 
     def scene(self, index: int) -> Scene:
-        """Reads the scene; InputError naming the file when it cannot be read."""
+        """Reads the scene; InputError that names the file if it cannot be read."""
         ...
 
 
 class DatasetSettings(Settings):
-    """What a config says of a dataset; a subclass for each kind holds its settings and makes it.
+    """Settings of a dataset in a config; each kind has a subclass, which makes the dataset.
 
-    `driftseg.scenes.datasets` lists the built-in kinds. A subclass in any other package is named
-    by its import path: ``kind: my_package.module:MySettings``.
+    `driftseg.scenes.datasets` lists the built-in kinds. A config names a subclass in another
+    package by its import path: ``kind: my_package.module:MySettings``.
     """
 
     kind: str
-    """One of the table, a name of an entry point, or ``package.module:Name``."""
+    """A name of the table or of an entry point, or ``package.module:Name``."""
     size: tuple[Pixels, Pixels] | None = None
-    """(width, height) to shrink to; null keeps the images' own."""
+    """(width, height) to shrink to; null keeps the size of the images."""
 
     takes_folder: ClassVar[bool] = False
-    """Whether it has a setting ``root``, which ``--data FOLDER`` fills in where it is not set."""
+    """Whether it has a setting ``root``, which ``--data FOLDER`` sets if it is not set."""
 
     @abstractmethod
     def make(self, camera: Camera = CITYSCAPES) -> Dataset:
         """The scenes.
 
         Args:
-            camera: their depth is made with it.
+            camera: used to make their depth.
 
         Raises:
             InputError: files are missing or in another layout, nothing is selected, labels are
-                missing or cannot be told in the space asked for, or sizes differ.
+                missing or cannot be mapped to the wanted label space, or sizes differ.
         """
 
     def told_in(self) -> LabelMapping | None:
-        """How labels are told in another space than their dataset's; None where they are not."""
+        """The mapping of labels to another label space; None if they stay in their dataset's."""
         return None
 
     def frame_size(self, dataset: Dataset) -> Size:
-        """(width, height) of the images of what was made: ``size``, or that of the first one."""
+        """(width, height) of the images of a dataset: ``size``, or that of the first image."""
         if self.size is not None:
             return self.size
         height, width = without_depth(dataset).scene(0).image.shape[:2]
@@ -95,23 +95,24 @@ class DatasetSettings(Settings):
 
 @dataclass(frozen=True)
 class Entry:
-    """One image file and, where there is one, its label file."""
+    """One image file and its label file, if it has one."""
 
     name: str
     image: Path
     label: Path | None
     depth: Path | None = None
-    """Depth or disparity, as the authors store it."""
+    """The authors' file of depth or disparity."""
     camera: Path | None = None
-    """What the depth file must be read with: focal length and baseline."""
+    """The calibration for the depth file: focal length and baseline."""
     split: str = ""
-    """The layout's; empty outside of layouts."""
+    """The split of the layout; empty without a layout."""
     domain: str = ""
-    """The layout's word for a condition; empty where it knows none."""
+    """The layout's word for a condition; empty if it has none."""
     missing: Path | None = None
-    """The label file that should be there and is not."""
+    """The expected label file, if it is missing."""
     fault: str = ""
-    """Why the scene cannot be used, where its files alone tell it: two files are its image."""
+    """Why the scene cannot be used, as far as file names show it, such as two image files of one
+    scene."""
 
 
 class SceneFiles:
@@ -121,8 +122,8 @@ class SceneFiles:
         entries: in order.
         label_space: of the ids that ``decode`` gives.
         decode: reads a label file into ids (0..C-1 or 255).
-        size: (width, height) to shrink to; None keeps each file's own.
-        mapping: from the labels' space to the one that the scenes are to be told in.
+        size: (width, height) to shrink to; None keeps the size of each file.
+        mapping: from the label space of the files to that of the scenes.
     """
 
     def __init__(
@@ -156,7 +157,7 @@ class SceneFiles:
         return self.entries[index].name
 
     def scene(self, index: int) -> Scene:
-        """Reads and shrinks one image, its label and its depth."""
+        """Reads one image, its label and its depth, and shrinks them."""
         entry = self.entries[index]
         image = read_image(entry.image)
         label = None
@@ -176,7 +177,7 @@ class SceneFiles:
         return Scene(entry.name, image, label, depth, source)
 
     def files(self, index: int) -> list[Path]:
-        """All files that a scene is read from, its image first."""
+        """All files of a scene, its image first."""
         entry = self.entries[index]
         found = [entry.image] if entry.label is None else [entry.image, entry.label]
         if self._depth is not None:
@@ -185,14 +186,14 @@ class SceneFiles:
 
 
 def scene_of(name: str) -> str:
-    """The scene that a name shows, in whatever rendered weather; other names as they are."""
+    """The scene of a name without its rendered weather; other names stay unchanged."""
     return RENDERED.sub("", name, count=1) if RENDERED.match(name) else name
 
 
 def check_entries(entries: Sequence[Entry]) -> None:
-    """Raises where a chosen scene has no label though others have, or has files in doubt.
+    """Raises InputError for a chosen scene with ambiguous files or without an expected label.
 
-    What ``include`` and ``exclude`` leave out is not judged, so this comes after them.
+    Scenes that ``include`` and ``exclude`` leave out are not checked, so this runs after them.
     """
     for entry in entries:
         if entry.fault:
@@ -233,14 +234,14 @@ class Selection:
 
 
 def without_depth(dataset: Dataset) -> Dataset:
-    """The same scenes without the depth that files or a network would give them."""
+    """The same scenes without depth from files or a network."""
     if isinstance(dataset, Selection):
         return Selection(without_depth(dataset.dataset), dataset.indices)
     return dataset.with_depth(None) if isinstance(dataset, SceneFiles) else dataset
 
 
 def unread_of(dataset: Dataset) -> list[Path]:
-    """Image files beside those of a dataset, of kinds that are not read, as HEIC is."""
+    """Image files in the folders of a dataset in formats that are not read, such as HEIC."""
     while isinstance(dataset, Selection):
         dataset = dataset.dataset
     if not isinstance(dataset, SceneFiles):
@@ -250,14 +251,14 @@ def unread_of(dataset: Dataset) -> list[Path]:
 
 
 def files_of(dataset: Dataset, index: int) -> list[Path]:
-    """All files that a scene is read from; none where it is no scene of image files."""
+    """All files of a scene; none if it does not come from image files."""
     while isinstance(dataset, Selection):
         index, dataset = dataset.indices[index], dataset.dataset
     return dataset.files(index) if isinstance(dataset, SceneFiles) else []
 
 
 def close(dataset: Dataset) -> None:
-    """Gives back what a dataset holds open, as a video or a camera does; most hold nothing."""
+    """Closes the open resources of a dataset, such as a video or a camera. Most have none."""
     while isinstance(dataset, Selection):
         dataset = dataset.dataset
     release = getattr(dataset, "close", None)
@@ -266,7 +267,7 @@ def close(dataset: Dataset) -> None:
 
 
 def is_named(name: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
-    """Whether a name matches one of the shell patterns to include, if any, and none to exclude."""
+    """Whether a name matches ``include``, if it has patterns, and no pattern of ``exclude``."""
     return (not include or any(fnmatch(name, pattern) for pattern in include)) and not any(
         fnmatch(name, pattern) for pattern in exclude
     )
@@ -281,18 +282,18 @@ def select(
     stop: int | None = None,
     where: str,
 ) -> Selection:
-    """Scenes by name pattern, then by position among those.
+    """Selects scenes by name pattern, then by position among these.
 
     Args:
-        dataset: to choose from.
-        include: shell patterns (``0001TP_*``); a name must match one, if any are given.
-        exclude: names that match one of these are left out.
+        dataset: of all scenes.
+        include: shell patterns (``0001TP_*``); if there are any, a name must match at least one.
+        exclude: shell patterns of names that are left out.
         start: first position kept, counted after the patterns.
         stop: position after the last one kept; None keeps the rest.
         where: the folder or dataset, for the error.
 
     Raises:
-        InputError: nothing is left.
+        InputError: no scene is left.
     """
     names = [dataset.name(i) for i in range(len(dataset))]
     kept = [i for i, name in enumerate(names) if is_named(name, include, exclude)]

@@ -1,4 +1,4 @@
-"""All kinds of datasets: the whole list, and which of them a folder holds."""
+"""The table of all kinds of datasets, and detection of the layout of a folder."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ DATASETS: PartTable[DatasetSettings] = PartTable(
     kind=DatasetSettings,
     key="kind",
 )
-"""Among layouts, one that another would be taken for stands before it."""
+"""Order of layouts: if a folder fits two of them, the more specific layout is first."""
 
 Data = Annotated[SerializeAsAny[DatasetSettings], Pick(DATASETS)]
-"""A config's section that says where scenes come from."""
+"""The section of a config for a source of scenes."""
 
 
 @cache
@@ -53,5 +53,5 @@ def layouts() -> tuple[Layout, ...]:
 
 
 def recognise(root: Path) -> Layout | None:
-    """The layout that a folder is in; None for a folder in none of them."""
+    """The layout of a folder; None if it fits none."""
     return next((layout for layout in layouts() if layout.found(root)), None)

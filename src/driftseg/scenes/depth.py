@@ -1,4 +1,4 @@
-"""Where the depth of image files comes from: the setting, and what reads it."""
+"""The setting for the source of depth of image files, and its readers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from driftseg.scenes.depth_network import DepthNetworkSettings
 from driftseg.weather.camera import Camera
 
 DepthSettings = Literal["none", "disparity"] | DepthFilesSettings | DepthNetworkSettings
-"""none: the road plane and, where there are labels, these; disparity: Cityscapes' own, with its
+"""none: the road plane, with labels if there are any. disparity: Cityscapes' disparity with its
 camera files."""
 
 
@@ -24,15 +24,15 @@ def make_depth(
     root: Path,
     images: Callable[[], Mapping[Path, str]],
 ) -> DepthReader | None:
-    """What reads the depth of image files; None where the road plane is all there is.
+    """The reader of depth of image files; None if depth is the road plane.
 
     Args:
-        settings: where depth comes from.
-        camera: that depth is made with.
+        settings: the source of depth.
+        camera: used to make depth.
         label_space: what labels mean.
         root: folder of the dataset.
-        images: gives every image of the dataset, whatever was chosen of it, and the scene that
-            it shows; called only where depth is looked for by name.
+        images: gives every image of the dataset, chosen or not, and its scene; called only if depth
+            files are found by name.
 
     Raises:
         InputError: the folder of depth pictures is missing or empty.

@@ -1,7 +1,7 @@
 """Depth from files: stereo disparity, or 16-bit pictures of metres.
 
-What reads depth is a `DepthReader`. Weather needs metres at every pixel, so holes are filled
-(`fill_holes`), and the words that come with a depth say from what and how it was made.
+A `DepthReader` reads depth. Weather needs metres at every pixel, so holes are filled
+(`fill_holes`). A text with each depth states its source.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from driftseg.weather.camera import Camera
 from driftseg.weather.depth import measured_plane
 
 FILLED = "holes filled downwards, on the road by its plane; sky infinite"
-"""What `fill_holes` does, in words."""
+"""Describes `fill_holes` for records."""
 
 
 @dataclass(frozen=True)
 class View:
-    """One image as it is read from its file, and the files that may tell its depth."""
+    """One image as read from its file, and the files that may give its depth."""
 
     image_file: Path
     image: Image
@@ -40,36 +40,36 @@ class View:
     label: Label | None = None
     """(H, W)."""
     depth_file: Path | None = None
-    """The dataset's own disparity or depth picture, where it has one."""
+    """The dataset's own disparity or depth picture, if it has one."""
     camera_file: Path | None = None
-    """Cityscapes' calibration, where there is one."""
+    """Cityscapes' calibration, if there is one."""
 
 
 class DepthReader(Protocol):
-    """Where the depth of images comes from."""
+    """Reads the depth of images from one source."""
 
     def read(self, view: View) -> tuple[Depth, str]:
-        """Metres along the optical axis, (H, W), infinite for sky; and their source in words.
+        """Metres along the optical axis, (H, W), infinite for sky, and their source in words.
 
         Raises:
-            InputError: what the depth is made from is missing or does not fit the image.
+            InputError: a file for the depth is missing or does not fit the image.
             UnreadableError: a file of it cannot be decoded.
         """
         ...
 
     def files(self, image: Path, depth: Path | None, camera: Path | None) -> list[Path]:
-        """Which files an image's depth is read from; the arguments are those of its `View`."""
+        """The files for an image's depth; the arguments are those of its `View`."""
         ...
 
 
 @dataclass(frozen=True)
 class Stereo:
-    """What turns disparity into metres."""
+    """Calibration that converts disparity to metres."""
 
     baseline: float
-    """Metres between both lenses."""
+    """Distance between the two lenses in metres."""
     focal: float
-    """Pixels."""
+    """Focal length in pixels."""
 
 
 def read_stereo(path: Path) -> Stereo:
@@ -101,10 +101,10 @@ def read_stereo(path: Path) -> Stereo:
 
 
 def disparity_to_depth(levels: npt.NDArray[np.uint16], stereo: Stereo) -> Depth:
-    """Metres from Cityscapes' disparity pictures, (H, W); NaN where nothing was measured.
+    """Metres from Cityscapes' disparity pictures, (H, W); NaN without a measurement.
 
-    Disparity in pixels is (level - 1) / 256 where the level is above 0 (Cityscapes' README), and
-    depth is baseline times focal length over it.
+    Disparity in pixels is (level - 1) / 256 for levels above 0 (Cityscapes' README). Depth is
+    baseline times focal length divided by disparity.
     """
     disparity = (levels.astype(np.float32) - 1) / 256
     with np.errstate(divide="ignore"):
@@ -118,14 +118,13 @@ def fill_holes(
 ) -> Depth:
     """Depth without NaN.
 
-    Sky is infinite: where the label says so; without a label, or where no class is sky, what is
-    above the horizon and was not measured. Holes in the ground get the depth of the road plane that
-    was measured around them. Every other hole gets that of the nearest measured pixel below it in
-    its column, since things stand on what is below them; where there is none (the car's own hood),
-    the road plane's.
+    Sky is infinite. It comes from the label; without a label or a sky class, it is every hole above
+    the horizon. Holes in the ground get the depth of the measured road plane. Any other hole gets
+    the depth of the nearest measured pixel below it in its column, because objects stand on what is
+    below them. If there is none (the car's own hood), it gets the road plane's depth.
 
     Args:
-        depth: metres, (H, W), NaN where nothing is known.
+        depth: metres, (H, W), NaN if unknown.
         camera: its road plane and horizon.
         label: class ids, (H, W).
         label_space: what they mean.
@@ -157,7 +156,7 @@ class DisparityFiles:
     label_space: LabelSpace
 
     def read(self, view: View) -> tuple[Depth, str]:
-        """Depth from the dataset's own disparity; must have the image's size."""
+        """Depth from the dataset's own disparity of the image's size."""
         if view.depth_file is None or view.camera_file is None:
             missing = "disparity" if view.depth_file is None else "camera file"
             raise InputError(
@@ -180,12 +179,12 @@ class DisparityFiles:
 
 
 class DepthFilesSettings(Settings):
-    """16-bit PNGs, laid and named like their images: metres are levels / scale, 0 is unknown."""
+    """16-bit PNGs, named like their images: metres are levels / scale, 0 is unknown."""
 
     files: Path
-    """Folder that holds them, searched with all folders in it."""
+    """Folder of the PNGs; folders in it are searched, too."""
     scale: Annotated[float, Field(gt=0)] = 256.0
-    """Levels a metre; 256 is that of the depth published with Weather Cityscapes."""
+    """Levels per metre; the depth published with Weather Cityscapes has 256."""
 
     def make(
         self,
@@ -195,7 +194,7 @@ class DepthFilesSettings(Settings):
         root: Path,
         images: Callable[[], Mapping[Path, str]],
     ) -> DepthFiles:
-        """What reads them; ``images`` gives all images of the dataset, see `DepthFiles`."""
+        """The reader; ``images`` gives all images of the dataset, see `DepthFiles`."""
         return DepthFiles(
             self.files, scale=self.scale, camera=camera, label_space=label_space, root=root,
             images=images(),
@@ -203,19 +202,19 @@ class DepthFilesSettings(Settings):
 
 
 class DepthFiles:
-    """16-bit PNGs of metres, in folders and of names like their images'.
+    """16-bit PNGs of metres, with folders and names like those of their images.
 
     Args:
         folder: searched with all its folders, once.
-        scale: levels a metre; 0 means unknown.
+        scale: levels per metre; level 0 means unknown.
         camera: its road plane fills holes.
         label_space: what labels mean.
-        root: folder that the images' paths are taken from.
-        images: all of the dataset, also those that are not read, with the scene that each shows:
-            `match_depths` says why.
+        root: folder to which the paths of images are relative.
+        images: all images of the dataset, also those that are not read, with their scenes;
+            `match_depths` explains why.
 
     Raises:
-        InputError: no such folder, or nothing in it.
+        InputError: the folder is missing or empty.
     """
 
     def __init__(
@@ -241,7 +240,7 @@ class DepthFiles:
         self._matched = match_depths(images, root, _pictures(folder), folder)
 
     def read(self, view: View) -> tuple[Depth, str]:
-        """Depth of the image's size, or of exactly half of it, which is enlarged."""
+        """Depth of the image's size; depth of exactly half that size is enlarged."""
         path = self._picture(view.image_file)
         if path is None:
             raise InputError(
@@ -259,7 +258,7 @@ class DepthFiles:
         return filled, f"{told}{', at half the size' if halved else ''}; {FILLED}"
 
     def files(self, image: Path, depth: Path | None, camera: Path | None) -> list[Path]:
-        """The depth picture; InputError where it is not certain which it is."""
+        """The depth picture; InputError if it is ambiguous."""
         path = self._picture(image)
         return [] if path is None else [path]
 
@@ -273,10 +272,10 @@ class DepthFiles:
 
 
 def fit(depth: Depth, image: Image, path: Path) -> tuple[Depth, bool]:
-    """The depth at the image's size, and whether it came at half of it.
+    """The depth at the image's size, and whether the file has half that size.
 
-    The published depth of Weather Cityscapes is of half its images' size. Depths are repeated,
-    not blended: between near and far there is nothing.
+    The published depth of Weather Cityscapes has half the size of its images. Depths are repeated,
+    not interpolated, because a mean of near and far is wrong.
     """
     height, width = image.shape[:2]
     if depth.shape == (height, width):
@@ -287,7 +286,7 @@ def fit(depth: Depth, image: Image, path: Path) -> tuple[Depth, bool]:
 
 
 def resize_depth(depth: Depth, size: tuple[int, int]) -> Depth:
-    """Nearest neighbour, to (width, height): near and far are never blended."""
+    """Nearest neighbour, to (width, height); near and far are never mixed."""
     if (depth.shape[1], depth.shape[0]) == size:
         return depth
     fitted = cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST_EXACT)

@@ -1,4 +1,4 @@
-"""Which depth picture belongs to which image, told by their names and folders."""
+"""Finds the depth picture of each image by names and folders."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Ending = tuple[str, ...]
-"""The last folders of a path and its name without suffix."""
+"""The folders of a path and its name without suffix."""
 
 
 @dataclass(frozen=True)
 class MatchedDepths:
-    """What each image's depth picture is."""
+    """The depth picture of each image."""
 
     pictures: Mapping[Path, Path]
-    """By image file; an image without depth is in neither table."""
+    """Depth picture by image file; an image without depth is in neither table."""
     doubtful: Mapping[Path, str]
-    """Why an image's depth is not certain, by image file."""
+    """Why an image's depth is ambiguous, by image file."""
 
 
 def match_depths(
@@ -26,18 +26,18 @@ def match_depths(
 ) -> MatchedDepths:
     """Finds each image's depth picture.
 
-    That is the picture of the same path below its folder as the image's below its own, whatever
-    their suffixes. Otherwise it is the picture that agrees with the image in the most last parts
-    of the path (``0/frame1`` with ``train/0/frame1``), if no other picture and no image of
-    another scene end like that: where every drive holds a ``frame1``, the name alone tells
-    nothing, and weather on another scene's depth would look right at a glance.
+    It is the picture with the same relative path as the image, apart from suffixes. Otherwise it is
+    the picture that shares the most trailing parts of the path (``0/frame1`` with
+    ``train/0/frame1``), if no other picture and no image of another scene share them. If every
+    drive has a ``frame1``, the name alone is ambiguous, and weather on the depth of another scene
+    would be hard to notice.
 
     Args:
-        images: all of the dataset, with the scene that each shows; one scene may be shown in
-            several weathers.
-        root: folder that the images' paths are taken from.
+        images: all images of the dataset with their scenes; one scene may have images in several
+            kinds of weather.
+        root: folder to which the paths of images are relative.
         pictures: of depth.
-        folder: that theirs are taken from.
+        folder: to which the paths of pictures are relative.
     """
     exact = {_parts(path, folder): path for path in pictures}
     depths: dict[Ending, list[Path]] = {}
@@ -72,5 +72,5 @@ def _parts(path: Path, root: Path) -> Ending:
 
 
 def _endings(parts: Ending) -> Iterator[Ending]:
-    """The whole first, the name alone last."""
+    """The full path first, the name alone last."""
     return (parts[start:] for start in range(len(parts)))

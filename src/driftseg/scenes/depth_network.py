@@ -1,7 +1,7 @@
-"""Depth guessed from one image by a network: an optional extra, ``pip install driftseg[depth]``.
+"""Depth from one image by a network: an optional extra, ``pip install driftseg[depth]``.
 
-Any model that transformers' ``AutoModelForDepthEstimation`` loads will do. Some give metres, most
-give inverse depth up to an unknown scale and shift; the latter is fitted to the road plane.
+Any model that transformers' ``AutoModelForDepthEstimation`` loads can be used. Some give metres.
+Most give inverse depth up to an unknown scale and shift, which is fitted to the road plane.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Output = Literal["metric", "relative"]
 Floats = npt.NDArray[np.float64]
 
 OUTPUTS: dict[str, Output] = {"dpt": "relative", "glpn": "metric", "zoedepth": "metric"}
-"""What the networks give whose config does not say, by transformers' model type."""
+"""Output of networks whose config does not state it, by transformers' model type."""
 FEWEST_ROAD_PIXELS = 100
-"""Of the image that a fit to the road plane wants. Ours."""
+"""Least share of the image for a fit to the road plane. Ours."""
 INFINITE = 1000.0
-"""Metres; what a fitted network puts farther counts as infinitely far. Ours."""
+"""Metres; larger fitted depths count as infinite. Ours."""
 
 
 class DepthNetworkSettings(Settings):
@@ -37,24 +37,24 @@ class DepthNetworkSettings(Settings):
     network: str
     """A folder or hub id."""
     output: Output | None = None
-    """Metres, or inverse depth that is fitted to the road plane; null takes what the network's
-    config says."""
+    """Metres, or inverse depth that is fitted to the road plane; null follows the network's
+    config."""
 
     def make(self, camera: Camera, label_space: LabelSpace) -> DepthNetwork:
-        """The network, which is loaded at the first image."""
+        """The network; it is loaded at the first image."""
         return DepthNetwork(
             self.network, output=self.output, camera=camera, label_space=label_space
         )
 
 
 class DepthNetwork:
-    """Depth by a network; it is loaded at the first image, by every process for itself.
+    """Depth by a network; each process loads it at its first image.
 
     Args:
         weights: a folder or hub id of transformers.
-        output: whether the network gives metres (``metric``) or inverse depth up to scale and
-            shift (``relative``); None takes what its config says.
-        camera: its road plane is what relative output is fitted to.
+        output: whether the network gives metres (``metric``) or inverse depth up to scale and shift
+            (``relative``); None follows its config.
+        camera: relative output is fitted to its road plane.
         label_space: what labels mean.
     """
 
@@ -73,11 +73,11 @@ class DepthNetwork:
         self._loaded: tuple[Any, Any, Output] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the network, so that other processes are handed its name alone."""
+        """State without the network, so other processes get only its name."""
         return {**self.__dict__, "_loaded": None}
 
     def read(self, view: View) -> tuple[Depth, str]:
-        """The network's depth; the road plane's where its output does not fit the road."""
+        """The network's depth; the road plane's if the output cannot be fitted to the road."""
         if self._loaded is None:
             self._loaded = _load(self.weights, self.output)
         processor, model, output = self._loaded
@@ -103,11 +103,11 @@ class DepthNetwork:
         return np.asarray(depth, dtype=np.float32), f"{told}, by the network {self.weights}"
 
     def files(self, image: Path, depth: Path | None, camera: Path | None) -> list[Path]:
-        """None: the network sees the image alone."""
+        """None: the network needs only the image."""
         return []
 
     def _road(self, view: View) -> npt.NDArray[np.bool_]:
-        """Ground that is labelled; without labels, a wedge of the lower middle of the image."""
+        """Labelled ground; without labels, a part of the lower middle of the image."""
         if view.label is not None and self.label_space.ground_ids:
             return np.isin(view.label, self.label_space.ground_ids)
         height, width = view.image.shape[:2]
@@ -130,12 +130,12 @@ def fit_to_road(
 ) -> tuple[Depth, bool]:
     """Metres from inverse depth of unknown scale and shift, and whether a fit was possible.
 
-    Scale and shift are those that bring the road's pixels closest to the inverse depth of the
-    road plane, by least squares. There is no fit where there is too little road, or where the
-    network does not call what is near on the road nearer.
+    Scale and shift fit the road's pixels to the inverse depth of the road plane by least squares.
+    There is no fit if there is too little road, or if the network's values do not increase towards
+    the near road.
 
     Args:
-        values: the network's, (H, W), larger is nearer.
+        values: the network's output, (H, W), larger is nearer.
         plane: depth of the road plane, (H, W).
         road: which pixels show the road, (H, W).
     """

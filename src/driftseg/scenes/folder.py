@@ -28,7 +28,7 @@ class FolderSettings(SelectedSettings, ClassesSettings):
     root: Path
     labels: Path | None = None
     label_space: str = "camvid11"
-    """A preset; read where neither ``classes`` nor a file ``classes.yaml`` says what ids mean."""
+    """A preset; used if neither ``classes`` nor a file ``classes.yaml`` states the classes."""
 
     one_size: ClassVar[bool] = False
 
@@ -62,19 +62,19 @@ class FolderSettings(SelectedSettings, ClassesSettings):
 
 
 def classes_of_folder(root: Path, labels: Path | None) -> Classes | None:
-    """What a file ``classes.yaml`` says of a folder of images.
+    """The classes in the file ``classes.yaml`` of a folder of images.
 
-    It is looked for in the folder of labels, in that of images, and in the one that holds both.
+    It is searched in the folder of labels, the folder of images, and the folder that holds both.
 
     Raises:
-        InputError: the file is there and does not fit.
+        InputError: the file exists and is not valid.
     """
     above = root.parent if labels is not None and labels.parent == root.parent else None
     return classes_beside(labels, root, above)
 
 
 def folder(root: Path, **wanted: Any) -> SceneFiles:
-    """The same as `found_images`, all of them judged.
+    """As `found_images`, and checks all of them.
 
     Raises:
         InputError: as `found_images`, or a label cannot be used.
@@ -96,13 +96,13 @@ def found_images(
 
     Args:
         root: folder of images.
-        label_space: what the label ids (or, without labels, the predictions) mean.
-        labels: folder with one PNG of ids per image, of the same stem; None for unlabelled.
+        label_space: of the label ids, or of predictions if there are no labels.
+        labels: folder with one PNG of ids per image, of the same stem; None for no labels.
         size: (width, height) to shrink to.
-        ids: from ids in label files to those of the space; None where they are the same.
+        ids: from ids in label files to ids of the label space; None if they are the same.
 
     Raises:
-        InputError: a folder is missing, there are no images, or no label is named like one.
+        InputError: a folder is missing, there are no images, or no label has the name of an image.
     """
     images = list_images(root)
     if not images:
@@ -126,9 +126,9 @@ def found_images(
 
 
 def label_files(labels: Path) -> tuple[dict[str, Path], dict[str, str]]:
-    """The PNGs of a folder of labels, by stem, and what is wrong with some of them.
+    """The PNGs of a folder of labels by stem, and their errors.
 
-    However a suffix is written, a stem has one PNG. A label that is no PNG is not read.
+    A stem has one PNG, in any spelling of the suffix. Labels in other formats are not read.
 
     Raises:
         InputError: no such folder.

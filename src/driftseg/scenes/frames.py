@@ -14,10 +14,10 @@ class UnlabelledSettings(DatasetSettings, ClassesSettings):
     """Frames without labels."""
 
     label_space: str = "camvid11"
-    """A preset: what predictions mean, the checkpoint's. ``classes`` states others."""
+    """A preset, that of the checkpoint. ``classes`` states other classes."""
 
     def space(self) -> LabelSpace:
-        """What predictions mean."""
+        """The label space of predictions."""
         classes = self.stated_classes()
         return named_space(self.label_space, "label_space") if classes is None else classes.space
 
@@ -30,4 +30,4 @@ class FrameRangeSettings(UnlabelledSettings):
     stop: PositiveInt | None = None
     """Frame after the last one kept; null keeps the rest."""
     every: PositiveInt = 1
-    """Keep one frame in so many."""
+    """Keep every n-th frame."""

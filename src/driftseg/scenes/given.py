@@ -1,4 +1,4 @@
-"""Datasets made of what somebody hands over: labelled images, or a dataset told otherwise."""
+"""Datasets from objects in memory: labelled images, or a dataset in another label space."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from driftseg.labels import LabelMapping, LabelSpace
 from driftseg.scenes.dataset import Dataset, close
 
 Ids = npt.NDArray[np.integer] | str | Path
-"""A label map of class ids, or the file that holds one."""
+"""A label map of class ids, or its file."""
 
 
 class GivenScenes:
-    """Labelled images that somebody hands over; they are held in memory.
+    """Labelled images in memory.
 
     Args:
         images: RGB, (H, W, 3), uint8.
@@ -50,7 +50,7 @@ class GivenScenes:
         return len(self._scenes)
 
     def name(self, index: int) -> str:
-        """Its place."""
+        """Its position."""
         return self._scenes[index].name
 
     def scene(self, index: int) -> Scene:
@@ -59,7 +59,7 @@ class GivenScenes:
 
 
 class Retold:
-    """A dataset whose labels are told in another label space.
+    """A dataset with its labels mapped to another label space.
 
     Args:
         dataset: any.
@@ -78,12 +78,12 @@ class Retold:
         return self._dataset.name(index)
 
     def scene(self, index: int) -> Scene:
-        """The dataset's, with its label told."""
+        """The dataset's scene with its label mapped."""
         scene = self._dataset.scene(index)
         if scene.label is None:
             return scene
         return replace(scene, label=self._mapping.apply(scene.label))
 
     def close(self) -> None:
-        """Gives back what the dataset holds open."""
+        """Closes the dataset."""
         close(self._dataset)

@@ -1,8 +1,8 @@
 """GTA5, Playing for Data (Richter et al. 2016), as published, its ten parts in one folder.
 
-``images/00001.png`` with ``labels/00001.png``: palette PNGs of Cityscapes' label ids, of which
-some are not as large as their image. Such a scene is refused by name when it is read; it is left
-out with ``exclude``. Nothing is said about splits here: all are ``all``.
+``images/00001.png`` with ``labels/00001.png``: palette PNGs of Cityscapes' label ids. Some labels
+have another size than their image. Such a scene raises an error with its name when it is read;
+``exclude`` leaves it out. There are no splits: all scenes are in ``all``.
 """
 
 from __future__ import annotations

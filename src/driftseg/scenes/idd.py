@@ -1,10 +1,10 @@
 """IDD (Varma et al. 2019) and IDD Lite (Mishra et al. 2019) as published.
 
 IDD: ``leftImg8bit/<split>/<drive>/<frame>_leftImg8bit.png`` (``.jpg`` in its second part) with
-``gtFine/<split>/<drive>/<frame>_gtFine_polygons.json``, which are drawn when they are read; where
-the authors' script has drawn them (``..._gtFine_labellevel3Ids.png``), that is read.
-IDD Lite: ``leftImg8bit/<split>/<drive>/<frame>_image.jpg`` with
-``gtFine/<split>/<drive>/<frame>_label.png``. Names are ``<drive>/<frame>``.
+``gtFine/<split>/<drive>/<frame>_gtFine_polygons.json``, which are drawn when they are read. If the
+authors' script has drawn them (``..._gtFine_labellevel3Ids.png``), those files are read. IDD Lite:
+``leftImg8bit/<split>/<drive>/<frame>_image.jpg`` with ``gtFine/<split>/<drive>/<frame>_label.png``.
+Names are ``<drive>/<frame>``.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _in_drives(root: Path, folder: str, split: str, ending: str) -> list[tuple[s
 
 
 def _is_own(drive: Path) -> bool:
-    """Whether images lie here that are not Cityscapes', which begin with their folder's name."""
+    """Whether there are images that are not Cityscapes', whose names begin with their folder."""
     return any(
         not frame.startswith(f"{drive.name}_")
         for frame, _ in files_below(drive, IMAGE_ENDING, deep=False)
@@ -86,20 +86,20 @@ def _expected(root: Path, split: str, ending: str) -> Callable[[str], Path] | No
 
 
 def read_label(path: Path) -> Label:
-    """Level 3 ids from a PNG or from polygons; InputError for an id or name that is none."""
+    """Level 3 ids from a PNG or from polygons; InputError for an unknown id or name."""
     if path.suffix == ".json":
         return draw_polygons(path)
     return translate(read_ids(path), IDD_IDS, name=str(path))
 
 
 FEWEST_POINTS = 2
-"""Of two points a line is drawn, as the authors' script does."""
+"""Two points give a line, as in the authors' script."""
 
 
 def draw_polygons(path: Path) -> Label:
     """The polygons of a file, later ones over earlier ones, as the authors draw them.
 
-    Published files hold objects of one point or none; nothing is drawn of these (`pointless`).
+    Published files have objects with one point or none; these are not drawn (`pointless`).
     """
     try:
         drawing = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -126,7 +126,7 @@ def draw_polygons(path: Path) -> Label:
 
 
 def pointless(path: Path) -> str:
-    """How many objects of a file of polygons have no points to draw; empty where all have."""
+    """How many objects of a file of polygons have too few points to draw; empty if none."""
     if path.suffix != ".json":
         return ""
     objects = json.loads(path.read_text(encoding="utf-8-sig"))["objects"]
@@ -142,7 +142,7 @@ def pointless(path: Path) -> str:
 
 
 def _id_of(label: str, path: Path) -> int:
-    """A label's id; several things drawn as one are a label with ``group`` at the end."""
+    """The id of a label; ``group`` at its end marks several objects drawn as one."""
     known = label if label in IDD_NAMES else label.removesuffix("group")
     if known not in IDD_NAMES:
         raise MisfitError(

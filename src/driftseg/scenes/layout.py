@@ -1,4 +1,4 @@
-"""What one authors' layout looks like on disk, and how scenes are chosen from it.
+"""A dataset's layout on disk, and the selection of scenes from it.
 
 `driftseg.scenes.datasets` holds the table of all of them.
 """
@@ -32,47 +32,47 @@ from driftseg.scenes.selection import SelectedSettings
 
 @dataclass(frozen=True)
 class Layout:
-    """What one authors' layout looks like on disk."""
+    """A dataset's layout on disk."""
 
     name: str
     """The ``kind`` of configs."""
     title: str
-    """What people call the dataset."""
+    """The usual name of the dataset."""
     wanted: str
-    """What should be in the folder, for errors."""
+    """The expected contents of the folder, for errors."""
     label_space: LabelSpace
-    """Of the ids that ``decode`` gives."""
+    """The label space of the ids that ``decode`` gives."""
     found: Callable[[Path], bool]
     """Whether a folder is in this layout; never raises."""
     pairs: Callable[[Path], list[Pair]]
-    """Everything in a folder of this layout, by split and in natural order of names; a scene
-    without its image or label is listed, not refused."""
+    """All scenes in a folder of this layout, by split and in natural order of names. A scene
+    without its image or label is listed, too."""
     decode: Callable[[Path], Label]
     """Reads a label file into ids of ``label_space``, or 255."""
     codings: Callable[[Path], frozenset[str]] = lambda path: ID_CODINGS
-    """How ``decode`` takes a label file to be stored, told as by `label_coding`."""
+    """The coding of label files that ``decode`` expects, in the words of `label_coding`."""
     remark: Callable[[Path], str] = lambda path: ""
-    """What to know of a label file that ``decode`` reads, in words; empty for nothing."""
+    """A remark on a label file that ``decode`` reads; empty for none."""
     general: bool = False
-    """Whether others lay their own data out like this; such layouts are tried last."""
+    """Whether other datasets also use this layout; such layouts are tried last."""
 
 
 class LayoutSettings(SelectedSettings, ClassesSettings):
-    """A dataset as its authors lay it out (docs/datasets.md). A subclass names its layout."""
+    """A dataset in its authors' layout (docs/datasets.md). A subclass names the layout."""
 
     root: Path | None = None
-    """The folder; ``--data FOLDER`` sets it for all sections that name none."""
+    """The folder; ``--data FOLDER`` sets it in all sections without one."""
     split: str | None = "train"
-    """train, val, ...; all where the layout has none; null takes every split."""
+    """train, val, ...; ``all`` if the layout has no splits; null takes every split."""
     domain: str | None = None
     """The layout's word for a condition (``night``, ``rain/100mm``), or the part before a slash;
     null takes all."""
     label_space: str | None = None
-    """Another space that the labels are to be told in; null leaves them in the dataset's.
-    ``classes`` states one of your own instead."""
+    """Another label space to which labels are mapped; null keeps the dataset's. ``classes`` states
+    your own."""
     mapping: Stated | None = Field(default=None, exclude_if=lambda value: value is None)
-    """How: each class of the dataset -> one of that space or null; or a YAML file that says so.
-    null takes the built-in mapping."""
+    """The mapping: each class of the dataset -> a class of that space or null; or a YAML file with
+    it. null takes the built-in mapping."""
 
     takes_folder: ClassVar[bool] = True
     layout: ClassVar[Layout]
@@ -94,11 +94,11 @@ class LayoutSettings(SelectedSettings, ClassesSettings):
         )  # fmt: skip
 
     def shown(self, found: SceneFiles) -> Mapping[Path, str]:
-        """Every image of every split and domain, and the scene that it shows."""
+        """Every image of every split and domain, and its scene."""
         return shown_scenes(self.layout, self.folder())
 
     def told_in(self) -> LabelMapping | None:
-        """How the layout's labels are told in ``label_space``."""
+        """The mapping of the layout's labels to ``label_space``."""
         wanted, own = self._space(), self.layout.label_space
         if wanted is None or wanted == own:
             return None
@@ -123,7 +123,7 @@ class LayoutSettings(SelectedSettings, ClassesSettings):
 
 
 def shown_scenes(layout: Layout, root: Path) -> dict[Path, str]:
-    """Every image in a folder of this layout, with its split and the scene that it shows."""
+    """Every image in a folder of this layout, with its split and scene."""
     return {
         pair.image: f"{pair.split}/{scene_of(pair.name)}"
         for pair in layout.pairs(root)
@@ -132,7 +132,7 @@ def shown_scenes(layout: Layout, root: Path) -> dict[Path, str]:
 
 
 def check_layout(layout: Layout, root: Path) -> None:
-    """Raises unless the folder is there and in this layout."""
+    """Raises InputError unless the folder exists and has this layout."""
     if not root.is_dir():
         raise InputError(
             f"{root}: expected a folder of {layout.title}, got a path where there is none. To fix: "
@@ -147,11 +147,11 @@ def check_layout(layout: Layout, root: Path) -> None:
 
 
 def scenes(layout: Layout, root: Path, **wanted: Any) -> SceneFiles:
-    """The same as `found_scenes`, all of them judged.
+    """As `found_scenes`, and checks all of them.
 
     Raises:
-        InputError: as `found_scenes`; an image has no label where labels are, or two files are of
-            one scene.
+        InputError: as `found_scenes`; an image has no label but others have, or one scene has two
+            files.
     """
     found = found_scenes(layout, root, **wanted)
     check_entries(found.entries)
@@ -171,7 +171,7 @@ def found_scenes(
 ) -> SceneFiles:
     """The scenes of one split and domain, in natural order of names.
 
-    What their files lack is for `check_entries` to say, once it is known which of them are wanted.
+    `check_entries` reports missing files later, when the selection is known.
 
     Args:
         layout: of the folder.
@@ -180,13 +180,13 @@ def found_scenes(
         domain: one of the layout's, or the part of several before a slash: ``rain`` takes
             ``rain/25mm`` and ``rain/50mm``; None takes all.
         size: (width, height) to shrink to.
-        label_space: that the labels are to be told in; None leaves them in the layout's.
-        mapping: how; None takes the built-in one.
-        only: image files to stay with, as if the folder held no others; None takes all.
+        label_space: to which labels are mapped; None keeps the layout's.
+        mapping: of the labels; None takes the built-in one.
+        only: image files to use, as if the folder held no others; None takes all.
 
     Raises:
-        InputError: the folder is in another layout, the split or domain is not there, or the
-            labels cannot be told in ``label_space``.
+        InputError: the folder has another layout, the split or domain does not exist, or labels
+            cannot be mapped to ``label_space``.
     """
     check_layout(layout, root)
     told = None if label_space is None else layout_mapping(layout, label_space, mapping)
@@ -230,10 +230,10 @@ def found_scenes(
 
 
 def layout_mapping(layout: Layout, space: LabelSpace, stated: Stated | None = None) -> LabelMapping:
-    """How the layout's labels are told in another space.
+    """The mapping of the layout's labels to another label space.
 
     Raises:
-        InputError: they cannot be, or what is stated does not fit.
+        InputError: there is no mapping, or the stated one is not valid.
     """
     mapping = mapping_between(layout.label_space, space, stated)
     if mapping is None:
@@ -246,7 +246,7 @@ def layout_mapping(layout: Layout, space: LabelSpace, stated: Stated | None = No
 
 
 def belongs(value: str, wanted: str | None) -> bool:
-    """Whether a split or domain is the one wanted, or of it: ``rain/25mm`` is of ``rain``."""
+    """Whether a split or domain is the wanted one or part of it, as ``rain/25mm`` of ``rain``."""
     return wanted is None or f"{value}/".startswith(f"{wanted}/")
 
 

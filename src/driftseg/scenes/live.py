@@ -1,4 +1,4 @@
-"""A camera or stream as scenes: frames that exist once, when they are taken."""
+"""A camera or stream as scenes; each frame exists only once."""
 
 from __future__ import annotations
 
@@ -30,23 +30,24 @@ from driftseg.weather.camera import CITYSCAPES, Camera
 
 
 class LiveSettings(UnlabelledSettings):
-    """A camera, or a stream from an address: frames that exist once."""
+    """A camera, or a stream from an address; each frame exists only once."""
 
     kind: Literal["camera"] = "camera"
     device: Annotated[int, Field(ge=0)] | None = None
     """The camera's number, from 0; or set ``url``."""
     url: Annotated[str | None, Field(validate_default=True)] = None
-    """``rtsp://...`` or ``http://...``; ``$NAME`` in it is taken from the environment and
-    percent-encoded, so that no password has to be in a config. What a run keeps has none."""
+    """``rtsp://...`` or ``http://...``; ``$NAME`` is replaced from the environment and
+    percent-encoded, so a config needs no password. Records of a run hold no password."""
     frames: PositiveInt
-    """How many are taken."""
+    """Number of frames to take."""
     newest: bool = True
-    """Whether a frame is the newest there is; those that came while the last one was learnt from
-    are dropped. false takes each in turn."""
+    """Whether to take the newest frame and drop frames that arrived during learning. false takes
+    every frame in order."""
     reconnections: Annotated[int, Field(ge=0)] = 3
-    """Attempts to connect again when no frame comes, until the run stops; a frame resets them."""
+    """Attempts to reconnect if no frame comes, before the run stops; each frame resets the
+    count."""
     patience: PositiveFloat = 10.0
-    """Seconds without a frame until the connection counts as lost."""
+    """Seconds without a frame after which the connection counts as lost."""
 
     @field_validator("url")
     @classmethod
@@ -71,7 +72,7 @@ class LiveSettings(UnlabelledSettings):
     def make(self, camera: Camera = CITYSCAPES) -> LiveScenes:
         """Connects."""
         source = self.device if self.url is None else filled(self.url)
-        assert source is not None  # one of both is set, or there were no such settings
+        assert source is not None  # validation makes sure that one of them is set
         return LiveScenes(
             lambda: open_live(source, patience=self.patience),
             where=f"camera {source}" if isinstance(source, int) else masked(source),
@@ -86,20 +87,20 @@ class LiveSettings(UnlabelledSettings):
 
 @final
 class LiveScenes:
-    """A stated number of frames of a live source, named by when they were asked for.
+    """A given number of frames of a live source, named by their position.
 
-    A live source has neither length nor order of its own: each new position takes a frame, the
-    position last asked for gives the same frame again, and earlier ones are gone.
+    A live source has no length and no order of its own. Each new position takes a frame. The last
+    position gives the same frame again. Earlier frames are lost.
 
     Args:
-        connect: opens the source; InputError where that fails.
-        where: what to call the source in an error.
-        label_space: what predictions mean.
-        frames: how many are taken.
-        newest: whether a frame is the newest there is; those that came while the last one was
-            learnt from are dropped. Otherwise each is taken in turn, as far as the source waits.
-        reconnections: attempts to connect again when no frame comes; a frame resets them.
-        patience: seconds without a frame until the connection counts as lost.
+        connect: opens the source; InputError if that fails.
+        where: name of the source in errors.
+        label_space: of predictions.
+        frames: number of frames to take.
+        newest: whether to take the newest frame and drop frames that arrived during learning.
+            Otherwise every frame is taken in order, as far as the source buffers them.
+        reconnections: attempts to reconnect if no frame comes; each frame resets the count.
+        patience: seconds without a frame after which the connection counts as lost.
         pause: seconds before each attempt.
         size: (width, height) to shrink to.
     """
@@ -139,7 +140,7 @@ class LiveScenes:
         return f"{index:06d}"
 
     def scene(self, index: int) -> Scene:
-        """Takes a frame, unless it is the one last taken.
+        """Takes a new frame, or returns the last one again.
 
         Raises:
             InputError: an earlier position, a lost source, or frames smaller than ``size``.
@@ -159,7 +160,7 @@ class LiveScenes:
         return self._last[1]
 
     def check_order(self, numbers: Sequence[int]) -> None:
-        """Raises unless the scene numbers of a stream only ever go up."""
+        """Raises InputError unless the scene numbers of a stream strictly increase."""
         if any(b <= a for a, b in itertools.pairwise(numbers)):
             raise InputError(
                 f"{self._where}: expected a schedule that never goes back, because a live source "
@@ -228,14 +229,14 @@ class EveryFrame:
 
 @final
 class NewestFrame:
-    """Reads on in a thread of its own, so that what is taken is what is seen now.
+    """Reads continuously in a thread, so a frame that is taken is the current one.
 
-    Reading often is the one way that holds for cameras and streams alike: how many frames a
-    driver or a network buffers is theirs to say.
+    Continuous reading works for all cameras and streams, whatever number of frames a driver or
+    network buffers.
 
     Args:
-        capture: is the thread's from now on, and released by it.
-        patience: seconds to wait for a frame that was not yet taken.
+        capture: used and released by the thread.
+        patience: seconds to wait for a new frame.
     """
 
     def __init__(self, capture: Capture, *, patience: float):
@@ -245,11 +246,11 @@ class NewestFrame:
         self._image: Image | None = None
         self._ended = False
         self._thread = threading.Thread(target=self._follow, name="newest frame", daemon=True)
-        atexit.register(self.release)  # a thread cut off within OpenCV ends the process badly
+        atexit.register(self.release)  # a thread that is killed within OpenCV crashes the process
         self._thread.start()
 
     def take(self) -> Image | None:
-        """The newest frame that was not yet taken, RGB; waits for one, None if none comes."""
+        """The newest frame that was not taken yet, RGB; waits for it. None if none comes."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._image is not None or self._ended, timeout=self._patience
@@ -258,7 +259,7 @@ class NewestFrame:
         return image
 
     def release(self) -> None:
-        """Lets the thread end; one that hangs in its source is left to itself."""
+        """Ends the thread; does not wait for a thread that hangs in its source."""
         atexit.unregister(self.release)
         with self._changed:
             self._ended = True

@@ -1,4 +1,4 @@
-"""Scenes as their files are found on disk: images and labels listed, and joined by their scene."""
+"""Scenes from files on disk: lists images and labels and joins them by scene."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from driftseg.images.listing import is_image, natural
 
 @dataclass(frozen=True)
 class Pair:
-    """One scene's files as found on disk, whole or not."""
+    """One scene's files on disk, complete or not."""
 
     split: str
-    """``train``, ``val``, ...; ``all`` where the layout has none."""
+    """``train``, ``val``, ...; ``all`` if the layout has no splits."""
     domain: str
-    """The layout's word for its condition: ``clear``, ``rain/100mm``, ``fog``, ``night``; empty
-    where it knows none."""
+    """The layout's word for its condition: ``clear``, ``rain/100mm``, ``fog``, ``night``; empty if
+    it has none."""
     name: str
-    """Unique in its dataset; begins with ``<domain>/`` where a scene is shown in several."""
+    """Unique in its dataset; begins with ``<domain>/`` if a scene has images in several domains."""
     image: Path | None
-    """None: a label without its image."""
+    """None if a label has no image."""
     label: Path | None
-    """None: there is none, see ``missing``."""
+    """None if there is no label, see ``missing``."""
     depth: Path | None = None
     camera: Path | None = None
     missing: Path | None = None
-    """The label file that should be there and is not; None with no label means that this part of
-    the dataset is unlabelled."""
+    """The expected label file, if it is missing; None without a label means that this part of the
+    dataset has no labels."""
     fault: str = ""
-    """Why it cannot be used, where its files alone tell it: two of them are its image."""
+    """Why the scene cannot be used, as far as file names show it, such as two image files."""
 
 
 def by_name(pair: Pair) -> tuple[object, ...]:
-    """Key of a layout's order: split, domain where the name begins with it, natural name."""
+    """Sort key of a layout: split, domain if the name begins with it, natural name."""
     domain = f"{pair.domain}/" if pair.name.startswith(f"{pair.domain}/") else ""
     return pair.split, domain, natural(pair.name)
 
@@ -48,15 +48,15 @@ def match(
     expected: Callable[[str], Path] | None = None,
     prefix: str = "",
 ) -> list[Pair]:
-    """Images and labels of one split and domain, joined by the scene they show.
+    """Joins images and labels of one split and domain by scene.
 
     Args:
-        images: scene and file each.
-        labels: scene and file each; a label whose image is missing becomes a pair without image.
+        images: pairs of scene and file.
+        labels: pairs of scene and file; a label without an image gives a pair without image.
         split: of all.
         domain: of all.
-        expected: where a scene's label should lie; None says that this part has no labels.
-        prefix: put before the scene to make a name that is unique in the dataset.
+        expected: path of a scene's label; None if this part has no labels.
+        prefix: added before the scene to make its name unique in the dataset.
 
     Two files of one scene (``a.jpg`` beside ``a.png``) are its pair's ``fault``.
     """
@@ -74,7 +74,7 @@ def match(
 
 
 def _by_scene(files: Iterable[tuple[str, Path]]) -> tuple[dict[str, Path], dict[str, str]]:
-    """Each scene's file, and what is wrong where a scene has several."""
+    """Each scene's file, and an error for each scene with several files."""
     found: dict[str, Path] = {}
     faults: dict[str, str] = {}
     for scene, path in files:
@@ -88,13 +88,13 @@ def _by_scene(files: Iterable[tuple[str, Path]]) -> tuple[dict[str, Path], dict[
 
 
 def files_below(folder: Path, ending: str = "", *, deep: bool = True) -> list[tuple[str, Path]]:
-    """The image files below a folder, with the scene each shows: its name without the ending.
+    """The image files below a folder with their scenes: the file name without the ending.
 
     Args:
         folder: may be missing.
-        ending: what the authors add to the scene, with or without a suffix: ``_image.jpg``
-            takes only such files, ``.JPG`` as well, ``_image`` any kind of image.
-        deep: whether folders in it count.
+        ending: the part of the name after the scene, with or without a suffix: ``_image.jpg`` takes
+            only such files, also with ``.JPG``; ``_image`` takes all image formats.
+        deep: whether to search folders in it.
     """
     if not folder.is_dir():
         return []
@@ -107,7 +107,7 @@ def files_below(folder: Path, ending: str = "", *, deep: bool = True) -> list[tu
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """The folders in a folder, in natural order, without hidden ones; none where it is missing."""
+    """The folders in a folder in natural order, without hidden ones; none if it is missing."""
     if not folder.is_dir():
         return []
     found = (p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))

@@ -1,4 +1,4 @@
-"""Settings that all datasets of image files share: which files, how large, with which depth."""
+"""Common settings of datasets of image files: selection, size and depth."""
 
 from __future__ import annotations
 
@@ -23,41 +23,42 @@ from driftseg.weather.camera import CITYSCAPES, Camera
 
 
 class SelectedSettings(DatasetSettings):
-    """Which files of a folder, and how large. A subclass says what the files are (`files`)."""
+    """Selection of files of a folder and their size. A subclass gives the files (`files`)."""
 
     include: list[str] = []
-    """Shell patterns; a frame's name must match one, if any are given."""
+    """Shell patterns; if there are any, a frame's name must match at least one."""
     exclude: list[str] = []
     start: Annotated[int, Field(ge=0)] = 0
     """First frame kept, counted after the patterns."""
     stop: int | None = None
     """Frame after the last one kept."""
     depth: DepthSettings = "none"
-    """How far things are, for the weather that is rendered on them."""
+    """Source of depth, for rendered weather."""
 
     one_size: ClassVar[bool] = True
-    """Whether images of several sizes are refused where ``size`` brings them to none."""
+    """Whether images of different sizes raise an error if ``size`` is not set."""
 
     @abstractmethod
     def files(self) -> SceneFiles:
-        """All scenes, before ``include`` and the like; their depth is added later.
+        """All scenes before ``include`` and the other filters; depth is added later.
 
-        What they lack is an entry's ``missing`` and ``fault``, judged once they are chosen.
+        Missing files are in ``missing`` and ``fault`` of an entry and are checked after the
+        selection.
 
         Raises:
-            InputError: the folder is missing or not what it should be.
+            InputError: the folder is missing or not valid.
         """
 
     @abstractmethod
     def folder(self) -> Path:
-        """The folder that the images lie in; InputError where it is not known."""
+        """The folder of the images; InputError if it is not known."""
 
     def shown(self, found: SceneFiles) -> Mapping[Path, str]:
-        """Every image of the dataset, and the scene that it shows."""
+        """Every image of the dataset, and its scene."""
         return {entry.image: scene_of(entry.name) for entry in found.entries}
 
     def make(self, camera: Camera = CITYSCAPES) -> Dataset:
-        """The chosen scenes, with their depth."""
+        """The selected scenes with their depth."""
         found, root = self.files(), self.folder()
         depth = make_depth(
             self.depth, camera, found.label_space, root=root, images=lambda: self.shown(found)

@@ -1,4 +1,4 @@
-"""Images chosen by a pattern, as frames of a sequence without labels."""
+"""Images that match a pattern, as frames of a sequence without labels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NUMBER = re.compile(r"%(?:0(\d+))?d")
 
 
 class SequenceSettings(FrameRangeSettings):
-    """Images that a pattern names, without labels."""
+    """Images that match a pattern, without labels."""
 
     kind: Literal["images"] = "images"
     pattern: str
@@ -48,20 +48,20 @@ def sequence(
     every: int = 1,
     size: Size | None = None,
 ) -> SceneFiles:
-    """Image files that a pattern names.
+    """Image files that match a pattern.
 
     Args:
-        pattern: shell wildcards (``drive/*/left_*.png``; ``**`` for folders of any depth), taken
-            in natural order of their paths; or one number as in C (``drive/frame_%05d.png``),
-            taken in order of the numbers, of which some may be missing.
-        label_space: what predictions mean.
+        pattern: shell wildcards (``drive/*/left_*.png``; ``**`` for folders of any depth), in
+            natural order of their paths; or one number as in C (``drive/frame_%05d.png``), in order
+            of the numbers; numbers may be missing.
+        label_space: of predictions.
         start: position of the first image kept, in that order.
         stop: position after the last one kept; None keeps the rest.
-        every: keep one image in so many.
+        every: keep every n-th image.
         size: (width, height) to shrink to.
 
     Raises:
-        InputError: no image is named, or none is left.
+        InputError: no image matches, or none is left.
     """
     paths = _numbered(pattern) if NUMBER.search(pattern) else _globbed(pattern)
     if not paths:
@@ -90,7 +90,7 @@ def _globbed(pattern: str) -> list[Path]:
 
 
 def _numbered(pattern: str) -> list[Path]:
-    """Files whose name has a number in the place of ``%05d``, by that number."""
+    """Files with a number at the place of ``%05d``, in order of that number."""
     folder, name = Path(pattern).parent, Path(pattern).name
     mark = NUMBER.search(name)
     if mark is None or len(NUMBER.findall(pattern)) > 1:
@@ -112,7 +112,7 @@ def _numbered(pattern: str) -> list[Path]:
 
 
 def _fixed(pattern: str) -> Path:
-    """The folder above the first wildcard: names are told from there."""
+    """The folder above the first wildcard; names are relative to it."""
     parts = Path(pattern).parent.parts
     plain = [part for part in parts if not glob.has_magic(part)]
     return Path(*plain[: next((i for i, p in enumerate(parts) if glob.has_magic(p)), len(parts))])

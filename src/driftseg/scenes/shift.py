@@ -2,10 +2,9 @@
 
 ``<shift>/<rate>/<split>/<view>/img/<sequence>/<frame>_img_<view>.jpg`` with ``semseg/`` and
 ``depth/`` beside ``img/``; the shift is ``discrete`` or ``continuous/1x`` to ``continuous/100x``,
-the rate ``images`` (1 a second) or ``videos`` (10). Label PNGs hold ids in their first channel.
-Where ``seq.csv`` lies beside ``img/``, the domain of a sequence goes on with the weather and the
-time of day that it begins with: ``discrete/rainy/night``. Names are
-``<shift>/<rate>/<sequence>/<frame>_<view>``.
+the rate ``images`` (1 a second) or ``videos`` (10). Label PNGs hold ids in their first channel. If
+``seq.csv`` is beside ``img/``, the domain of a sequence also has its first weather and time of day:
+``discrete/rainy/night``. Names are ``<shift>/<rate>/<sequence>/<frame>_<view>``.
 """
 
 from __future__ import annotations
@@ -88,7 +87,7 @@ def _expected(view: Path) -> Callable[[str], Path] | None:
 
 
 def _weather(table: Path) -> dict[str, tuple[str, str]]:
-    """Weather and time of day that each sequence begins with, as far as the table tells."""
+    """First weather and time of day of each sequence, if the table has them."""
     if not table.is_file():
         return {}
     with table.open(newline="", encoding="utf-8-sig") as file:
@@ -124,7 +123,7 @@ SHIFT = Layout(
 
 
 class ShiftSettings(LayoutSettings):
-    """SHIFT: ``discrete``, ``continuous/10x``, or further, ``discrete/rainy/night``."""
+    """SHIFT; domains: ``discrete``, ``continuous/10x``, or in detail ``discrete/rainy/night``."""
 
     kind: Literal["shift"] = "shift"
 

@@ -1,4 +1,4 @@
-"""Sizes of image files, judged by their headers before anything is read."""
+"""Checks the sizes of image files by their headers, before any image is read."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from driftseg.images.reading import Size, check_shrinks, read_size
 from driftseg.scenes.dataset import Dataset, Entry, SceneFiles, Selection, files_of
 
 SQUEEZED = 0.02
-"""Share by which width to height may change without a word: sides are whole pixels."""
+"""Relative change of the aspect ratio that is not reported, because sides are whole pixels."""
 
 
 def check_one_size(entries: Sequence[Entry]) -> None:
-    """Raises where images differ in size; reads headers alone, and leaves damaged files be."""
+    """Raises InputError if sizes differ; reads only headers and ignores damaged files."""
     first: tuple[Path, Size] | None = None
     for entry in entries:
         try:
             size = read_size(entry.image)
         except UnreadableError:
-            continue  # a stream may skip it; whoever reads it is told
+            continue  # a stream may skip it; reading it raises an error
         if first is None:
             first = (entry.image, size)
         if size != first[1]:
@@ -31,10 +31,10 @@ def check_one_size(entries: Sequence[Entry]) -> None:
 
 
 def check_sizes(paths: Iterable[Path], size: Size) -> None:
-    """Raises where an image is smaller than the size that all are brought to.
+    """Raises InputError if an image is smaller than the size of the result.
 
     Args:
-        paths: image files; damaged ones are left be.
+        paths: image files; damaged ones are ignored.
         size: (width, height).
     """
     for path, own in _sizes(paths):
@@ -44,14 +44,14 @@ def check_sizes(paths: Iterable[Path], size: Size) -> None:
 def check_least(
     dataset: Dataset, numbers: Iterable[int], least: Size, *, why: str, section: str = "target"
 ) -> None:
-    """Raises where a frame is smaller than what is to be cut out of it.
+    """Raises InputError if a frame is smaller than the crop.
 
     Args:
-        dataset: of image files; of others nothing is known before they are read.
+        dataset: of image files; others cannot be checked before they are read.
         numbers: of its scenes.
         least: (width, height).
-        why: what wants it, for the error.
-        section: of the config that the dataset is from.
+        why: what needs this size, for the error.
+        section: of the dataset in the config.
     """
     if _shrunk_to(dataset) is not None:
         return  # all have one size
@@ -66,7 +66,7 @@ def check_least(
 
 
 def squeezed(dataset: Dataset) -> str:
-    """Which images change their shape when they are shrunk, in words; empty where none do."""
+    """Images whose aspect ratio changes when they are shrunk, in words; empty if none."""
     size = _shrunk_to(dataset)
     if size is None:
         return ""
@@ -96,4 +96,4 @@ def _sizes(paths: Iterable[Path]) -> Iterator[tuple[Path, Size]]:
         try:
             yield path, read_size(path)
         except UnreadableError:
-            continue  # a stream may skip it; whoever reads it is told
+            continue  # a stream may skip it; reading it raises an error

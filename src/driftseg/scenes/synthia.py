@@ -1,8 +1,8 @@
 """SYNTHIA-RAND-CITYSCAPES (Ros et al. 2016) as published.
 
-``RGB/<scene>.png`` with ``GT/LABELS/<scene>.png``: 16-bit PNGs whose first channel holds the class
-and the second the instance, which many readers of images cannot open. Depth lies in ``Depth/``.
-There are no splits: all are ``all``.
+``RGB/<scene>.png`` with ``GT/LABELS/<scene>.png``: 16-bit PNGs with the class in the first channel
+and the instance in the second; many image readers cannot open them. Depth is in ``Depth/``. There
+are no splits: all scenes are in ``all``.
 """
 
 from __future__ import annotations

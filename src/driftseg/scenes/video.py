@@ -17,7 +17,8 @@ from driftseg.scenes.frames import FrameRangeSettings
 from driftseg.weather.camera import CITYSCAPES, Camera
 
 NEAR = 64
-"""Frames that are gone through rather than jumped over: a jump decodes from a key frame anyway."""
+"""Up to this number of frames are decoded instead of a seek, which decodes from a key frame
+anyway."""
 
 
 class VideoSettings(FrameRangeSettings):
@@ -37,21 +38,21 @@ class VideoSettings(FrameRangeSettings):
 class VideoScenes:
     """Frames of a video, each named by its number in the file, from 0.
 
-    The file is gone through once when this is made, as far as ``stop``: the number of frames
-    that its header tells is often missing or wrong. Frames asked for in order are decoded in
-    order. A jump is made by the container and believed only if the frame found has the time that
-    was seen on the way through; otherwise the file is gone through again from its start.
+    The constructor decodes the file once up to ``stop``, because the number of frames in its header
+    is often missing or wrong. Frames in order are decoded in order. A seek is accepted only if the
+    frame has the time that the first pass recorded. Otherwise the file is decoded again from its
+    start.
 
     Args:
         path: the file.
-        label_space: what predictions mean.
+        label_space: of predictions.
         start: first frame kept.
         stop: frame after the last one kept; None keeps the rest.
-        every: keep one frame in so many.
+        every: keep every n-th frame.
         size: (width, height) to shrink to.
 
     Raises:
-        InputError: no file, no video, or no frame is left.
+        InputError: the file is missing or no video, or no frame is left.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class VideoScenes:
         return Scene(self.name(index), image)
 
     def close(self) -> None:
-        """Closes the file; a frame asked for later opens it again."""
+        """Closes the file; the next frame opens it again."""
         self._capture.release()
         self._next = len(self._times)
 
@@ -128,8 +129,8 @@ class VideoScenes:
         return self._taken()
 
     def _jump(self, frame: int) -> bool:
-        """Whether the container brought us to this very frame, which is then grabbed."""
-        self._next = len(self._times)  # wherever a failed jump ends, it is not in order
+        """Seeks to a frame and grabs it; whether it is the right one."""
+        self._next = len(self._times)  # after a failed seek the position is not in order
         if not self._distinct or not self._capture.set(cv2.CAP_PROP_POS_FRAMES, frame):
             return False
         if not self._capture.grab() or _time(self._capture) != self._times[frame]:
@@ -143,7 +144,7 @@ class VideoScenes:
 
 
 def _times(capture: cv2.VideoCapture, stop: int | None) -> list[float]:
-    """When each frame is shown, in ms, of as many as can be decoded before ``stop``."""
+    """Time of each frame in ms, for all frames before ``stop`` that can be decoded."""
     times: list[float] = []
     while (stop is None or len(times) < stop) and capture.grab():
         times.append(_time(capture))

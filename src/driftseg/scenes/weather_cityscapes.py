@@ -2,10 +2,10 @@
 
 Weather Cityscapes (Tremblay et al. 2021) puts rain and fog beside the cities:
 ``leftImg8bit/<split>/rain/<rate>mm/rainy_image/`` and ``leftImg8bit/<split>/fog/<visibility>m/``,
-with or without a folder a city in them. Foggy Cityscapes (Sakaridis et al. 2018) is
-``leftImg8bit_foggy/<split>/<city>/<scene>_leftImg8bit_foggy_beta_<beta>.png``. Labels and depth
-are Cityscapes', in the same folder. A scene is shown in several domains, so that names begin
-with the domain: ``rain/100mm/aachen_000000_000019``.
+with or without a folder per city. Foggy Cityscapes (Sakaridis et al. 2018) is
+``leftImg8bit_foggy/<split>/<city>/<scene>_leftImg8bit_foggy_beta_<beta>.png``. Labels and depth are
+those of Cityscapes, in the same folder. A scene has images in several domains, so names begin with
+the domain: ``rain/100mm/aachen_000000_000019``.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from driftseg.scenes.layout import Layout, LayoutSettings
 from driftseg.scenes.pairs import Pair, by_name, files_below, folders_in, match
 
 SCENE = re.compile(r"[A-Za-z-]+_\d+_\d+")
-"""City, sequence and frame, which every name of Cityscapes begins with."""
+"""City, sequence and frame: the beginning of every name of Cityscapes."""
 LEVELS = {
     "rain": re.compile(r"\d+(\.\d+)?mm"),
     "fog": re.compile(r"\d+(\.\d+)?m"),
     "night": re.compile(r"\d+(\.\d+)?"),
     "snow": re.compile(r"\d+(\.\d+)?mm"),
 }
-"""Rates of rain in mm/h and visibilities in fog in metres, as folders; night and snow are what
-`driftseg weather` puts beside them."""
+"""Folders of rates of rain in mm/h and of visibilities in fog in metres; `driftseg weather` adds
+night and snow."""
 
 FOGGY = "leftImg8bit_foggy"
 BETA = re.compile(r"(?P<scene>.+)_leftImg8bit_foggy_(?P<beta>beta_\d+(\.\d+)?)\.(png|jpg)")
@@ -80,7 +80,7 @@ def _scenes(folder: Path) -> list[tuple[str, Path]]:
 def _labelled(root: Path, split: str, shown: dict[str, list[tuple[str, Path]]]) -> list[Pair]:
     """Each domain's images with the labels of their scenes.
 
-    A label without an image is told once, as a scene of the clear domain, where there is one.
+    A label without an image is listed once, as a scene of the clear domain if there is one.
     """
     labels = city_labels(root, split)
     pairs: list[Pair] = []

@@ -1,1 +1,1 @@
-"""What comes when: schedule, stream, crop."""
+"""The order of frames: schedule, stream, crop."""

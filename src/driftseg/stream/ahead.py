@@ -1,4 +1,4 @@
-"""Doing the next pieces of work in a thread while the present one is used."""
+"""Prepares the next items in a thread while the current one is used."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ Made = TypeVar("Made")
 def in_advance(
     make: Callable[[Item], Made], items: Sequence[Item], *, ahead: int
 ) -> Generator[tuple[Item, Made], None, None]:
-    """Every item with what was made of it, in order; up to ``ahead`` of them are made in advance.
+    """Every item with its result, in order; up to ``ahead`` results are made in advance.
 
-    One thread makes all, one after another: so ``make`` may keep a file or a decoder open, and what
-    it makes does not depend on ``ahead``. An error is raised where its item would have come.
-    Whoever stops early closes the generator, which ends the thread after the item in progress.
+    One thread makes all results in order. So ``make`` may keep a file or a decoder open, and
+    results do not depend on ``ahead``. An error is raised in place of its item. To stop early,
+    close the generator; the thread then ends after the current item.
 
     Args:
         make: called once for each item.
-        items: known beforehand.
-        ahead: 0 makes each when it is asked for, without a thread.
+        items: the full list.
+        ahead: 0 makes each result on demand, without a thread.
     """
     if ahead <= 0:
         for item in items:

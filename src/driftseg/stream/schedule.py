@@ -1,4 +1,4 @@
-"""Which domains the world goes through, in which order."""
+"""The order of domains in a stream."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from driftseg.weather.conditions import CLEAR, Conditions
 Direction = Literal["forward", "backward"]
 
 STORM_RATES = (0, 25, 50, 75, 100, 200, 100, 75, 50, 25, 0)
-"""mm/h of the increasing storm (OnDA, Panagiotakopoulos et al. 2022; HAMLET's default)."""
+"""mm/h of the storm (OnDA, Panagiotakopoulos et al. 2022; HAMLET's default)."""
 FAST_STORM_RATES = (0, 50, 100, 200, 100, 50, 0)
-"""mm/h of a storm that comes and goes in fewer steps. Ours: none was found in published
-code."""
+"""mm/h of a storm with fewer steps. Ours: published code has none."""
 FOG_VISIBILITIES = (None, 750, 375, 150, 75, 150, 375, 750, None)
-"""Metres of the fog (OnDA's configs/hybrid_switch_fog.yml, begun in the clear; HAMLET's fog
+"""Visibility in metres (OnDA's configs/hybrid_switch_fog.yml, after a clear start; HAMLET's fog
 datasets have the same four levels)."""
 
 
@@ -31,46 +30,46 @@ class Visit:
 
     domain: str
     conditions: Conditions = CLEAR
-    """The weather that is rendered on the target's frames."""
+    """The weather rendered on the target's frames."""
     include: tuple[str, ...] = ()
     """Shell patterns of frame names; empty takes all."""
     frames: int | None = None
-    """Number of frames; None takes all that match. With a number, a visit goes on in the
-    sequence where the visit before it stopped, and begins anew at its end."""
+    """Number of frames; None takes all that match. With a number, a visit starts where the visit
+    before it stopped in the sequence, and continues at the start after the end."""
     passes: int = 1
     direction: Direction = "forward"
-    """forward until the worst weather, backward on the way home."""
+    """forward up to the strongest weather, backward after it."""
 
 
 class VisitSettings(Settings):
-    """One stay of the schedule."""
+    """One visit of the schedule."""
 
     name: Name
     rain: Annotated[float, Field(ge=0)] = 0.0
-    """Rate in mm/h that is rendered on the target's frames."""
+    """Rate of rain in mm/h that is rendered on the target's frames."""
     visibility: Annotated[float, Field(gt=0)] | None = None
-    """Metres that one sees in the fog that is rendered on them; null is no fog."""
+    """Visibility in metres of the fog that is rendered on them; null is no fog."""
     night: Share = 0.0
     """0 is day, 1 is night under street lamps."""
     snow: Annotated[float, Field(ge=0)] = 0.0
     """mm/h of water that falls as snow: 0.5 is light, 1 moderate, 2.5 heavy."""
     snow_cover: Share = 0.0
-    """Share of the ground, and of what looks upwards, that lies under snow; needs labels."""
+    """Share of the ground and of upward surfaces that snow covers; needs labels."""
     wet_road: Share | None = None
-    """How wet the ground is, from 0 to 1; needs labels. null follows the rain; 0 keeps it dry."""
+    """Wetness of the ground, from 0 to 1; needs labels. null follows the rain; 0 keeps it dry."""
     clouds: Share | None = None
-    """How much of the sun the clouds take away, 0 to 1. null follows the weather."""
+    """Share of sunlight that clouds remove, 0 to 1. null follows the weather."""
     lens_drops: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    """Share of the picture that lies behind drops on the lens."""
+    """Share of the picture that drops on the lens cover."""
     include: list[str] = []
     """Shell patterns of frame names; empty takes all of the target's."""
     frames: PositiveInt | None = None
-    """Frames of this stay; null takes all that match."""
+    """Frames of this visit; null takes all that match."""
     passes: PositiveInt = 1
-    """Times the frames are gone through."""
+    """Number of passes through the frames."""
 
     def make(self) -> Visit:
-        """The visit; which way it goes is said by `with_directions`."""
+        """The visit; `with_directions` sets its direction."""
         return Visit(
             self.name,
             Conditions(**self.model_dump(include={field.name for field in fields(Conditions)})),
@@ -85,15 +84,16 @@ class PresetSettings(Settings):
 
     preset: Literal["storm", "fast_storm", "fog", "random_storm"]
     """storm: clear 25 50 75 100 200 100 75 50 25 clear mm/h; fast_storm: clear 50 100 200 100 50
-    clear; fog: clear 750 375 150 75 150 375 750 m clear; random_storm: a drawn walk over the
+    clear; fog: clear 750 375 150 75 150 375 750 m clear; random_storm: a random walk over the
     storm's levels, from clear to clear."""
     frames: PositiveInt | None = None
-    """Frames of each visit, going on through the target; null takes all of them each time."""
+    """Frames of each visit; each visit starts where the one before it stopped. null takes all
+    frames each time."""
     passes: PositiveInt = 1
     visits: PositiveInt | None = None
-    """Of random_storm: visits, an odd number of 3 or more; null makes 21."""
+    """Of random_storm: number of visits, odd, 3 or more; null makes 21."""
     seed: Seed | None = None
-    """Of random_storm: which walk; null is 0."""
+    """Of random_storm: seed of the walk; null is 0."""
 
     @field_validator("visits", "seed")
     @classmethod
@@ -142,17 +142,17 @@ def fog_name(visibility: float | None) -> str:
 
 
 def storm(*, frames: int | None = None, passes: int = 1) -> list[Visit]:
-    """The increasing storm: clear 25 50 75 100 200 100 75 50 25 clear."""
+    """The storm: clear 25 50 75 100 200 100 75 50 25 clear."""
     return _rainy(STORM_RATES, frames, passes)
 
 
 def fast_storm(*, frames: int | None = None, passes: int = 1) -> list[Visit]:
-    """The same heaviest rain in half the steps: clear 50 100 200 100 50 clear."""
+    """The same maximum rain in half the steps: clear 50 100 200 100 50 clear."""
     return _rainy(FAST_STORM_RATES, frames, passes)
 
 
 def foggy(*, frames: int | None = None, passes: int = 1) -> list[Visit]:
-    """Fog comes and goes: clear, 750 375 150 75 150 375 750 m, clear."""
+    """Increasing and decreasing fog: clear, 750 375 150 75 150 375 750 m, clear."""
     return with_directions(
         [
             Visit(fog_name(metres), Conditions(visibility=metres), frames=frames, passes=passes)
@@ -168,14 +168,14 @@ def random_storm(
     frames: int | None = None,
     passes: int = 1,
 ) -> list[Visit]:
-    """A walk over the storm's levels that starts and ends in the clear.
+    """A random walk over the storm's levels that starts and ends in clear weather.
 
-    From visit to visit the rain goes one level up or down, as likely as not, except where only
-    one of them is a level, or only down leads back to clear in time.
+    At each visit the rain goes one level up or down with equal probability, unless only one of them
+    exists, or only down leads back to clear in time.
 
     Args:
         generator: draws the walk.
-        visits: number of visits, odd because every step up has its step down.
+        visits: number of visits; odd, because each step up needs a step down.
         frames: of each visit; None takes all.
         passes: of each visit.
 
@@ -206,7 +206,7 @@ def _rainy(rates: Sequence[float], frames: int | None, passes: int) -> list[Visi
 
 
 def with_directions(visits: Sequence[Visit]) -> list[Visit]:
-    """Marks what comes after the first visit to the strongest weather as backward.
+    """Marks all visits after the first visit to the strongest weather as backward.
 
     Raises:
         InputError: there is no visit, or one domain has two kinds of weather.

@@ -1,4 +1,4 @@
-"""The stream: a schedule and a dataset make frames, in their domain's weather."""
+"""The stream: frames from a schedule and a dataset, in the weather of their domain."""
 
 from __future__ import annotations
 
@@ -34,22 +34,23 @@ class Skipped:
 class Stream:
     """Frames in the schedule's order.
 
-    The generator is drawn from at construction only: the plan and the corners of all crops
-    follow from it, whatever is skipped and wherever the stream goes on.
+    The constructor draws the plan and the corners of all crops from the generator. They do not
+    depend on skipped frames or on where the stream continues.
 
     Args:
-        dataset: scenes; those of a visit are taken in the dataset's order.
+        dataset: scenes; a visit takes them in the dataset's order.
         visits: the schedule.
-        weather: puts scenes into weather.
-        corrupt_share: unreadable frames are skipped; more than this share of all frames stops.
+        weather: renders weather on scenes.
+        corrupt_share: unreadable frames are skipped; more than this share of all frames is an
+            error.
         generator: draws the order and the crops.
-        shuffled: whether the frames of a visit come in an order drawn anew for each pass.
-        crop: (width, height) of a window that is cut out of every frame in its weather, anywhere
-            in it with the same chance. Labels have no say in where: the published code of HAMLET
-            redraws crops that show too much of one class (``cat_max_ratio``), which tells the
-            method something about the target's labels.
-        ahead: frames that a thread reads and renders in advance; 0 reads each when it is asked for.
-            Frames are the same whatever it is.
+        shuffled: whether each pass of a visit has a new random order.
+        crop: (width, height) of a window that is cut out of every frame after rendering, at a
+            uniformly random position. Labels do not influence it. The published code of HAMLET
+            redraws crops with too much of one class (``cat_max_ratio``), which gives the method
+            information on the target's labels.
+        ahead: frames that a thread reads and renders in advance; 0 reads each on demand. Frames do
+            not depend on it.
     """
 
     def __init__(
@@ -85,11 +86,11 @@ class Stream:
         return sum(1 for v, _ in self.plan if v == visit)
 
     def __iter__(self) -> Iterator[Frame]:
-        """Goes on from where the stream stands.
+        """Continues from the stream's position.
 
         Raises:
-            InputError: too many frames were unreadable, or a label does not fit its image or
-                label space, which no skipping mends.
+            InputError: too many frames are unreadable, or a label does not fit its image or label
+                space; such a frame is not skipped.
         """
         left = range(self._position, len(self.plan))
         with closing(in_advance(self._frame, left, ahead=self.ahead)) as frames:
@@ -102,7 +103,7 @@ class Stream:
                     yield frame
 
     def _frame(self, index: int) -> Frame | UnreadableError:
-        """A frame of the plan, or why it cannot be read; changes nothing."""
+        """A frame of the plan, or why it cannot be read; does not change the stream."""
         visit, number = self.plan[index]
         try:
             scene = self._dataset.scene(number)
@@ -116,10 +117,10 @@ class Stream:
         return Frame(index, visit, here.domain, scene.name, image, label)
 
     def image(self, index: int) -> Image:
-        """A planned frame's image in its weather; the stream stays where it is.
+        """A planned frame's image in its weather; does not move the stream.
 
         Args:
-            index: its place in the plan.
+            index: its position in the plan.
 
         Raises:
             UnreadableError: it cannot be read.
@@ -141,14 +142,14 @@ class Stream:
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the stream stands."""
+        """The stream's position."""
         return {
             "position": self._position,
             "skipped": [[s.visit, s.name, s.reason] for s in self.skipped],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from there."""
+        """Continues from a saved position."""
         self._position = state["position"]
         self.skipped = [Skipped(*entry) for entry in state["skipped"]]
 
@@ -162,8 +163,8 @@ def cut(
         image: RGB, (H, W, 3).
         label: class ids, (H, W).
         size: (width, height) of the window.
-        corner: where it lies between left and right, and between top and bottom, in [0, 1).
-        name: what to call the image in an error.
+        corner: its position from left to right and from top to bottom, in [0, 1).
+        name: of the image, for errors.
 
     Raises:
         InputError: the image is smaller than the window.
@@ -182,7 +183,7 @@ def cut(
 def _plan(
     dataset: Dataset, visits: Sequence[Visit], generator: np.random.Generator | None
 ) -> list[tuple[int, int]]:
-    """Visits and scene numbers; with a generator, every pass of a visit in a drawn order."""
+    """Visits and scene numbers; with a generator, every pass of a visit in a random order."""
     names = [dataset.name(i) for i in range(len(dataset))]
     plan: list[tuple[int, int]] = []
     cursors: dict[tuple[str, ...], int] = {}

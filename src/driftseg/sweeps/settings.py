@@ -114,14 +114,26 @@ class SearchSettings(Settings):
     @model_validator(mode="after")
     def _one_kind(self) -> SearchSettings:
         if (self.choices is None) == (self.low is None or self.high is None):
-            raise ValueError("expected either low and high, or choices")
+            raise ValueError(
+                f"expected either low and high, or choices, got low={self.low}, high={self.high}, "
+                f"choices={self.choices}. To fix: set both numbers, or choices"
+            )
         if self.choices is not None and (not self.choices or self.low is not None or self.log):
-            raise ValueError("expected at least one choice, without low, high and log")
+            raise ValueError(
+                f"expected one choice or more, without low, high and log, got {self.choices}, "
+                f"low={self.low}, log={self.log}. To fix: leave out low, high and log, or choices"
+            )
         if self.low is not None and self.high is not None:
             if self.low >= self.high:
-                raise ValueError("expected low below high")
+                raise ValueError(
+                    f"expected low below high, got {self.low:g} and {self.high:g}. To fix: swap "
+                    "or change the two numbers"
+                )
             if self.log and self.low <= 0:
-                raise ValueError("expected low above 0 with log")
+                raise ValueError(
+                    f"expected low above 0 with log, got {self.low:g}. To fix: set low above 0, "
+                    "or leave out log"
+                )
         return self
 
 

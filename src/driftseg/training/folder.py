@@ -1,4 +1,4 @@
-"""What a training keeps on disk: checkpoints, log, and states that it continues from."""
+"""Files of a training on disk: checkpoints, log, and states to continue from."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class TrainingFolder:
     the end of each phase, from which a training can be lengthened.
 
     Args:
-        path: made when something is written.
-        facts: what `save_checkpoint` wants to know of the model.
+        path: made at the first write.
+        facts: of the model, for `save_checkpoint`.
         half: whether checkpoints store matrices in 16 bits.
     """
 
@@ -35,7 +35,7 @@ class TrainingFolder:
         self._half = half
 
     def checkpoint(self, names: Sequence[str], model: Segmenter, extra: dict[str, Any]) -> None:
-        """Writes some of ``best`` and ``last``."""
+        """Writes the checkpoints ``best``, ``last``, or both."""
         for name in names:
             save_checkpoint(
                 self.path / f"{name}.safetensors", model, half=self._half, extra=extra,
@@ -48,25 +48,25 @@ class TrainingFolder:
             log.write(json.dumps(row) + "\n")
 
     def save(self, state: dict[str, Any]) -> None:
-        """Writes the state of an unfinished training whole, or not at all."""
+        """Writes the state of an unfinished training, completely or not at all."""
         _write(state, self._place("state"))
 
     def finish(self, phase: str) -> None:
-        """Keeps the state of a phase that has ended."""
+        """Keeps the state at the end of a phase."""
         if self.has("state"):
             os.replace(self._place("state"), self._place(phase))
 
     def unfinish(self, phases: Sequence[str]) -> None:
-        """Forgets what came after a phase that goes on."""
+        """Removes the results of later phases."""
         for name in (*phases, "state"):
             self._place(name).unlink(missing_ok=True)
 
     def has(self, name: str) -> bool:
-        """Whether there is a state: ``state`` of an unfinished training, or a finished phase."""
+        """Whether a state exists: ``state`` of an unfinished training, or a finished phase."""
         return self._place(name).is_file()
 
     def state(self, name: str) -> dict[str, Any]:
-        """A state from disk.
+        """Reads a state from disk.
 
         Raises:
             InputError: the file is damaged.
@@ -94,6 +94,7 @@ def _read(path: Path) -> dict[str, Any]:
             raise KeyError("state")
     except (pickle.UnpicklingError, EOFError, KeyError, RuntimeError, OSError) as error:
         raise InputError(
-            f"{path} is damaged ({type(error).__name__}); delete {path.parent} to start anew"
+            f"{path}: expected a readable training state, got a damaged file "
+            f"({type(error).__name__}). To fix: delete {path.parent} to start again"
         ) from None
     return state

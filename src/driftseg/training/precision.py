@@ -1,4 +1,4 @@
-"""Which precision a device can train in."""
+"""Checks whether a device can train in a precision."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from driftseg.errors import InputError
 from driftseg.training.recipe import Precision
 
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
-"""Of processors that compute in bfloat16: x86 by AVX512_BF16 or AMX, ARM by BF16."""
+"""Flags of processors that compute in bfloat16: x86 by AVX512_BF16 or AMX, ARM by BF16."""
 
 
 def check_precision(precision: Precision, device: torch.device) -> None:
-    """Refuses a precision that the device does not compute in.
+    """Raises InputError for a precision that the device does not support.
 
     Raises:
-        InputError: it does not; torch would emulate it, many times slower.
+        InputError: it is not supported; torch would emulate it, many times slower.
     """
     if precision == "float32":
         return
@@ -45,7 +45,7 @@ def check_precision(precision: Precision, device: torch.device) -> None:
 
 
 def cpu_flags() -> set[str]:
-    """What the processor can do, in the names of /proc/cpuinfo; nothing where that is unknown."""
+    """Flags of the processor as in /proc/cpuinfo; empty if unknown."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             name, _, value = line.partition(":")
@@ -57,7 +57,7 @@ def cpu_flags() -> set[str]:
 def casting(
     precision: Precision, device: torch.device
 ) -> contextlib.AbstractContextManager[object]:
-    """A context in which a forward pass is computed in this precision."""
+    """A context that computes a forward pass in this precision."""
     if precision == "float32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=getattr(torch, precision))

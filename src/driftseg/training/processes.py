@@ -1,4 +1,4 @@
-"""The processes that train one model together, as torchrun starts them."""
+"""The processes of torchrun that train one model together."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Processes:
-    """This process and how many there are. Alone, nothing is sent and nobody is waited for."""
+    """This process and the number of processes. A single process does not communicate."""
 
     rank: int = 0
     count: int = 1
@@ -35,7 +35,7 @@ class Processes:
 
     @property
     def several(self) -> bool:
-        """Whether there are others."""
+        """Whether there are several processes."""
         return self.count > 1
 
     def rows(self, batch: int) -> slice:
@@ -52,7 +52,7 @@ class Processes:
         return [float(value) for value in held]
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Puts the mean over all processes in the place of each tensor."""
+        """Replaces each tensor by its mean over all processes."""
         if not self.several or not tensors:
             return
         flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
@@ -64,16 +64,16 @@ class Processes:
             start += tensor.numel()
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Waits until all processes reach this point."""
         if self.several:
             self.sums([0.0])
 
     def agreed(self, work: Callable[[], Result]) -> Result:
-        """What ``work`` returns here. An error of one process ends all of them.
+        """Result of ``work`` in this process. An error in one process ends all processes.
 
         Raises:
-            InputError: in the first process, what went wrong in any of them.
-            SystemExit: in the other processes.
+            InputError: in the first process, the error of any process. SystemExit: in the other
+                processes.
         """
         if not self.several:
             return work()
@@ -87,7 +87,7 @@ class Processes:
         dist.all_gather_object(told, None if error is None else str(error))
         if any(told):
             if not self.first:
-                time.sleep(1)  # torchrun ends all when one ends; the first has to tell before
+                time.sleep(1)  # torchrun ends all when one ends; the first process reports before
                 raise SystemExit(2)
             raise error or InputError(next(text for text in told if text))
         return result[0]
@@ -98,10 +98,10 @@ ALONE = Processes()
 
 @contextlib.contextmanager
 def joined(device: str) -> Iterator[Processes]:
-    """The processes that torchrun has started, or this one alone.
+    """The processes that torchrun has started, or only this one.
 
     Args:
-        device: what the config names; CUDA devices talk by NCCL, the CPU by gloo.
+        device: of the config; CUDA devices communicate by NCCL, the CPU by gloo.
     """
     if not dist.is_available():
         yield ALONE
@@ -117,17 +117,17 @@ def joined(device: str) -> Iterator[Processes]:
         except (Interrupted, InputError, SystemExit):  # of all processes
             _leave()
             raise
-        # After another error the others may be gone or wait; torchrun ends them.
+        # After another error the other processes may have ended or wait; torchrun ends them.
         _leave()
 
 
 def _leave() -> None:
-    gc.collect()  # what still holds the group would abort this process at its end
+    gc.collect()  # objects that still hold the group would abort this process at its end
     dist.destroy_process_group()
 
 
 def device_of(device: str, processes: Processes) -> str:
-    """The device of this process: the config's, or of several GPUs its own.
+    """The device of this process: the config's, or its own GPU of several.
 
     Raises:
         InputError: there are fewer GPUs than processes, or one GPU is named for all.
@@ -151,10 +151,10 @@ def device_of(device: str, processes: Processes) -> str:
 
 
 def check_batch(batch: int, processes: Processes, accumulate: int) -> None:
-    """Whether a batch can be cut into equal parts.
+    """Checks that a batch can be split into equal parts.
 
     Raises:
-        InputError: it cannot.
+        InputError: it cannot be split.
     """
     parts = processes.count * accumulate
     if batch % parts:
@@ -167,7 +167,7 @@ def check_batch(batch: int, processes: Processes, accumulate: int) -> None:
 
 
 def synchronise(model: nn.Module, device: torch.device, processes: Processes) -> None:
-    """Lets batch normalisation take its statistics over the images of all processes.
+    """Makes batch normalisation compute its statistics over the images of all processes.
 
     Raises:
         InputError: torch's `SyncBatchNorm` does not work there.

@@ -1,4 +1,4 @@
-"""What a source training is told, and what it reports."""
+"""Settings and reports of a source training."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ class Recipe:
     """How a source model is trained."""
 
     steps: int
-    """Optimiser steps of encoder and head; 0 trains the early head alone."""
+    """Optimiser steps of encoder and head; 0 trains only the early head."""
     early_head_steps: int = 0
-    """Optimiser steps of the early head afterwards, everything else frozen."""
+    """Optimiser steps of the early head afterwards, with everything else frozen."""
     early_head_rare_classes: bool = False
-    """Whether the early head is trained on rare classes first, too. Its cross-entropy is the
-    drift signal: taught the classes' true shares it is lower on the source and rises further."""
+    """Whether rare-class sampling also applies to the early head. Its cross-entropy is the drift
+    signal. With uniform sampling the signal is lower on the source and rises more."""
     train: tuple[str, ...] = ("encoder", "head")
     learning_rate: float = 6e-5
-    """Of the encoder; SegFormer's."""
+    """Of the encoder; default of SegFormer."""
     head_factor: float = 10.0
     weight_decay: float = 0.01
     warm_up: int = 100
-    """Steps over which the rate rises linearly from nothing."""
+    """Steps over which the learning rate rises linearly from 0."""
     power: float = 1.0
-    """Of the polynomial decay to nothing."""
+    """Exponent of the polynomial decay to 0."""
     class_weight: float = 0.0
     """Cross-entropy weights are (median frequency / frequency) to this power; 0 turns them
     off, 1 is Eigen and Fergus' median-frequency balancing."""
     validate_every: int = 500
     """Steps between two validations; the last step is always validated."""
     choose: Literal["best", "last"] = "best"
-    """Whether best.safetensors is chosen by validation or simply the last."""
+    """Whether best.safetensors is chosen by validation or is the last checkpoint."""
     half: bool = False
     """Whether checkpoints store matrices in 16 bits."""
 
 
 @dataclass(frozen=True)
 class Execution:
-    """How a step of a recipe is computed."""
+    """How a training step is computed."""
 
     accumulate: int = 1
-    """Parts that each process cuts its share of the batch into; their gradients are summed."""
+    """Number of parts of each process's share of the batch; their gradients are summed."""
     precision: Precision = "float32"
-    """Of the forward pass. Weights, loss and optimiser stay in float32."""
+    """Precision of the forward pass. Weights, loss and optimiser stay in float32."""
     sync_batch_norm: bool = False
-    """Whether batch normalisation takes its statistics over the images of all processes."""
+    """Whether batch normalisation computes its statistics over the images of all processes."""
 
 
 AT_ONCE = Execution()
@@ -62,7 +62,7 @@ AT_ONCE = Execution()
 
 @dataclass(frozen=True)
 class Progress:
-    """What training reports at each step."""
+    """Report of one training step."""
 
     phase: str
     """``main`` or ``early_head``."""
@@ -71,12 +71,12 @@ class Progress:
     loss: float
     learning_rate: float
     images_per_second: float
-    """Of all processes together."""
+    """Images per second of all processes together."""
     mean_iou: float | None = None
-    """Percent, at the steps that are validated."""
+    """Percent, at steps with a validation."""
     best: float | None = None
     unlabelled: int = 0
-    """Batches so far without a labelled pixel; their loss is 0."""
+    """Number of batches so far without a labelled pixel; their loss is 0."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -97,7 +97,7 @@ def learning_rate_at(step: int, steps: int, recipe: Recipe) -> float:
 
 
 def class_weights(frequencies: Counts, power: float) -> Tensor:
-    """(median f / f) ** power per class, (C,); 1 for a class that has no pixel."""
+    """(median f / f) ** power per class, (C,); 1 for a class without pixels."""
     share = frequencies / frequencies.sum()
     present = share > 0
     weights = np.ones(len(share))

@@ -1,4 +1,4 @@
-"""Which state on disk a training continues from, and whether it is lengthened."""
+"""Finds the state from which a training continues, and whether it is lengthened."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.models.norm import BatchNorm
 from driftseg.training.folder import TrainingFolder
 from driftseg.training.recipe import Recipe
@@ -23,19 +23,19 @@ class Found:
 
     state: dict[str, Any]
     told: str
-    """Where it continues, for people."""
+    """Where it continues, as text for people."""
     outdated: tuple[str, ...] = ()
-    """Phases whose results are made anew; they are forgotten when the training begins."""
+    """Phases whose results are made again; they are removed when the training begins."""
 
 
 def find_state(folder: TrainingFolder, recipe: Recipe, phases: Sequence[str]) -> Found | None:
     """The state that this recipe continues from; None for a new training.
 
-    A longer recipe continues the phase that grows. What came after that phase is made anew.
+    A longer recipe continues the phase with more steps. Later phases are made again.
 
     Args:
         folder: of the training.
-        recipe: as it is wanted now.
+        recipe: of the new call.
         phases: of the recipe, in order.
 
     Raises:
@@ -46,8 +46,8 @@ def find_state(folder: TrainingFolder, recipe: Recipe, phases: Sequence[str]) ->
     if current is None:
         if (folder.path / "last.safetensors").exists():
             raise InputError(
-                f"{folder.path} holds a finished training without a state to lengthen it from; "
-                "set another out, or delete that folder"
+                f"{folder.path}: expected an unfinished training, got a finished one without a "
+                "state to lengthen it from. To fix: set another out, or delete this folder"
             )
         return None
     state = folder.state(current)
@@ -63,19 +63,20 @@ def find_state(folder: TrainingFolder, recipe: Recipe, phases: Sequence[str]) ->
         state, phase, outdated = folder.state("main"), "main", ("early_head",)
     elif current != "state" and phase == phases[-1] and lengths[phase][1] == lengths[phase][0]:
         raise InputError(
-            f"{folder.path} holds a finished training; set another out, delete that folder, or "
-            f"lengthen it: --set {LENGTHS[phase]}=N with N > {lengths[phase][0]}"
+            f"{folder.path}: expected an unfinished training, got a finished one. To fix: set "
+            "another out, delete this folder, or lengthen the training with --set "
+            f"{LENGTHS[phase]}=N, N above {lengths[phase][0]}"
         )
     return Found(state, _told(phase, state["step"], *lengths[phase]), outdated)
 
 
 def inexact(model: nn.Module, before: int, now: int) -> str:
-    """What to say where batch normalisation sees other parts of a batch than before.
+    """A note if batch normalisation sees other parts of a batch than before.
 
     Args:
         model: prepared for the phase that continues.
         before: images that it saw at once.
-        now: images that it sees.
+        now: images that it sees at once.
     """
     if before == now or not any(
         isinstance(module, BatchNorm) and module.statistics == "update"
@@ -112,8 +113,8 @@ def _lengths(
     ]  # fmt: skip
     if other:
         raise InputError(
-            f"{folder.path}: holds an unfinished training with other settings "
-            f"({', '.join(other)}); train into another folder, or delete this one"
+            f"{folder.path}: expected an unfinished training with the same settings, got other "
+            f"values of {commas(other)}. To fix: set another out, or delete this folder"
         )
     for key in LENGTHS.values():
         if now[key] < before[key]:

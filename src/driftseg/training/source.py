@@ -43,22 +43,22 @@ from driftseg.training.validation import validated
 
 
 class SourceTraining:
-    """Trains, validates now and then, keeps the best and the last checkpoint, and resumes.
+    """Trains, validates, keeps the best and the last checkpoint, and can continue.
 
     Writes into a `TrainingFolder`. All processes hold the same weights, optimiser and generators.
 
     Args:
         model: with starting weights; changed in place.
-        recipe: what is learnt, and how fast.
+        recipe: steps, learning rate and other settings.
         batches: draws training batches (a replay over the whole source).
         validation: labelled scenes.
         frequencies: labelled pixels per class in the source, for class weights, (C,).
-        facts: ``encoder``, ``head_width``, ``label_space``, ``classes``, ``colours``, as
-            `save_checkpoint` wants them.
+        facts: ``encoder``, ``head_width``, ``label_space``, ``classes``, ``colours``, for
+            `save_checkpoint`.
         out: folder; made if missing.
-        generator: what dropout and drop path draw from.
+        generator: of dropout and drop path.
         execution: how a step is computed.
-        processes: who train together.
+        processes: that train together.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class SourceTraining:
             synchronise(model, self._device, processes)
         lengths = {"main": recipe.steps, "early_head": recipe.early_head_steps}
         self.phases = [(name, steps) for name, steps in lengths.items() if steps > 0]
-        """Names and steps."""
+        """Names and steps of the phases."""
         if recipe.early_head_steps > 0 and model.early_head is None:
             raise InputError(
                 "early_head_steps: expected a model with an early head, got one without. To fix: "
@@ -107,16 +107,16 @@ class SourceTraining:
         self._step = 0
         self._loss = 0.0
         self._due = False
-        """Whether the last step's validation has not been made yet."""
+        """Whether the validation of the last step is still missing."""
         self._best: float | None = None
         self._lengthened: list[str] = []
         self._outdated: tuple[str, ...] = ()
         self.continues: str | None = None
-        """Where it continues, for people; None for a new training."""
+        """Where it continues, as text for people; None for a new training."""
         self._stepper = self._prepare()
 
     def take_up(self) -> None:
-        """Continues what is in the folder, if there is anything.
+        """Continues the training in the folder, if there is one.
 
         Raises:
             InputError: it is finished, or has other settings.
@@ -131,15 +131,15 @@ class SourceTraining:
     def run(self, report: Callable[[Progress], None], stop: Callable[[], int] = lambda: 0) -> float:
         """Trains to the end; returns the best validation mIoU of the main head in percent.
 
-        Without steps of the main head only the early head is trained, and the main head's score
-        is what it came with.
+        Without steps of the main head only the early head is trained, and the main head keeps its
+        score.
 
         Args:
             report: called after every step.
-            stop: asked after every step for the signal that has come; 0 is none.
+            stop: called after every step; returns the received signal, 0 for none.
 
         Raises:
-            Interrupted: a signal came to one of the processes; the state is on disk.
+            Interrupted: one of the processes received a signal; the state is on disk.
         """
         try:
             return self._run(report, stop)
@@ -151,7 +151,7 @@ class SourceTraining:
             self.folder.path.mkdir(parents=True, exist_ok=True)
             if self._outdated:
                 self.folder.unfinish(self._outdated)
-        if self._best is None and self.recipe.steps == 0:  # the main head stays as it came
+        if self._best is None and self.recipe.steps == 0:  # the main head does not change
             self._best = self._score("main", stop)
             if self._best is None:
                 raise Interrupted("main", 0, 0, self._signal(stop))
@@ -172,7 +172,7 @@ class SourceTraining:
         return self._best
 
     def rehearse(self, steps: int) -> tuple[list[float], float]:
-        """Tries steps of the phase that comes next, and validates on one scene; writes nothing.
+        """Tries steps of the next phase and validates on one scene; writes nothing.
 
         Returns:
             Seconds of each step, and of one validation scene.
@@ -190,7 +190,7 @@ class SourceTraining:
 
     @property
     def _rows(self) -> int:
-        """Images that batch normalisation sees at once."""
+        """Number of images that batch normalisation sees at once."""
         processes = 1 if self.execution.sync_batch_norm else self.processes.count
         return self.batches.batch_size // (processes * self.execution.accumulate)
 
@@ -225,7 +225,7 @@ class SourceTraining:
         rate = learning_rate_at(max(self._step - 1, 0), steps, self.recipe)
         while self._step < steps or self._due:
             signal = 0
-            if not self._due:  # else a signal came before this step's validation
+            if not self._due:  # otherwise a signal came before this step's validation
                 self._loss, rate = self._learn(name, self._step, steps)
                 self._step += 1
                 images += self.batches.batch_size
@@ -249,7 +249,7 @@ class SourceTraining:
             )  # fmt: skip
 
     def _signal(self, stop: Callable[[], int]) -> int:
-        """This process's signal, or SIGTERM where only others have one; 0 where none has."""
+        """This process's signal; SIGTERM if only others received one; 0 for none."""
         own = stop()
         (any_process,) = self.processes.sums([float(own > 0)])
         return own or (15 if any_process else 0)
@@ -278,7 +278,7 @@ class SourceTraining:
         self._save()
 
     def _extra(self, name: str, score: float) -> dict[str, Any]:
-        """What a checkpoint says of its training."""
+        """Facts on the training in a checkpoint."""
         extra = {
             "head": name,
             "step": self._step,
@@ -300,10 +300,10 @@ class SourceTraining:
             self.folder.save(self.state_dict())
 
     def _load_best(self) -> None:
-        """The early head is trained on the best encoder, not on the last.
+        """Starts the early head's training on the best encoder, not on the last.
 
-        It starts from what it was: the best checkpoint of a lengthened training can hold one that
-        is trained already.
+        The early head stays that of the last checkpoint, because the best checkpoint of a
+        lengthened training can hold a trained early head.
         """
         self.processes.wait()  # until the files are written
         best, _ = load_checkpoint(self.folder.path / "best.safetensors")
@@ -313,7 +313,7 @@ class SourceTraining:
         self.model.load_state_dict(best.state_dict() | early)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything an exact continuation needs, for any number of processes."""
+        """All state for an exact continuation, for any number of processes."""
         return {
             "recipe": json.dumps(asdict(self.recipe)),
             "phase": self._phase,
@@ -331,7 +331,7 @@ class SourceTraining:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues from a state of a recipe that differs in its lengths at most."""
+        """Continues from a state whose recipe may differ only in its lengths."""
         self._phase, self._step, self._best = state["phase"], state["step"], state["best"]
         self._loss, self._due = state.get("loss", 0.0), state.get("due", False)
         self._lengthened = list(state.get("lengthened", []))

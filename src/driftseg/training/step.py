@@ -1,4 +1,4 @@
-"""One optimiser step on a batch that may be cut into parts, in one process or in several."""
+"""One optimiser step on a batch, possibly in several parts and processes."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ class Forward(nn.Module):
 class Stepper:
     """Makes the steps of one phase.
 
-    The loss is the mean over the labelled pixels of the whole batch: sums and weights are added up
-    over all parts and processes before they are divided.
+    The loss is the mean over the labelled pixels of the whole batch: sums and weights are added
+    over all parts and processes, then divided.
 
     Args:
         model: whose trainable parameters are chosen.
         phase: ``main`` or ``early_head``.
         optimiser: over those parameters.
         weights: of the classes, (C,).
-        batch: images of a whole batch.
-        generator: what dropout and drop path draw from.
+        batch: number of images of a whole batch.
+        generator: of dropout and drop path.
         execution: parts and precision.
-        processes: who shares the batch.
+        processes: that share the batch.
     """
 
     def __init__(
@@ -115,13 +115,14 @@ class Stepper:
             self._draw_for(here)
             with self._last_sends(part):
                 loss = self._loss(images[here], labels[here], weight)
-                # torch takes the mean over processes; the loss is a part of a sum.
+                # torch takes the mean over processes, but the loss is a part of a sum.
                 self.scaler.scale(loss * self._processes.count).backward()  # type: ignore[no-untyped-call]
             value += float(loss.detach())
         (value,) = self._processes.sums([value])
         if not math.isfinite(value):
             raise InputError(
-                f"the loss is {value} at step {number}: lower learning_rate, or raise warm_up"
+                f"expected a finite loss, got {value} at step {number}. To fix: lower "
+                "learning_rate, or increase warm_up"
             )
         self.scaler.step(self.optimiser)
         self.scaler.update()
@@ -129,7 +130,7 @@ class Stepper:
         return value
 
     def close(self) -> None:
-        """Lets go of the other processes. torch aborts when they are left before that."""
+        """Releases the process group before processes end; otherwise torch aborts."""
         if isinstance(self._logits, DistributedDataParallel):
             self._logits = self._logits.module
 
@@ -138,7 +139,7 @@ class Stepper:
         with casting(self._precision, self._device):
             logits = self._logits(images)
         logits = upsample(logits.float(), (labels.shape[1], labels.shape[2]))
-        if weight == 0:  # a mean over no pixel is no number; methods count it as 0, too
+        if weight == 0:  # a mean over no pixels is NaN; methods also count it as 0
             return logits.sum() * 0.0
         if self._whole:
             return F.cross_entropy(logits, labels, self._weights, ignore_index=IGNORE)
@@ -148,14 +149,14 @@ class Stepper:
         return summed / weight
 
     def _labelled(self, labels: Tensor) -> float:
-        """The sum of the class weights over labelled pixels; 0 where there is none."""
+        """The sum of the class weights over labelled pixels; 0 if there are none."""
         if self._whole:
             return float((labels != IGNORE).any())
         counts = torch.bincount(labels.flatten(), minlength=IGNORE + 1)[: len(self._weights)]
         return float(counts.double() @ self._weights.cpu().double())
 
     def _draw_for(self, rows: slice) -> None:
-        """Lets dropout draw what these rows of the whole batch get."""
+        """Makes dropout draw the values of these rows of the whole batch."""
         if self._whole:
             return
         start = self._processes.rows(self._batch).start + rows.start
@@ -163,13 +164,13 @@ class Stepper:
         set_generator(self._model, draws)
 
     def _last_sends(self, part: int) -> contextlib.AbstractContextManager[object]:
-        """Gradients are sent once a step: with the last part."""
+        """Sends gradients once per step, with the last part."""
         if isinstance(self._logits, DistributedDataParallel) and part < self._parts - 1:
             return self._logits.no_sync()
         return contextlib.nullcontext()
 
     def _statistics(self) -> list[Tensor]:
-        """Running statistics that this step has moved, in each process by its own images."""
+        """Running statistics that this step changed, in each process by its own images."""
         layers = [
             module for module in self._model.modules()
             if isinstance(module, BatchNorm) and module.statistics == "update"
@@ -181,7 +182,7 @@ class Stepper:
 
 def _distributed(module: nn.Module) -> DistributedDataParallel:
     """Averages gradients over processes; running statistics are averaged after each step."""
-    # of layers with one channel a group, whose layout torch finds ambiguous; it costs little
+    # for layers with one channel per group, whose memory layout is ambiguous; it costs little
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     known = inspect.signature(DistributedDataParallel.__init__).parameters
     sync = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"

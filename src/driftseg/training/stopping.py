@@ -13,19 +13,19 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopping:
-    """Notes the first SIGINT or SIGTERM. The second does what it always does.
+    """Records the first SIGINT or SIGTERM. The second has its usual effect.
 
-    Signals reach only a process's main thread; elsewhere this notes nothing.
+    Only the main thread receives signals; in other threads this does nothing.
 
     Args:
-        tell: called once, when the first signal comes.
-        patient: whether later signals are ignored, as under torchrun, which repeats its signals
-            and kills after 30 seconds.
+        tell: called once, at the first signal.
+        patient: whether to ignore later signals, for torchrun, which repeats its signals and kills
+            after 30 seconds.
     """
 
     def __init__(self, tell: Callable[[], None] | None = None, *, patient: bool = False):
         self.number = 0
-        """Of the signal that came; 0 is none."""
+        """Number of the received signal; 0 is none."""
         self._tell = tell
         self._patient = patient
         self._before: dict[signal.Signals, Any] = {}

@@ -1,4 +1,4 @@
-"""Validation mIoU during a training; every process scores its share of the scenes."""
+"""Validation mIoU during training; every process scores its share of the scenes."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def validated(
     stop: Callable[[], int],
     scenes: int | None = None,
 ) -> float | None:
-    """MIoU in percent, in float32 and with stored statistics; None when a signal came.
+    """MIoU in percent, in float32 and with stored statistics; None after a signal.
 
     Args:
-        model: in training; it stays as it is.
+        model: in training; it is not changed.
         logits: from images to logits of one of its heads.
         dataset: labelled scenes.
         classes: number of classes.
-        processes: who share the scenes.
-        stop: the signal that has come to this process; 0 is none.
-        scenes: how many of the dataset's are scored; None is all.
+        processes: that share the scenes.
+        stop: returns the signal that this process received; 0 is none.
+        scenes: number of scenes to score; None is all.
 
     Raises:
         InputError: a scene has no label.
@@ -55,7 +55,10 @@ def validated(
                 break
             scene = dataset.scene(index)
             if scene.label is None:
-                raise InputError(f"validation scene {scene.name} has no label")
+                raise InputError(
+                    f"validation: expected a label for every scene, got {scene.name} without one. "
+                    "To fix: leave it out with exclude, or add its label"
+                )
             image = to_tensor(scene.image)[None].to(device)
             size = (scene.label.shape[0], scene.label.shape[1])
             found = upsample(logits(image), size)[0].argmax(0)

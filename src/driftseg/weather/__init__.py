@@ -1,4 +1,4 @@
-"""Physics of weather, and the camera it is seen through; usable alone, image by image.
+"""The physics of weather, and the camera. Can be used alone, image by image.
 
 >>> import numpy as np
 >>> from driftseg import weather
@@ -11,8 +11,8 @@
 True
 """
 
-# The modules rain, fog, night, ... are loaded by now, for `alone` imports them. So these names
-# stay bound to the functions: a module is put here only when it is first loaded.
+# `alone` has already imported the modules rain, fog, night, ... Python binds a submodule to its
+# name only at its first import, so these names stay bound to the functions.
 from driftseg.weather.alone import fog, lens_drops, night, rain, snow, wet_road
 from driftseg.weather.camera import CAMERAS, Camera
 

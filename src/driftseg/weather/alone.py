@@ -1,6 +1,7 @@
-"""One weather on one image: `driftseg.weather.rain` and the others, for use without a dataset.
+"""One kind of weather on one image, without a dataset: `driftseg.weather.rain` and the others.
 
-Each gives what the renderer (`driftseg.weather.render`) makes of the same weather and seed.
+Each function gives the same image as the renderer (`driftseg.weather.render`) with the same weather
+and seed.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.frame import Image, Scene
 from driftseg.images.given import as_depth, as_image, as_label
 from driftseg.labels import CAMVID11, LabelSpace, named_space
@@ -19,7 +20,7 @@ from driftseg.weather.geometry import geometry_of
 from driftseg.weather.render import render
 
 Seed = int | np.random.Generator
-"""What draws drops, flakes, patches and noise."""
+"""Seed or generator for drops, flakes, patches and noise."""
 
 
 def rain(
@@ -35,24 +36,24 @@ def rain(
     label: Any = None,
     label_space: str | LabelSpace | None = None,
 ) -> Image:
-    """The image as it would look in rain: under clouds, veiled by distance, and with streaks.
+    """Renders rain on an image: clouds, the veil of distant drops, and streaks.
 
     Args:
         image: RGB as an array or tensor (H, W, 3) or (3, H, W) of uint8 or of floats in [0, 1], a
             PIL image, or a file's path.
-        depth: metres along the optical axis, (H, W), infinite for sky. None takes the road for a
-            flat plane: with a label, things stand where their label meets the ground; without
-            one, it guesses a road between two walls, and the sky.
+        depth: metres along the optical axis, (H, W), infinite for sky. None uses a flat road plane.
+            With a label, objects stand where their label meets the ground. Without a label, the
+            depth is that of a road between two walls, and the sky is guessed.
         rate: mm/h; 25 is heavy, 100 violent, 0 none.
         camera: ``cityscapes``, ``camvid``, ``town``, or a `Camera`.
-        severity: scales what the rain does; 1 is the physics.
-        wet_road: how wet the ground is, 0 to 1; None follows the rain, where a label or a depth
-            tells what is ground; 0 keeps it dry.
-        clouds: how much of the sun they take away, 0 to 1; None follows the rain, 0 keeps the sun.
-        seed: another seed draws other drops; a film needs another for each frame.
+        severity: factor on the effect of the rain; 1 is the physics.
+        wet_road: how wet the ground is, 0 to 1; None follows the rain if a label or a depth shows
+            what is ground; 0 keeps it dry.
+        clouds: share of sunlight that clouds remove, 0 to 1; None follows the rain, 0 keeps the
+            sun.
+        seed: seed of the drops; use another seed for each frame of a video.
         label: class ids, (H, W), or the path of a file of them.
-        label_space: what these mean, by name (``camvid11``, ``cityscapes19``, ...) or as a
-            `LabelSpace`.
+        label_space: of the label, a name (``camvid11``, ``cityscapes19``, ...) or a `LabelSpace`.
 
     Returns:
         RGB, (H, W, 3), uint8.
@@ -78,15 +79,15 @@ def fog(
     label: Any = None,
     label_space: str | LabelSpace | None = None,
 ) -> Image:
-    """The image as it would look in fog.
+    """Renders fog on an image.
 
     Args:
         image: as for `rain`.
         depth: as for `rain`.
-        visibility: metres at which 5 % of the light come through; None is no fog.
+        visibility: metres at which 5 % of the light remains; None is no fog.
         camera: as for `rain`.
-        severity: scales the extinction; 1 is the physics.
-        seed: as for `rain`; nothing in fog is random.
+        severity: factor on the extinction; 1 is the physics.
+        seed: as for `rain`; fog has no random part.
         label: as for `rain`.
         label_space: as for `rain`.
 
@@ -110,15 +111,15 @@ def night(
     label: Any = None,
     label_space: str | LabelSpace | None = None,
 ) -> Image:
-    """An image taken by day as it would look at night, in the light of lamps and headlights.
+    """Turns an image taken by day into night, lit by lamps and headlights.
 
     Args:
         image: as for `rain`.
         depth: as for `rain`.
         strength: 0 is day, 1 is night.
         camera: as for `rain`.
-        seed: draws the noise of the sensor.
-        label: as for `rain`; says what is sky.
+        seed: seed of the sensor noise.
+        label: as for `rain`; shows what is sky.
         label_space: as for `rain`.
 
     Returns:
@@ -143,25 +144,25 @@ def snow(
     label: Any = None,
     label_space: str | LabelSpace | None = None,
 ) -> Image:
-    """The image as it would look while snow falls and, with ``cover``, lies.
+    """Renders falling snow and, with ``cover``, snow on the ground.
 
     Args:
         image: as for `rain`.
-        depth: as for `rain`; a measured one also tells what is ground.
+        depth: as for `rain`; measured depth also shows what is ground.
         rate: mm/h of water that falls as snow: 0.5 is light, 1 moderate, 2.5 heavy.
         cover: share of the ground under snow, 0 to 1; above 0 it needs a label or a depth.
         camera: as for `rain`.
-        severity: scales what falling snow does; 1 is the physics.
-        seed: another seed draws other flakes and patches.
-        label: as for `rain`; says what is ground.
+        severity: factor on the effect of falling snow; 1 is the physics.
+        seed: seed of flakes and patches.
+        label: as for `rain`; shows what is ground.
         label_space: as for `rain`.
 
     Returns:
         RGB, (H, W, 3), uint8.
 
     Raises:
-        InputError: an argument cannot be used, or there is ``cover`` and nothing tells what is
-            ground.
+        InputError: an argument cannot be used, or ``cover`` is above 0 and neither label nor depth
+            shows what is ground.
     """
     scene, space = _scene(image, depth, label, label_space)
     conditions = Conditions(snow=rate, snow_cover=cover)
@@ -180,22 +181,22 @@ def wet_road(
     label: Any = None,
     label_space: str | LabelSpace | None = None,
 ) -> Image:
-    """The image with a wet ground: darker, and a mirror of what stands on it.
+    """Renders wet ground: darker, with reflections of the objects on it.
 
     Args:
         image: as for `rain`.
-        depth: as for `rain`; a measured one also tells what is ground.
+        depth: as for `rain`; measured depth also shows what is ground.
         wetness: 0 is dry, 1 a film of water.
         camera: as for `rain`.
-        seed: draws where the water stands.
-        label: as for `rain`; says what is ground. A label or a depth is needed.
+        seed: seed of the puddles.
+        label: as for `rain`; shows what is ground. A label or a depth is needed.
         label_space: as for `rain`.
 
     Returns:
         RGB, (H, W, 3), uint8.
 
     Raises:
-        InputError: an argument cannot be used, or nothing tells what is ground.
+        InputError: an argument cannot be used, or neither label nor depth shows what is ground.
     """
     scene, space = _scene(image, depth, label, label_space)
     conditions = Conditions(wet_road=wetness)
@@ -205,12 +206,12 @@ def wet_road(
 
 
 def lens_drops(image: Any, share: float = 0.1, *, seed: Seed = 0) -> Image:
-    """The image behind drops on the lens or the windscreen.
+    """Renders drops on the lens or the windscreen.
 
     Args:
         image: as for `rain`.
-        share: of the picture that lies behind drops, 0 to 0.5.
-        seed: another seed draws other drops.
+        share: of the picture that drops cover, 0 to 0.5.
+        seed: seed of the drops.
 
     Returns:
         RGB, (H, W, 3), uint8.
@@ -225,11 +226,15 @@ def lens_drops(image: Any, share: float = 0.1, *, seed: Seed = 0) -> Image:
 def _scene(
     image: Any, depth: Any, label: Any, label_space: str | LabelSpace | None
 ) -> tuple[Scene, LabelSpace]:
-    """What is known of the image, and what its label means."""
+    """The image as a scene, and the label space of its label."""
     if (label is None) != (label_space is None):
-        raise InputError("label_space says what the ids of label mean: give both, or neither")
+        only = "label_space" if label is None else "label"
+        raise InputError(
+            f"expected both label and label_space, or neither, got only {only}. To fix: give both; "
+            "label_space says what the ids of label mean"
+        )
     space = named_space(label_space, "label_space") if isinstance(label_space, str) else label_space
-    space = CAMVID11 if space is None else space  # without a label it is never asked
+    space = CAMVID11 if space is None else space  # not used without a label
     shown = as_image(image)
     ids = None if label is None else as_label(label, shown, classes=len(space), name="label")
     metres = None if depth is None else as_depth(depth, shown)
@@ -237,16 +242,16 @@ def _scene(
 
 
 def _check_ground(scene: Scene, space: LabelSpace, wanted_by: str) -> None:
-    """Says how to tell what is ground, where nothing does."""
+    """Raises InputError where neither label nor depth shows what is ground."""
     if scene.label is not None and not space.ground_ids and scene.depth is None:
         raise InputError(
-            f"{wanted_by}: no class of {space.title} is ground; name some in the label space "
-            "(LabelSpace(..., ground=...)), or give depth, in metres"
+            f"{wanted_by}: expected a label space with ground classes, got {space.title}. To fix: "
+            "name its ground classes (LabelSpace(..., ground=...)), or give depth, in metres"
         )
     if scene.label is None and scene.depth is None:
         raise InputError(
-            f"{wanted_by}: nothing tells what is ground; give label and label_space, or depth, in "
-            f"metres, or {wanted_by}=0"
+            f"{wanted_by}: expected a label or depth that tells what is ground, got neither. To "
+            f"fix: give label and label_space, or depth, in metres, or {wanted_by}=0"
         )
 
 
@@ -261,11 +266,12 @@ def _seen(
     if isinstance(camera, str):
         if camera not in CAMERAS:
             raise InputError(
-                f"camera: no camera is called {camera!r}; known: {list(CAMERAS)}, or give a Camera"
+                f"camera: expected one of {commas(CAMERAS)}, got {camera!r}. To fix: name one of "
+                "these, or give a Camera"
             )
         camera = CAMERAS[camera]
     if isinstance(seed, int) and seed < 0:
-        raise InputError(f"seed: wanted 0 or more, came {seed}")
+        raise InputError(f"seed: expected 0 or more, got {seed}. To fix: give 0 or more")
     return render(
         scene.image, geometry_of(scene, camera, space), conditions,
         np.random.default_rng(seed), camera=camera, severity=severity,

@@ -1,4 +1,4 @@
-"""The camera that weather is seen through."""
+"""The camera for which weather is rendered."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from driftseg.settings import Settings, Share
 
 @dataclass(frozen=True)
 class Camera:
-    """Lens, sensor and place of a camera; the defaults are the published rain tool's (Halder 2019).
+    """Lens, sensor and position of a camera.
 
-    The field of view is ``sensor_width * pixel_pitch / focal_length``; images of any size are
-    taken to cover it.
+    The defaults are those of the published rain tool (Halder 2019).
+
+    The field of view is ``sensor_width * pixel_pitch / focal_length``; an image of any size covers
+    all of it.
     """
 
     focal_length: float = 6.0
@@ -49,29 +51,29 @@ class Camera:
 
 
 CITYSCAPES = Camera(focal_length=4.96, height=1.22, horizon=0.417)
-"""The rain tool's optics where Cityscapes' cameras stand: 2262 pixels of focal length in an image
-2048 wide, 1.22 m above the road (1.18 in some cities), tilted down by .038. The tool itself
-rendered with 6 mm and 1.5 m, which makes the road about twice as deep."""
+"""The rain tool's optics at the position of Cityscapes' cameras: focal length of 2262 pixels in an
+image 2048 pixels wide, 1.22 m above the road (1.18 m in some cities), tilted down by .038. The tool
+itself rendered with 6 mm and 1.5 m, which makes the road about twice as deep."""
 TOWN = Camera(focal_length=4.04)
-"""Town's 58 degrees across on the same sensor."""
+"""Town's horizontal field of view of 58 degrees on the same sensor."""
 CAMVID = Camera(focal_length=4.3, horizon=0.42)
-"""An estimate: CamVid's camera was a handheld one behind the windscreen, about 55 degrees."""
+"""An estimate: CamVid used a handheld camera behind the windscreen, about 55 degrees."""
 
 CAMERAS = {"town": TOWN, "camvid": CAMVID, "cityscapes": CITYSCAPES}
-"""By the names that configs use."""
+"""Cameras by their names in configs."""
 
 CameraName = Literal["town", "camvid", "cityscapes"]
 
 
 class CameraSettings(Settings):
-    """A camera: a preset, and what is different about yours.
+    """A camera: a preset, and the values in which yours differs.
 
-    The bounds are those of cameras on cars and beyond; without them a slip of the keyboard draws
-    streaks of kilometres, until memory runs out.
+    The bounds are wider than for cameras on cars. Without them a typing error could draw streaks of
+    kilometres and use up all memory.
     """
 
     preset: CameraName = "cityscapes"
-    """Which camera gives all that is left out."""
+    """The camera that gives the values that are not set."""
     focal_length: Annotated[float, Field(gt=0, le=100)] | None = None
     """Millimetres."""
     pixel_pitch: Annotated[float, Field(ge=0.5, le=50)] | None = None
@@ -80,7 +82,7 @@ class CameraSettings(Settings):
     """Pixels across the full sensor."""
     f_number: Annotated[float, Field(ge=0.5, le=100)] | None = None
     exposure: Annotated[float, Field(gt=0, le=100)] | None = None
-    """Milliseconds; streaks are as long as drops fall in it."""
+    """Milliseconds; a streak is the path of a drop in this time."""
     gain: Annotated[float, Field(gt=0, le=1000)] | None = None
     """Of the sensor's amplifier; with f-number and exposure it sets the rain's airlight."""
     focus: Annotated[float, Field(ge=0.2, le=10_000)] | None = None
@@ -96,7 +98,7 @@ class CameraSettings(Settings):
         """The camera.
 
         Args:
-            camera: gives all that is left out; None is the preset.
+            camera: gives the values that are not set; None is the preset.
         """
         changes = self.model_dump(exclude={"preset"}, exclude_none=True)
         return replace(CAMERAS[self.preset] if camera is None else camera, **changes)

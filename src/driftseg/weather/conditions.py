@@ -1,27 +1,26 @@
-"""What the weather is, in the units that meteorologists and drivers use."""
+"""The weather of a domain in meteorological units."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from driftseg.errors import InputError
-from driftseg.weather.amounts import check_amount, check_share
+from driftseg.weather.amounts import check_amount, check_share, check_visibility
 from driftseg.weather.fog import extinction_per_kilometre as fog_extinction
 from driftseg.weather.rain import extinction_per_kilometre as rain_extinction
 from driftseg.weather.snow import extinction_per_kilometre as snow_extinction
 
 NIGHT_COUNTS_AS = 10.0
-"""Extinction in 1/km that a whole night counts as where weather is put in an order; about that of
-rain of 180 mm/h. Ours."""
+"""Extinction in 1/km that a full night counts as in the order of weather; about that of rain of 180
+mm/h. Ours."""
 
 WET_FROM = 25.0
-"""mm/h of rain that wets a road wholly and leaves no sun. Ours."""
+"""mm/h of rain from which a road is fully wet and there is no sun. Ours."""
 WET = 0.8
-"""How wet such a road is. Ours."""
+"""Wetness of such a road, 0 to 1. Ours."""
 GREY_SNOW = 0.5
-"""mm/h of water that falls as snow and leaves no sun. Ours."""
+"""mm/h of water that falls as snow, from which there is no sun. Ours."""
 GREY_FOG = 8.0
-"""Extinction of fog in 1/km that leaves no shadows, a visibility of 375 m. Ours."""
+"""Extinction of fog in 1/km from which there are no shadows (visibility 375 m). Ours."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +30,20 @@ class Conditions:
     rain: float = 0.0
     """mm/h."""
     visibility: float | None = None
-    """Metres that one sees in the fog; None is no fog."""
+    """Visibility in fog in metres; None is no fog."""
     night: float = 0.0
     """0 is day, 1 is night under street lamps."""
     snow: float = 0.0
     """mm/h of water that falls as snow: 0.5 is light, 1 moderate, 2.5 heavy."""
     snow_cover: float = 0.0
-    """Share of the ground, and of what looks upwards, that lies under snow."""
+    """Share of the ground and of upward surfaces that snow covers."""
     wet_road: float | None = None
-    """How wet the ground is: 0 is dry, 1 a film of water that mirrors what stands on it. None
-    follows the rain, where it is known what is ground: `wetness`."""
+    """Wetness of the ground: 0 is dry, 1 is a film of water with reflections. None follows the rain
+    where the ground is known: `wetness`."""
     clouds: float | None = None
-    """How much of the sun the clouds take away, 0 to 1. None follows the weather: `overcast`."""
+    """Share of sunlight that clouds remove, 0 to 1. None follows the weather: `overcast`."""
     lens_drops: float = 0.0
-    """Share of the picture that lies behind drops on the lens or windscreen, up to a half."""
+    """Share of the picture that drops on the lens or windscreen cover, 0 to 0.5."""
 
     def __post_init__(self) -> None:
         for name in ("rain", "snow"):
@@ -54,30 +53,26 @@ class Conditions:
         for name in ("wet_road", "clouds"):
             if (share := getattr(self, name)) is not None:
                 check_share(name, share)
-        if self.visibility is not None and not self.visibility > 0:
-            raise InputError(
-                f"visibility must be a number of metres above 0, not {self.visibility}; leave it "
-                "out for no fog"
-            )
+        check_visibility(self.visibility)
 
     @property
     def clear(self) -> bool:
-        """Whether images stay as they are."""
+        """Whether images do not change."""
         others = [field.name for field in fields(self) if field.name != "visibility"]
         foggy = fog_extinction(self.visibility) > 0
         return not foggy and not any(getattr(self, name) for name in others)
 
     @property
     def wetness(self) -> float:
-        """Of the ground: as given, or what the rain makes of it: `WET`, from `WET_FROM` mm/h on."""
+        """Of the ground: as given, or from the rain, which gives `WET` from `WET_FROM` mm/h on."""
         return WET * min(1.0, self.rain / WET_FROM) if self.wet_road is None else self.wet_road
 
     @property
     def overcast(self) -> float:
-        """How much of the sun is gone: as given, or what goes with the weather.
+        """Share of sunlight that is missing: as given, or from the weather.
 
-        Rain takes it all from `WET_FROM` mm/h on, snow from `GREY_SNOW`, fog from an extinction of
-        `GREY_FOG`; there is no sun at night, and none on snow that lies everywhere.
+        It is 1 from `WET_FROM` mm/h of rain, `GREY_SNOW` mm/h of snow or an extinction of fog of
+        `GREY_FOG` on, at full night, and where snow covers everything.
         """
         if self.clouds is not None:
             return self.clouds
@@ -97,9 +92,9 @@ class Conditions:
 
     @property
     def strength(self) -> float:
-        """How bad it is, by which visits are put in order.
+        """Strength of the weather, by which visits are sorted.
 
-        The extinction, in 1/km; the night counts as `NIGHT_COUNTS_AS`.
+        The extinction in 1/km; night counts as `NIGHT_COUNTS_AS`.
         """
         return self.extinction + NIGHT_COUNTS_AS * self.night
 

@@ -1,4 +1,4 @@
-"""Depth: what weather needs of it, and a road plane for datasets that have none."""
+"""Depth for weather, and a road plane for datasets without depth."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from driftseg.weather.camera import Camera
 Floats = npt.NDArray[np.float32]
 
 FARTHEST = 200.0
-"""Metres: where the road plane meets the horizon, this is used."""
+"""Metres: the depth of the road plane at the horizon."""
 WALLS = 9.0
-"""Metres from the camera to the walls on either side of a street of which nothing is known."""
+"""Metres from the camera to the walls on either side of an unknown street."""
 FEWEST = 50
-"""Measured pixels that a road plane is fitted to."""
+"""Least number of measured pixels to fit a road plane to."""
 
 
 def road_plane_depth(
@@ -32,17 +32,17 @@ def road_plane_depth(
 ) -> Depth:
     """Approximate metric depth (H, W), infinite where there is sky.
 
-    The road is a plane ``camera.height`` below the camera, its horizon at ``camera.horizon``.
-    Without labels everything above the horizon is as far as ``FARTHEST``, so weather veils it like
-    the far end of the road. With labels, a column's upright things stand where their lowest
-    pixel meets the ground, and sky is infinitely far. Records name which of both was used.
+    The road is a plane ``camera.height`` metres below the camera, its horizon at
+    ``camera.horizon``. Without labels, everything above the horizon is ``FARTHEST`` metres away.
+    With labels, the upright objects of a column stand where their lowest pixel meets the ground,
+    and sky is infinitely far. Records state which of the two was used.
 
     Args:
         height: rows.
         width: columns.
         camera: its height above the road, focal length and horizon.
         label: class ids, (H, W).
-        label_space: what they mean; needed with a label.
+        label_space: of the label; needed with a label.
     """
     rows = np.arange(height, dtype=np.float64) + 0.5
     below = np.maximum(rows - camera.horizon * height, 0.0)
@@ -53,12 +53,15 @@ def road_plane_depth(
     if label is None:
         return depth
     if label_space is None:
-        raise ValueError("a label needs the label space that says what its ids mean")
+        raise ValueError(
+            "expected the label space of the label, got None. To fix: give label_space"
+        )
     sky = np.isin(label, label_space.sky_ids)
     upright = ~sky & ~np.isin(label, label_space.ground_ids)
     street = street_depth(height, width, camera=camera)
-    # From the bottom up: an upright pixel is as far as the pixel it stands on. What is seen above
-    # another thing stands behind it: as far as a street's walls there, and at least as that thing.
+    # From the bottom up: an upright pixel is as far as the pixel it stands on. An object above
+    # another object stands behind it: as far as the street's walls there, and at least as far as
+    # that object.
     for row in range(height - 2, -1, -1):
         same = upright[row] & ((label[row] == label[row + 1]) | (depth[row] > depth[row + 1]))
         behind = upright[row] & upright[row + 1] & (label[row] != label[row + 1])
@@ -69,10 +72,10 @@ def road_plane_depth(
 
 
 def street_depth(height: int, width: int, *, camera: Camera) -> Depth:
-    """Approximate metric depth (H, W) of a street of which nothing is known.
+    """Approximate metric depth (H, W) of an unknown street.
 
-    The road is a plane, as in `road_plane_depth`; beside it stand walls, `WALLS` metres to the left
-    and right, that go on to the horizon. So the depth has no step anywhere.
+    The road is a plane, as in `road_plane_depth`. Walls stand `WALLS` metres to the left and right,
+    up to the horizon. The depth therefore has no steps.
     """
     plane = road_plane_depth(height, width, camera=camera)
     aside = np.abs(np.arange(width) + 0.5 - width / 2)
@@ -81,17 +84,17 @@ def street_depth(height: int, width: int, *, camera: Camera) -> Depth:
 
 
 def measured_plane(depth: Depth, *, camera: Camera) -> Depth:
-    """The road plane that a measured depth shows, (H, W), whatever the camera's height and tilt.
+    """The road plane fitted to a measured depth, (H, W), for any height and tilt of the camera.
 
-    The inverse depth of a plane is affine in the row. A line is fitted to the medians of the rows
-    in a wedge in the lower middle of the image, where the road is, so that a car beside it does not
-    count; by the median of the slopes between all rows (Theil 1950, Sen 1968), so that a car right
-    ahead does not. Where that gives no road (too little was measured, or no horizon in the upper
-    four fifths), it is the camera's own plane.
+    The inverse depth of a plane is affine in the row. A line is fitted to the row medians of the
+    lower middle of the image, where the road is; cars beside the road do not count. Its slope is
+    the median of the slopes between all rows (Theil 1950, Sen 1968), so a car ahead has little
+    effect. If the fit gives no road (too few measured pixels, or no horizon in the upper four
+    fifths), the result is the camera's own plane.
 
     Args:
         depth: metres, (H, W); NaN or infinite where nothing was measured.
-        camera: where the road plane is taken to be otherwise.
+        camera: gives the road plane if the fit gives none.
     """
     height, width = depth.shape
     share = (np.arange(height) + 0.5) / height
@@ -117,23 +120,29 @@ def measured_plane(depth: Depth, *, camera: Camera) -> Depth:
 
 
 def check_depth(depth: Depth, image: Image) -> None:
-    """Raises unless the depth has the image's size and nothing but distances in it."""
+    """Raises InputError unless the depth has the image's size and holds distances only."""
     if depth.shape != image.shape[:2]:
         raise InputError(
-            f"the depth is {depth.shape[1]}x{depth.shape[0]}, its image "
-            f"{image.shape[1]}x{image.shape[0]}; both must have one size"
+            f"depth: expected its image's size {image.shape[1]}x{image.shape[0]}, got "
+            f"{depth.shape[1]}x{depth.shape[0]}. To fix: bring both to one size"
         )
     if np.isnan(depth).any():
-        raise InputError("the depth holds NaN; mark what is unknown or sky as infinite")
+        raise InputError(
+            "depth: expected metres of 0 or more, got NaN. To fix: set sky and unknown depth to "
+            "infinity"
+        )
     if (depth < 0).any():
-        raise InputError("the depth holds negative metres; wanted 0 or more, infinite for sky")
+        raise InputError(
+            f"depth: expected metres of 0 or more, got {depth.min():g}. To fix: set sky and "
+            "unknown depth to infinity"
+        )
 
 
 def distance_along_rays(depth: Depth, camera: Camera) -> Depth:
-    """Metres from the lens to what each pixel shows, (H, W), from depth along the optical axis.
+    """Metres from the lens to each pixel's object, (H, W), from depth along the optical axis.
 
-    The optical axis goes through the middle of the image: a pixel u right and v down of it, at
-    a focal length of f pixels, is sqrt(1 + (u / f)^2 + (v / f)^2) times as far as it is deep.
+    The optical axis goes through the middle of the image. A pixel u right of it and v below it, at
+    a focal length of f pixels, is sqrt(1 + (u / f)^2 + (v / f)^2) times as far as its depth.
     """
     height, width = depth.shape
     focal = camera.focal_pixels(width)

@@ -1,11 +1,11 @@
-"""Fog of a visibility in metres: the farther, the more of the light is the fog's own.
+"""Fog with a visibility in metres.
 
-Koschmieder 1924: what is seen is J T + A (1 - T), J being the light that leaves the scene, A the
-airlight and T = exp(-beta d) the share of light that comes through d metres. The visibility V is
-the meteorological optical range, at which 5 % come through, so beta = -ln(.05) / V. As in the
-tool that made the fog of Weather Cityscapes (Halder et al., ICCV 2019), the stored values are
-mixed, without undoing their gamma. Where we differ: d is the distance along each pixel's ray,
-not the depth along the optical axis, which would thin the fog at the sides of the image.
+Koschmieder 1924: the image is J T + A (1 - T). J is the light from the scene, A the airlight, and T
+= exp(-beta d) the share of light that passes d metres. The visibility V is the meteorological
+optical range, where T is 5 %, so beta = -ln(.05) / V. As in the tool that made the fog of Weather
+Cityscapes (Halder et al., ICCV 2019), the stored values are mixed without undoing their gamma.
+Where we differ: d is the distance along each pixel's ray. Depth along the optical axis would thin
+the fog at the sides of the image.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import numpy as np
 
 from driftseg.errors import InputError
 from driftseg.frame import Depth, Image
+from driftseg.weather.amounts import check_amount, check_visibility
 from driftseg.weather.camera import CITYSCAPES, Camera
 from driftseg.weather.depth import Floats, check_depth, distance_along_rays
 
 CONTRAST = 0.05
-"""Share of light that comes through as many metres as the visibility has."""
+"""Share of light that passes a distance equal to the visibility."""
 AIRLIGHT = (0.8, 0.8, 0.8)
 """Light grey, RGB in 0 to 1. Ours: the airlight of the published fog is not known."""
 
@@ -33,10 +34,10 @@ def extinction_per_kilometre(visibility: float | None) -> float:
 
 
 def transmission(distance: Depth, visibility: float | None) -> Floats:
-    """Share of light that comes through ``distance`` metres of fog, (H, W)."""
+    """Share of light that passes ``distance`` metres of fog, (H, W)."""
     beta = extinction_per_kilometre(visibility) / 1000.0
     if beta == 0:
-        return np.ones(distance.shape, dtype=np.float32)  # infinitely far through nothing
+        return np.ones(distance.shape, dtype=np.float32)  # exp(-0 * inf) would be NaN
     return np.asarray(np.exp(-beta * distance.astype(np.float64)), dtype=np.float32)
 
 
@@ -49,32 +50,30 @@ def fog(
     airlight: tuple[float, float, float] = AIRLIGHT,
     severity: float = 1.0,
 ) -> Image:
-    """The image as it would look in fog; without fog an equal copy.
+    """Renders fog on an image; without fog, returns an equal copy.
 
-    The airlight is a constant light grey unless another is given, the same for all frames of a
-    stream, so that fog does not flicker with what is brightest in each; it is that of a day.
+    The airlight is a constant light grey of daytime unless another is given. It is the same for all
+    frames of a stream, so fog does not flicker.
 
     Args:
         image: RGB, (H, W, 3).
         depth: metres along the optical axis, (H, W), infinite for sky, which becomes airlight.
-        visibility: metres at which 5 % of the light come through; None and infinity are no fog.
-        camera: whose focal length turns depth into distance along the rays.
+        visibility: metres at which 5 % of the light remains; None and infinity are no fog.
+        camera: its focal length turns depth into distance along the rays.
         airlight: RGB of the fog itself, in 0 to 1.
-        severity: scales the extinction; 1 is the physics.
+        severity: factor on the extinction; 1 is the physics.
 
     Raises:
-        InputError: a visibility that is not above 0, a severity that is negative or not finite,
-            an airlight outside 0 to 1, or a depth that does not fit the image.
+        InputError: visibility is not above 0, severity is negative or not finite, airlight is
+            outside 0 to 1, or depth does not fit the image.
     """
-    if visibility is not None and not visibility > 0:
-        raise InputError(
-            f"visibility must be a number of metres above 0, not {visibility}; leave it out for "
-            "no fog"
-        )
-    if not (math.isfinite(severity) and severity >= 0):
-        raise InputError(f"severity must be a finite number of 0 or more, not {severity}")
+    check_visibility(visibility)
+    check_amount("severity", severity)
     if not all(0 <= part <= 1 for part in airlight):
-        raise InputError(f"airlight must be red, green and blue in 0 to 1, not {airlight}")
+        raise InputError(
+            f"airlight: expected red, green and blue from 0 to 1, got {airlight}. To fix: divide "
+            "8-bit values by 255"
+        )
     check_depth(depth, image)
     if visibility is None or math.isinf(visibility) or severity == 0:
         return image.copy()

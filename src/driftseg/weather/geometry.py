@@ -1,4 +1,4 @@
-"""What weather needs to know of a scene: how far things are, what is ground and what is sky."""
+"""The geometry of a scene for weather: depth, ground and sky."""
 
 from __future__ import annotations
 
@@ -24,35 +24,34 @@ Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
 
 NO_GROUND = "; labels say no more, since no class is ground (name some: ground: [...])"
-"""What records say of labels that cannot tell where things stand."""
+"""Note in records for labels without a ground class."""
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """How far each pixel is, and which of them are ground and sky."""
+    """Depth of each pixel, and masks of ground and sky."""
 
     depth: Depth
     """Metres along the optical axis, (H, W), infinite for sky."""
     ground: Mask | None = None
-    """(H, W); None where nothing tells."""
+    """(H, W); None if unknown."""
     sky: Mask | None = None
-    """(H, W); None where nothing tells."""
+    """(H, W); None if unknown."""
     sky_share: Depth | None = None
-    """How much of each pixel shows the sky, (H, W), in 0 to 1, with the gaps between branches; None
-    where it is what ``sky`` says."""
+    """Share of sky in each pixel, (H, W), in 0 to 1, with the gaps between branches; None if it
+    equals ``sky``."""
     lamps: Mask | None = None
-    """Where things are that carry lamps, (H, W); None where nothing tells."""
+    """Objects that carry lamps, (H, W); None if unknown."""
     source: str = "depth handed in"
-    """Where the depth comes from, in words, for records."""
+    """Source of the depth in words, for records."""
 
 
 def geometry_of(scene: Scene, camera: Camera, label_space: LabelSpace) -> Geometry:
-    """A scene's own depth where it has one, otherwise the road plane's.
+    """Geometry with the scene's own depth if it has one, otherwise with the road plane's.
 
-    What is ground and sky is taken from the label, or, where there is only a measured depth, from
-    that: ground lies within a sixth of the depth of the road plane that it shows. A label without
-    a single labelled pixel (Cityscapes' test split) counts as none, and so does every label where
-    no class is ground: nothing would say where things stand.
+    Ground and sky come from the label. Without a label they come from a measured depth: ground is
+    within a sixth of the depth of the fitted road plane. A label without any labelled pixel
+    (Cityscapes' test split) counts as no label. The same holds if no class is ground.
     """
     label = scene.label
     groundless = label is not None and not label_space.ground_ids
@@ -89,7 +88,7 @@ def geometry_of(scene: Scene, camera: Camera, label_space: LabelSpace) -> Geomet
 
 
 def sky_share(geometry: Geometry) -> Floats:
-    """How much of each pixel is sky, (H, W), in 0 to 1; 0 where nothing says so."""
+    """Share of sky in each pixel, (H, W), in 0 to 1; 0 if unknown."""
     if geometry.sky_share is not None:
         return geometry.sky_share
     if geometry.sky is not None:
@@ -100,22 +99,22 @@ def sky_share(geometry: Geometry) -> Floats:
 
 
 def with_gaps(depth: Depth, shows: Depth) -> Depth:
-    """A guessed depth with the sky where it shows, by the inverse depth; infinite where all is."""
+    """Mixes sky into a guessed depth by the inverse depth; infinite where a pixel is all sky."""
     inverse = (1 - shows) / np.maximum(depth, 0.1)
     far = np.where(inverse > 0, 1 / np.maximum(inverse, 1e-9), np.inf)
     return np.asarray(np.where(shows >= 1, np.inf, far), np.float32)
 
 
 def gaps_in(light: Floats, sky: Mask, porous: Mask) -> Floats:
-    """How much of each pixel shows the sky, (H, W): where labels say so, and what looks like it.
+    """Share of sky in each pixel, (H, W): from labels, and from colour in porous classes.
 
-    A label is drawn around a crown, a pole or a sign as a whole. What is seen between branches has
-    the colour of the image's own sky, measured in steps of its spread in each channel.
+    A label encloses a whole crown, pole or sign. Gaps between branches have the colour of the
+    image's own sky; the distance to it is measured in units of its spread in each channel.
 
     Args:
         light: the picture, (H, W, 3), in 0 to 1.
-        sky: what labels call sky.
-        porous: labelled as what the sky shows through.
+        sky: pixels that labels call sky.
+        porous: pixels of classes through which the sky is visible.
     """
     found = light[sky]
     middle = np.median(found, axis=0)
@@ -126,10 +125,10 @@ def gaps_in(light: Floats, sky: Mask, porous: Mask) -> Floats:
 
 
 def guessed_sky(light: Floats, camera: Camera) -> Floats:
-    """How much of each pixel seems to be sky, (H, W), where nothing says so.
+    """Guessed share of sky in each pixel, (H, W), without labels.
 
-    Above the horizon, as bright and as blue or grey as what is brightest in the upper rows, and
-    connected in brightness with the upper edge of the picture.
+    Sky is above the horizon, as bright and as blue or grey as the brightest pixels of the upper
+    rows, and connected with the upper edge of the picture.
     """
     height, width = light.shape[:2]
     bright = light.max(axis=2)
@@ -157,34 +156,34 @@ def guessed_sky(light: Floats, camera: Camera) -> Floats:
 
 
 def refined(depth: Depth, image: Image) -> Depth:
-    """A depth guessed from labels, made to follow the picture; infinite stays infinite.
+    """Aligns a depth guessed from labels with edges of the picture; infinite stays infinite.
 
-    Labels are drawn around crowns, not around branches, and what stands side by side stands at
-    steps. The inverse depth is smoothed within what looks alike.
+    Labels enclose crowns, not branches, and the guessed depth has steps between neighbours. The
+    inverse depth is smoothed within regions of similar colour.
     """
     inverse = np.where(np.isinf(depth), 0, 1 / np.maximum(depth, 0.1)).astype(np.float32)
     light = np.asarray(image / np.float32(255), np.float32)
     if inverse.max() == 0:
-        return depth  # nothing but sky
+        return depth  # only sky
     smooth = along_edges(inverse, light, radius=0.03 * image.shape[1])
     found = 1 / np.clip(smooth, 1 / FARTHEST, inverse.max())
     return np.asarray(np.where(np.isinf(depth), depth, found), np.float32)
 
 
 def road_plane_note(labelled: bool) -> str:
-    """What `road_plane_depth` has done, in words."""
+    """Describes the source of `road_plane_depth` for records."""
     if labelled:
         return "road-plane depth; upright things stand where their label meets the ground"
     return "depth of a street guessed without labels: a road between two walls, and sky"
 
 
 def known_ground(geometry: Geometry, wanted_by: str) -> Mask:
-    """What is ground; InputError where nothing tells."""
+    """The ground mask; InputError if it is unknown."""
     if geometry.ground is None:
         raise InputError(
-            f"{wanted_by}: nothing tells what is ground in these images; give labels or a "
-            "measured depth, name the classes that are ground (ground: [...] beside classes), or "
-            f"leave {wanted_by} out"
+            f"{wanted_by}: expected labels or measured depth that tell what is ground, got none "
+            "that do. To fix: give one of them, name the classes that are ground (ground: [...] "
+            f"beside classes), or leave {wanted_by} out"
         )
     return geometry.ground
 
@@ -204,7 +203,7 @@ def ground_noise(
     tile = np.zeros((cells, cells), np.float32)
     for part in (1, 2, 4):
         coarse = generator.random((cells // part, cells // part), dtype=np.float32)
-        whole = np.pad(coarse, 4, mode="wrap")  # so that the tile goes on where it ends
+        whole = np.pad(coarse, 4, mode="wrap")  # makes the tile periodic
         fine = cv2.resize(whole, None, fx=part, fy=part, interpolation=cv2.INTER_CUBIC)
         margin = 4 * part
         tile += np.float32(part) * fine[margin:-margin, margin:-margin].astype(np.float32)

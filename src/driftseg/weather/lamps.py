@@ -1,8 +1,8 @@
-"""What shines by itself in a picture that was taken by day.
+"""Light sources in a picture taken by day.
 
-By day a lamp that is lit looks like much else that is bright. So a lamp is what is small, much
-brighter than its surroundings, warm and of a strong colour, or what is small and bright on a thing
-that carries lamps, where labels say so.
+By day a lit lamp looks like many other bright things. A lamp is therefore a small spot that is much
+brighter than its surroundings, warm and of a strong colour. On objects that labels mark as carriers
+of lamps, any small bright spot counts.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from driftseg.weather.geometry import Geometry, sky_share
 
 
 def light_sources(image: Image, geometry: Geometry) -> Floats:
-    """How much each pixel shines by itself, (H, W): small, bright, neither sky nor ground.
+    """How much each pixel is a light source, (H, W): small, bright, neither sky nor ground.
 
-    Lamps are warm and of a strong colour. What is bright on a thing that carries lamps, where
-    labels say so, may have any colour.
+    Lamps are warm and of a strong colour. Bright spots on objects that labels mark as carriers of
+    lamps may have any colour.
     """
     value = image.max(axis=2)
     level = value.astype(np.float32)

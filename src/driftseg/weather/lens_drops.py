@@ -1,7 +1,7 @@
-"""Drops on the lens or the windscreen: blurred little fisheyes that show the scene upside down.
+"""Drops on the lens or the windscreen: small blurred wide-angle images of the scene, upside down.
 
-A drop before the lens gathers light from nearly everywhere and turns it over; it is far out of
-focus, so its rim is soft. Ours throughout: an appearance, not a ray tracing.
+A drop in front of the lens collects light from a wide angle and inverts it. It is far out of focus,
+so its rim is soft. All of it is ours: an appearance model, no ray tracing.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from driftseg.frame import Image
 from driftseg.weather.amounts import check_share
 
 SMALLEST, LARGEST = 0.012, 0.06
-"""Radii as shares of the image's height; as many in each octave."""
+"""Radii as shares of the image's height; each octave has the same number of drops."""
 FIELD = 0.4
 """Share of the image's height that a drop shows from its middle to its rim."""
 
 
 def lens_drops(image: Image, share: float, generator: np.random.Generator) -> Image:
-    """The image behind drops that cover ``share`` of it; 0 returns an equal copy.
+    """Renders drops that cover ``share`` of the image; 0 returns an equal copy.
 
     Args:
         image: RGB, (H, W, 3).
-        share: of the picture, 0 to a half; more would be a sheet of water.
-        generator: draws sizes and places.
+        share: of the picture, 0 to 0.5.
+        generator: draws sizes and positions.
 
     Raises:
-        InputError: a share outside 0 to a half.
+        InputError: share is outside 0 to 0.5.
     """
     check_share("lens_drops", share, 0.5)
     if share == 0:
@@ -37,7 +37,7 @@ def lens_drops(image: Image, share: float, generator: np.random.Generator) -> Im
     columns, rows = (grid.astype(np.float32) for grid in np.meshgrid(range(width), range(height)))
     opacity = np.zeros((height, width), np.float32)
     shade = np.ones((height, width), np.float32)
-    # Drops may overlap, so it takes more than their areas add up to: Poisson's 1 - exp(-n a).
+    # Drops may overlap: n drops of area a cover 1 - exp(-n a) (Poisson).
     left = -np.log1p(-share) * height * width
     while left > 0:
         radius = height * SMALLEST * (LARGEST / SMALLEST) ** generator.random()
@@ -56,7 +56,7 @@ def lens_drops(image: Image, share: float, generator: np.random.Generator) -> Im
         bend = FIELD * height / radius * np.clip(away, 0.3, 1.0)
         columns[part] = np.where(show, x - right * bend, columns[part])
         rows[part] = np.where(show, y - down * bend, rows[part])
-        # Light reaches the upper rim of a drop from the road and the lower one from the sky.
+        # The upper rim of a drop gets light from the road, the lower rim from the sky.
         dim = 1 - 0.25 * np.clip(away, 0, 1) ** 4 + 0.08 * down / radius
         shade[part] = np.where(show, dim, shade[part])
         opacity[part] = np.maximum(opacity[part], inside)

@@ -1,8 +1,7 @@
 """The light of a scene: its colour and exposure, its sky, and what clouds do to it.
 
-Ours, an appearance and not physics. Weather takes its white and its greys from here, so that snow,
-fog and veil have the colour cast and the exposure of the image, and so that rain does not fall in
-sunshine.
+Ours: an appearance model, no physics. The white and greys of weather come from here. Snow, fog and
+veil therefore have the colour cast and exposure of the image, and rain falls under clouds.
 """
 
 from __future__ import annotations
@@ -21,15 +20,17 @@ from driftseg.weather.smoothing import along_edges
 
 GAMMA = 2.2
 TRUST = 0.7
-"""How much of the measured cast counts as the light's; the rest is what the scene is made of."""
+"""Share of the measured colour cast that comes from the light; the rest is the colour of the
+scene."""
 MEAN_REFLECTANCE = 0.2
-"""Of streets; white is as much brighter than the mean, in linear light."""
+"""Mean reflectance of streets; white is brighter than the mean by the inverse factor, in linear
+light."""
 FLATTEN = 0.6
-"""Share of the contrast between sun and shadow, in logarithms, that full clouds take away."""
+"""Share of the log contrast between sun and shadow that full clouds remove."""
 GREYER = 0.5
-"""Share of the saturation that full clouds take away."""
+"""Share of the saturation that full clouds remove."""
 DARKER = 0.12
-"""Share of the light that full clouds take away after the camera has adapted."""
+"""Share of the light that full clouds remove after the camera has adapted its exposure."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,9 @@ class Light:
     """Colours of the scene's light, each (3,), as stored values in 0 to 1."""
 
     white: Floats
-    """What a white surface looks like under clouds."""
+    """Colour of a white surface under clouds."""
     sky: Floats
-    """What the clouds look like."""
+    """Colour of the clouds."""
 
 
 def light_of(light: Floats, geometry: Geometry) -> Light:
@@ -55,8 +56,8 @@ def light_of(light: Floats, geometry: Geometry) -> Light:
     below = open_sky < 0.1
     chosen = small[below if below.sum() >= 50 else ...].astype(np.float64)
     mean = (chosen**GAMMA).mean()
-    # Of the road, which is grey, and of all there is: only what both have is the light's. A road in
-    # the shade is blue under a blue sky, walls in the sun are warm.
+    # Casts of the grey road and of the whole image: only what they share comes from the light. A
+    # road in shade is blue under a blue sky, and walls in the sun are warm.
     casts = [_cast(colour) for colour in (_road_colour(light, geometry), chosen.mean(axis=0))]
     same = np.sign(casts[0]) == np.sign(casts[1])
     agreed = np.where(same, np.sign(casts[0]) * np.minimum(*np.abs(casts)), 0)
@@ -64,7 +65,7 @@ def light_of(light: Floats, geometry: Geometry) -> Light:
     level = float(np.clip(mean / MEAN_REFLECTANCE, 0.03, 0.8)) ** (1 / GAMMA)
     white = level * cast
     clouds = float(np.clip(white.max() * 1.1, 0.2, 0.9))
-    if (seen := open_sky > 0.9).sum() >= 20:  # the exposure of the sky that is there
+    if (seen := open_sky > 0.9).sum() >= 20:  # the exposure of the visible sky
         clouds = max(clouds, 0.9 * float(np.median(small[seen].max(axis=1))))
     clouds = min(clouds, 0.9)
     sky_colour = clouds * (white / white.max())
@@ -72,15 +73,15 @@ def light_of(light: Floats, geometry: Geometry) -> Light:
 
 
 def _cast(colour: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """How far each channel is from grey, in logarithms, (3,)."""
+    """Deviation of each channel from grey, in logarithms, (3,)."""
     logs = np.log(np.maximum(colour, 1e-3)).astype(np.float64)
     return np.asarray(logs - logs.mean())
 
 
 def _road_colour(light: Floats, geometry: Geometry) -> Floats:
-    """The median colour of the ground, which is grey nearly everywhere, (3,).
+    """The median colour of the ground, (3,); most ground is grey.
 
-    Where nothing says what is ground: of the lower middle of the picture.
+    If the ground is unknown, it is the median of the lower middle of the picture.
     """
     ground = geometry.ground
     if ground is not None and ground.mean() > 0.02:
@@ -91,11 +92,11 @@ def _road_colour(light: Floats, geometry: Geometry) -> Floats:
 
 
 def overcast(image: Image, geometry: Geometry, amount: float, *, light: Light) -> Image:
-    """The image under clouds; an amount of 0 returns an equal copy.
+    """Renders clouds; an amount of 0 returns an equal copy.
 
-    The contrast between sun and shadow shrinks, so does the saturation, and the sky becomes an even
-    grey. Smoothed along the picture's edges, the logarithm of the brightness holds sun and shadow
-    without the texture of what they fall on; a share of its contrast is taken away.
+    The contrast between sun and shadow and the saturation become smaller, and the sky becomes an
+    even grey. The log brightness is smoothed along edges, so it shows sun and shadow without the
+    texture of the surfaces. A share of its contrast is removed.
 
     Args:
         image: RGB, (H, W, 3).
@@ -110,13 +111,13 @@ def overcast(image: Image, geometry: Geometry, amount: float, *, light: Light) -
     bright = values.mean(axis=2) + np.float32(0.02)
     logs = np.log(bright)
     below = float(np.median(logs[sky < 0.5])) if (sky < 0.5).any() else float(np.median(logs))
-    held = np.where(sky > 0.5, below, logs).astype(np.float32)  # a bright sky is no sunshine
+    held = np.where(sky > 0.5, below, logs).astype(np.float32)  # a bright sky is not sunlight
     base = along_edges(held, held[..., None], radius=0.06 * image.shape[1], edge=0.35)
     gain = np.exp(-amount * FLATTEN * (base - below)) * (1 - amount * DARKER)
     lit = values * np.minimum(gain, 2.5)[..., None]
     grey = lit.mean(axis=2, keepdims=True) * (light.white / light.white.mean())
     lit = lit + np.float32(amount * GREYER) * (grey - lit)
-    shining = light_sources(image, geometry)[..., None]  # lamps need no sun
+    shining = light_sources(image, geometry)[..., None]  # lamps do not change
     lit = lit * (1 - shining) + values * shining
     clouds = _clouds(len(values), light)
     share = (np.float32(amount) * sky)[..., None]

@@ -1,10 +1,10 @@
-"""Night: the day's picture in the light of street lamps, headlights and what shines by itself.
+"""Night: a day picture relit by street lamps, headlights and visible light sources.
 
-Ours, an appearance rather than physics: light is linearised, the day's illumination replaced by a
-faint warm one that lamps give, by the own headlights (falling with the square of the distance, in a
-cone that dips below the horizon) and by a nearly black sky. The exposure follows the picture's.
-What shines in the picture keeps its light and glows (`lamps`). Then the sensor adds its noise,
-since it is short of light. No lamps are invented where there are none.
+Ours: an appearance model, no physics. The image is made linear. Faint warm light of lamps, the
+car's own headlights and a nearly black sky replace daylight. The headlights decrease with the
+square of the distance, in a cone that points slightly below the horizon. The exposure follows
+the picture's. Light sources of the picture keep their light and glow (`lamps`). Then sensor
+noise is added. No new lamps are drawn.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from driftseg.weather.lamps import light_sources
 
 GAMMA = 2.2
 AMBIENT = 0.1
-"""Of the day's light that street lamps and the camera's longer exposure make up for."""
+"""Share of daylight that street lamps and the longer exposure give."""
 WARM = (1.0, 0.78, 0.5)
 """Colour of street lamps, RGB."""
 HEADLIGHTS = 0.7
-"""Of the day's light, at `HEADLIGHT_DISTANCE` and nearer."""
+"""Share of daylight that headlights give up to `HEADLIGHT_DISTANCE`."""
 HEADLIGHT_DISTANCE = 8.0
-"""Metres up to which the road is fully lit by the own headlights."""
+"""Metres up to which the headlights light the road fully."""
 SKY = 0.015
-"""Of the day's sky that a city's sky keeps."""
+"""Share of the day's sky light in a city sky at night."""
 EXPOSED = 0.17
-"""Linear light of the day's picture, without the sky, from which the night is made."""
+"""Mean linear light, without the sky, to which the day picture is brightened first."""
 SHOT, READ = 6e-4, 1.5e-5
-"""Variance of the noise for linear light 1 and for none."""
+"""Variance of the noise at linear light 1 and at 0."""
 COMMON = 0.6
-"""Share of the noise that all channels have in common."""
+"""Share of the noise that is the same in all channels."""
 
 
 def night(
@@ -46,18 +46,18 @@ def night(
     *,
     camera: Camera = CITYSCAPES,
 ) -> Image:
-    """The image as it would look at night; a strength of 0 returns an equal copy.
+    """Renders night; a strength of 0 returns an equal copy.
 
     Args:
         image: RGB, (H, W, 3), taken by day.
-        geometry: depth for the headlights; the sky where it is known, otherwise what is infinitely
-            far or above the horizon and as bright as it.
-        strength: 0 is day, 1 night; between them illuminations are mixed by their logarithms.
+        geometry: depth for the headlights, and the sky. If the sky is unknown, it is what is
+            infinitely far, or a guess from brightness above the horizon.
+        strength: 0 is day, 1 night; between them illuminations are mixed in logarithms.
         generator: draws the noise.
         camera: horizon and focal length of the headlights' cone.
 
     Raises:
-        InputError: a strength outside 0 to 1, or a depth that does not fit the image.
+        InputError: strength is outside 0 to 1, or depth does not fit the image.
     """
     check_share("night", strength)
     check_depth(geometry.depth, image)
@@ -68,7 +68,7 @@ def night(
     shining = light_sources(image, geometry)[..., None]
     lit = illumination(geometry, sky, camera) ** np.float32(strength)
     own = light * shining
-    # The camera exposes for what there is: a dark picture is no darker night.
+    # The exposure adapts: a dark picture does not give a darker night.
     level = float(light[sky < 0.1].mean()) if (sky < 0.1).any() else float(light.mean())
     gain = np.float32(np.clip(EXPOSED / max(level, 1e-3), 1, 4) ** strength)
     light = light * (1 + (gain - 1) * (1 - sky[..., None]))
@@ -89,7 +89,7 @@ def illumination(geometry: Geometry, sky: Floats, camera: Camera) -> Floats:
     down = (np.arange(height) + 0.5 - camera.horizon * height)[:, None]
     aside = (np.arange(width) + 0.5 - width / 2)[None, :]
     focal = camera.focal_pixels(width)
-    # Headlights are mounted below the camera and dip by about a degree.
+    # Headlights are below the camera and point about one degree down.
     cone = 1 / (1 + np.exp(-(np.degrees(np.arctan(down / focal)) + 0.5) / 0.6))
     cone = cone * np.exp(-((np.degrees(np.arctan(aside / focal)) / 22) ** 2))
     near = np.minimum(1, HEADLIGHT_DISTANCE / depth) ** 2
@@ -101,7 +101,7 @@ def illumination(geometry: Geometry, sky: Floats, camera: Camera) -> Floats:
 
 
 def sky_of(image: Image, geometry: Geometry, camera: Camera) -> Floats:
-    """How much each pixel is sky, (H, W), in 0 to 1, with a soft edge."""
+    """Share of sky in each pixel, (H, W), in 0 to 1, with soft edges."""
     light = np.asarray(image / np.float32(255), np.float32)
     known = sky_share(geometry)
     if geometry.sky is None and geometry.sky_share is None and not known.any():

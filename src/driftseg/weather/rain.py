@@ -1,4 +1,4 @@
-"""Rain at a rate in mm/h: the veil of far drops and the streaks of near ones.
+"""Rain at a rate in mm/h: the veil of far drops and the streaks of near drops.
 
 After Halder, Lalonde, de Charette, "Physics-Based Rendering for Improving Robustness to Rain"
 (ICCV 2019), which builds on Weber et al. 2015 (veil), Marshall and Palmer 1948 (drop sizes),
@@ -11,10 +11,10 @@ Atlas et al. 1973 (fall speed) and Garg and Nayar 2006/2007 (streaks). Where we 
 * A drop is kept when it is at least one pixel wide and long on the full sensor; in a smaller
   image it covers the matching share of a pixel.
 * Streaks are composed independently of their order.
-* What is out of focus is blurred by the circle of confusion on the camera's own pixels (2.2 um),
-  where the published code divides by 4.65 um.
+* Defocus blur is the circle of confusion in the camera's own pixels (2.2 um). The published code
+  divides by 4.65 um.
 * The veil is smoothed along the picture's edges, over a window that scales with its width (25
-  pixels of 1020), instead of by a Gaussian, which leaves the sky's brightness around all roofs.
+  pixels of 1020). The published Gaussian leaves bright halos of the sky around roofs.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from driftseg.errors import InputError
 from driftseg.frame import Depth, Image
+from driftseg.weather.amounts import check_amount
 from driftseg.weather.camera import CITYSCAPES, Camera
 from driftseg.weather.depth import Floats, check_depth
 from driftseg.weather.smoothing import along_edges, wide_field
@@ -36,17 +36,17 @@ FORWARD = 0.97
 DROPS_PER_CUBIC_METRE = 8000.0
 """N0 of Marshall-Palmer, per m3 and mm of diameter."""
 SMALLEST, LARGEST = 0.5, 6.0
-"""Diameters in mm that are drawn as streaks."""
+"""Diameters in mm of drops that are drawn as streaks."""
 OSCILLATION = math.sqrt(1.16e-3) / 50
-"""Seconds a drop takes to pass its own width, tau_0 = sqrt(a) / 50 with a = 1.16 mm."""
+"""Seconds in which a drop falls by its own width, tau_0 = sqrt(a) / 50 with a = 1.16 mm."""
 FIELD, AMBIENT = 0.94, 0.06
-"""Shares of a drop's luminance that come from what it refracts and from around it."""
+"""Shares of a drop's luminance from refracted light and from ambient light."""
 SKY = 256.0
-"""Metres of rain before the sky: the deepest value of the published depth maps."""
+"""Metres of rain in front of the sky: the largest value of the published depth maps."""
 SURFACE_TENSION = 0.0728
 """Of water, N/m."""
 SWING = 0.6
-"""How much a streak's brightness swings about its mean as the drop oscillates; ours."""
+"""Relative amplitude of a streak's brightness as the drop oscillates; ours."""
 
 
 def extinction_per_kilometre(rate: float) -> float:
@@ -55,9 +55,9 @@ def extinction_per_kilometre(rate: float) -> float:
 
 
 def transmission(depth: Depth, rate: float) -> Floats:
-    """Share of light that comes through ``depth`` metres of rain, (H, W)."""
+    """Share of light that passes ``depth`` metres of rain, (H, W)."""
     if rate == 0:
-        return np.ones(depth.shape, dtype=np.float32)  # infinitely far through nothing
+        return np.ones(depth.shape, dtype=np.float32)  # exp(-0 * inf) would be NaN
     through = np.exp(-extinction_per_kilometre(rate) / 1000.0 * depth)
     return np.asarray(through, dtype=np.float32)
 
@@ -88,33 +88,31 @@ def rain(
     severity: float = 1.0,
     surroundings: Floats | None = None,
 ) -> Image:
-    """The image as it would look in rain; a rate of 0 returns an equal copy.
+    """Renders rain on an image; a rate of 0 returns an equal copy.
 
     Args:
         image: RGB, (H, W, 3).
         depth: metres along the optical axis, (H, W), infinite for sky.
         rate: mm/h.
         generator: draws the drops.
-        camera: the lens and sensor the drops are seen through.
-        severity: scales extinction and the opacity of streaks; 1 is the physics.
-        surroundings: light that the far drops scatter, and that no streak outshines, (3,), in 0
-            to 1. The sky's gives a veil that ends in the sky. None is as published: the image's
-            mean, and streaks of any brightness.
+        camera: lens and sensor.
+        severity: factor on extinction and the opacity of streaks; 1 is the physics.
+        surroundings: light that far drops scatter, (3,), in 0 to 1; it also limits the brightness
+            of streaks. With the sky's light the veil ends in the sky. None is as published: the
+            image's mean, and no limit.
 
     Raises:
-        InputError: a rate or severity that is negative or not finite, or a depth that does not fit
-            the image.
+        InputError: rate or severity is negative or not finite, or depth does not fit the image.
     """
-    for name, value in (("rain", rate), ("severity", severity)):
-        if not (math.isfinite(value) and value >= 0):
-            raise InputError(f"{name} must be a finite number of 0 or more, not {value}")
+    check_amount("rain", rate)
+    check_amount("severity", severity)
     check_depth(depth, image)
     if rate == 0 or severity == 0:
         return image.copy()
     light = image.astype(np.float32) / 255.0
     light = _veil(light, depth, rate, camera, severity, surroundings)
     wet = _streaks(light, depth, rate, generator, camera, severity)
-    if surroundings is not None:  # no drop is brighter than what lights it
+    if surroundings is not None:  # no drop is brighter than the light on it
         wet = np.minimum(wet, np.maximum(light, airlight_of(light, camera, surroundings)))
     light = wet
     return np.asarray(np.rint(np.clip(light, 0, 1) * 255), dtype=np.uint8)
@@ -128,7 +126,7 @@ def _veil(
     severity: float,
     surroundings: Floats | None = None,
 ) -> Floats:
-    """Attenuation and airlight of the drops too far to be seen one by one."""
+    """Attenuation and airlight of drops that are too far to be drawn as streaks."""
     through = transmission(np.minimum(depth, np.float32(SKY)), rate) ** np.float32(severity)
     radius = 50.0 * light.shape[1] / 1020
     through = np.clip(along_edges(through, light, radius=radius), through.min(), 1)[..., None]
@@ -137,7 +135,7 @@ def _veil(
 
 
 def airlight_of(light: Floats, camera: Camera, surroundings: Floats | None = None) -> Floats:
-    """What rain sends to the camera where nothing is seen through it, (3,), in 0 to 1."""
+    """Light that dense rain sends to the camera, (3,), in 0 to 1."""
     around = light.mean(axis=(0, 1)) if surroundings is None else surroundings
     irradiance = (
         4 * camera.f_number**2 / (camera.exposure * 1e-3 * camera.gain * math.pi)
@@ -153,11 +151,11 @@ def _streaks(
     camera: Camera,
     severity: float,
 ) -> Floats:
-    """Near drops, each a line as long as it falls during the exposure.
+    """Near drops, each a line as long as its path during the exposure.
 
-    A drop hides what is behind it for the share of the exposure it covers a pixel, tau_1 / t =
-    d / (L + d), and adds its own light for tau_1 / tau_0, so that I becomes (1 - tau_1 / t) I +
-    S tau_1 / tau_0 (Garg and Nayar 2007).
+    A drop covers a pixel for the share tau_1 / t = d / (L + d) of the exposure and adds its own
+    light in proportion to tau_1 / tau_0. I becomes (1 - tau_1 / t) I + S tau_1 / tau_0 (Garg and
+    Nayar 2007).
     """
     height, width = light.shape[:2]
     diameter, centre = draw_drops(rate, generator, camera, height / width)
@@ -183,12 +181,12 @@ def _streaks(
 def draw_drops(
     rate: float, generator: np.random.Generator, camera: Camera, aspect: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Every drop in view that is at least a sensor pixel wide: `streaks.draw_particles`.
+    """All drops in view that are at least one sensor pixel wide: `streaks.draw_particles`.
 
     Args:
         rate: mm/h, above 0.
-        generator: draws number, sizes and places.
-        camera: its view is filled with drops.
+        generator: draws number, sizes and positions.
+        camera: drops fill its view.
         aspect: image height over width.
     """
     slope = drop_density_slope(rate)
@@ -200,9 +198,9 @@ def draw_drops(
 
 
 def oscillation(diameter: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Radians per second in which a drop of ``diameter`` mm swings between flat and long.
+    """Angular frequency in rad/s at which a drop of ``diameter`` mm oscillates.
 
-    Rayleigh 1879, the lowest mode: sqrt(8 sigma / (rho r^3)).
+    The lowest mode of Rayleigh 1879: sqrt(8 sigma / (rho r^3)).
     """
     radius = diameter * 0.5e-3
     return np.asarray(np.sqrt(8 * SURFACE_TENSION / (1000.0 * radius**3)))

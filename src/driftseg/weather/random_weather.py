@@ -1,4 +1,4 @@
-"""Weather drawn at random, for training on more than clear days."""
+"""Random weather on source images, for training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from driftseg.errors import InputError
+from driftseg.errors import InputError, commas
 from driftseg.frame import Image, Label, Scene
 from driftseg.labels import LabelSpace
 from driftseg.settings import Range, Settings, Share, in_order
@@ -27,29 +27,30 @@ RANGES: dict[str, tuple[float, float]] = {
     "wet_road": (0.3, 1.0),
     "lens_drops": (0.02, 0.2),
 }
-"""What each kind of weather is drawn from, every octave as likely, in the units of `Conditions`."""
+"""Range of each kind of weather in the units of `Conditions`; each octave is equally likely."""
 
 
 WeatherKind = Literal["rain", "visibility", "snow", "snow_cover", "night", "wet_road", "lens_drops"]
 
 
 class RandomWeatherSettings(Settings):
-    """Weather rendered on source images, each in one kind of random strength."""
+    """Weather rendered on source images; each image gets one kind of random strength."""
 
     kinds: Annotated[list[WeatherKind], Field(min_length=1)]
     """rain 10 to 200 mm/h, visibility 50 to 800 m, snow 0.3 to 3 mm/h, snow_cover 0.2 to 0.9,
     night 0.3 to 1, wet_road 0.3 to 1, lens_drops 0.02 to 0.2 of the picture."""
     chance: Share = 0.5
-    """Of an image to be put into weather."""
+    """Probability that an image gets weather."""
     camera: CameraName | CameraSettings = "cityscapes"
-    """Through which it is seen."""
+    """The camera for which weather is rendered."""
     severity: Range = (1.0, 1.0)
-    """Smallest and largest strength of rain, fog and falling snow relative to the physics."""
+    """Smallest and largest factor on the strength of rain, fog and falling snow; 1 is the
+    physics."""
 
     _ordered = field_validator("severity")(in_order)
 
     def make(self, label_space: LabelSpace) -> RandomWeather:
-        """Weather for images that are labelled in this space."""
+        """Random weather for images with labels in this label space."""
         return RandomWeather(
             tuple(self.kinds),
             label_space,
@@ -61,13 +62,13 @@ class RandomWeatherSettings(Settings):
 
 @dataclass(frozen=True)
 class RandomWeather:
-    """Puts a labelled image into one kind of weather, of random strength.
+    """Renders one kind of weather of random strength on a labelled image.
 
     Args:
-        kinds: of `RANGES`, each as likely.
+        kinds: of `RANGES`, equally likely.
         label_space: of the labels, which give the depth (`geometry_of`).
-        chance: of an image to be changed at all.
-        camera: through which the weather is seen.
+        chance: probability that an image changes.
+        camera: for which weather is rendered.
         severity: range of the factor on the physics.
     """
 
@@ -80,10 +81,13 @@ class RandomWeather:
     def __post_init__(self) -> None:
         unknown = [kind for kind in self.kinds if kind not in RANGES]
         if unknown or not self.kinds:
-            raise InputError(f"weather kinds must be some of {list(RANGES)}, not {self.kinds}")
+            raise InputError(
+                f"weather kinds: expected one or more of {commas(RANGES)}, got "
+                f"{commas(self.kinds)}. To fix: name only kinds of this list"
+            )
 
     def __call__(self, image: Image, label: Label, generator: np.random.Generator) -> Image:
-        """One version of the image; the label stays what it is."""
+        """One version of the image; its label stays valid."""
         if generator.random() >= self.chance:
             return image
         kind = self.kinds[int(generator.integers(len(self.kinds)))]

@@ -1,4 +1,4 @@
-"""All weather at once, in the order in which light meets it."""
+"""All kinds of weather together, in a fixed order."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from driftseg.weather.snow import falling_snow, snow_cover
 from driftseg.weather.wet_road import wet_road
 
 RENDERER = 2
-"""The renderer's version. Raise it with every change that moves pixels: records of runs name it,
-and no other renderer continues a weather set on disk. A test holds what this one makes."""
+"""The renderer's version. Increase it with every change of pixels. Records of runs name it, and a
+weather set on disk is continued only by the same version. A test pins the output."""
 
 
 def render(
@@ -31,27 +31,26 @@ def render(
     camera: Camera = CITYSCAPES,
     severity: float = 1.0,
 ) -> Image:
-    """The image as it would look in these conditions; without weather an equal copy.
+    """Renders these conditions on an image; without weather, returns an equal copy.
 
-    First the clouds take the sun away. Then comes what lies on the ground (snow, water), then what
-    hangs and falls in the air (fog, rain, snow), then what sticks to the lens, then the night and
-    the noise of the sensor. The drops that are seen as streaks fall within a few metres of the
-    lens, before what the fog has veiled, and what they refract is foggy too. What is seen in fog
-    comes from no farther than 1 / beta on average, so that is as deep as the rain gets. White and
-    grey are those of the scene's own light (`light`). Where nothing tells what is ground, rain wets
-    none, unless the conditions ask for it.
+    The order is: clouds; snow and water on the ground; fog, rain and snow in the air; drops on the
+    lens; night and sensor noise. Streaks are within a few metres of the lens, so fog is rendered
+    before them, and they refract foggy light. In fog, light comes from a distance of at most 1 /
+    beta on average, which limits the depth of rain. White and grey are those of the scene's own
+    light (`light`). If the ground is unknown, rain does not wet it; if the conditions ask for a wet
+    road, that is an error.
 
     Args:
         image: RGB, (H, W, 3).
         geometry: of the same size.
         conditions: the weather.
         generator: draws drops, flakes and noise.
-        camera: through which it is seen.
-        severity: scales what rain, fog and falling snow do; 1 is the physics.
+        camera: for which weather is rendered.
+        severity: factor on rain, fog and falling snow; 1 is the physics.
 
     Raises:
-        InputError: a depth that does not fit the image, or conditions that need to know what is
-            ground where nothing tells.
+        InputError: depth does not fit the image, or the conditions need the ground and it is
+            unknown.
     """
     check_depth(geometry.depth, image)
     if conditions.clear:

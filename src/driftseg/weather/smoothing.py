@@ -1,4 +1,4 @@
-"""Smoothing that weather needs: wide, and along the edges of the picture."""
+"""Smoothing for weather: wide, or along the edges of the picture."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 
 _MOST_ROWS = 256
-"""Rows of the small copy on which smooth things are computed."""
+"""Rows of the small copy on which smooth maps are computed."""
 
 
 def wide_field(light: Floats) -> Floats:
@@ -21,15 +21,15 @@ def wide_field(light: Floats) -> Floats:
 
 
 def along_edges(values: Floats, light: Floats, *, radius: float, edge: float = 0.05) -> Floats:
-    """Smooths (H, W) within what is alike in the picture, keeping its edges.
+    """Smooths (H, W) within similar regions of the picture and keeps its edges.
 
     Guided filter (He et al. 2010, fast form of 2015): within each window the result is an affine
-    function of the picture's brightness, which is fitted on a small copy. OpenCV has it in its
-    contrib package alone, which cannot be installed beside the plain one.
+    function of the picture's brightness, fitted on a small copy. OpenCV has it only in its contrib
+    package, which cannot be installed beside the plain package.
 
     Args:
         values: (H, W).
-        light: the picture that guides, (H, W, 3), in 0 to 1.
+        light: the guiding picture, (H, W, 3), in 0 to 1.
         radius: of the windows, in pixels.
         edge: contrast of the picture that counts as an edge.
     """

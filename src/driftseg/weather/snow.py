@@ -1,11 +1,11 @@
-"""Snow: flakes that scatter, and what has settled on the ground.
+"""Snow: falling flakes, and snow on the ground.
 
-Falling snow after Gunn and Marshall (1958): N(D) = N0 exp(-L D) flakes per m3 and mm, D being the
-diameter in mm of the drop that the flake would melt to, N0 = 3800 R^-.87, L = 2.55 R^-.48, R in
-mm/h of water. Flakes are ten times as light as water, so D (1 / .1)^(1/3) across; they fall as
-Langleben (1954) measured, .98 D^.31 m/s, and drift with the wind. Far flakes take away light like
-any cloud of opaque grains, beta = 2 x their cross section per m3 (geometric optics), which is fog;
-near ones are drawn one by one, white. Ours: how white, the drift, and all of the ground cover.
+Falling snow after Gunn and Marshall (1958): N(D) = N0 exp(-L D) flakes per m3 and mm. D is the
+diameter in mm of the melted drop, N0 = 3800 R^-.87, L = 2.55 R^-.48, R in mm/h of water. Flakes
+have a tenth of the density of water, so their diameter is D (1 / .1)^(1/3). They fall at .98 D^.31
+m/s (Langleben 1954) and drift with the wind. Far flakes act as fog: like any cloud of opaque
+particles, beta = 2 x their cross section per m3 (geometric optics). Near flakes are drawn one by
+one, white. Ours: the white, the drift, and all of the ground cover.
 """
 
 from __future__ import annotations
@@ -26,30 +26,30 @@ from driftseg.weather.streaks import Particles, coverage, draw_particles
 Doubles = npt.NDArray[np.float64]
 
 DENSITY = 0.1
-"""Of flakes, relative to water."""
+"""Density of flakes relative to water."""
 SMALLEST, LARGEST = 1.0, 15.0
 """Diameters of flakes in mm that are drawn."""
 DRIFT = 0.7
-"""Deviation of the flakes' sideways speed, m/s."""
+"""Standard deviation of the flakes' sideways speed, m/s."""
 LEDGE, LOW_LEDGE = 0.1, 0.14
-"""Metres that snow seems to reach down from the upper edges of high things, and of low ones."""
+"""Metres that snow reaches down from the upper edges of high objects, and of low objects."""
 ROOF = 2.6
-"""Metres above the road below which things count as low."""
+"""Metres above the road below which objects count as low."""
 DRIFTS = (3.0, 0.5)
-"""Sizes in metres of the patches in which snow lies."""
+"""Sizes of snow patches in metres."""
 WIDE = 0.65
-"""How much the wide ones count."""
+"""Weight of the wide patches."""
 SOFT = 0.8
 """Share of the noise over which snow thins out at the edge of a patch."""
 BARE = 0.15
-"""Share of its light that ground between the snow loses, since it is wet."""
+"""Share of light that wet ground between the snow loses."""
 
 
 def extinction_per_kilometre(rate: float) -> float:
     """Extinction coefficient of snow falling at ``rate`` mm/h of water.
 
-    2 x pi/4 x the integral of N(D) d^2 over all sizes, d being the flake's diameter; without the
-    truncation of `SMALLEST` and `LARGEST`, in closed form.
+    2 x pi/4 x the integral of N(D) d^2 over all sizes in closed form, where d is the flake's
+    diameter. It ignores the limits `SMALLEST` and `LARGEST`.
     """
     if rate == 0:
         return 0.0
@@ -60,7 +60,7 @@ def extinction_per_kilometre(rate: float) -> float:
 
 
 def _law(rate: float) -> tuple[float, float]:
-    """N0 in 1/(m3 mm) and the slope in 1/mm of the melted diameters."""
+    """N0 in 1/(m3 mm) and the slope in 1/mm, for melted diameters."""
     return 3800.0 * rate**-0.87, 2.55 * rate**-0.48
 
 
@@ -72,7 +72,7 @@ def flake_density(diameter: Doubles, rate: float) -> Doubles:
 
 
 def fall_speed(diameter: Doubles) -> Doubles:
-    """m/s of flakes of ``diameter`` mm (Langleben 1954, by the melted diameter)."""
+    """Fall speed in m/s of flakes of ``diameter`` mm (Langleben 1954, for the melted diameter)."""
     return np.asarray(0.98 * (diameter * DENSITY ** (1 / 3)) ** 0.31)
 
 
@@ -86,20 +86,19 @@ def falling_snow(
     severity: float = 1.0,
     white: Floats | None = None,
 ) -> Image:
-    """The image behind falling snow; a rate of 0 returns an equal copy.
+    """Renders falling snow; a rate of 0 returns an equal copy.
 
     Args:
         image: RGB, (H, W, 3).
         depth: metres along the optical axis, (H, W), infinite for sky.
         rate: mm/h of water.
         generator: draws the flakes.
-        camera: through which they are seen.
-        severity: scales extinction and flakes; 1 is the physics.
-        white: what white looks like in the scene's light, (3,); None is `whiteness`.
+        camera: for which they are drawn.
+        severity: factor on extinction and flakes; 1 is the physics.
+        white: colour of white in the scene's light, (3,); None is `whiteness`.
 
     Raises:
-        InputError: a rate or severity that is negative or not finite, or a depth that does not fit
-            the image.
+        InputError: rate or severity is negative or not finite, or depth does not fit the image.
     """
     check_amount("snow", rate)
     check_amount("severity", severity)
@@ -133,19 +132,18 @@ def snow_cover(
     camera: Camera = CITYSCAPES,
     white: Floats | None = None,
 ) -> Image:
-    """The image with snow on the ground and on the upper edges of things.
+    """Renders snow on the ground and on the upper edges of objects.
 
     Args:
         image: RGB, (H, W, 3).
         geometry: must know what is ground.
         share: of the ground that is covered, in patches that lie on the road's plane.
         generator: draws the patches.
-        camera: whose focal length says how large a patch looks.
-        white: what white looks like in the scene's light, (3,); None is `whiteness`.
+        camera: its focal length gives the size of a patch in pixels.
+        white: colour of white in the scene's light, (3,); None is `whiteness`.
 
     Raises:
-        InputError: a share outside 0 to 1, a depth that does not fit the image, or nothing tells
-            what is ground.
+        InputError: share is outside 0 to 1, depth does not fit the image, or the ground is unknown.
     """
     check_share("snow_cover", share)
     check_depth(geometry.depth, image)
@@ -156,18 +154,18 @@ def snow_cover(
     white = whiteness(light) if white is None else white
     drifts = _drifts(geometry, camera, generator)
     thin = np.clip((share * (1 + SOFT) - drifts) / SOFT, 0, 1)
-    # Far away a pixel shows many drifts: the share of them that is covered.
+    # A distant pixel contains many patches: it shows their mean cover.
     row = geometry.depth**2 / (camera.focal_pixels(image.shape[1]) * camera.height)
     seen = np.clip(DRIFTS[1] / np.maximum(row, 1e-3), 0, 1)
     lying = np.where(ground, thin * seen + share * (1 - seen), 0)
     ledges = _ledges(geometry, ground, camera, generator)
     lying = np.maximum(lying, min(1.0, 1.5 * share) * ledges)
     lying = np.asarray(cv2.GaussianBlur(lying.astype(np.float32), (0, 0), 0.7), np.float32)
-    # Snow keeps the shadows of what it covers, faintly.
+    # Snow keeps faint shadows of the ground.
     grey = light.mean(axis=2, keepdims=True)
     even = np.asarray(cv2.blur(grey, (2 * (image.shape[1] // 16) + 1,) * 2), np.float32)[..., None]
     shade = np.clip(0.97 + 0.3 * (grey - even), 0, 1.05)
-    # What is bare between the snow is wet.
+    # Bare ground between the snow is wet.
     bare = light * (1 - (BARE * np.float32(min(1.0, 2 * share)) * ground)[..., None])
     covered = bare * (1 - lying[..., None]) + white * shade * lying[..., None]
     return np.asarray(np.rint(np.clip(covered, 0, 1) * 255), np.uint8)
@@ -180,7 +178,7 @@ def _drifts(geometry: Geometry, camera: Camera, generator: np.random.Generator) 
     )
     a, b = WIDE, 1 - WIDE
     both = a * wide + b * fine
-    # The distribution of a sum of two even ones, by which the sum becomes even again.
+    # The distribution of a sum of two uniform values; it makes the sum uniform again.
     low, high = both**2 / (2 * a * b), 1 - (1 - both) ** 2 / (2 * a * b)
     return np.asarray(
         np.where(both < b, low, np.where(both < a, (both - b / 2) / a, high)), np.float32
@@ -188,7 +186,7 @@ def _drifts(geometry: Geometry, camera: Camera, generator: np.random.Generator) 
 
 
 def whiteness(light: Floats) -> Floats:
-    """What white looks like in this light, (3,): grey, as bright as the brightest twentieth."""
+    """Colour of white in this light, (3,): grey, as bright as the brightest 5 % of pixels."""
     bright = float(np.quantile(light.mean(axis=2)[::4, ::4], 0.95))
     return np.full(3, min(max(bright, 0.05), 0.95), np.float32)
 
@@ -196,10 +194,10 @@ def whiteness(light: Floats) -> Floats:
 def _ledges(
     geometry: Geometry, ground: Mask, camera: Camera, generator: np.random.Generator
 ) -> Floats:
-    """How much of each upright pixel lies under its thing's upper edge, where snow settles.
+    """Amount of snow on each upright pixel near the upper edge of its object, in 0 to 1.
 
-    Things that end below `ROOF` metres (cars, hedges, walls, people) show the camera more of their
-    upper side than roofs do.
+    Objects lower than `ROOF` metres (cars, hedges, walls, people) show more of their upper side
+    than roofs do.
     """
     depth = np.minimum(geometry.depth, np.float32(1e6))
     height, width = depth.shape
@@ -207,7 +205,7 @@ def _ledges(
     upright = ~ground & (np.ones_like(ground) if geometry.sky is None else ~geometry.sky)
     if geometry.sky_share is not None and geometry.sky is not None:
         gaps = ((geometry.sky_share > 0.05) & ~geometry.sky).astype(np.uint8)
-        upright &= cv2.dilate(gaps, np.ones((5, 5), np.uint8)) == 0  # branches are no ledges
+        upright &= cv2.dilate(gaps, np.ones((5, 5), np.uint8)) == 0  # no snow on branches
     down = (np.arange(height, dtype=np.float32) + 0.5 - camera.horizon * height)[:, None]
     above_road = camera.height - down * depth / focal
     metres = np.where(above_road < ROOF, LOW_LEDGE, LEDGE)
@@ -215,7 +213,7 @@ def _ledges(
     reach = metres * (0.4 + 1.2 * uneven) * focal / np.maximum(depth, 1.0)
     found = np.zeros(depth.shape, np.float32)
     for rows in range(1, int(min(np.ceil(reach[upright].max(initial=0)), height // 12)) + 1):
-        above = np.zeros_like(depth)  # what lies above the picture is no edge
+        above = np.zeros_like(depth)  # the picture's upper border is no edge of an object
         above[rows:] = depth[:-rows]
         edge = upright & (above > 1.3 * depth)
         found = np.maximum(found, edge * np.clip((reach - rows + 1) / 2, 0, 1))

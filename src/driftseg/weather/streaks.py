@@ -1,11 +1,11 @@
-"""What falls near the camera, drawn by the light it takes away and gives during the exposure.
+"""Streaks of rain and snow near the camera.
 
-Rain and snow share this: particles are drawn from their size law within the camera's view, moved
-along their path while the shutter is open, and summed up in one map of how much of each pixel they
-cover. Every streak is a row of points a pixel apart, each laid down on its four nearest pixels, so
-a streak has its own width, length and brightness, places between pixels count, and streaks add up
-in any order. What is wider than a pixel, or out of focus, is blurred by as much afterwards, in a
-few groups of alike blur.
+Rain and snow share this. Particles are sampled from their size distribution within the camera's
+view and moved along their path while the shutter is open. One map sums up their cover of each
+pixel. A streak is a row of points one pixel apart; each point is spread over its four nearest
+pixels. A streak therefore has its own width, length and brightness, sub-pixel positions count, and
+the order of streaks does not matter. Wide and defocused streaks are blurred afterwards, in a few
+groups of similar blur.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ Doubles = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 
 NEAREST = 0.4
-"""Metres before the lens; a windscreen or housing keeps nearer drops away."""
+"""Metres in front of the lens; there are no nearer drops, because of a windscreen or housing."""
 SHARP = 0.3
-"""Pixels of blur below which there is none."""
+"""Pixels; a smaller blur is ignored."""
 
 
 @dataclass(frozen=True)
 class Particles:
-    """What falls, at the middle of the exposure."""
+    """Falling particles at the middle of the exposure."""
 
     diameter: Doubles
-    """mm, (N,)."""
+    """Diameters in mm, (N,)."""
     centre: Doubles
     """x right, y down, z ahead, in metres, (N, 3)."""
     velocity: Doubles
-    """Against the camera, m/s, (N, 3)."""
+    """Velocity relative to the camera, m/s, (N, 3)."""
 
 
 def draw_particles(
@@ -48,13 +48,13 @@ def draw_particles(
     camera: Camera,
     aspect: float,
 ) -> tuple[Doubles, Doubles]:
-    """Every particle in view that is at least a pixel of the full sensor wide.
+    """All particles in view that are at least one pixel of the full sensor wide.
 
     Args:
-        density: particles per m3 and mm of diameter, of diameters in mm.
+        density: particles per m3 and mm of diameter, as a function of diameters in mm.
         sizes: smallest and largest diameter in mm.
-        generator: draws number, sizes and places.
-        camera: its view is filled.
+        generator: draws number, sizes and positions.
+        camera: particles fill its view.
         aspect: image height over width.
 
     Returns:
@@ -82,17 +82,17 @@ def coverage(
     *,
     brightness: Callable[[Doubles, npt.NDArray[np.int64]], Doubles] | None = None,
 ) -> Floats:
-    """Share of the exposure for which each pixel lies behind a particle, (H, W).
+    """Share of the exposure in which a particle covers each pixel, (H, W).
 
-    A particle of width d that draws a streak of length L is before each pixel of it for d / (L + d)
-    of the exposure (Garg and Nayar 2007); where streaks overlap, the shares add up.
+    A particle of width d with a streak of length L covers each pixel of it for d / (L + d) of the
+    exposure (Garg and Nayar 2007). Shares of overlapping streaks add up.
 
     Args:
         particles: what falls.
-        depth: metres, (H, W); what is farther than the scene at its middle is not seen.
+        depth: metres, (H, W); it hides particles that are farther than the scene at their middle.
         camera: its exposure, focal length and focus.
-        brightness: of points, from seconds since the middle of the exposure and the number of
-            their particle; None is 1 everywhere.
+        brightness: of points, a function of seconds since the middle of the exposure and of the
+            index of their particle; None is 1 everywhere.
     """
     height, width = depth.shape
     seconds = camera.exposure * 1e-3
@@ -107,8 +107,8 @@ def coverage(
     middle = np.clip(middle, 0, [width - 1, height - 1])
     long_enough = np.maximum(length, thickness) * camera.sensor_width / width >= 1
     seen = np.flatnonzero(long_enough & (z < depth[middle[:, 1], middle[:, 0]]))
-    # A box as wide as the streak has the deviation width / sqrt(12); narrower than a pixel is
-    # already spread by the four pixels that a point is laid down on.
+    # A box as wide as the streak has the standard deviation width / sqrt(12). The spread over four
+    # pixels already covers streaks narrower than one pixel.
     own = np.where(thickness > 1, thickness / np.sqrt(12), 0.0)
     blur = np.hypot(own, _circle_of_confusion(z, camera) * width / camera.sensor_width)
     edges = SHARP * 2.0 ** np.arange(0, 12)
@@ -122,7 +122,7 @@ def coverage(
         along = (np.arange(len(of)) - first[of] + 0.5) / points[of]
         place = start[which][of] + (stop - start)[which][of] * along[:, None]
         wide, far = thickness[which], length[which]
-        # Its area times its share of the exposure, dealt out to its points.
+        # Its area times its share of the exposure, divided among its points.
         weight = (wide * np.maximum(far, wide) * wide / (far + wide) / points)[of]
         if brightness is not None:
             weight = weight * brightness((along - 0.5) * seconds, which[of])
@@ -136,9 +136,9 @@ def coverage(
 
 
 def _splat(place: Doubles, weight: Doubles, shape: tuple[int, int]) -> Floats:
-    """Lays points (columns and rows, (N, 2)) down on their four nearest pixels."""
+    """Spreads points (columns and rows, (N, 2)) over their four nearest pixels."""
     height, width = shape
-    # One pixel of margin, so that what is half outside needs no case of its own.
+    # One pixel of margin, so points at the border need no special case.
     inside = ((place > -1) & (place < [width, height])).all(axis=1)
     place, weight = place[inside] + 1, weight[inside]
     corner = place.astype(np.int64)

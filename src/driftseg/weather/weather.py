@@ -1,4 +1,4 @@
-"""Scenes put into a domain's weather, the same way whenever it is asked."""
+"""Renders a domain's weather on scenes, reproducibly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from driftseg.weather.render import render
 
 @dataclass(frozen=True)
 class Weather:
-    """Everything that weather depends on, but for the scene and the conditions."""
+    """All settings of weather except the scene and the conditions."""
 
     camera: Camera
     label_space: LabelSpace
@@ -25,8 +25,8 @@ class Weather:
     def on(self, scene: Scene, conditions: Conditions, domain: str) -> Image:
         """The scene's image in these conditions.
 
-        The drops follow from seed, scene and the domain's name: a scene seen again in the same
-        domain looks the same, so evaluations can be compared.
+        The drops depend on the seed, the scene and the domain's name. A scene looks the same each
+        time in one domain, so evaluations can be compared.
         """
         if conditions.clear:
             return scene.image
@@ -40,5 +40,5 @@ class Weather:
         )
 
     def depth_note(self, scene: Scene) -> str:
-        """Which depth is used for scenes like this one, for the record."""
+        """The source of depth for scenes like this one, for the record."""
         return geometry_of(scene, self.camera, self.label_space).source

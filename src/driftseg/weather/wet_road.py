@@ -1,10 +1,10 @@
-"""A wet road: darker, and a mirror of what stands on it.
+"""A wet road: darker, with reflections.
 
-Light that enters the film of water is caught there, which darkens what is rough (Lekner and Dorf
-1988). What comes straight off the film follows Fresnel's law for water (n = 1.33, in Schlick's
-form), so near the horizon a wet road is a mirror and under the camera it is none. Things are taken
-to stand upright where they meet the ground, as in the road-plane depth: the ground k rows under
-that line shows what is k rows above it. Ours: how dark, how rough, and the puddles.
+The film of water traps light, which darkens rough surfaces (Lekner and Dorf 1988). Reflection
+follows Fresnel's law for water (n = 1.33, in Schlick's form): strong near the horizon, weak under
+the camera. Objects stand upright where they meet the ground, as in the road-plane depth. The ground
+k rows below that line reflects the pixel k rows above it. Ours: the darkening, the roughness, and
+the puddles.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from driftseg.weather.depth import Floats, check_depth, distance_along_rays
 from driftseg.weather.geometry import Geometry, Mask, ground_noise, known_ground
 
 HEAD_ON = 0.02
-"""Share of light that water mirrors straight down, ((n - 1) / (n + 1))^2."""
+"""Share of light that water reflects at normal incidence, ((n - 1) / (n + 1))^2."""
 DARKER = 0.35
-"""Share of its own light that soaked asphalt loses."""
+"""Share of light that wet asphalt loses."""
 
 
 def wet_road(
@@ -32,18 +32,18 @@ def wet_road(
     *,
     camera: Camera = CITYSCAPES,
 ) -> Image:
-    """The image with a wet ground; a wetness of 0 returns an equal copy.
+    """Renders wet ground; a wetness of 0 returns an equal copy.
 
     Args:
         image: RGB, (H, W, 3).
         geometry: must know what is ground.
         wetness: 0 to 1.
-        generator: draws where the water stands.
-        camera: its height and focal length give the angle under which the ground is seen.
+        generator: draws the puddles.
+        camera: its height and focal length give the viewing angle of the ground.
 
     Raises:
-        InputError: a wetness outside 0 to 1, a depth that does not fit the image, or nothing tells
-            what is ground.
+        InputError: wetness is outside 0 to 1, depth does not fit the image, or the ground is
+            unknown.
     """
     check_share("wet_road", wetness)
     check_depth(geometry.depth, image)
@@ -64,18 +64,18 @@ def wet_road(
 
 
 def mirror(light: Floats, ground: Mask) -> Floats:
-    """What each pixel of the ground would show were it a mirror, (H, W, 3)."""
+    """Reflection in each pixel of the ground as if it were a mirror, (H, W, 3)."""
     height = len(ground)
     rows = np.arange(height)[:, None]
     stands = np.maximum.accumulate(np.where(ground, -1, rows), axis=0)
-    # Ground up to the picture's upper edge mirrors what lies above it: the row at the edge.
+    # The upper row of the picture replaces rows above it.
     above = np.clip(2 * stands + 1 - rows, 0, height - 1)
     seen = np.take_along_axis(light, above[..., None], axis=0)
     return np.asarray(np.where(ground[..., None], seen, light), np.float32)
 
 
 def mirrored_share(geometry: Geometry, camera: Camera) -> Floats:
-    """Fresnel's share of light that water on the ground mirrors, (H, W), in Schlick's form."""
+    """Share of light that water on the ground reflects (Fresnel, in Schlick's form), (H, W)."""
     distance = np.maximum(distance_along_rays(geometry.depth, camera), camera.height)
     cosine = camera.height / distance
     return np.asarray(HEAD_ON + (1 - HEAD_ON) * (1 - cosine) ** 5, np.float32)

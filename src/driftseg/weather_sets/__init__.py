@@ -1,1 +1,1 @@
-"""Datasets in weather, on disk: making and reading them."""
+"""Datasets in rendered weather on disk: making and reading them."""

@@ -1,4 +1,4 @@
-"""Which of a source's scenes a command is about."""
+"""The source scenes that a command selects."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from driftseg.scenes.layout import belongs
 
 @dataclass(frozen=True)
 class Choice:
-    """What scenes were chosen by; by default all are.
+    """The selection of scenes; by default all.
 
-    A command removes what was made of sources that are gone only among these: a split that it is
-    not about may lie on a disk that is away.
+    A command removes images of missing sources only within its selection. Another split may be on a
+    disk that is not mounted.
     """
 
     split: str | None = None
     domain: str | None = None
-    """The layout's word, or the part of several before a slash."""
+    """The layout's word for a condition, or its part before a slash."""
     include: tuple[str, ...] = ()
-    """Shell patterns of names."""
+    """Shell patterns of scene names."""
     exclude: tuple[str, ...] = ()
 
     def holds(self, entry: Mapping[str, Any]) -> bool:
-        """Whether a scene is one of these, by what the record says of it."""
-        if entry["name"] is None:  # an older record, which does not say
+        """Whether the selection contains a scene, by its entry in the record."""
+        if entry["name"] is None:  # an older record without this entry
             return self == Choice()
         return (
             belongs(entry["split"], self.split)

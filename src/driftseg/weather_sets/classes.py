@@ -1,4 +1,4 @@
-"""What labels of a weather set mean: its record says it where the classes are no preset."""
+"""The classes of a weather set; its record states them if they are not a preset."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from driftseg.weather_sets.record import RECORD
 
 
 def told_classes(scenes: SceneFiles, layout: str) -> dict[str, Any]:
-    """What the record's settings say of the classes.
+    """The classes for the record's settings.
 
     Args:
-        scenes: that the set is made from.
-        layout: their kind. Only plain folders have classes of their own.
+        scenes: of the source.
+        layout: their kind. Only plain folders can have their own classes.
     """
     space = scenes.label_space
     ids = scenes.decode.ids if isinstance(scenes.decode, IdReader) else None
@@ -40,7 +40,7 @@ def classes_of_set(root: Path, settings: Mapping[str, Any]) -> Classes:
         settings: of its record.
 
     Raises:
-        InputError: the record names a label space that there is not.
+        InputError: the record names an unknown label space.
     """
     record = str(root / RECORD)
     if "classes" in settings:

@@ -1,4 +1,4 @@
-"""Which weather a set of images is put into, and what its folders are called."""
+"""The domains of a weather set, and the names of their folders."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from driftseg.stream.schedule import fog_name, rain_name
 from driftseg.weather.conditions import Conditions
 
 SNOW_COVER = 0.6
-"""Share of the ground under snow where it snows and labels tell what is ground. Ours."""
+"""Share of the ground under snow if snow falls and labels show the ground. Ours."""
 
 
 @dataclass(frozen=True)
 class WeatherDomain:
-    """One weather that all images are put into."""
+    """One kind of weather that is rendered on all images."""
 
     name: str
-    """As schedules call it, since the drops follow from it: rain100, fog375, night1, snow1."""
+    """Name as in schedules, because drops depend on it: rain100, fog375, night1, snow1."""
     folder: str
     """rain/100mm, fog/375m, night/1, snow/1mm."""
     conditions: Conditions
 
     def on(self, *, labelled: bool) -> Conditions:
-        """The conditions of one image: unlabelled ones stay without snow on the ground."""
+        """The conditions of one image; images without a label get no snow on the ground."""
         return self.conditions if labelled else replace(self.conditions, snow_cover=0.0)
 
     def extinction(self, severity: float) -> float:
-        """Of rain, fog and falling snow together, 1/km."""
+        """Extinction of rain, fog and falling snow together, 1/km."""
         return severity * self.conditions.extinction
 
     def transmission(self, severity: float, metres: float = 100.0) -> float:
-        """Share of the light that comes through the air over a distance."""
+        """Share of light that passes the air over a distance."""
         return math.exp(-self.extinction(severity) * metres / 1000)
 
 
@@ -55,14 +55,14 @@ def weather_domains(
         fog: visibilities in metres.
         night: 0 is day, 1 is night.
         snow: rates in mm/h of water.
-        snow_cover: share of the ground under snow in the domains of snow; None is `SNOW_COVER`.
-        wet_road: how wet the ground is in the domains of rain; None follows the rain.
-        clouds: how much of the sun the clouds take away in all domains; None follows the weather.
-        lens_drops: share of the picture behind drops in the domains of rain.
+        snow_cover: share of the ground under snow in domains of snow; None is `SNOW_COVER`.
+        wet_road: wetness of the ground in domains of rain; None follows the rain.
+        clouds: share of sunlight that clouds remove in all domains; None follows the weather.
+        lens_drops: share of the picture that drops cover in domains of rain.
 
     Raises:
-        InputError: no domain, one twice, a value that is no weather, wetness without rain, or snow
-            on the ground without falling snow.
+        InputError: there is no domain, a domain is repeated, a value gives no weather, wetness
+            comes without rain, or snow on the ground without falling snow.
     """
     for name, value in (("wet_road", wet_road), ("lens_drops", lens_drops)):
         if value and not rain:

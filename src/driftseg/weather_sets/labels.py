@@ -1,4 +1,4 @@
-"""Labels of a weather set: linked, since weather does not change them."""
+"""Labels of a weather set: links, because weather does not change labels."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from driftseg.weather_sets.writing import PARTIAL, write_whole
 Put = Literal["symbolic link", "hard link", "copy", "shrunk"]
 
 PNG = b"\x89PNG\r\n\x1a\n"
-"""What a PNG begins with."""
+"""The first bytes of a PNG."""
 PNG_BITS = 24
-"""Position of its byte that says how many bits a value has."""
+"""Position of the byte with the bit depth."""
 
 
 def name_in_set(name: str, size: Size | None) -> str:
-    """What a label file is called in a set: IDD's polygons are drawn when they are shrunk."""
+    """Name of a label file in a set; IDD's polygons are drawn when they are shrunk."""
     if size is None or not name.endswith(POLYGONS_ENDING):
         return name
     return name.removesuffix(POLYGONS_ENDING) + IDS_ENDINGS[0]
 
 
 def put_label(source: Path, place: Path, size: Size | None) -> Put:
-    """Makes a label file appear in a set.
+    """Puts a label file into a set.
 
-    By a relative symbolic link where the file system has such, otherwise by a hard link, and at
-    last by a copy. Where images are shrunk, so is a label: to the nearest pixel, whatever it
-    codes its classes by; IDD's polygons become level 3 ids (`name_in_set`).
+    It is a relative symbolic link if the file system has them, otherwise a hard link, otherwise a
+    copy. If images are shrunk, labels are shrunk to the nearest pixel in any coding; IDD's polygons
+    become level 3 ids (`name_in_set`).
 
     Args:
         source: the label's file.
-        place: where it should appear.
-        size: (width, height) that the images are shrunk to; None where they keep theirs.
+        place: its path in the set.
+        size: (width, height) to which images are shrunk; None keeps their size.
 
     Raises:
         InputError: it cannot be written.
@@ -60,7 +60,7 @@ def put_label(source: Path, place: Path, size: Size | None) -> Put:
         place.parent.mkdir(parents=True, exist_ok=True)
         how = _link(source, target, partial)
         os.replace(partial, place)
-        # Where both names are hard links to one file, replacing one by the other does nothing.
+        # If both names are hard links to one file, replacing one by the other does nothing.
         partial.unlink(missing_ok=True)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -84,11 +84,11 @@ def _link(source: Path, target: str, partial: Path) -> Put:
 
 
 def _shrunk(source: Path, size: Size) -> bytes:
-    """As a PNG with the bits, colours or palette of its source."""
+    """Writes a PNG with the bit depth, colours or palette of its source."""
     if source.name.endswith(POLYGONS_ENDING):
         return _png(_nearest(draw_polygons(source), size))
     stored = source.read_bytes()
-    if stored.startswith(PNG) and stored[PNG_BITS] == 16:  # of which Pillow keeps 8
+    if stored.startswith(PNG) and stored[PNG_BITS] == 16:  # Pillow keeps only 8 of them
         wide = np.asarray(cv2.imdecode(np.frombuffer(stored, np.uint8), cv2.IMREAD_UNCHANGED))
         return bytes(cv2.imencode(".png", _nearest(wide, size))[1])
     with PillowImage.open(io.BytesIO(stored)) as picture:

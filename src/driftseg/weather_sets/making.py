@@ -1,4 +1,4 @@
-"""A dataset in weather on disk, made so that it can be stopped at any time and gone on with."""
+"""Makes a weather set on disk; a run can be stopped at any time and continued."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from driftseg.weather_sets.writing import remove_file, unchanged
 
 @dataclass(frozen=True)
 class WeatherSet:
-    """What is to be made, and from what."""
+    """The weather set to make, and its source."""
 
     root: Path
     """The source's folder."""
@@ -41,15 +41,15 @@ class WeatherSet:
     seed: int = 0
     severity: float = 1.0
     size: Size | None = None
-    """(width, height) that the scenes are shrunk to; None keeps their own."""
+    """(width, height) to which scenes are shrunk; None keeps their size."""
     kind: Format = "png"
     depth: str | Mapping[str, Any] = "none"
-    """How depth was asked for, for the record."""
+    """The setting of depth, for the record."""
     choice: Choice = field(default_factory=Choice)
-    """What the scenes were chosen by."""
+    """The selection of scenes."""
 
     def settings(self, out: Path) -> dict[str, Any]:
-        """What all images have in common; other settings are another set."""
+        """The settings of all images; a set with other settings is another set."""
         return {
             "renderer": RENDERER,
             "root": Path(os.path.relpath(self.root.resolve(), out.resolve())).as_posix(),
@@ -66,40 +66,40 @@ class WeatherSet:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the making is."""
+    """Progress of making a set."""
 
     done: int
-    """Images rendered in this run, counting every weather."""
+    """Images rendered in this run, over all weathers."""
     total: int
-    """To be rendered in this run."""
+    """Images to render in this run."""
     source: str
-    """The file that was last done."""
+    """The last finished file."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run of the making did."""
+    """The result of one run."""
 
     made: int
-    """Files rendered."""
+    """Number of rendered files."""
     kept: int
-    """Files that were there already and right."""
+    """Number of files that existed and were correct."""
     unreadable: dict[str, str]
-    """Reasons why an image, its label or depth could not be used, by source file."""
+    """By source file, why an image, its label or depth could not be used."""
     depths: dict[str, int]
-    """Images, by where their depth came from."""
+    """Number of images by source of depth."""
     labels: dict[str, int]
-    """Images, by how their labels were put there."""
+    """Number of images by how their labels were added."""
     gone: tuple[str, ...]
-    """Source files that are there no more; what was made of them was removed."""
+    """Source files that no longer exist; their images in the set were removed."""
     record: Path
     """``weather.json``."""
     unread: str = ""
-    """What lies beside the images and is of a kind that is not read, in words."""
+    """Files beside the images in formats that are not read, in words."""
     squeezed: str = ""
-    """Which images have another ratio of width to height than ``size``, in words."""
+    """Images with another aspect ratio than ``size``, in words."""
     page: Path | None = None
-    """The contact sheet, where one was made."""
+    """The contact sheet, if one was made."""
 
 
 def make_set(
@@ -109,23 +109,22 @@ def make_set(
     workers: int = 1,
     watch: Callable[[Progress], None] = lambda progress: None,
 ) -> Outcome:
-    """Renders what is not there yet.
+    """Renders the missing images of a set.
 
-    A file is kept when it and everything it was made from are as the record says. Where a source
-    has changed, its images and labels are made again, and those of weathers that this run does not
-    make are removed; where it is there no more, all of them are, if it was one of those that this
-    run is about (`WeatherSet.choice`). A scene whose image, label or depth cannot be used is left
-    out and told.
+    A file is kept if it and all its sources match the record. If a source has changed, its images
+    and labels are made again, and those of weathers outside this run are removed. If a source no
+    longer exists and this run selects it (`WeatherSet.choice`), all its images and labels are
+    removed. A scene whose image, label or depth cannot be used is left out and reported.
 
     Args:
         wanted: the set.
         out: its folder.
-        workers: processes.
-        watch: told after every image.
+        workers: number of processes.
+        watch: called after every image.
 
     Raises:
-        InputError: the folder cannot be used or was made with other settings, depth does not fit
-            its image, or a file cannot be written. What is done stays done.
+        InputError: the folder cannot be used or has other settings, depth does not fit its image,
+            or a file cannot be written. Finished files stay.
     """
     scenes = wanted.scenes
     read = {path.parent for index in range(len(scenes)) for path in scenes.files(index)}
@@ -173,7 +172,7 @@ def make_set(
 def _remove_old(
     wanted: WeatherSet, painter: Painter, record: SetRecord, sources: Sequence[str]
 ) -> tuple[str, ...]:
-    """Removes what was made of sources that have changed or are gone; the latter are returned."""
+    """Removes images of changed or missing sources; returns the missing sources."""
     gone = [
         source
         for source, entry in record.images.items()
@@ -185,7 +184,7 @@ def _remove_old(
         if source in record.images and not _same_inputs(painter, record.images[source], index)
     ]
     old = dict.fromkeys([*gone, *changed])
-    # One label may belong to several images, as to those of Foggy Cityscapes.
+    # One label may belong to several images, for example in Foggy Cityscapes.
     used = {
         file
         for source, entry in record.images.items()
@@ -213,7 +212,7 @@ def _told(domain: WeatherDomain, severity: float) -> dict[str, Any]:
 def _task(
     wanted: WeatherSet, painter: Painter, record: SetRecord, index: int, source: str
 ) -> Task | None:
-    """What is left to do for one image; None where all is there."""
+    """The remaining task of one image; None if it is complete."""
     out, known, facts = painter.out, record.images.get(source), painter.facts(index)
     made = {} if known is None else known["made"]
     images = [
@@ -227,7 +226,7 @@ def _task(
     ]
     for name, place in labels:
         before = made.get(name, {}).get("label")
-        if before is not None and before["file"] != place:  # as sets had it once
+        if before is not None and before["file"] != place:  # the form in older sets
             remove_file(out, before["file"])
     task = Task(
         index,
@@ -248,7 +247,7 @@ def _task(
 
 
 def _is_there(out: Path, file: str, state: dict[str, Any] | None) -> bool:
-    """Whether a file is in its place and as the record says."""
+    """Whether a file exists and matches the record."""
     return state is not None and state["file"] == file and unchanged(out / file, state)
 
 
@@ -270,13 +269,13 @@ def _label_place(wanted: WeatherSet, label: str | None, domain: WeatherDomain) -
 
 
 def _how_put(entry: dict[str, Any]) -> str:
-    """How an image's labels were put in the set, in words."""
+    """How an image's labels were added to the set, in words."""
     ways = {made["label"]["put"] for made in entry["made"].values() if "label" in made}
     return " and ".join(sorted(ways)) or "none"
 
 
 def _check_names(wanted: WeatherSet) -> None:
-    """Raises where two images would become one file."""
+    """Raises InputError if two images would get the same file."""
     known: dict[Path, Path] = {}
     for entry in wanted.scenes.entries:
         other = known.setdefault(entry.image.with_suffix(""), entry.image)

@@ -1,4 +1,4 @@
-"""Records written before they told of each image's label, name, split and domain."""
+"""Older records without each image's label, name, split and domain."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from driftseg.weather_sets.labels import name_in_set
 from driftseg.weather_sets.places import CITYSCAPES, FOLDER, LABELS
 
 UNKNOWN = {"digest": "", "bytes": -1, "modified": -1}
-"""State of a label file of which nothing is known, so that the next command looks after it."""
+"""State of an unknown label file; the next command checks it."""
 
 
 def completed(out: Path, entry: dict[str, Any], head: Mapping[str, Any]) -> dict[str, Any]:
-    """An image's entry in today's form; one that has it already stays as it is.
+    """An image's entry in the current form; a current entry stays unchanged.
 
-    Name, split and domain become None, which the next command fills in.
+    Name, split and domain become None; the next command sets them.
 
     Args:
         out: the set's folder.
@@ -37,7 +37,7 @@ def completed(out: Path, entry: dict[str, Any], head: Mapping[str, Any]) -> dict
 
 
 def _place(out: Path, label: str, folder: str, settings: Mapping[str, Any]) -> str:
-    """Where a label was put: that of a plain folder under its folder's own name, or in labels/."""
+    """Path of a label: that of a plain folder is under its folder's own name, or in labels/."""
     size = settings["size"]
     inside = PurePath(label)
     inside = inside.with_name(name_in_set(inside.name, None if size is None else tuple(size)))

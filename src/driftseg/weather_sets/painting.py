@@ -1,4 +1,4 @@
-"""One image's task: read it and its depth once, render every weather asked for, write."""
+"""The task of one image: read image and depth once, render all its weathers, write."""
 
 from __future__ import annotations
 
@@ -24,41 +24,41 @@ from driftseg.weather_sets.places import Format
 from driftseg.weather_sets.writing import digest_of, state_of, write_whole
 
 PNG_LEVEL = 1
-"""Of zlib: streaks and noise hardly shrink further, but take several times as long."""
+"""Level of zlib; higher levels take several times as long and hardly shrink streaks and noise."""
 JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be made of one image."""
+    """The task of one image."""
 
     index: int
-    """Of the scene."""
+    """Name of the scene."""
     source: str
     """The image's file relative to the source's folder."""
     images: tuple[tuple[WeatherDomain, str], ...]
-    """Weathers to render, each with its file relative to the set."""
+    """Domains to render, each with its file relative to the set."""
     labels: tuple[tuple[str, str], ...]
-    """Names of the weathers whose label is to be put in its place, each with its file; of
-    Cityscapes it is one file for all."""
+    """Names of the domains whose label is added, each with its file; Cityscapes has one file for
+    all."""
     known: Mapping[str, Any] | None = None
-    """What the record says of the image, where something of it is there and right."""
+    """The record's entry of the image, if some of its files exist and are correct."""
 
 
 @dataclass(frozen=True)
 class Painted:
-    """What came of a task."""
+    """The result of a task."""
 
     task: Task
     entry: dict[str, Any] | None
-    """For the record; None where the image, its label or depth could not be used."""
+    """The entry for the record; None if the image, its label or depth could not be used."""
     reason: str = ""
-    """Why not."""
+    """Why it could not be used."""
 
 
 @dataclass(frozen=True)
 class Painter:
-    """Does tasks; every worker has one."""
+    """Runs tasks; every worker has one."""
 
     scenes: SceneFiles
     root: Path
@@ -72,8 +72,8 @@ class Painter:
     def paint(self, task: Task) -> Painted:
         """Reads, renders and writes.
 
-        What is random follows from seed, name and weather alone, so neither the number of
-        workers nor the order matters, and a run of the same seed renders the same pixels.
+        Random values depend only on seed, name and weather. The number of workers and the order do
+        not matter, and a run with the same seed renders the same pixels.
 
         Raises:
             InputError: depth does not fit the image, or a file cannot be written.
@@ -84,7 +84,7 @@ class Painter:
             read = self.states(task.index)
             scene = self.scenes.scene(task.index) if task.images else None
             if scene is None and label is not None:
-                self.scenes.decode(label)  # what is put in the set can be read
+                self.scenes.decode(label)  # a label in the set must be readable
         except (UnreadableError, MisfitError) as error:
             return Painted(task, None, str(error))
         depth: str = known["depth"]
@@ -104,7 +104,7 @@ class Painter:
     def _render(
         self, scene: Scene, images: Sequence[tuple[WeatherDomain, str]]
     ) -> tuple[str, dict[str, dict[str, Any]]]:
-        """Where depth came from in words, and what was made, by the weather's name."""
+        """The source of depth in words, and the files made, by name of the domain."""
         geometry = geometry_of(scene, self.camera, self.scenes.label_space)
         made = {}
         for domain, file in images:
@@ -125,7 +125,7 @@ class Painter:
     def _put_labels(
         self, label: Path, places: Sequence[tuple[str, str]], digest: str
     ) -> dict[str, dict[str, Any]]:
-        """States of the label's files, by the weather's name; the digest is the source's."""
+        """States of the label's files by name of the domain; the digest is the source's."""
         states: dict[str, dict[str, Any]] = {}
         for file in dict.fromkeys(file for _, file in places):
             put = put_label(label, self.out / file, self.size)
@@ -134,13 +134,13 @@ class Painter:
         return {name: states[file] for name, file in places}
 
     def facts(self, index: int) -> dict[str, Any]:
-        """What the record says of a scene without reading it."""
+        """The record's entry of a scene without reading the scene."""
         entry = self.scenes.entries[index]
         label = None if entry.label is None else self._from_root(entry.label)
         return {"name": entry.name, "split": entry.split, "domain": entry.domain, "label": label}
 
     def states(self, index: int) -> list[dict[str, Any]]:
-        """Of the files a scene is read from, its image first, relative to the source's folder."""
+        """States of the files of a scene, its image first, relative to the source's folder."""
         return [state_of(path, self._from_root(path)) for path in self.scenes.files(index)]
 
     def _from_root(self, path: Path) -> str:
@@ -148,7 +148,7 @@ class Painter:
 
 
 def encode(image: Image, kind: Format) -> bytes:
-    """The bytes of an image file; PNG keeps every pixel, JPEG does not."""
+    """The bytes of an image file; PNG is lossless, JPEG is not."""
     options = {
         "png": [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL],
         "jpg": [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY],

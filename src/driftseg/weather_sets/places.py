@@ -1,9 +1,9 @@
-"""Where in a weather set an image and its label go, so that it is read like the original.
+"""Paths of images and labels in a weather set; a set is read like its original.
 
-Cityscapes keeps one tree, as the published Weather Cityscapes (Halder et al. 2019) has it:
+Cityscapes keeps one tree, as in the published Weather Cityscapes (Halder et al. 2019):
 ``leftImg8bit/val/rain/100mm/rainy_image/<city>/`` and ``leftImg8bit/val/fog/375m/<city>/`` beside
-one ``gtFine/``. In every other layout each weather is a dataset by itself: ``rain/100mm/`` holds
-what the original's folder holds. Beside the images of a plain folder are their ``labels/``.
+one ``gtFine/``. In every other layout each domain is a separate dataset: ``rain/100mm/`` has the
+structure of the original's folder. A plain folder of images has its ``labels/`` beside the images.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from driftseg.weather_sets.domains import WeatherDomain
 
 Format = Literal["png", "jpg"]
 CITYSCAPES = "cityscapes"
-"""The kind of layout that keeps one tree."""
+"""The kind of layout with one tree."""
 FOLDER = "folder"
 """The kind of a plain folder of images."""
 LABELS = "labels"
-"""Where its labels go."""
+"""The folder of its labels."""
 
 
 def image_place(image: PurePath, domain: WeatherDomain, layout: str, kind: Format) -> PurePath:
-    """Where an image in a weather goes, relative to the set.
+    """Path of an image in a domain, relative to the set.
 
     Args:
         image: relative to the source's folder.
@@ -42,13 +42,13 @@ def image_place(image: PurePath, domain: WeatherDomain, layout: str, kind: Forma
 
 
 def label_place(label: PurePath, folder: str, layout: str) -> PurePath:
-    """Where a label goes, relative to the set.
+    """Path of a label, relative to the set.
 
     Args:
-        label: relative to the source's folder, called as in the set.
-        folder: of the weather.
-        layout: the source's kind. Labels of a plain folder of images are in ``labels/``, wherever
-            and under whatever name their own folder lies.
+        label: relative to the source's folder, with its name in the set.
+        folder: of the domain.
+        layout: the source's kind. Labels of a plain folder of images are in ``labels/``, whatever
+            the path of their own folder.
     """
     if layout == FOLDER:
         return PurePath(folder, LABELS, label.name)
@@ -56,14 +56,14 @@ def label_place(label: PurePath, folder: str, layout: str) -> PurePath:
 
 
 def check_places(sources: Iterable[Path], out: Path) -> None:
-    """Raises where writing the set could touch what it is made from.
+    """Raises InputError if writing the set could change its source.
 
     Args:
         sources: folders of images, labels and depth.
         out: the set's folder.
 
     Raises:
-        InputError: one of them lies in the other, or the set's is no folder.
+        InputError: one of them is inside the other, or ``out`` is not a folder.
     """
     target = out.resolve()
     for folder in sources:

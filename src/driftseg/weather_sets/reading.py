@@ -1,10 +1,9 @@
-"""A set that ``driftseg weather`` has made: all its weathers as one dataset.
+"""A set made by ``driftseg weather``: all its domains as one dataset.
 
-Every weather is a domain by the name of its folder (``rain/100mm``), and the images that the set
-was made from are the domain ``clear`` where they are still there. Names begin with the domain, so
-a schedule goes through them by ``include``. Which images and labels there are is taken from the
-set's record, not from the folders. Sets of Cityscapes are one tree like the published Weather
-Cityscapes, and read as that.
+Each domain has the name of its folder (``rain/100mm``). The source images are the domain ``clear``,
+if they still exist. Names begin with the domain, so a schedule selects them by ``include``. The
+list of images and labels comes from the set's record, not from the folders. Sets of Cityscapes are
+one tree like the published Weather Cityscapes and are read as such.
 """
 
 from __future__ import annotations
@@ -31,16 +30,16 @@ CLEAR = "clear"
 
 
 class WeatherSetSettings(SelectedSettings, ClassesSettings):
-    """A set that ``driftseg weather`` has made, and what it was made from as ``clear``."""
+    """A set made by ``driftseg weather``, with its source images as ``clear``."""
 
     kind: Literal["weather_set"] = "weather_set"
     root: Path
     split: str | None = None
-    """Of the original; null takes all."""
+    """Split of the original; null takes all."""
     domain: str | None = None
-    """``clear``, ``rain/100mm``, or the part before the slash; null takes all."""
+    """``clear``, ``rain/100mm``, or the part before a slash; null takes all."""
     label_space: str | None = None
-    """Null is the one that the set was made with; only a set without labels may have another, or
+    """null is the label space of the set; only a set without labels may have another, or
     ``classes``."""
 
     def folder(self) -> Path:
@@ -64,7 +63,7 @@ class WeatherSetSettings(SelectedSettings, ClassesSettings):
 
 @dataclass(frozen=True)
 class _Part:
-    """One weather, or the originals."""
+    """One domain, or the original images."""
 
     root: Path
     files: dict[Path, Path | None]
@@ -84,14 +83,14 @@ def weather_set(
     Args:
         root: the set's folder, with its ``weather.json``.
         split: one of the original's; None takes all.
-        domain: ``clear``, ``rain/100mm``, or what comes before the slash; None takes all.
-        label_space: None is the one that the set was made with, which is the only one that its
-            labels are in; a set without labels may have another.
+        domain: ``clear``, ``rain/100mm``, or the part before a slash; None takes all.
+        label_space: None is that of the set, the only valid one if the set has labels; a set
+            without labels may have another.
         size: (width, height) to shrink to.
 
     Raises:
-        InputError: the folder is no finished set, is one of Cityscapes, holds no such split or
-            domain, or its labels are in another label space.
+        InputError: the folder is not a finished set, is a set of Cityscapes, has no such split or
+            domain, or its labels have another label space.
     """
     record = read_finished(root)
     kind = record["settings"]["layout"]
@@ -132,7 +131,7 @@ def _classes(root: Path, record: Mapping[str, Any], asked: LabelSpace | None) ->
 
 
 def _parts(root: Path, record: Mapping[str, Any]) -> dict[str, _Part]:
-    """The originals that are still there, and all weathers, as far as they hold images."""
+    """The original images that still exist, and all domains with images."""
     source = root / record["settings"]["root"]
     images = record["images"]
     clear = {

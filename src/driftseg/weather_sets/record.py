@@ -1,7 +1,7 @@
-"""What a weather set says of itself: ``weather.json``.
+"""The record of a weather set: ``weather.json``.
 
-While a set is being made, one line an image goes to a journal beside it, so that a run that is
-killed loses nothing; when the run ends, both become one ``weather.json``.
+While a set is made, each image adds a line to a journal, so a killed run loses nothing. At the end
+of the run both become one ``weather.json``.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class SetRecord:
     """The record of a set, open for writing by one process at a time.
 
     Args:
-        out: the set's folder; made where it is missing.
-        settings: what all images of a set have in common; the same whenever it is opened.
-        domains: the weathers of this run, by name; those of runs before stay.
+        out: the set's folder; it is made if it is missing.
+        settings: of all images of the set; they must be the same each time.
+        domains: of this run, by name; those of earlier runs stay.
 
     Raises:
-        InputError: the folder holds other things, was made with other settings, is being
-            written by another process, or cannot be written.
+        InputError: the folder holds other files, has other settings, is in use by another process,
+            or cannot be written.
     """
 
     def __init__(
@@ -40,9 +40,9 @@ class SetRecord:
     ):
         self._out = out
         self.images: dict[str, dict[str, Any]] = {}
-        """What was made of each source image, by its file relative to the source's folder."""
+        """The entry of each source image, by its file relative to the source's folder."""
         self.unreadable: dict[str, str] = {}
-        """Reasons, by source file; only of this run."""
+        """Reasons by source file; only of this run."""
         self.settings = json.loads(json.dumps(settings))
         try:
             out.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ class SetRecord:
             self.domains = {**before, **json.loads(json.dumps(domains))}
             self._check(head)
             remove_partial(out)
-            # The settings are there before any image, so no image is ever without them.
+            # The settings are written before any image, so no image is without them.
             write_whole(out / JOURNAL, self._journal())
             self._file = (out / JOURNAL).open("ab", buffering=0)
         except OSError as error:
@@ -86,12 +86,12 @@ class SetRecord:
             os.close(self._lock)
 
     def add(self, source: str, entry: dict[str, Any]) -> None:
-        """Notes what was made of one image."""
+        """Records the entry of one image."""
         self.images[source] = entry
         self._note(_line(source, entry))
 
     def drop(self, source: str) -> None:
-        """Notes that nothing is left of what was made of one image."""
+        """Records that all files of one image were removed."""
         del self.images[source]
         self._note(_line(source, None))
 
@@ -108,7 +108,7 @@ class SetRecord:
             )
 
     def finish(self) -> Path:
-        """Writes ``weather.json``, without weathers that no image is in; removes the journal."""
+        """Writes ``weather.json`` without domains that have no images; removes the journal."""
         made = {name for entry in self.images.values() for name in entry["made"]}
         head = {
             "driftseg": driftseg.__version__,
@@ -133,7 +133,7 @@ class SetRecord:
         return b"".join([*lines, *(_line(name, entry) for name, entry in self.images.items())])
 
     def _read(self) -> dict[str, Any]:
-        """Settings and domains of the runs before; fills in their images."""
+        """Settings and domains of earlier runs; also loads their images."""
         head = read_record(self._out)
         if head:
             self.images.update(head["images"])
@@ -142,13 +142,13 @@ class SetRecord:
             first, *rest = journal.read_bytes().split(b"\n")
             try:
                 head = json.loads(first)
-            except ValueError:  # the power failed: what it told is made again
+            except ValueError:  # after a power failure: these images are made again
                 return head
-            self.images.clear()  # the journal began with all of them
+            self.images.clear()  # the journal starts with all of them
             for line in rest:
                 try:
                     row = json.loads(line)
-                except ValueError:  # the last line of a process that was killed while writing it
+                except ValueError:  # an incomplete last line of a killed process
                     continue
                 if row["entry"] is None:
                     self.images.pop(row["source"], None)
@@ -163,7 +163,7 @@ class SetRecord:
 
     def _check(self, head: dict[str, Any]) -> None:
         if not self.images:
-            return  # a first command that failed before its first image binds nobody
+            return  # a first command that failed before its first image fixes no settings
         before = head.get("settings")
         if before is not None and before != self.settings:
             keys = sorted(
@@ -191,10 +191,10 @@ class SetRecord:
 
 
 def read_record(out: Path) -> dict[str, Any]:
-    """What ``weather.json`` of a set holds; empty where there is none.
+    """The contents of ``weather.json`` of a set; empty if there is none.
 
     Raises:
-        InputError: there is one, but not of driftseg.
+        InputError: the file is not of driftseg.
     """
     path = out / RECORD
     try:
@@ -216,10 +216,10 @@ def read_record(out: Path) -> dict[str, Any]:
 
 
 def read_finished(out: Path) -> dict[str, Any]:
-    """The record of a set that is whole.
+    """The record of a finished set.
 
     Raises:
-        InputError: there is none, or a command is at the set or was stopped at it.
+        InputError: there is no record, or a command is making the set or was interrupted.
     """
     if (out / JOURNAL).exists():
         raise InputError(
@@ -237,7 +237,7 @@ def read_finished(out: Path) -> dict[str, Any]:
 
 
 def files_of(entry: Mapping[str, Any]) -> Iterator[str]:
-    """The set's files that were made of one image, its labels among them; some maybe twice."""
+    """The set's files of one image, with its labels; files may be repeated."""
     for made in entry["made"].values():
         yield made["file"]
         if "label" in made:
@@ -249,7 +249,7 @@ def _line(source: str, entry: Mapping[str, Any] | None) -> bytes:
 
 
 def _locked(out: Path) -> int | None:
-    """Keeps a second process out until this one ends, however it ends; None if nothing can."""
+    """Locks the set until this process ends, in any way; None if no lock is possible."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -263,7 +263,7 @@ def _locked(out: Path) -> int | None:
             f"{out}: expected a folder that no other driftseg weather writes to, got one in use. "
             "To fix: wait for it, or choose another folder"
         ) from None
-    except OSError:  # file systems that lock no folders, as NFS
+    except OSError:  # file systems without locks of folders, such as NFS
         os.close(handle)
         return None
     return handle

@@ -1,4 +1,4 @@
-"""What weather is put on: a dataset in a known layout, or a plain folder of images."""
+"""The source of a weather set: a dataset in a known layout, or a plain folder of images."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ def source_scenes(
     classes: Classes,
     size: Size | None,
 ) -> tuple[Layout | None, SceneFiles]:
-    """A folder's layout, if it is in one, and its scenes, to choose from and then to judge.
+    """A folder's layout, if it has a known one, and its scenes before selection and checks.
 
     Args:
         images: the folder.
         split: of a layout; None is all.
-        domain: of a layout that has some; None is all.
+        domain: of a layout with domains; None is all.
         labels: folder of label PNGs of a plain folder of images.
-        classes: what the ids of these mean.
-        size: (width, height) that scenes are shrunk to; None keeps their own.
+        classes: of the ids in these.
+        size: (width, height) to which scenes are shrunk; None keeps their size.
 
     Raises:
-        InputError: there is no such folder, it holds no images, or holds them in weather already.
+        InputError: there is no such folder, it has no images, or its images already have rendered
+            weather.
     """
     if not images.is_dir():
         raise InputError(
@@ -46,7 +47,7 @@ def source_scenes(
         )
     layout = None if labels is not None else recognise(images)
     if CITYSCAPES.found(images) and layout is not None:
-        layout = CITYSCAPES  # weather is put on its clear images, not on those in weather beside
+        layout = CITYSCAPES  # weather is rendered on its clear images only
     if layout is WEATHER_CITYSCAPES:
         raise InputError(
             f"{images}: expected clear images ({CITYSCAPES.wanted}), got images of Cityscapes in "
@@ -68,14 +69,14 @@ def source_scenes(
 def with_depth(
     found: SceneFiles, how: DepthSettings, camera: Camera, root: Path, layout: Layout | None
 ) -> SceneFiles:
-    """The scenes with what reads their depth.
+    """The scenes with the reader of their depth.
 
     Args:
         found: the scenes.
-        how: where depth comes from.
-        camera: that depth is made with.
+        how: source of depth.
+        camera: used to make depth.
         root: folder of the dataset.
-        layout: that the folder is in; None is a plain folder of images.
+        layout: of the folder; None is a plain folder of images.
 
     Raises:
         InputError: the folder of depth pictures is missing or empty.

@@ -1,4 +1,4 @@
-"""Many processes that do tasks, in whatever order they finish."""
+"""Runs tasks in several processes; results come in the order of completion."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from driftseg.errors import InputError
 from driftseg.weather_sets.painting import Painted, Painter, Task
 
 _painter: Painter | None = None
-"""Of a worker process; sent once instead of with every task."""
+"""State of a worker process; sent once, not with every task."""
 
 
 def paint_all(painter: Painter, tasks: Sequence[Task], workers: int) -> Iterator[Painted]:
-    """What comes of all tasks, as they are done; one worker is this process itself.
+    """The results of all tasks as they finish; a single worker is this process itself.
 
     Args:
-        painter: does them.
+        painter: runs them.
         tasks: small, one image each.
         workers: processes, each with one thread.
 
     Raises:
-        InputError: of a task, or a worker was killed; the others finish what they are at.
+        InputError: a task failed, or a worker was killed; the others finish their current tasks.
     """
     if workers == 1:
         yield from _in_this_process(painter, tasks)
@@ -43,7 +43,7 @@ def paint_all(painter: Painter, tasks: Sequence[Task], workers: int) -> Iterator
     )
     waiting = iter(tasks)
     try:
-        # Two tasks a worker: none waits, and a stop does not wait for thousands.
+        # Two tasks per worker: no worker waits, and a stop waits for few tasks.
         running: set[Future[Painted]] = {
             pool.submit(_paint, task) for task in islice(waiting, 2 * workers)
         }
@@ -75,14 +75,14 @@ def _in_this_process(painter: Painter, tasks: Sequence[Task]) -> Iterator[Painte
 def _start(painter: Painter) -> None:
     global _painter
     _painter = painter
-    os.environ["OMP_NUM_THREADS"] = "1"  # of torch, which only a depth network imports
+    os.environ["OMP_NUM_THREADS"] = "1"  # threads of torch, which only a depth network imports
     cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops, and workers with it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """A parent that is killed cannot tell its workers to stop, so they look."""
+    """Ends a worker if its parent was killed."""
     parent = parent_process()
     if parent is not None:
         parent.join()

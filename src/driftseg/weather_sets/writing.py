@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and labels that are linked."""
+"""Writes and removes files safely, and records their state."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ PARTIAL = ".partial"
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file under another name in its folder and then gives it its own.
+    """Writes a file under a temporary name in its folder and then renames it.
 
     Raises:
-        InputError: it cannot be written; nothing is left of it.
+        InputError: it cannot be written; no partial file stays.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     try:
@@ -34,7 +34,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def remove_file(folder: Path, name: str) -> None:
-    """Removes a file below a folder, where it is there, and the folders that are empty then.
+    """Removes a file below a folder, if it exists, and folders that become empty.
 
     Raises:
         InputError: it cannot be removed.
@@ -47,7 +47,7 @@ def remove_file(folder: Path, name: str) -> None:
             f"{path}: expected an old file that can be removed, got an error ({error.strerror}). "
             "To fix: check the folder's permissions"
         ) from None
-    with contextlib.suppress(OSError):  # which says that one is not empty
+    with contextlib.suppress(OSError):  # the folder is not empty
         for above in path.parents:
             if above == folder:
                 break
@@ -55,7 +55,7 @@ def remove_file(folder: Path, name: str) -> None:
 
 
 def remove_partial(folder: Path) -> None:
-    """Removes what a killed process has left half-written."""
+    """Removes partial files of a killed process."""
     for path in folder.rglob(f".*{PARTIAL}"):
         path.unlink(missing_ok=True)
 
@@ -66,15 +66,15 @@ def digest_of(data: bytes) -> str:
 
 
 def state_of(path: Path, name: str, digest: str | None = None) -> dict[str, Any]:
-    """What tells whether a file is still the same.
+    """The state of a file, to detect changes.
 
     Args:
         path: the file.
-        name: what it is called in the record.
-        digest: of its bytes, where it is known.
+        name: its name in the record.
+        digest: of its bytes, if known.
 
     Raises:
-        UnreadableError: the file is not there or cannot be read.
+        UnreadableError: the file is missing or cannot be read.
     """
     try:
         told = path.stat()
@@ -90,7 +90,7 @@ def state_of(path: Path, name: str, digest: str | None = None) -> dict[str, Any]
 
 
 def unchanged(path: Path, state: dict[str, Any]) -> bool:
-    """Whether a file is what a record says, by size and time, or else by its digest."""
+    """Whether a file matches a record, by size and time, otherwise by its digest."""
     try:
         told = path.stat()
         if told.st_size != state["bytes"]:
