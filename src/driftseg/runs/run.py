@@ -17,8 +17,9 @@ from driftseg.runs.keeper import SAVED_LINES, Keeper
 from driftseg.runs.keeping import CHECKPOINTS, keep_model
 from driftseg.runs.label_free import measure, write
 from driftseg.runs.loop import Watch, play
-from driftseg.runs.record import make_serial
+from driftseg.runs.record import DEPENDS_ON_SEED, make_serial
 from driftseg.runs.remarks import NO_REMARKS, Remarks, write_remarks
+from driftseg.runs.seeds import depends_on_seed
 from driftseg.runs.tracked import Recorder, TrackedWriter, tracked
 from driftseg.runs.writing import RunWriter, new_record
 from driftseg.saving.saver import Saver, check_kinds
@@ -266,7 +267,7 @@ def environment_of(
     config: RunConfig, parts: Parts, *, digest_contents: bool = False
 ) -> dict[str, Any]:
     """What the record keeps of where the run takes place."""
-    return environment(
+    told = environment(
         device=config.device,
         digest=parts.checkpoint.digest,
         checkpoint=_origin(config),
@@ -274,6 +275,7 @@ def environment_of(
         notes=parts.notes,
         adapters=None if config.adapters is None else config.adapters.file,
     )
+    return {**told, DEPENDS_ON_SEED: depends_on_seed(config)}
 
 
 def _origin(config: RunConfig) -> str:
