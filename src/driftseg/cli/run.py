@@ -124,10 +124,15 @@ def _rehearsed(tried: Rehearsal) -> Iterator[str]:
     tensors, trained = tried.trained
     share = 100 * trained / tried.parameters
     told = f"{tensors} tensors, {trained:,} of {tried.parameters:,} parameters ({share:.1f} %)"
-    yield f"trained     {told if tensors else 'nothing'}"
+    if tried.statistics:
+        layers = f"{tried.statistics} batch-norm layer{'s' * (tried.statistics > 1)}"
+        yield f"trained     no weight; the statistics of {layers} follow the target"
+    else:
+        yield f"trained     {told if tensors else 'nothing'}"
     for number, each in enumerate(tried.timings, 1):
         parts = f"read {each.reading:.2f} s, predicted {each.answering:.2f} s"
-        learnt = f"learnt {each.learning:.2f} s" if each.learnt else "did not learn"
+        done = "moved statistics" if tried.statistics else "learnt"
+        learnt = f"{done} {each.learning:.2f} s" if each.learnt else "did not learn"
         yield f"frame {number}     {parts}, {learnt}"
     evaluating = tried.evaluation_seconds
     scoring = f"; scoring held-out frames up to {duration(evaluating)}" if evaluating else ""
