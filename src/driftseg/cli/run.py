@@ -13,27 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from driftseg.cli.drive import kinds_of
+from driftseg.cli.options import Changes, Checkpoint, ConfigFile, DataFolder
 from driftseg.cli.resume import lines_on, told_of_interruption, where_it_is
 
 if TYPE_CHECKING:
     from driftseg.api.configs import Rehearsal
-
-ConfigFile = Annotated[Path, typer.Argument(help="YAML file; driftseg examples lists some")]
-Changes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        help="set one value, e.g. --set seed=1; repeatable. A new method.name drops the "
-        "settings of the old method, except train",
-    ),
-]
-DataFolder = Annotated[
-    Path | None, typer.Option(help="folder of the dataset, for sections that have no root")
-]
-Checkpoint = Annotated[
-    str | None,
-    typer.Option(help="file, Hugging Face folder or hub id, in place of the config's checkpoint"),
-]
 
 
 def with_checkpoint(changes: list[str] | None, checkpoint: str | None) -> list[str]:
