@@ -167,3 +167,16 @@ def test_benchmarks_import_what_there_is(path: Path) -> None:
             for name in (each.name for each in node.names):
                 found = hasattr(module, name)
                 assert found or importlib.util.find_spec(f"{node.module}.{name}"), name
+
+
+def test_an_option_of_several_commands_is_defined_once() -> None:
+    """In cli/options.py: two definitions would soon say two things."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((SOURCE / "cli").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("typer."):
+                for word in node.keywords:
+                    if word.arg == "help":
+                        found.setdefault(ast.unparse(word.value), []).append(path.name)
+    assert len(found) > 100
+    assert not {told: where for told, where in found.items() if len(where) > 1}

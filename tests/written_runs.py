@@ -11,6 +11,8 @@ from typing import Any
 import yaml
 
 DOMAINS = ("clear", "wet", "clear")
+STILL = ("source_only", "norm_statistics", "tent")
+"""Methods that draw nothing."""
 
 
 def write_run(
@@ -58,7 +60,8 @@ def write_run(
     }  # fmt: skip
     (run / "config.yaml").write_text(yaml.safe_dump(config))
     (run / "schedule.json").write_text(json.dumps(schedule))
-    known = {"driftseg": "0.1.0", "notes": ["a note"], **(environment or {})}
+    known = {"driftseg": "0.1.0", "notes": ["a note"], "depends_on_seed": method not in STILL}
+    known |= environment or {}
     (run / "environment.json").write_text(json.dumps(known))
     lines(run / "frames.jsonl", [_frame(i, frames, method, score) for i in range(3 * frames)])
     lines(run / "evaluations.jsonl", [

@@ -45,6 +45,24 @@ def test_a_method_that_never_learns(tiny_run, write_config) -> None:
     assert "trained     nothing" in done.output
 
 
+def test_statistics_that_move_are_no_training(tiny_run, write_config) -> None:
+    """The head alone has batch normalisation; layer norms have no statistics."""
+    config = write_config({**tiny_run, "method": {"name": "norm_statistics"}})
+    done = CliRunner().invoke(app, ["run", str(config), "--dry-run"])
+    line = "trained     no weight; the statistics of 1 batch-norm layer follow the target"
+    assert line in done.output
+    assert "learnt" not in done.output
+    assert "moved statistics" in done.output
+    still = {"name": "norm_statistics"}
+    tried = rehearse(check({**tiny_run, "method": still}, RunConfig, where="x"))
+    assert tried.trained == (0, 0)
+    assert tried.statistics == 1
+    frames = sum(tried.held_out.values())
+    assert tried.evaluation_seconds == (len(tried.visits) + 1) * frames * tried.scoring
+    running = {"name": "tent", "norm_statistics": "running"}
+    assert rehearse(check({**tiny_run, "method": running}, RunConfig, where="x")).trained[0] > 0
+
+
 def test_what_cannot_be_met_is_told(tiny_run, write_config, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     changes = {

@@ -12,9 +12,10 @@ from driftseg.api.finding import find_runs, gather, note_run, remarks_of, tag_ru
 from driftseg.errors import InputError
 from driftseg.finding.search import search
 from driftseg.report.numbers import run_numbers
+from driftseg.runs.lock import RunLock
 from driftseg.runs.record import read_run
 from driftseg.runs.remarks import FILE, Remarks
-from written_runs import write_run
+from written_runs import status_of, write_run
 
 
 def test_a_finished_run(tmp_path: Path) -> None:
@@ -34,6 +35,8 @@ def test_a_finished_run(tmp_path: Path) -> None:
 def test_states(tmp_path: Path) -> None:
     for state in ("running", "interrupted", "finished"):
         write_run(tmp_path, name=state, state=state)
+    write_run(tmp_path, name="dead", state="running")
+    held = RunLock(tmp_path / "running")
     old = write_run(tmp_path, name="old-1.partial")
     (old / "environment.json").unlink()
     bare = write_run(tmp_path, name="bare")
@@ -42,25 +45,30 @@ def test_states(tmp_path: Path) -> None:
     found = {run.run: run for run in find_runs(tmp_path)}
     assert {name: run.state for name, run in found.items()} == {
         "running": "running", "interrupted": "interrupted", "finished": "finished",
-        "old-1.partial": "interrupted", "bare": "interrupted",
+        "dead": "interrupted", "old-1.partial": "interrupted", "bare": "interrupted",
     }  # fmt: skip
     assert found["bare"].frames == 6
     assert found["bare"].method == "dacs"
     assert [run.run for run in find_runs(tmp_path, ["state=finished"])] == ["finished"]
+    assert [run.run for run in find_runs(tmp_path, ["state=running"])] == ["running"]
+    held.release()
+    assert not find_runs(tmp_path, ["state=running"])
 
 
 @pytest.mark.parametrize(
     ("file", "text", "problem"),
     [
-        ("config.yaml", "a: [", r"config.yaml: expected YAML, got an error \(.*\)\. To fix"),
+        ("config.yaml", "a: [", "config.yaml: is no YAML"),
         ("config.yaml", "just a text", "config.yaml: expected the config of a run, got str"),
         ("config.yaml", "seed: 0", "expected a record of driftseg .*, got one of 9.9"),
         ("schedule.json", "{", "expected a readable run, got a damaged one"),
         ("frames.jsonl", '{"index": 0}\n', "expected a record of driftseg .*, got one of 9.9"),
         ("frames.jsonl", "\xff\xfe{", "expected a readable run, got a damaged one"),
         ("environment.json", "[]", "is not a readable run|got one of an unknown version"),
-        ("status.json", '{"state": "resting"}', "expected a state of running, .* got 'resting'"),
-        ("status.json", "{", "status.json: expected the status of a run, got an error"),
+        ("status.json", status_of("resting", 1, 6), "a state of running, .* got 'resting'"),
+        ("status.json", '{"state": "running"}', "status.json: .* got a damaged file"),
+        ("status.json", "[]", "status.json: .* got a damaged file"),
+        ("status.json", "{", "status.json: .* got a damaged file"),
         ("notes.json", "[]", "notes.json: expected"),
     ],
 )
@@ -78,7 +86,7 @@ def test_damaged_runs_are_listed_and_refused(
     gathered = gather([tmp_path])
     assert [each.path for each in gathered.left_out] == [run]
     assert [each.seed for each in gathered.runs] == [1]
-    if file not in ("status.json", "notes.json"):
+    if file != "notes.json":
         with pytest.raises(InputError, match=problem):
             gather([run])
 

@@ -19,6 +19,7 @@ from driftseg.errors import InputError
 from driftseg.finding import index as index_module
 from driftseg.finding.index import FILE, Index
 from driftseg.finding.search import search
+from driftseg.runs.lock import RunLock
 from driftseg.runs.remarks import Remarks, write_remarks
 from written_runs import status_of, write_run
 
@@ -138,7 +139,12 @@ def test_runs_that_change_now_are_read_again(tmp_path: Path) -> None:
     assert (search(tmp_path).read, search(tmp_path).read) == (1, 0)
     (run / "status.json").write_text(status_of("running", 1, 6))
     Changes(tmp_path).age(run)
+    lock = RunLock(run)
     assert (search(tmp_path).read, search(tmp_path).read) == (1, 1)
+    assert search(tmp_path).runs[0].state == "running"
+    lock.release()
+    assert search(tmp_path).runs[0].state == "interrupted"
+    assert search(tmp_path).read == 0
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,6 +15,7 @@ from torch.testing import assert_close
 
 from driftseg.models.heads import MlpHead
 from driftseg.models.norm import BatchNorm
+from driftseg.models.segmenter import probabilities
 
 CHANNELS = (8, 16, 20, 24)
 WIDTH, CLASSES = 12, 5
@@ -183,3 +187,12 @@ def test_update_is_torchs_train_mode(norms: tuple[BatchNorm, nn.BatchNorm2d], mo
         assert torch.equal(ours(X * scale), theirs(X * scale))
     assert_close(state(ours), state(theirs), rtol=0, atol=0)
     assert int(ours.num_batches_tracked) == 2
+
+
+def test_probabilities_are_kept_as_half_precision() -> None:
+    """Of the first image, on the head's grid; no gradient is needed."""
+    logits = torch.tensor([[0.0, 1.0], [2.0, -3.0]]).reshape(2, 2, 1, 1).requires_grad_()
+    found = probabilities(logits)
+    assert (found.dtype, found.shape) == (np.float16, (2, 1, 1))
+    expected = np.array([1 / (1 + math.e), math.e / (1 + math.e)])
+    assert found.ravel() == pytest.approx(expected, abs=1e-3)

@@ -116,6 +116,40 @@ def test_methods_without_randomness() -> None:
     assert (len(stream.values), stream.verdict) == (1, "worse")
 
 
+def paired(*runs: Run) -> int:
+    """How many pairs with the first run there are."""
+    return len(only(compare(runs, numbers=["held_out_1_clear"]), "held_out_1_clear").values)
+
+
+def test_what_is_drawn_follows_from_the_methods_settings() -> None:
+    """One run of a method that draws nothing stands for every seed."""
+    drawn = [shifted("dacs", seed, 2) for seed in range(3)]
+    for method in ("source_only", "norm_statistics", "tent"):
+        assert paired(shifted(method, 0, 0), *drawn) == 3
+    fresh = {"kind": "lora", "file": None}
+    assert paired(shifted("tent", 0, 0, adapters=fresh), *drawn) == 1
+    assert paired(shifted("tent", 0, 0, adapters={"file": "trained.safetensors"}), *drawn) == 3
+    calibration = {"data": {"kind": "town"}}
+    assert paired(shifted("source_only", 0, 0, calibration=calibration), *drawn) == 3
+    older = {"name": "tent", "a_setting_of_before": 1}
+    tent = shifted("tent", 0, 0)
+    old = dataclasses.replace(tent, config={**tent.config, "method": older})
+    assert paired(old, *drawn) == 3
+
+
+def test_what_a_record_says_counts_first() -> None:
+    drawn = [shifted("dacs", seed, 2) for seed in range(3)]
+    own = shifted("gone.package:Method", 0, 0)
+    told = dataclasses.replace(own, environment={**own.environment, "depends_on_seed": False})
+    assert paired(told, *drawn) == 3
+
+
+def test_a_method_that_is_gone_may_draw_anything() -> None:
+    runs = [shifted("gone.package:Method", 0, 0), *(shifted("dacs", seed, 2) for seed in range(3))]
+    found = only(compare(runs, numbers=["held_out_1_clear"]), "held_out_1_clear")
+    assert len(found.values) == 1
+
+
 def test_without_held_out_frames_the_stream_is_compared() -> None:
     runs = [make_run("source_only", held=False), make_run("tent", held=False)]
     found = compare(runs)

@@ -82,6 +82,20 @@ def test_escapes() -> None:
     assert escaped("learning_rate 1e-05, x-1") == r"learning\_rate 1e-05, x-1"
     assert escaped("3.0 ± 0.1") == r"3.0 $\pm$ 0.1"
     assert escaped("two\nlines\\") == r"two lines\textbackslash{}"
+    assert escaped("a--b, ''c'', 5 --- 6") == "a-{}-b, '{}'c'{}', 5 -{}-{}- 6"
+    assert escaped("$-1") == r"\$$-$1"
+    assert escaped("Größe, façade, ß") == "Größe, façade, ß"
+    assert escaped("日本 λ→µ") == "U+65E5U+672C U+03BBU+2192U+00B5"
+    assert escaped("a\x07b\u200b") == "ab"
+
+
+@pytest.mark.parametrize("name", ["[head]", "* all", "*[x]"])
+def test_a_row_does_not_belong_to_the_end_of_the_row_before(name: str, tmp_path: Path) -> None:
+    """LaTeX reads a star or a bracket after the end of a row as part of that end."""
+    found = compare([long_run("source_only"), long_run(name, seed=1)])
+    text = write_comparison(found, tmp_path / "c.tex").read_text(encoding="utf-8")
+    assert f"\\\\\n{{}}{name} & " in text
+    assert not re.search(r"\\\\\s*[*\[]", text)
 
 
 def test_means_of_equal_numbers_have_no_deviation(comparison: Comparison) -> None:

@@ -93,6 +93,13 @@ def test_untrained_adapters_depend_on_the_seed(sweep) -> None:
     assert len(found.points) == 2
 
 
+def test_a_calibration_counts_only_where_the_method_uses_it(sweep) -> None:
+    calibration = {"data": {"kind": "town", "frames": 2, "size": [128, 96]}}
+    _, found = sweep(changes={"calibration": calibration},
+                     grid={"method.name": ["source_only", "dacs"], "seed": [0, 1]})  # fmt: skip
+    assert [point.any_seed for point in found.points] == [True, False, False]
+
+
 def test_equal_combinations_are_one_run(sweep) -> None:
     _, found = sweep(grid={"seed": [0, 0, 1]})
     assert len(found.points) == 2

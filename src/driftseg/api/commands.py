@@ -106,7 +106,8 @@ def run(
             in the run's folder, below ``saved``, in the classes that are scored (probabilities in
             the model's own).
         again: repeat a run that is finished, in a new folder.
-        resume: continue an interrupted run of the same config, if there is one.
+        resume: continue an interrupted run of the same config, if there is one. If two processes
+            ask for this at the same moment, one runs and the other raises an InputError.
         digest_contents: record a digest of what is in the files of data, too.
         tell: called with lines that a person should read.
         tags: words to find the run by (`find_runs`); they are no part of the config.
@@ -136,7 +137,7 @@ def run(
         told(f"{folder} holds this run, not finished ({part}); driftseg resume continues it")
     return play_run(
         settings, watch or unwatched, save, tell=told, digest_contents=digest_contents,
-        remarks=remarks,
+        remarks=remarks, alone=resume,
     )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ from driftseg.frame import Adaptation, Image, Label
 from driftseg.images.given import as_image
 from driftseg.methods.adaptive import AdaptiveModel
 from driftseg.models.plain import plain_copy
-from driftseg.models.segmenter import upsample
+from driftseg.models.segmenter import probabilities, upsample
 from driftseg.runs.adapting import Source, make_adaptive
 from driftseg.runs.states import read_state, save_state
 
@@ -63,9 +63,7 @@ class Answer:
 
     def probabilities(self) -> npt.NDArray[np.float16]:
         """(C, h, w) float16: the probabilities of all classes, on the head's grid."""
-        with torch.no_grad():
-            found = self._logits.softmax(dim=1)[0].half()
-        return np.asarray(found.cpu().numpy(), dtype=np.float16)
+        return probabilities(self._logits)
 
     def paint(self) -> Image:
         """(H, W, 3) RGB: the label in the classes' colours."""

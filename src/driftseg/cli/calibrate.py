@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from driftseg.cli.run import Changes, Checkpoint, ConfigFile, DataFolder, with_checkpoint
+from driftseg.cli.options import Changes, Checkpoint, ConfigFile, DataFolder
+from driftseg.cli.run import with_checkpoint
 from driftseg.errors import InputError
 
 

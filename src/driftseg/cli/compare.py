@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from driftseg.cli.options import RunsAndFilters
 from driftseg.cli.reading_runs import ReadingRuns
 
 if TYPE_CHECKING:
@@ -21,14 +22,6 @@ GAP = 2
 """Letters between columns."""
 LEAST, VERDICT = 12, 13
 """Letters that a group's name has, at least, and a verdict, at most, in a narrow terminal."""
-RunsAndFilters = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="RUN...",
-        help="folders of runs, or of many runs, and filters that must all hold: method=dacs,tent "
-        "tag=x; of a folder of runs, finished ones are taken",
-    ),
-]
 
 
 def compare(

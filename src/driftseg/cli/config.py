@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 import yaml
 
-from driftseg.cli.run import Changes, ConfigFile, DataFolder
+from driftseg.cli.options import Changes, ConfigFile, DataFolder
 
 app = typer.Typer(
     name="config",

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from driftseg.cli.options import Threads
 from driftseg.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ Live = Annotated[bool, typer.Option("--live", help="show the drive on a local we
 Port = Annotated[
     int | None, typer.Option(min=1, max=65535, help="port of the live page; default: a free one")
 ]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: torch's choice")]
 
 
 def adapt(

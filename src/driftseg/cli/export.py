@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from driftseg.cli.drive import Threads, size_of
+from driftseg.cli.drive import size_of
+from driftseg.cli.options import CheckpointFile, Threads
 
 
 def export(
-    checkpoint: Annotated[str, typer.Argument(help="file, Hugging Face folder or hub id")],
+    checkpoint: CheckpointFile,
     to: Annotated[str, typer.Option(help="onnx, openvino, torch_export or huggingface")],
     out: Annotated[
         Path | None,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from driftseg.cli.options import RunFolder
 from driftseg.cli.reading_runs import ReadingRuns
 from driftseg.cli.run_table import run_table, too_long
 from driftseg.errors import InputError
@@ -152,9 +153,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return " ".join(map(str, value))
     return "" if value is None else value
-
-
-RunFolder = Annotated[Path, typer.Argument(help="folder of a run", metavar="RUN")]
 
 
 def tag(

@@ -10,12 +10,13 @@ import typer
 from rich.console import Console
 
 import driftseg
+from driftseg.cli.options import CheckpointFile
 
 LIBRARIES = ("torch", "numpy", "opencv-python-headless", "pydantic", "safetensors", "matplotlib")
 
 
 def inspect(
-    checkpoint: Annotated[str, typer.Argument(help="file, Hugging Face folder or hub id")],
+    checkpoint: CheckpointFile,
     role: Annotated[
         Literal["student", "teacher", "static"] | None,
         typer.Option(help="network in a training checkpoint"),

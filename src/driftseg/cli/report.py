@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from driftseg.cli.compare import RunsAndFilters, split_words, tell_left_out
+from driftseg.cli.compare import split_words, tell_left_out
+from driftseg.cli.options import RunsAndFilters
 
 
 def report(

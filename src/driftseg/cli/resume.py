@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from driftseg.cli.options import RunFolder
+
 
 def resume(run: Annotated[Path, typer.Argument(help="folder of an interrupted run")]) -> None:
     """Continue an interrupted run.
@@ -27,7 +29,7 @@ def resume(run: Annotated[Path, typer.Argument(help="folder of an interrupted ru
 
 
 def repeat(
-    run: Annotated[Path, typer.Argument(help="folder of a run")],
+    run: RunFolder,
     out: Annotated[
         Path | None, typer.Option(help="folder of runs to keep the repetition in; default: none")
     ] = None,

@@ -13,27 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from driftseg.cli.drive import kinds_of
+from driftseg.cli.options import Changes, Checkpoint, ConfigFile, DataFolder
 from driftseg.cli.resume import lines_on, told_of_interruption, where_it_is
 
 if TYPE_CHECKING:
     from driftseg.api.configs import Rehearsal
-
-ConfigFile = Annotated[Path, typer.Argument(help="YAML file; driftseg examples lists some")]
-Changes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        help="set one value, e.g. --set seed=1; repeatable. A new method.name drops the "
-        "settings of the old method, except train",
-    ),
-]
-DataFolder = Annotated[
-    Path | None, typer.Option(help="folder of the dataset, for sections that have no root")
-]
-Checkpoint = Annotated[
-    str | None,
-    typer.Option(help="file, Hugging Face folder or hub id, in place of the config's checkpoint"),
-]
 
 
 def with_checkpoint(changes: list[str] | None, checkpoint: str | None) -> list[str]:
@@ -124,10 +108,15 @@ def _rehearsed(tried: Rehearsal) -> Iterator[str]:
     tensors, trained = tried.trained
     share = 100 * trained / tried.parameters
     told = f"{tensors} tensors, {trained:,} of {tried.parameters:,} parameters ({share:.1f} %)"
-    yield f"trained     {told if tensors else 'nothing'}"
+    if tried.statistics:
+        layers = f"{tried.statistics} batch-norm layer{'s' * (tried.statistics > 1)}"
+        yield f"trained     no weight; the statistics of {layers} follow the target"
+    else:
+        yield f"trained     {told if tensors else 'nothing'}"
     for number, each in enumerate(tried.timings, 1):
         parts = f"read {each.reading:.2f} s, predicted {each.answering:.2f} s"
-        learnt = f"learnt {each.learning:.2f} s" if each.learnt else "did not learn"
+        done = "moved statistics" if tried.statistics else "learnt"
+        learnt = f"{done} {each.learning:.2f} s" if each.learnt else "did not learn"
         yield f"frame {number}     {parts}, {learnt}"
     evaluating = tried.evaluation_seconds
     scoring = f"; scoring held-out frames up to {duration(evaluating)}" if evaluating else ""

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from driftseg.cli.options import Address
+
 if TYPE_CHECKING:
     from driftseg.api.sweeps import Expansion, Outcome
 
-SweepFile = Annotated[Path, typer.Argument(help="YAML file: base, grid, runs, ...", metavar="FILE")]
-Address = Annotated[
-    str | None,
-    typer.Option(help="HOST:PORT of a Ray cluster, or auto; default: this machine alone"),
-]
-Out = Annotated[Path | None, typer.Option(help="the sweep's folder; default: sweeps/NAME")]
-
 
 def sweep(
-    file: SweepFile,
+    file: Annotated[Path, typer.Argument(help="YAML file: base, grid, runs, ...", metavar="FILE")],
     address: Address = None,
-    out: Out = None,
+    out: Annotated[
+        Path | None, typer.Option(help="the sweep's folder; default: sweeps/NAME")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="list the runs and estimate their time")
     ] = False,
@@ -46,17 +45,8 @@ def sweep(
 
         rehearse(console, settings, found)
         return
-    try:
-        with SweepTable(console) as table:
-            outcome = sweeps.sweep(
-                file, out=out, address=address, show=table, tell=lines_on(console)
-            )
-    except KeyboardInterrupt:
-        console.print(
-            "interrupted; every run has finished its frame. To continue, give the same command "
-            "again", soft_wrap=True, highlight=False,
-        )  # fmt: skip
-        raise typer.Exit(130) from None
+    with told_how_to_go_on(console), SweepTable(console) as table:
+        outcome = sweeps.sweep(file, out=out, address=address, show=table, tell=lines_on(console))
     tell_outcome(console, outcome)
     if outcome.failed:
         raise typer.Exit(1)
@@ -70,6 +60,19 @@ def _begun(found: Expansion, folder: Path, *, sync: bool) -> list[str]:
         else "on a cluster all nodes must see this folder"
     )
     return [f"{number} run{'s' if number > 1 else ''} in {folder}; {where}", *found.notes]
+
+
+@contextmanager
+def told_how_to_go_on(console: Console) -> Iterator[None]:
+    """Says after Ctrl-C how many runs continue; exit code 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print(
+            "interrupted; every run has finished its frame. To continue, give the same command "
+            "again", soft_wrap=True, highlight=False,
+        )  # fmt: skip
+        raise typer.Exit(130) from None
 
 
 def tell_outcome(console: Console, outcome: Outcome) -> None:

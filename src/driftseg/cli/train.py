@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from driftseg.cli import torchrun
+from driftseg.cli.options import DataFolder
 
 if TYPE_CHECKING:
     from driftseg.api.commands import LoadReport, TrainRehearsal
@@ -24,9 +25,7 @@ def train(
         list[str] | None,
         typer.Option("--set", help="set one value, e.g. --set steps=500; repeatable"),
     ] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="folder of the dataset, for sections that have no root")
-    ] = None,
+    data: DataFolder = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="check everything, try two steps, say what is to come"),

@@ -10,7 +10,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from driftseg.cli.sweep import Address
+from driftseg.cli.options import Address
+from driftseg.cli.sweep import told_how_to_go_on
 
 if TYPE_CHECKING:
     from driftseg.api.sweeps import Tuned
@@ -36,15 +37,8 @@ def tune(
     from driftseg.cli.sweep_table import SweepTable
 
     console = Console()
-    try:
-        with SweepTable(console) as table:
-            tuned = sweeps.tune(file, out=out, address=address, show=table, tell=lines_on(console))
-    except KeyboardInterrupt:
-        console.print(
-            "interrupted; every run has finished its frame. To continue, give the same command "
-            "again", soft_wrap=True, highlight=False,
-        )  # fmt: skip
-        raise typer.Exit(130) from None
+    with told_how_to_go_on(console), SweepTable(console) as table:
+        tuned = sweeps.tune(file, out=out, address=address, show=table, tell=lines_on(console))
     _tell(console, tuned)
     if tuned.failed:
         raise typer.Exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -18,8 +17,8 @@ from driftseg.report.numbers import run_numbers
 from driftseg.report.summary import flat
 from driftseg.runs.record import Run, config_hash, read_config, read_run
 from driftseg.runs.remarks import read_remarks
+from driftseg.runs.status import Status, read_status
 
-STATES = ("running", "interrupted", "finished")
 _SERIAL = re.compile(r"(?P<when>\d{6}_\d{4})_.*_mlp_(?P<encoder>.+)_s\d+_[0-9a-f]{5}")
 
 
@@ -56,14 +55,11 @@ def _configured(folder: RunFolder, config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _begun(path: Path, status: Mapping[str, Any]) -> dict[str, Any]:
+def _begun(path: Path, status: Status | None) -> dict[str, Any]:
     """How far a run came whose record cannot be read yet."""
-    frames = status.get("frames")
-    return {
-        "frames": _lines(path / "frames.jsonl") if frames is None else frames,
-        "total": status.get("total"),
-        "version": status.get("version"),
-    }
+    if status is None:
+        return {"frames": _lines(path / "frames.jsonl")}
+    return {"frames": status.frames, "total": status.total, "version": status.version}
 
 
 def checked_run(path: Path) -> Run:
@@ -102,29 +98,20 @@ def _recorded(run: Run, numbers: Mapping[str, float]) -> dict[str, Any]:
     }
 
 
-def _state(path: Path) -> tuple[str, Mapping[str, Any]]:
-    """From ``status.json``; without one, a run with its last file is finished.
+def _state(path: Path) -> tuple[str, Status | None]:
+    """The state, and what ``status.json`` says; None where there is none.
+
+    Without that file a run with its last file is finished. A run whose process has ended is
+    interrupted, whatever the file says.
 
     Raises:
         InputError: the file is there and says something else.
     """
-    try:
-        status = json.loads((path / "status.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        whole = (path / "environment.json").is_file() and path.suffix != ".partial"
-        return ("finished" if whole else "interrupted"), {}
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path / 'status.json'}: expected the status of a run, got an error ({error}). To "
-            "fix: delete the run's folder and run again"
-        ) from None
-    state = status.get("state") if isinstance(status, Mapping) else None
-    if state not in STATES:
-        raise InputError(
-            f"{path / 'status.json'}: expected a state of {', '.join(STATES)}, got {state!r}. "
-            "To fix: use the version of driftseg that made the run"
-        )
-    return str(state), status
+    status = read_status(path)
+    if status is not None:
+        return status.state, status
+    whole = (path / "environment.json").is_file() and path.suffix != ".partial"
+    return ("finished" if whole else "interrupted"), None
 
 
 def _started(folder: RunFolder) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -173,6 +175,12 @@ def upsample(logits: Tensor, size: tuple[int, int]) -> Tensor:
     Softmax over classes wants that layout, and reordering the small map is the cheaper way.
     """
     return F.interpolate(logits.contiguous(), size=size, mode="bilinear", align_corners=False)
+
+
+def probabilities(logits: Tensor) -> npt.NDArray[np.float16]:
+    """(C, h, w) of the first image of (B, C, h, w): as they are kept and handed out."""
+    with torch.no_grad():
+        return np.asarray(logits.softmax(dim=1)[0].half().cpu().numpy(), dtype=np.float16)
 
 
 def build_segmenter(

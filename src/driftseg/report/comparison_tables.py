@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -160,7 +161,8 @@ def _latex(comparison: Comparison) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    """Without line breaks, and without letters that cannot be seen: TeX refuses some of them."""
+    return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
 
 
 def _latex_table(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -170,10 +172,15 @@ def _latex_table(rows: Sequence[Sequence[str]]) -> list[str]:
         r"\toprule",
         rf"{' & '.join(header)} \\",
         r"\midrule",
-        *(rf"{' & '.join(row)} \\" for row in body),
+        *(rf"{_begun(' & '.join(row))} \\" for row in body),
         r"\bottomrule",
         r"\end{tabular}",
     ]
+
+
+def _begun(row: str) -> str:
+    r"""The line before ends in ``\\``, which would take a star or a bracket for its own."""
+    return f"{{}}{row}" if row.startswith(("*", "[")) else row
 
 
 _SPECIAL = {
@@ -181,12 +188,26 @@ _SPECIAL = {
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "±": r"$\pm$", "–": "--",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }  # fmt: skip
+_ACCENTS = {"\u0300", "\u0301", "\u0302", "\u0303", "\u0308", "\u030a", "\u0327", "\u030c"}
+_LETTERS = "ßæœøåÆŒØÅ"
+"""Known to LaTeX without a package, as are ASCII letters with one of these accents."""
 
 
 def escaped(text: str) -> str:
-    """A text as LaTeX shows it."""
-    safe = "".join(_SPECIAL.get(letter, letter) for letter in _one_line(text))
+    """A text as LaTeX shows it; a letter that it may not know is written as its number."""
+    apart = re.sub(r"([-'`?!])(?=[-'`])", "\\1\0", _one_line(text))  # no dashes, no quotes
+    safe = "".join(_letter(letter) for letter in apart)
     return re.sub(r"(?<!\w)([+-])(?=\d)", r"$\1$", safe)  # a minus, not a hyphen
+
+
+def _letter(letter: str) -> str:
+    if letter == "\0":
+        return "{}"
+    if letter in _SPECIAL:
+        return _SPECIAL[letter]
+    plain, *accents = [*unicodedata.normalize("NFD", letter)]
+    known = plain.isascii() and letter <= "ſ" and _ACCENTS.issuperset(accents)
+    return letter if known or letter in _LETTERS else f"U+{ord(letter):04X}"
 
 
 TABLES: dict[str, Callable[[Comparison], str]] = {

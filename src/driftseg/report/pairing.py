@@ -11,8 +11,6 @@ from driftseg.errors import InputError
 from driftseg.report.summary import group_runs, name_of, same_world, settings_of
 from driftseg.runs.record import Run
 
-NOTHING_RANDOM = ("source_only", "norm_statistics", "tent")
-"""Methods that draw nothing: one run stands for every seed."""
 Unit = tuple[str, ...]
 """Values of the settings that a pair shares, without the seed."""
 
@@ -28,8 +26,8 @@ class Members:
 
     @property
     def random(self) -> bool:
-        """Whether the seed changes anything."""
-        return any(run.method not in NOTHING_RANDOM for run in self.runs)
+        """Whether the seed changes anything; if not, one run stands for every seed."""
+        return any(run.random for run in self.runs)
 
     def find(self, unit: Unit, seed: int) -> Run | None:
         """The run of a unit and seed; without randomness, of any seed."""

@@ -76,6 +76,19 @@ def unfinished_runs(config: RunConfig, save: Collection[str] = ()) -> list[tuple
     ]
 
 
+def refuse_second(config: RunConfig, save: Collection[str] = ()) -> None:
+    """Of two processes that begin one config with ``--resume``, the second one is refused.
+
+    Raises:
+        InputError: another process has begun the run meanwhile.
+    """
+    for folder, part in unfinished_runs(config, save)[:1]:
+        raise InputError(
+            f"{folder}: expected no other process that begins this run, got one that has begun it "
+            f"meanwhile ({part}). To fix: wait until it ends, then give the same command again."
+        )
+
+
 def _saved(folder: Path, status: Status) -> set[str]:
     return {*status.save} if status.run else {each.name for each in folder.glob("saved/*")}
 

@@ -6,7 +6,8 @@ import os
 import sys
 import time
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from driftseg.errors import InputError
@@ -14,6 +15,8 @@ from driftseg.errors import InputError
 LOCK = ".lock"
 PATIENCE = 0.5
 """Seconds that a lock is tried for: somebody may just be looking whether it is held."""
+LONGEST = 30.0
+"""Seconds to wait for a process that makes a run's folder, which takes it some milliseconds."""
 
 
 class RunLock:
@@ -75,6 +78,41 @@ def _forget_all() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_all)
+
+
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Only one process is inside at a time, of all that name this file; it is gone afterwards.
+
+    Raises:
+        InputError: another process is inside for too long.
+        OSError: the file cannot be made.
+    """
+    until = time.monotonic() + LONGEST
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        if _try(handle) and _is(handle, path):
+            break
+        os.close(handle)  # held, or of a process that has taken its file away meanwhile
+        if time.monotonic() > until:
+            raise InputError(
+                f"{path}: expected a file that nobody holds for long, got one held for "
+                f"{LONGEST:.0f} s. To fix: end the process that holds it."
+            )
+        time.sleep(0.02)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()
+        os.close(handle)
+
+
+def _is(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def is_held(folder: Path) -> bool:

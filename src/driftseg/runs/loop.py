@@ -7,12 +7,12 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from driftseg.evaluation.confusion import Score
 from driftseg.frame import Adaptation, Frame, Label, Prediction
 from driftseg.methods.device_clock import device_clock
+from driftseg.models.segmenter import probabilities
 from driftseg.runs.build import Parts
 from driftseg.runs.held_out import HeldOut
 from driftseg.runs.keeper import Keeper
@@ -232,7 +232,7 @@ def _shot(
     }  # fmt: skip
     return Shot(
         frame.index, f"{frame.visit:02d}-{frame.domain}/{frame.name}", frame.image, scored, facts,
-        lambda: np.asarray(logits.softmax(dim=1)[0].half().cpu().numpy()),
+        lambda: probabilities(logits),
     )  # fmt: skip
 
 

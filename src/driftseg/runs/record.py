@@ -27,6 +27,8 @@ IGNORED_BY_HASH = frozenset(
 )
 """Settings that do not change an experiment."""
 CALIBRATION = "calibration.json"
+DEPENDS_ON_SEED = "depends_on_seed"
+"""In environment.json. Records of before it was kept are asked by their method's settings."""
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
@@ -97,6 +99,16 @@ class Run:
     def seed(self) -> int:
         """The run's seed."""
         return int(self.config["seed"])
+
+    @property
+    def random(self) -> bool:
+        """Whether another seed could have given other numbers."""
+        told = self.environment.get(DEPENDS_ON_SEED)
+        if told is not None:
+            return bool(told)
+        from driftseg.runs.seeds import recorded_depends_on_seed  # loads the method's code
+
+        return recorded_depends_on_seed(self.config)
 
     def picture(self, visit: int, domain: str, number: int, kind: str) -> Path | None:
         """A kept picture's file."""

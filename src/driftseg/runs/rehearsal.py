@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
 from driftseg.methods.device_clock import device_clock
@@ -48,6 +50,8 @@ class Rehearsal:
     """Domain and number of frames of each visit, in order."""
     trained: tuple[int, int]
     """Number of tensors and of parameters that may be trained."""
+    statistics: int
+    """Number of batch-norm layers whose statistics follow the target, where nothing is trained."""
     parameters: int
     """Of the whole network."""
     held_out: Mapping[str, int]
@@ -68,7 +72,7 @@ class Rehearsal:
     @property
     def evaluation_seconds(self) -> float:
         """Estimate at most: before the first frame and after every visit."""
-        times = len(self.visits) + 1 if self.trained[0] else 1
+        times = len(self.visits) + 1 if self.trained[0] or self.statistics else 1
         return times * sum(self.held_out.values()) * self.scoring
 
 
@@ -92,6 +96,10 @@ def _rehearse(parts: Parts, building: float) -> Rehearsal:
     model, stream = parts.model, parts.stream
     clock = device_clock(model.roles.device)
     timings, size = [], (0, 0)
+    weights = dict(model.roles.network.module.named_parameters())
+    names = model.roles.trainable
+    layers = {name.rpartition(".")[0] for name in model.roles.moving_statistics()}
+    before = {name: weights[name].detach().clone() for name in names} if layers else {}
     asked = clock()
     for frame in itertools.islice(stream, FRAMES):
         started = clock()
@@ -108,14 +116,17 @@ def _rehearse(parts: Parts, building: float) -> Rehearsal:
             "with driftseg data check"
         )
     scoring = _score_one_each(parts)
-    everything = dict(model.roles.network.module.named_parameters())
-    names = model.roles.trainable
+    learnt_once = any(timing.learnt for timing in timings)
+    still = learnt_once and all(torch.equal(weights[name], old) for name, old in before.items())
+    if statistics_alone := bool(layers) and still:
+        names = ()
     return Rehearsal(
         size=size,
         frames=len(stream),
         visits=tuple((v.domain, stream.frames_of(i)) for i, v in enumerate(parts.visits)),
-        trained=(len(names), sum(everything[name].numel() for name in names)),
-        parameters=sum(parameter.numel() for parameter in everything.values()),
+        trained=(len(names), sum(weights[name].numel() for name in names)),
+        statistics=len(layers) if statistics_alone else 0,
+        parameters=sum(parameter.numel() for parameter in weights.values()),
         held_out={name: len(dataset) for name, (dataset, _) in parts.held_out.items()},
         checkpoint=f"{parts.checkpoint.path} ({parts.checkpoint.encoder})",
         notes=parts.notes,

@@ -12,13 +12,15 @@ from driftseg.runs.adapting import own_code_told
 from driftseg.runs.build import Parts, build
 from driftseg.runs.checkpoints import Found, remove_checkpoints
 from driftseg.runs.environment import environment
+from driftseg.runs.finding import refuse_second
 from driftseg.runs.interruption import Interruption, RunInterrupted, Stopped, Tell
 from driftseg.runs.keeper import SAVED_LINES, Keeper
 from driftseg.runs.keeping import CHECKPOINTS, keep_model
 from driftseg.runs.label_free import measure, write
 from driftseg.runs.loop import Watch, play
-from driftseg.runs.record import make_serial
+from driftseg.runs.record import DEPENDS_ON_SEED, make_serial
 from driftseg.runs.remarks import NO_REMARKS, Remarks, write_remarks
+from driftseg.runs.seeds import depends_on_seed
 from driftseg.runs.tracked import Recorder, TrackedWriter, tracked
 from driftseg.runs.writing import RunWriter, new_record
 from driftseg.saving.saver import Saver, check_kinds
@@ -41,6 +43,7 @@ def run(
     tell: Tell = untold,
     digest_contents: bool = False,
     remarks: Remarks = NO_REMARKS,
+    alone: bool = False,
 ) -> Path:
     """Plays one method through one schedule; returns the run's folder.
 
@@ -58,16 +61,18 @@ def run(
         digest_contents: whether the record says what is in the files of data, not only their
             names and sizes; they are read once more for that.
         remarks: tags and notes of a person, kept with the record.
+        alone: whether to refuse where an unfinished run of this config is there, even if another
+            process begins it at the same moment.
 
     Raises:
-        InputError: the config, the data or the checkpoint cannot be used.
+        InputError: the config, the data or the checkpoint cannot be used, or it is not alone.
         RunInterrupted: by Ctrl-C or SIGTERM; the frame in progress was finished.
     """
     check_kinds(save)
     check_installed(config.trackers or ())
     parts = build(config)
     try:
-        writer = _new(config, parts, save, digest_contents=digest_contents)
+        writer = _new(config, parts, save, digest_contents=digest_contents, alone=alone)
         if remarks:
             write_remarks(writer.folder, remarks)
         return play_record(config, parts, writer, watch, save, tell=tell)
@@ -219,7 +224,7 @@ def _failed(parts: Parts) -> list[str]:
 
 
 def _new(
-    config: RunConfig, parts: Parts, save: Collection[str], *, digest_contents: bool
+    config: RunConfig, parts: Parts, save: Collection[str], *, digest_contents: bool, alone: bool
 ) -> RunWriter:
     values: dict[str, Any] = config.model_dump(mode="json")
     serial = make_serial(
@@ -244,6 +249,7 @@ def _new(
         home=parts.home,
         scoring=parts.scoring,
         save=save,
+        claim=(lambda: refuse_second(config, save)) if alone else lambda: None,
     )
 
 
@@ -266,7 +272,7 @@ def environment_of(
     config: RunConfig, parts: Parts, *, digest_contents: bool = False
 ) -> dict[str, Any]:
     """What the record keeps of where the run takes place."""
-    return environment(
+    told = environment(
         device=config.device,
         digest=parts.checkpoint.digest,
         checkpoint=_origin(config),
@@ -274,6 +280,7 @@ def environment_of(
         notes=parts.notes,
         adapters=None if config.adapters is None else config.adapters.file,
     )
+    return {**told, DEPENDS_ON_SEED: depends_on_seed(config)}
 
 
 def _origin(config: RunConfig) -> str:

@@ -9,7 +9,7 @@ import uuid
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import driftseg
 from driftseg.errors import InputError
@@ -77,9 +77,17 @@ def read_status(folder: Path) -> Status | None:
     Raises:
         InputError: the file is damaged, or of a later format.
     """
+    status = _read(folder)
+    if status is None or status.state != "running" or is_held(folder):
+        return status
+    status = _read(folder)  # a process says how it ended before it gives the lock back
+    if status is None or status.state != "running":
+        return status
+    return replace(status, state="interrupted", reason="its process ended")
+
+
+def _read(folder: Path) -> Status | None:
     path = folder / STATUS
-    if not path.is_file():
-        return None
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         found = int(values["format"])
@@ -88,16 +96,20 @@ def read_status(folder: Path) -> Status | None:
                 f"{folder}: expected run format {FORMAT} or older, got {found} (driftseg "
                 f"{values.get('version')}). To fix: install that version of driftseg."
             )
+        if values["state"] not in get_args(State):
+            raise InputError(
+                f"{path}: expected a state of {', '.join(get_args(State))}, got "
+                f"{values['state']!r}. To fix: use the version of driftseg that made the run."
+            )
         for name in ("save", "parts", "notes"):
             values[name] = tuple(values[name])
-        status = Status(**values)
-    except (ValueError, KeyError, TypeError) as error:
+        return Status(**values)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(
             f"{path}: expected the status of a run, got a damaged file ({error}). To fix: delete "
             "the run's folder and run again."
         ) from None
-    if status.state == "running" and not is_held(folder):
-        return replace(status, state="interrupted", reason="its process ended")
-    return status

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +19,8 @@ from PIL import Image as PillowImage
 from driftseg.errors import InputError
 from driftseg.frame import Image
 from driftseg.labels import Colour, LabelMapping
-from driftseg.runs.lock import RunLock
-from driftseg.runs.record import CALIBRATION, plain
+from driftseg.runs.lock import RunLock, one_at_a_time
+from driftseg.runs.record import CALIBRATION, config_hash, plain
 from driftseg.runs.status import Status
 from driftseg.runs.whole import remove_halves, write_whole
 
@@ -43,6 +43,7 @@ def new_record(
     colours: Sequence[Colour] = (),
     scoring: LabelMapping | None = None,
     save: Collection[str] = (),
+    claim: Callable[[], None] = lambda: None,
 ) -> RunWriter:
     """Begins a run's folder; no run overwrites another.
 
@@ -58,6 +59,7 @@ def new_record(
         colours: of the classes, that pictures are painted in.
         scoring: how predictions are told in that label space, where the model has another.
         save: what is kept of every frame.
+        claim: called where no other process begins a run of this config; may raise.
 
     Raises:
         InputError: runs cannot be written there.
@@ -74,12 +76,15 @@ def new_record(
     }
     folder = None
     try:
-        folder = _made(out, serial)
-        lock = RunLock(folder)
-        status.write(folder)  # first of all: a folder without one is a finished run of before
+        out.mkdir(parents=True, exist_ok=True)
+        with one_at_a_time(out / f".begins_{config_hash(config)}"):
+            claim()
+            folder = _made(out, serial)
+            lock = RunLock(folder)
+            status.write(folder)  # first of all: a folder without one is a finished run of before
+            text = yaml.safe_dump(dict(config), sort_keys=False)
+            write_whole(folder / "config.yaml", text.encode())
         (folder / "pictures").mkdir()
-        text = yaml.safe_dump(dict(config), sort_keys=False)
-        write_whole(folder / "config.yaml", text.encode())
         _write_json(folder / "schedule.json", lines)
         return RunWriter(folder, lock=lock, status=status, environment=environment)
     except OSError as error:
@@ -274,7 +279,6 @@ def _told(folder: Path) -> Iterator[None]:
 
 def _made(out: Path, serial: str) -> Path:
     """A folder of the run's own."""
-    out.mkdir(parents=True, exist_ok=True)
     folder, number = out / serial, 2
     while True:
         try:

@@ -17,6 +17,7 @@ from driftseg.config.loading import load
 from driftseg.config.reading import apply_change, check
 from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
+from driftseg.runs.seeds import depends_on_seed
 from driftseg.sweeps.settings import Change, SweepSettings
 
 
@@ -166,12 +167,6 @@ def resolve(
 def _names_a_part(key: str) -> bool:
     """Whether a key says which part a section is for: it drops the section's other settings."""
     return key.rpartition(".")[2] in ("name", "kind") or "." not in key
-
-
-def depends_on_seed(config: RunConfig) -> bool:
-    """Whether the seed can change a number of the run."""
-    fresh = config.adapters is not None and config.adapters.file is None
-    return fresh or config.calibration is not None or config.method.random
 
 
 def key_of(config: RunConfig) -> str:
