@@ -35,6 +35,7 @@ class PartTable(Generic[Part]):
         kind: the class, or its ``module:Class``, that every part must be a subclass of; None
             takes any callable.
         key: the key of a section that holds the part's name, ``name`` or ``kind``.
+        implied: key of a section without a name -> the name that it implies.
     """
 
     def __init__(
@@ -45,12 +46,20 @@ class PartTable(Generic[Part]):
         group: str,
         kind: str | type | None = None,
         key: str = "name",
+        implied: Mapping[str, str] | None = None,
     ):
         self.what = what
         self.key = key
         self._modules = dict(modules)
         self._group = group
         self._kind = kind
+        self._implied = dict(implied or {})
+
+    def named(self, values: Mapping[str, Any]) -> Any:
+        """The name that a section says or implies; None where it does neither."""
+        name = values.get(self.key)
+        implied = next((self._implied[key] for key in self._implied if key in values), None)
+        return implied if name is None else name
 
     def __iter__(self) -> Iterator[str]:
         """The names of the package's own parts."""
@@ -164,7 +173,7 @@ class Pick:
             ValueError: they name none.
             InputError: there is no such part, or it cannot be imported.
         """
-        name = values.get(self.table.key)
+        name = self.table.named(values)
         if not isinstance(name, str):
             key, what = self.table.key, self.table.what
             got = "none" if name is None else repr(name)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from driftseg.control.after_change import AfterChange
 from driftseg.control.budget import Budget, Levels
 from driftseg.control.drift import WindowDetector
 from driftseg.control.selection import RewardSelector
-from driftseg.control.when import AfterChange
 from driftseg.learners.parts.confidence import Thresholds
 from driftseg.learners.parts.mixing import Mixing
 from driftseg.learners.self_training import SelfTraining

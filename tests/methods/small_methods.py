@@ -8,11 +8,12 @@ from functools import partial
 import numpy as np
 import torch
 
+from driftseg.control.after_change import AfterChange
 from driftseg.control.bank import Bank
 from driftseg.control.budget import Budget, Levels
 from driftseg.control.drift import WindowDetector
 from driftseg.control.selection import PUBLISHED_SPEEDS, RewardSelector
-from driftseg.control.when import AfterChange, Always, Never
+from driftseg.control.when import Always, Never
 from driftseg.learners.norm_statistics import NormStatistics
 from driftseg.learners.parts.confidence import Thresholds
 from driftseg.learners.parts.mixing import Mixing
@@ -29,6 +30,12 @@ from driftseg.models.adapters.attach import fitting_kinds
 from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.roles import Roles
 from driftseg.models.trainable import choices, trainable_names
+
+GOLDEN_METHODS = (
+    "source_only", "norm_statistics", "tent", "dacs", "hamlet", "replay_only", "restyled_replay",
+    "lae", "bank",
+)  # fmt: skip
+"""Those whose numbers are pinned in golden.json."""
 
 
 def make_training(model, replay, train=("encoder", "head"), seed=0, **changes) -> SelfTraining:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_methods import GOLDEN_METHODS as METHODS
 from small_methods import make, make_dacs, make_tent, play
 from torch import nn
 from torch.nn import functional as F
@@ -17,7 +18,6 @@ from torch.nn import functional as F
 from driftseg.errors import InputError
 from driftseg.learners.answering import answer, to_images
 from driftseg.learners.parts.confidence import Thresholds
-from driftseg.methods.table import METHODS
 from driftseg.models.segmenter import upsample
 
 GOLDEN = Path(__file__).parent / "golden.json"

@@ -10,7 +10,8 @@ from whole_runs import ADAPTERS, DETECTOR, METHOD_SETTINGS, play
 
 from driftseg.config.reading import check, read_config
 from driftseg.config.run import RunConfig
-from driftseg.control.when import AfterChange, Always
+from driftseg.control.after_change import AfterChange
+from driftseg.control.when import Always
 from driftseg.errors import InputError
 from driftseg.learners.replay_training import ReplayTraining
 from driftseg.learners.self_training import SelfTraining

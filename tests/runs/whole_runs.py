@@ -23,6 +23,9 @@ METHOD_SETTINGS = {
         "name": "lae", "detector": DETECTOR, "offline_horizon": 2,
         "learner": {"name": "restyled_replay", "train": ["adapters", "head"]},
     },
+    "composed": {
+        "control": {"kind": "every", "frames": 2}, "learner": {"name": "restyled_replay"},
+    },
     "bank": {"name": "bank", "detector": DETECTOR, "recent": 1, "learner": {"name": "dacs"}},
 }  # fmt: skip
 

@@ -21,7 +21,7 @@ from driftseg.scenes.dataset import DatasetSettings
 
 Config = TypeVar("Config", bound=BaseModel)
 
-METHODS = ("method", "method.learner")
+METHODS = ("method", "method.learner", "method.learner.learner")
 """Sections whose part is named by ``name``. All others have ``kind``."""
 KEPT_OF_ADAPTERS = ("stages", "dropout", "factor")
 """Settings that stay when ``adapters.kind`` changes, because every kind has them."""

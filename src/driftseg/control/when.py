@@ -1,19 +1,63 @@
-"""When to learn: always, never, on every n-th frame, or after a change of the world."""
+"""When to learn: always, never, on every n-th frame, or within a time limit.
+
+`driftseg.control.after_change` learns after detected changes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
-from driftseg.control.budget import Budget, Plan
+from pydantic import PositiveInt
+
 from driftseg.control.contract import Order, Seen, Step
 from driftseg.control.costs import Costs
 from driftseg.control.drift import Detector, Event
-from driftseg.control.selection import Selector, choose_within
+from driftseg.control.selection import choose_within
+from driftseg.control.settings import ControlSettings, ControlSupplies
+from driftseg.settings import Positive
 
-REFRESH = 25
-"""Trained frames after which the selector is told the measured speeds anew."""
+
+class AlwaysSettings(ControlSettings):
+    """Learn from every frame."""
+
+    kind: Literal["always"] = "always"
+
+    def make(self, supplies: ControlSupplies) -> Always:
+        """With the learner's own rate."""
+        plain = supplies.plain
+        return Always(learning_rate=plain.learning_rate, mix_ratio=plain.mix_ratio)
+
+
+class EverySettings(ControlSettings):
+    """Learn from every n-th frame."""
+
+    kind: Literal["every"]
+    frames: PositiveInt
+    """n. The first frame is learnt from."""
+
+    def make(self, supplies: ControlSupplies) -> Every:
+        """With the learner's own rate."""
+        plain = supplies.plain
+        return Every(self.frames, learning_rate=plain.learning_rate, mix_ratio=plain.mix_ratio)
+
+
+class DeadlineSettings(ControlSettings):
+    """Learn from every frame with as many parts of the network as a time limit allows."""
+
+    kind: Literal["deadline"]
+    deadline_ms: Positive
+    """For answer and learning together, in milliseconds. Where no choice fits, no step is made."""
+
+    @property
+    def chooses(self) -> bool:
+        """It trains the last n parts of the network; n changes."""
+        return True
+
+    def make(self, supplies: ControlSupplies) -> Deadline:
+        """With the learner's own rate."""
+        return Deadline(supplies.choices, deadline_ms=self.deadline_ms, plain=supplies.plain)
 
 
 class Always:
@@ -118,90 +162,39 @@ class Every(Always):
         self._seen = state["seen"]
 
 
-class AfterChange:
-    """Learns after detected changes, with a chosen part of the network (HAMLET, ICCV 2023).
+class Deadline(Always):
+    """Learns from every frame with the choice that trains most and still fits.
+
+    Costs are measured at the first frame, with a rate of 0, and kept fresh.
 
     Args:
-        choices: numbers of the choices, ascending: the smaller, the more is trained.
-        detector: finds changes in the signal.
-        budget: turns them into plans.
-        selector: picks a choice.
-        measure: whether costs are measured at the first frame and kept fresh, and the selector
-            told of them; a deadline needs it.
-        deadline_ms: for answer and learning together; with it the choice that trains most and
-            still fits is taken, or no update is made.
-        one_rate_after_change: heads lose their factor at the first change, as in HAMLET's
-            released code.
+        choices: numbers of the choices: the smaller, the more is trained.
+        deadline_ms: for answer and learning together.
+        plain: learning rate and mix ratio of every order.
     """
 
-    needs_signal = True
-    finds_changes = True
-
-    def __init__(
-        self,
-        choices: Sequence[int],
-        *,
-        detector: Detector,
-        budget: Budget,
-        selector: Selector,
-        measure: bool = True,
-        deadline_ms: float | None = None,
-        one_rate_after_change: bool = False,
-    ):
-        self._choices = tuple(choices)
-        self.detector, self._budget, self._selector = detector, budget, selector
+    def __init__(self, choices: Sequence[int], *, deadline_ms: float, plain: Order):
+        super().__init__(learning_rate=plain.learning_rate, mix_ratio=plain.mix_ratio)
+        self._choices, self._deadline_ms, self._plain = tuple(choices), deadline_ms, plain
         self.costs = Costs(self._choices)
-        self._measure = measure or deadline_ms is not None
-        self._tell_speeds = measure
-        self._deadline_ms = deadline_ms
-        self._one_rate = one_rate_after_change
-        self._changed = False
-        self._trained = 0
-        self._plan: Plan | None = None
 
     def order(self, seen: Seen) -> Order:
-        """By the plan; a frame counts in the budget whether it is trained on or not."""
-        plan = self._plan = self._budget.plan()
-        if not plan.train:
-            return Order(False)
+        """The choice that fits, or none."""
         if seen.paused:
             return Order(False, skipped="paused")
-        choice = self._choose(seen.elapsed_ms)
+        choice = choose_within(self._deadline_ms - seen.elapsed_ms(), self._choices, self.costs)
         if choice is None:
             return Order(False, skipped="deadline")
-        return Order(
-            True, choice, plan.learning_rate, plan.mix_ratio, self._one_rate and self._changed
-        )
-
-    def _choose(self, elapsed_ms: Callable[[], float]) -> int | None:
-        if self._deadline_ms is None:
-            return self._selector.choose()
-        return choose_within(self._deadline_ms - elapsed_ms(), self._choices, self.costs)
+        return Order(True, choice, self._plain.learning_rate, self._plain.mix_ratio)
 
     def done(self, order: Order, step: Step | None, milliseconds: float | None) -> None:
-        """Keeps the cost, and tells the selector how it went."""
-        if step is None or not step.made or order.choice is None:
-            return
-        self._trained += 1
-        if self._measure and milliseconds is not None:
+        """Keeps the cost."""
+        if order.choice is not None and milliseconds is not None:
             self.costs.trained(order.choice, milliseconds)
-        if step.reward_loss is not None:
-            self._selector.learn(step.reward_loss, order.choice)
-        if self._trained % REFRESH == 0:
-            self._refresh()
-
-    def observe(self, signal: float) -> Event | None:
-        """An event grants iterations."""
-        event = self.detector.add(signal)
-        if event is not None:
-            self._budget.grant(event)
-            self._changed = True
-            self._refresh()
-        return event
 
     def to_measure(self) -> Sequence[Order]:
-        """Every choice once, before anything is known of costs; with a rate of 0."""
-        if not self._measure or self.costs.training_ms():
+        """Every choice once, before anything is known of costs."""
+        if self.costs.training_ms():
             return ()
         return [Order(True, choice, 0.0, 0.5) for choice in sorted(self._choices)]
 
@@ -210,50 +203,27 @@ class AfterChange:
         self.costs.answered(milliseconds)
 
     def measured(self, order: Order, milliseconds: float) -> None:
-        """Kept; once every choice is measured the selector hears of it."""
+        """Kept."""
         if order.choice is not None:
             self.costs.trained(order.choice, milliseconds)
-        self._refresh()
-
-    def _refresh(self) -> None:
-        speeds = self.costs.speeds()
-        if self._tell_speeds and set(speeds) == set(self._choices):
-            self._selector.set_speeds(speeds)
 
     def told(self, order: Order, step: Step | None) -> dict[str, Any]:
-        """The plan with what was made of it, and the detector's reading."""
-        plan = self._plan
-        assert plan is not None
-        return {
-            "plan": {
-                "iterations_left": plan.iterations_left,
-                "mix_ratio": plan.mix_ratio,
-                "module": order.choice,
-                "histogram": self._selector.histogram(),
-                "costs_ms": self.costs.training_ms(),
-                "skipped": skipped(order, step),
-            },
-            "detector": asdict(self.detector.reading()),
+        """The choice, the costs, and why learning was skipped where it was."""
+        plan = {
+            "module": order.choice,
+            "costs_ms": self.costs.training_ms(),
+            "skipped": skipped(order, step),
         }
+        return {**super().told(order, step), "plan": plan}
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that decides."""
-        return {
-            "detector": self.detector.state_dict(),
-            "budget": self._budget.state_dict(),
-            "selector": self._selector.state_dict(),
-            "costs": self.costs.state_dict(),
-            "changed": self._changed,
-            "trained": self._trained,
-        }
+        """The costs, too."""
+        return {**super().state_dict(), "costs": self.costs.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues where another stood."""
-        self.detector.load_state_dict(state["detector"])
-        self._budget.load_state_dict(state["budget"])
-        self._selector.load_state_dict(state["selector"])
+        """Continues."""
+        super().load_state_dict(state)
         self.costs.load_state_dict(state["costs"])
-        self._changed, self._trained = state["changed"], state["trained"]
 
 
 def skipped(order: Order, step: Step | None) -> str | None:

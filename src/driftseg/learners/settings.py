@@ -12,6 +12,7 @@ import torch
 from driftseg.control.calibration import Calibration
 from driftseg.control.contract import Controller, Order
 from driftseg.control.detectors import DetectorSettings
+from driftseg.control.settings import ControlSupplies
 from driftseg.control.when import Always
 from driftseg.errors import InputError
 from driftseg.frame import SourceBatch
@@ -117,6 +118,10 @@ class Supplies:
     def numpy(self, stream: str) -> np.random.Generator:
         """The generator of one of `STREAMS`."""
         return np.random.default_rng([self.seed, STREAMS[stream]])
+
+    def control(self, choices: tuple[int, ...], plain: Order) -> ControlSupplies:
+        """What a controller is made from."""
+        return ControlSupplies(choices, plain, self.numpy, self.calibration)
 
     def torch(self) -> torch.Generator:
         """The generator of dropout and drop path."""

@@ -27,7 +27,7 @@ _PUBLIC = {
     "Always": "driftseg.control.when",
     "Never": "driftseg.control.when",
     "Every": "driftseg.control.when",
-    "AfterChange": "driftseg.control.when",
+    "AfterChange": "driftseg.control.after_change",
     "Tent": "driftseg.learners.tent",
     "NormStatistics": "driftseg.learners.norm_statistics",
     "SelfTraining": "driftseg.learners.self_training",
@@ -42,8 +42,9 @@ __all__ = [
 ]  # fmt: skip
 
 if TYPE_CHECKING:
+    from driftseg.control.after_change import AfterChange
     from driftseg.control.contract import Order, Step
-    from driftseg.control.when import AfterChange, Always, Every, Never
+    from driftseg.control.when import Always, Every, Never
     from driftseg.learners.contract import Answer
     from driftseg.learners.norm_statistics import NormStatistics
     from driftseg.learners.replay_training import ReplayTraining

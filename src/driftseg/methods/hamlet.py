@@ -11,25 +11,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from pydantic import PositiveInt, model_validator
+from pydantic import model_validator
 
-from driftseg.control.budget import Budget
-from driftseg.control.detectors import PUBLISHED_DETECTOR, DetectorSettings
-from driftseg.control.selection import (
-    PUBLISHED_SPEEDS,
-    FixedSelector,
-    RandomSelector,
-    RewardSelector,
-    RoundRobinSelector,
-    Selector,
-)
-from driftseg.control.when import AfterChange
-from driftseg.errors import InputError, commas
+from driftseg.control.after_change import ChangeSettings
+from driftseg.control.detectors import PUBLISHED_DETECTOR
 from driftseg.learners.parts.confidence import ConfidenceSettings
 from driftseg.learners.self_training import SelfTrainingSettings
 from driftseg.learners.settings import Composition, Needs, SignalSettings, Supplies
 from driftseg.models.trainable import choices
-from driftseg.settings import Positive, Settings, Share
+from driftseg.settings import Positive, Settings
 
 
 class ReleasedSettings(Settings):
@@ -56,7 +46,7 @@ class ReleasedSettings(Settings):
     """A.6: the signal is computed at the image's size."""
 
 
-class HamletSettings(SelfTrainingSettings):
+class HamletSettings(ChangeSettings, SelfTrainingSettings):
     """HAMLET: self-training after detected changes, on a chosen part of the network."""
 
     name: Literal["hamlet"]
@@ -69,39 +59,8 @@ class HamletSettings(SelfTrainingSettings):
     compat: Literal["published"] | None = None
     """published: the released code's behaviour and its constants wherever they are not set."""
     released: ReleasedSettings = ReleasedSettings()
-    detector: DetectorSettings = DetectorSettings()
-    signal_shrink: PositiveInt = 3
-    """Factor by which the image is made smaller for the drift signal; HAMLET: 1. At 3 the signal
-    costs less and tells heavy rains apart better (docs/results.md)."""
-    base_iterations: PositiveInt = 750
-    """Trained frames granted for a change of one ``rise``. HAMLET's 750 are for domains of 8925
-    frames; take about half a visit."""
-    most_iterations: PositiveInt = 4450
-    """Cap of what is granted, carried-over iterations included; HAMLET's."""
-    share_back: tuple[Share, Share] = (0.25, 0.75)
-    """Share granted for a change back, at the source's level and far away; HAMLET's."""
     learning_rates: tuple[Positive, Positive] = (1.5e-5, 6e-5)
     """Of the encoder, at the source's level and far away; HAMLET's."""
-    rate_policy: Literal["decay", "constant", "burst"] = "decay"
-    """How the rate goes on after a change; HAMLET's default (adaptive_slope) is decay."""
-    mix_ratios: tuple[Share, Share] = (0.5, 0.25)
-    """Of ClassMix, at the source's level and far away; HAMLET's."""
-    start_training: bool = False
-    """Train ``base_iterations`` from the first frame on; otherwise nothing is trained before the
-    first change."""
-    selection: Literal[
-        "reward", "random", "round_robin", "stage1", "stage2", "stage3", "stage4"
-    ] = "reward"
-    """Which stages learn: from the chosen one to the last, and the head. stage1..4 are fixed."""
-    punish_quick_less: bool = False
-    """Whether the reward weighs a loss that rose by 1 - the weight of one that fell. HAMLET's
-    released code has such a branch and never takes it. Noise in the losses then favours fast
-    choices."""
-    costs: Literal["measured", "published", "none"] | None = None
-    """What weighs the reward: frames/s measured on this device, HAMLET's constants, or nothing;
-    null is measured, or published under ``compat: published``."""
-    deadline_ms: Positive | None = None
-    """For answering and learning; the choice that trains most and fits is taken, or none."""
 
     @model_validator(mode="before")
     @classmethod
@@ -137,11 +96,6 @@ class HamletSettings(SelfTrainingSettings):
         return replace(needs, learns_at_once=False)
 
     @property
-    def drift_detector(self) -> DetectorSettings:
-        """Its own."""
-        return self.detector
-
-    @property
     def signal(self) -> SignalSettings:
         """As set."""
         return SignalSettings(self.signal_shrink, self.released.full_resolution_signal)
@@ -149,7 +103,6 @@ class HamletSettings(SelfTrainingSettings):
     def make(self, supplies: Supplies) -> Composition:
         """Self-training after changes."""
         released = self.released
-        drift = self.detector.found(supplies.calibration)
         learner = self.make_learner(
             supplies,
             hold_everything=released.replay_ignores_capacity,
@@ -159,47 +112,9 @@ class HamletSettings(SelfTrainingSettings):
         )
         roles = supplies.roles
         table = choices(roles.network, roles.trainable, fusion=not released.fusion_never_learns)
-        costs = self.costs or "measured"
-        controller = AfterChange(
-            tuple(table),
-            detector=self.detector.make(
-                drift, overlapping_reference=released.overlapping_reference
-            ),
-            budget=Budget(
-                drift.levels,
-                step=drift.rise,
-                base_iterations=self.base_iterations,
-                most_iterations=self.most_iterations,
-                share_back=self.share_back,
-                learning_rates=self.learning_rates,
-                mix_ratios=self.mix_ratios,
-                rate_policy=self.rate_policy,
-                start_training=self.start_training,
-            ),
-            selector=self._selector(tuple(table), supplies),
-            measure=costs == "measured" and self.selection == "reward",
-            deadline_ms=self.deadline_ms,
+        controller = self.make_control(
+            supplies.control(tuple(table), self.plain_order),
+            overlapping_reference=released.overlapping_reference,
             one_rate_after_change=released.one_rate_after_change,
         )
         return Composition(learner, controller, choices=table)
-
-    def _selector(self, numbers: tuple[int, ...], supplies: Supplies) -> Selector:
-        if self.selection == "random":
-            return RandomSelector(numbers, supplies.numpy("selection"))
-        if self.selection == "round_robin":
-            return RoundRobinSelector(numbers)
-        if self.selection == "reward":
-            speeds = None if self.costs == "none" else published_speeds(numbers)
-            return RewardSelector(numbers, speeds=speeds, punish_quick_less=self.punish_quick_less)
-        wanted = int(self.selection.removeprefix("stage"))
-        if wanted not in numbers:
-            raise InputError(
-                f"method.selection: expected a stage in method.train, got {self.selection}. To "
-                f"fix: take one of {commas(f'stage{n}' for n in numbers)}"
-            )
-        return FixedSelector((wanted,))
-
-
-def published_speeds(numbers: tuple[int, ...]) -> dict[int, float]:
-    """HAMLET's frames/s of every choice; a network of more parts repeats the last."""
-    return {n: PUBLISHED_SPEEDS[min(n, max(PUBLISHED_SPEEDS))] for n in numbers}

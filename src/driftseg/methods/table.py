@@ -18,8 +18,11 @@ METHODS: PartTable[Any] = PartTable(
         "restyled_replay": "driftseg.learners.replay_training:RestyledReplaySettings",
         "lae": "driftseg.methods.lae:LaeSettings",
         "bank": "driftseg.methods.bank:BankMethodSettings",
+        "composed": "driftseg.methods.composed:ComposedSettings",
     },
     group="driftseg.methods",
     kind="driftseg.learners.settings:MethodSettings",
+    implied={"learner": "composed", "control": "composed"},
 )
-"""The whole list. replay_only restyles nothing; lae and bank learn by one of the others."""
+"""The whole list. replay_only restyles nothing; lae, bank and composed learn by one of
+the others."""

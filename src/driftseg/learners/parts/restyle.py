@@ -79,7 +79,7 @@ class RestyleSettings(Settings):
 
 def histogram(source: Image, reference: Image, generator: np.random.Generator) -> Image:
     """The reference's histogram in each channel, by one look-up table a channel."""
-    pairs = zip(cv2.split(source), cv2.split(reference), strict=True)
+    pairs = zip(_channels(source), _channels(reference), strict=True)
     channels = [_matched(ours.astype(np.int16), theirs.astype(np.int16)) for ours, theirs in pairs]
     return np.stack(channels, axis=-1).astype(np.uint8)
 
@@ -103,10 +103,10 @@ def bands(source: Image, reference: Image, generator: np.random.Generator) -> Im
     Bands are differences of rounded images, so they are whole numbers and add up exactly.
     """
     channels = []
-    for plane, wanted in zip(cv2.split(source), cv2.split(reference), strict=True):
+    for plane, wanted in zip(_channels(source), _channels(reference), strict=True):
         pairs = zip(_split(plane), _split(wanted), strict=True)
         total = np.sum([_matched(ours, theirs) for ours, theirs in pairs], axis=0, dtype=np.int16)
-        channels.append(np.clip(total, 0, 255, out=total).astype(np.uint8))
+        channels.append(np.asarray(np.clip(total, 0, 255), np.uint8))
     return np.stack(channels, axis=-1)
 
 
@@ -261,6 +261,11 @@ def _matched(values: Integers, wanted: Integers) -> Integers:
     reached = np.cumsum(np.bincount((wanted + SPAN).ravel(), minlength=2 * SPAN)) / wanted.size
     table = (np.searchsorted(reached, ranks) - SPAN).astype(np.int16)
     return np.take(table, places, mode="clip")  # clip is quicker than raise, and never happens
+
+
+def _channels(image: Image) -> list[npt.NDArray[np.uint8]]:
+    """Each in memory of its own, which is quicker to read than every third byte."""
+    return [np.ascontiguousarray(image[..., c]) for c in range(3)]
 
 
 def _split(plane: npt.NDArray[np.uint8]) -> list[Integers]:
