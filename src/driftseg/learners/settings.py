@@ -19,8 +19,9 @@ from driftseg.frame import SourceBatch
 from driftseg.learners.contract import Learner
 from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.network import Network
-from driftseg.models.roles import NormStatistics, Roles, StaticDepth
+from driftseg.models.roles import Roles, StaticDepth
 from driftseg.models.sending import sent
+from driftseg.models.statistics import NormStatistics
 from driftseg.models.trainable import trainable_names
 from driftseg.settings import Settings
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Statistics = Literal["stored", "batch", "update"]
+Statistics = Literal["stored", "batch", "update", "blend"]
 """stored: the file's running statistics. batch: this batch's, storing nothing. update: this
-batch's, and the running ones move towards them (ordinary training)."""
+batch's, and the running ones move towards them (ordinary training). blend: between the running ones
+and this batch's, storing nothing; no gradient reaches the batch's through it."""
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -22,14 +24,15 @@ class BatchNorm(nn.BatchNorm2d):
     """
 
     statistics: Statistics = "stored"
+    batch_weight: float = 1.0
+    """Under blend, of this batch's statistics; the running ones have the rest."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalises (B, C, H, W) per channel."""
-        if self.statistics == "stored":
-            return F.batch_norm(
-                input, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0,
-                self.eps,
-            )  # fmt: skip
+        if self.statistics in ("stored", "blend"):
+            blends = self.statistics == "blend"
+            mean, var = self.blended(input) if blends else (self.running_mean, self.running_var)
+            return F.batch_norm(input, mean, var, self.weight, self.bias, False, 0.0, self.eps)
         update = self.statistics == "update"
         if update and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
@@ -43,6 +46,15 @@ class BatchNorm(nn.BatchNorm2d):
             0.1 if self.momentum is None else self.momentum,
             self.eps,
         )
+
+    @torch.no_grad()
+    def blended(self, input: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance per channel between the running ones and those of (B, C, H, W)."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        var, mean = torch.var_mean(input, dim=(0, 2, 3), correction=0)
+        weight = self.batch_weight
+        return self.running_mean.lerp(mean, weight), self.running_var.lerp(var, weight)
 
 
 @functools.cache
@@ -59,13 +71,17 @@ def following(kind: type[nn.Module]) -> type[nn.Module]:
     class Following(kind, BatchNorm):  # type: ignore[misc, valid-type]
         def forward(self, *given: Any, **named: Any) -> Any:
             before = self.training, self.track_running_stats
-            self.training = self.statistics != "stored"
+            stored = self.running_mean, self.running_var
+            self.training = self.statistics not in ("stored", "blend")
             # without tracking torch takes the batch's statistics and stores nothing
             self.track_running_stats = self.statistics != "batch"
             try:
+                if self.statistics == "blend":
+                    self.running_mean, self.running_var = self.blended(given[0])
                 return kind.forward(self, *given, **named)
             finally:
                 self.training, self.track_running_stats = before
+                self.running_mean, self.running_var = stored
 
         def __reduce__(self) -> tuple[Any, ...]:
             return _empty, (kind,), self.__dict__.copy()

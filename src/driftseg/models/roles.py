@@ -25,18 +25,11 @@ from torch import Tensor, nn
 
 from driftseg.errors import commas
 from driftseg.models.network import Head, Network, Walk, device_of, owners
-from driftseg.models.norm import BatchNorm, Statistics
+from driftseg.models.statistics import BLENDS, NormPolicy, NormStatistics
 from driftseg.models.trainable import freeze_except
 
 Role = Literal["student", "teacher", "static", "offline"]
 Overlay = dict[str, Tensor]
-NormStatistics = Literal["source", "running", "batch", "published"]
-"""What batch normalisation uses where its own weights are trainable. source: the file's
-statistics, always. running: training passes use the batch's and move the stored ones where a
-layer learns, all other passes use the stored ones. batch: every pass of student and teacher uses
-its own batch's. published: as HAMLET's code, where the student trains as in running but with
-layers moving that do not learn, and the teacher uses its batch's. Frozen layers and the static
-role always use the file's."""
 StaticDepth = Literal["none", "early", "whole"]
 """Whether there is a static role, and how far: its first level and early head, or everything. A
 network without an early head has it whole."""
@@ -75,13 +68,9 @@ class Roles:
         self.norm_statistics = norm_statistics
         freeze_except(network, trainable)
         network.module.eval()
-        self._norms = [
-            (name, module)
-            for name, module in network.module.named_modules()
-            if isinstance(module, BatchNorm) and f"{name}.weight" in set(trainable)
-        ]
+        self._norms = NormPolicy(network, norm_statistics, trainable)
         parameters = dict(network.module.named_parameters())
-        buffers = self._moving_buffers()
+        buffers = self._norms.buffers()
         self._names = {part: [*names] for part, names in network.parts.items()}
         owner = owners(network)
         for name in buffers:
@@ -109,6 +98,8 @@ class Roles:
         """Number of the network's walked parts that are the same for every role."""
         if norm_statistics in ("batch", "published"):  # roles differ before anything is learnt
             self._touch(trainable)
+        if norm_statistics in BLENDS:
+            self._touch(self._norms.norm_weights())
         self.learn_only(self.trainable if learning is None else learning)
 
     @property
@@ -208,14 +199,30 @@ class Roles:
                 if name in moved:
                     tensor.lerp_(parameters[name], 1 - momentum)
 
+    def blend_statistics(self, weight: float) -> None:
+        """From now on passes use (1 - weight) * source + weight * target.
+
+        At any frame, under ``blend`` and ``blend_with_frame``. Under ``blend`` 0 gives the source's
+        numbers to the last bit, and 1 gives the target's running statistics. Passes with
+        ``update`` move these whatever the weight is.
+
+        Raises:
+            ValueError: the weight is not from 0 to 1, or the policy blends nothing.
+        """
+        self._norms.blend(weight)
+
+    @property
+    def blend_weight(self) -> float:
+        """Of the target's statistics; 0 until it is set."""
+        return self._norms.weight
+
     def moving_statistics(self) -> dict[str, Tensor]:
-        """Copies of the running statistics that training passes may move."""
-        return {name: tensor.clone() for name, tensor in self._moving_buffers().items()}
+        """Copies of the running statistics that passes may move; under ``blend`` the target's."""
+        return self._norms.copies()
 
     def restore_statistics(self, statistics: dict[str, Tensor]) -> None:
         """Puts copies back."""
-        for name, tensor in self._moving_buffers().items():
-            tensor.copy_(statistics[name])
+        self._norms.restore(statistics)
 
     def overlay_bytes(self, role: Role) -> int:
         """Memory that a role needs beside the shared network."""
@@ -224,8 +231,8 @@ class Roles:
     def state_dict(self, *, leave_out: Collection[Role] = ()) -> dict[str, Any]:
         """The trained tensors and the overlays; frozen tensors come with the network."""
         state = self.network.module.state_dict()
-        moving = [*self.trainable, *self._moving_buffers()]
-        return {
+        moving = [*self.trainable, *self._norms.buffers()]
+        return self._norms.state_dict() | {
             "student": {name: state[name].clone() for name in moving},
             "overlays": {
                 role: {name: tensor.clone() for name, tensor in overlay.items()}
@@ -237,7 +244,7 @@ class Roles:
 
     def frozen_digest(self) -> str:
         """Of every stored tensor that no step moves: a state fits a network with the same."""
-        moving = {*self.trainable, *self._moving_buffers()}
+        moving = {*self.trainable, *self._norms.buffers()}
         module = self.network.module
         stored = {*module.state_dict()}
         found = hashlib.sha256()
@@ -260,6 +267,7 @@ class Roles:
             for role, overlay in state["overlays"].items():
                 for name, tensor in self.overlays[role].items():
                     tensor.copy_(overlay[name])
+        self._norms.load_state_dict(state)
         before = self._touched
         self._touched = set(state["touched"])
         if set(state["overlays"]) != set(self.overlays):  # one may differ where the state does not
@@ -281,26 +289,8 @@ class Roles:
                 return index
         return len(self.network.order)
 
-    def _moving_buffers(self) -> dict[str, Tensor]:
-        if self.norm_statistics not in ("running", "published"):
-            return {}
-        return {
-            f"{name}.{buffer}": tensor
-            for name, module in self._norms
-            for buffer, tensor in module.named_buffers(recurse=False)
-        }
-
-    def _statistics(self, role: Role, training: bool) -> Statistics:
-        if role == "static" or self.norm_statistics == "source":
-            return "stored"
-        if self.norm_statistics == "batch":
-            return "batch"
-        if self.norm_statistics == "published" and role == "teacher":
-            return "batch"
-        return "update" if training else "stored"
-
-    def _learns(self, norm: str) -> bool:
-        return self._learning is not None and f"{norm}.weight" in self._learning
+    def _learns(self, name: str) -> bool:
+        return self._learning is not None and name in self._learning
 
     @contextmanager
     def _pass(self, role: Role, training: bool, update: bool) -> Iterator[None]:
@@ -310,20 +300,16 @@ class Roles:
                 f"expected the student, the only role that trains, got the {role}. To fix: "
                 "train the student"
             )
-        statistics = self._statistics(role, training or update)
-        try:
-            if training:
-                _set_mode(self._learning_parts, True)
-            for name, norm in self._norms:
-                if self.norm_statistics != "running" or self._learns(name):
-                    norm.statistics = statistics
-            with torch.set_grad_enabled(torch.is_grad_enabled() and role == "student"):
+        policy = self._norms.one_pass(role, training=training, update=update, learns=self._learns)
+        grad = torch.is_grad_enabled() and role == "student"
+        with policy, torch.set_grad_enabled(grad):
+            try:
+                if training:
+                    _set_mode(self._learning_parts, True)
                 yield
-        finally:
-            if training:
-                _set_mode(self._learning_parts, False)
-            for _, norm in self._norms:
-                norm.statistics = "stored"
+            finally:
+                if training:
+                    _set_mode(self._learning_parts, False)
 
 
 def _set_mode(parts: Collection[nn.Module], training: bool) -> None:
