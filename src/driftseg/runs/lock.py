@@ -13,13 +13,13 @@ from driftseg.errors import InputError
 
 LOCK = ".lock"
 PATIENCE = 0.5
-"""Seconds that a lock is tried for: somebody may just be looking whether it is held."""
+"""Seconds to try for a lock, because another process may be testing it for a moment."""
 
 
 class RunLock:
-    """Held from the run's first frame to its end.
+    """A lock from the run's first frame to its end.
 
-    The operating system gives it back when the process is gone, however it ended.
+    The operating system releases it when the process ends in any way.
 
     Raises:
         InputError: another process holds it, or the folder cannot be written to.
@@ -48,7 +48,7 @@ class RunLock:
         _HELD.add(self)
 
     def release(self, *, remove: bool = False) -> None:
-        """Gives it back; ``remove`` takes its file away, of a run that is finished."""
+        """Releases the lock; ``remove`` deletes its file, for a finished run."""
         if self._handle is None:
             return
         if remove:
@@ -59,7 +59,7 @@ class RunLock:
         _HELD.discard(self)
 
     def forget(self) -> None:
-        """In a forked child: the parent's lock is not the child's to keep alive."""
+        """Closes the lock in a forked child, so the child does not keep the parent's lock."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
@@ -78,7 +78,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a process works on a run now."""
+    """Whether a process is working on a run."""
     try:
         handle = os.open(folder / LOCK, os.O_RDONLY)
     except OSError:
