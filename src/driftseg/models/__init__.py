@@ -1,1 +1,1 @@
-"""Networks: encoders that meet the stage contract, heads, roles, checkpoints."""
+"""Networks: encoders with the stage contract, heads, roles, checkpoints."""

@@ -1,4 +1,4 @@
-"""Random numbers for a part of a batch: the numbers that the whole batch would get."""
+"""Random numbers for a part of a batch, equal to those of the whole batch."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from torch import Tensor
 class SharedDraws:
     """A generator for a pass over some rows of a batch.
 
-    It draws for the whole batch and keeps the pass's rows. So a batch that is cut into parts, in
-    one process or in several, gets the draws that it gets in one piece.
+    It draws for the whole batch and keeps the rows of the pass. A batch in several parts or
+    processes therefore gets the same draws as in one piece.
     """
 
     generator: torch.Generator
     start: int
     """First row of the pass in the batch."""
     rows: int
-    """Of the pass."""
+    """Number of rows of the pass."""
     batch: int
-    """Rows of the batch."""
+    """Number of rows of the batch."""
 
 
 def uniform(shape: Sequence[int], generator: torch.Generator | SharedDraws | None) -> Tensor:
-    """Numbers in [0, 1), drawn on the CPU, so they are the same on every device.
+    """Numbers in [0, 1), drawn on the CPU, so they do not depend on the device.
 
     Args:
-        shape: batch first; what a layer folds into the batch (windows) counts as rows, too.
-        generator: what to draw from; None is torch's default generator.
+        shape: batch first; dimensions that a layer folds into the batch (windows) also count as
+            rows.
+        generator: None is torch's default generator.
     """
     if not isinstance(generator, SharedDraws):
         return torch.rand(*shape, generator=generator)

@@ -1,4 +1,4 @@
-"""What a module of another's making must be, and what is changed in it before roles share it."""
+"""Checks of a foreign module, and the changes to it before roles share it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from driftseg.models.norm import BatchNorm, following
 from driftseg.models.sending import sent
 
 Output = str | int | Callable[[Any], Tensor] | None
-"""How logits are found in what a module returns; None looks in the usual places."""
+"""Where the logits are in a module's output; None tries the usual places."""
 LARGEST_CHANGE = 1e-4
-"""Difference of logits, over their largest, that replacing norms may make by rounding."""
+"""Largest relative difference of logits from rounding after replacing norms."""
 
 
 class ChannelDropout(Dropout):
-    """Drops whole channels while training, as `torch.nn.Dropout2d`."""
+    """Drops whole channels in training, as `torch.nn.Dropout2d`."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W)."""
@@ -40,17 +40,18 @@ def adopt(
     mean: Sequence[float],
     deviation: Sequence[float],
 ) -> None:
-    """Tries a module, and replaces its norms and dropout layers by ours; keys stay.
+    """Tries a module and replaces its norms and dropout layers by ours; keys stay the same.
 
     Args:
         module: changed in place, and put into eval mode.
         images: (1, 3, H, W) in [0, 1].
-        output: how logits are found.
+        output: where the logits are in its output.
         mean: of images.
         deviation: of images.
 
     Raises:
-        InputError: it cannot be called, returns no logits map, or answers differently each time.
+        InputError: it cannot be called, returns no map of logits, or its output is not
+            deterministic.
     """
     device = next(module.parameters()).device
     shape = (1, 3, 1, 1)
@@ -76,7 +77,7 @@ def adopt(
             f"{type(module).__name__}: expected the same output for the same image in eval mode, "
             "got different ones. To fix: turn off what draws at random in it"
         )
-    new: dict[nn.Module, nn.Module] = {}  # a layer that sits in two places stays one
+    new: dict[nn.Module, nn.Module] = {}  # a layer that is used in two places stays one layer
     for owner in list(module.modules()):
         for name, child in list(owner._modules.items()):
             ours = None if child is None else new.get(child) or _ours(child)
@@ -102,7 +103,7 @@ def dropouts_of(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def logits_of(found: Any, output: Output, *, batch: int) -> Tensor:
-    """The logits (B, C, h, w) in what a module returned.
+    """The logits (B, C, h, w) in a module's output.
 
     Raises:
         InputError: there are none.
@@ -113,7 +114,7 @@ def logits_of(found: Any, output: Output, *, batch: int) -> Tensor:
             f"output: expected logits in what the model returns, got {_described(found)}. To fix: "
             "name them by output=, a key, an attribute, a position, or a function"
         )
-    # by shape[0]: in an exported graph the batch is a symbol, which len() would make a number of
+    # shape[0], because len() would turn the symbolic batch of an export into a number
     if logits.ndim != 4 or not logits.is_floating_point() or logits.shape[0] != batch:
         raise InputError(
             "output: expected logits (images, classes, height, width) of floating point, got "
@@ -140,7 +141,7 @@ def _picked(found: Any, output: Output) -> Any:
 
 @contextmanager
 def calling(module: nn.Module, x: Tensor, mend: str) -> Iterator[None]:
-    """Says in one line what could not be called, and with what; the module's own error follows.
+    """Reports in one line the failed call and its input; the module's own error follows.
 
     Raises:
         OwnCodeError: the module raised something.
@@ -158,10 +159,10 @@ def calling(module: nn.Module, x: Tensor, mend: str) -> Iterator[None]:
 
 
 def _check_kind(module: nn.Module) -> None:
-    """Whether roles can be put on it, and small steps change its weights.
+    """Checks that overlays of roles work and that steps change its weights.
 
     Raises:
-        InputError: not so.
+        InputError: they do not.
     """
     name = type(module).__name__
     for one in module.modules():
@@ -184,7 +185,7 @@ def _check_kind(module: nn.Module) -> None:
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
-    """To the last bit; what is no number is the same as itself."""
+    """Whether tensors are bit-identical; NaN equals NaN."""
     return torch.equal(one.nan_to_num(), other.nan_to_num())
 
 
@@ -196,9 +197,9 @@ def _try(module: nn.Module, x: Tensor, output: Output) -> Tensor:
 
 
 def _ours(child: nn.Module) -> nn.Module | None:
-    """What takes a layer's place; None where it stays.
+    """The replacement of a layer; None if it stays.
 
-    Subclasses of batch normalisation keep their function, and statistics follow our policy.
+    Subclasses of batch normalisation keep their function; their statistics follow our policy.
     """
     if type(child) in (nn.BatchNorm2d, nn.SyncBatchNorm):
         assert isinstance(child, nn.BatchNorm2d | nn.SyncBatchNorm)

@@ -1,4 +1,4 @@
-"""The all-MLP head of SegFormer, re-associated: the same function for a fraction of the work."""
+"""The all-MLP head of SegFormer, re-associated: the same function with less work."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ class MlpHead(nn.Module):
     The concatenation order is [c1, c2, c3, c4], as in DAFormer and HAMLET; NVlabs and Hugging
     Face files hold [c4, c3, c2, c1], which `driftseg.models.checkpoints` permutes on loading.
 
-    With one level only this is HAMLET's lightweight decoder, here called the early head.
-    HAMLET shares the first embedding between both heads; here each has its own, so that
-    training one never moves the other.
+    With one level only this is HAMLET's lightweight decoder, here called the early head. HAMLET
+    shares the first embedding between both heads; here each has its own, so training one never
+    changes the other.
 
     Args:
         channels: widths of the levels, finest first.
         width: embedding width E.
         classes: number of classes C.
-        dropout: share of whole channels dropped before the classifier while training.
+        dropout: share of whole channels dropped before the classifier in training.
     """
 
     generator: torch.Generator | SharedDraws | None = None
-    """What dropout draws from; None means torch's default generator."""
+    """Generator of dropout; None means torch's default generator."""
 
     def __init__(self, channels: Sequence[int], *, width: int, classes: int, dropout: float = 0.1):
         super().__init__()
@@ -55,14 +55,14 @@ class MlpHead(nn.Module):
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         """Levels (B, C_i, h_i, w_i), finest first, to logits (B, classes, h_1, w_1)."""
-        # Whole channels are dropped before ReLU, which is the same since the factor is not
-        # negative, and leaves one map for the backward pass where there would be two.
+        # Dropping whole channels before ReLU gives the same result, because the factor is not
+        # negative, and the backward pass keeps one map instead of two.
         x = F.relu_(self._drop_channels(self.norm(self.mix(levels))))
         result: Tensor = self.classifier(x)
         return result
 
     def mix(self, levels: Sequence[Tensor]) -> Tensor:
-        """What the published fuse convolution puts out: (B, E, h_1, w_1)."""
+        """The output of the published fuse convolution: (B, E, h_1, w_1)."""
         size = levels[0].shape[-2:]
         blocks = self.fuse.weight[:, :, 0, 0].chunk(len(self.embed), dim=1)
         mixed: Tensor | None = None

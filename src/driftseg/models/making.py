@@ -1,4 +1,4 @@
-"""A network before source training: its settings, and making it from them."""
+"""A network before source training: its settings, and its construction."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class ModelSettings(Settings):
     early_head: bool = True
     """Whether to build and train the head after stage 1."""
     weights: str | None = None
-    """A checkpoint file, a Hugging Face folder or hub id, or ``imagenet``; null starts random."""
+    """A checkpoint file, a Hugging Face folder or hub id, or ``imagenet``; null starts with random
+    weights."""
     head_weights: str | None = None
-    """Another such source, from which both heads are taken; ``weights`` then gives the encoder
-    alone."""
+    """Another such source for both heads; ``weights`` is then used only for the encoder."""
     may_stay_random: list[Part] = []
-    """Parts that the weights need not hold; ``output_norms`` for Swin's ImageNet weights."""
+    """Parts that may be missing in the weights; ``output_norms`` for Swin's ImageNet weights."""
 
     def make(self, *, classes: int) -> tuple[Segmenter, list[LoadReport]]:
-        """A segmenter with the weights that are named, and what became of every file of them.
+        """A segmenter with the named weights, and a load report of each file.
 
         Raises:
             InputError: there is no such encoder, or a file cannot be used.

@@ -1,7 +1,7 @@
-"""The network contract: what roles, learners and signals ask of a network, and nothing more.
+"""The network contract: all that roles, learners and signals need from a network.
 
-`driftseg.models.segmenter.Segmenter` meets it stage by stage. `driftseg.models.wrapped` meets it
-for any `torch.nn.Module`.
+`driftseg.models.segmenter.Segmenter` fulfils it with stages, `driftseg.models.wrapped` for any
+`torch.nn.Module`.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from torch import Tensor, nn
 Overlay = Mapping[str, Tensor]
 """Tensors of the network by name, in which a role differs from it."""
 Head = Literal["main", "early"]
-"""main: over all levels. early: over the first level only, where a network has one."""
+"""main: over all levels. early: over the first level only, if a network has it."""
 
 
 @dataclass(frozen=True)
 class Walk:
-    """How far an image has come through a network."""
+    """The state of an image's pass through a network."""
 
     x: Tensor
-    """Output of the last part walked, or the normalised image."""
+    """Output of the last computed part, or the normalised image."""
     levels: tuple[Tensor, ...] = ()
-    """The levels met so far."""
+    """The levels so far."""
     kept: Mapping[str, Any] = field(default_factory=dict)
-    """Outputs of parts that need not be computed again, by the part's name."""
+    """Outputs of parts that are reused, by the part's name."""
 
 
 class Network(Protocol):
@@ -39,7 +39,7 @@ class Network(Protocol):
 
     @property
     def module(self) -> nn.Module:
-        """What holds the weights."""
+        """The module with the weights."""
         ...
 
     @property
@@ -49,14 +49,14 @@ class Network(Protocol):
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The parts that can be walked one after another, first to last; may be empty."""
+        """The parts that can be computed one after another, first to last; may be empty."""
         ...
 
     @property
     def heads(self) -> Mapping[Head, str | None]:
-        """Which heads there are, and the part of each.
+        """The heads, and the part of each.
 
-        These parts learn faster than others. None: the head is no part of its own.
+        These parts learn faster than others. None: the head is not a separate part.
         """
         ...
 
@@ -71,19 +71,19 @@ class Network(Protocol):
         ...
 
     def upstream(self, part: str) -> frozenset[str]:
-        """The parts that a walked part's output depends on, itself included."""
+        """The parts on which a part's output depends, itself included."""
         ...
 
     def start(self, images: Tensor) -> Walk:
-        """Stands before the first part with images (B, 3, H, W), RGB in [0, 1]."""
+        """Starts a pass before the first part, with images (B, 3, H, W), RGB in [0, 1]."""
         ...
 
     def prefix(self, walk: Walk, count: int) -> Walk:
-        """Walks through the first ``count`` parts of ``order`` with the network's own weights."""
+        """Computes the first ``count`` parts of ``order`` with the network's own weights."""
         ...
 
     def levels(self, walk: Walk, overlay: Overlay, depth: int | None = None) -> tuple[Tensor, ...]:
-        """The first ``depth`` levels (B, C, h, w), or all, going on from where the walk stands."""
+        """The first ``depth`` levels (B, C, h, w), or all, continuing the walk."""
         ...
 
     def logits(self, levels: Sequence[Tensor], overlay: Overlay, head: Head = "main") -> Tensor:
@@ -91,16 +91,16 @@ class Network(Protocol):
         ...
 
     def training_modules(self, part: str) -> Sequence[nn.Module]:
-        """The modules whose training mode turns dropout and drop path of a part on."""
+        """The modules whose training mode enables dropout and drop path of a part."""
         ...
 
     def silent(self) -> dict[str, Tensor]:
-        """Tensors with which every adapter adds exactly nothing."""
+        """Tensors with which every adapter adds exactly 0."""
         ...
 
 
 def device_of(network: Network) -> torch.device:
-    """Where the network lies."""
+    """The device of the network."""
     return next(network.module.parameters()).device
 
 

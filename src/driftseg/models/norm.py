@@ -1,4 +1,4 @@
-"""Batch normalisation whose statistics follow a stated policy, never ``train()``."""
+"""Batch normalisation with an explicit policy for statistics, independent of ``train()``."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ and this batch's, storing nothing; no gradient reaches the batch's through it.""
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """``torch.nn.BatchNorm2d`` with the choice of statistics made explicit.
+    """``torch.nn.BatchNorm2d`` with an explicit choice of statistics.
 
-    torch's layer changes its running statistics in every forward pass in training mode, also in
-    one made only to look at something. Here ``train()`` and ``eval()`` change nothing: the
-    attribute ``statistics`` decides, and ``norm_statistics`` in `driftseg.models.roles` sets it.
+    torch's layer changes its running statistics in every forward pass in training mode, even in
+    passes for measurement. Here ``train()`` and ``eval()`` have no effect: the attribute
+    ``statistics`` decides, and ``norm_statistics`` in `driftseg.models.roles` sets it.
     """
 
     statistics: Statistics = "stored"
@@ -59,10 +59,10 @@ class BatchNorm(nn.BatchNorm2d):
 
 @functools.cache
 def following(kind: type[nn.Module]) -> type[nn.Module]:
-    """A subclass of batch normalisation with a function of its own, under the same policy.
+    """A subclass of batch normalisation with its own function, under the same policy.
 
-    timm's norms are such: an activation follows in the same layer. Their code stays and reads
-    ``training``; here it is said for one pass at a time.
+    An example are timm's norms, which include an activation. Their code stays and reads
+    ``training``, which is set here for each pass.
 
     Args:
         kind: a subclass of ``torch.nn.BatchNorm2d`` that keeps running statistics.
@@ -91,6 +91,6 @@ def following(kind: type[nn.Module]) -> type[nn.Module]:
 
 
 def _empty(kind: type[nn.Module]) -> nn.Module:
-    """What copying and unpickling begin with."""
+    """Creates the object for copying and unpickling."""
     made = following(kind)  # type: ignore[arg-type]
     return made.__new__(made)

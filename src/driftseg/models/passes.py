@@ -1,4 +1,4 @@
-"""Passes through a module of another's making: watched, cut short, and with parts left out."""
+"""Passes through a foreign module: observed, ended early, or with reused outputs of parts."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import torch
 from torch import Tensor, nn
 
 PartOf = Callable[[str], str]
-"""The part that a parameter or module belongs to, by its name."""
+"""The part of a parameter or module, by its name."""
 Run = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
-"""One whole pass, with some parameters replaced."""
+"""One complete pass with some parameters replaced."""
 
 
 class Reached(BaseException):
-    """A pass has come as far as it was to come. No code of a module catches it as an error."""
+    """Ends a pass early. It is not an Exception, so code of a module does not catch it."""
 
 
 @contextmanager
 def patched(forwards: Mapping[nn.Module, Any]) -> Iterator[None]:
-    """Modules run another function for a while."""
+    """Replaces the forward function of modules temporarily."""
     before = {module: module.__dict__.get("forward") for module in forwards}
     try:
         for module, forward in forwards.items():
@@ -46,7 +46,7 @@ def watched(
     outputs: list[tuple[str, Any, frozenset[str]]],
     part_of: PartOf,
 ) -> Iterator[None]:
-    """Notes which modules of which parts were called, and what parts put out."""
+    """Records the called modules of each part and the outputs of parts."""
     handles = []
 
     def enter(name: str) -> Any:
@@ -76,7 +76,7 @@ def watched(
 
 
 def can_be_kept(value: Any) -> bool:
-    """Tensors, also in plain containers; of anything else we do not know how to make a copy."""
+    """Whether a value can be copied: tensors, also in plain containers."""
     if type(value) in (dict, OrderedDict):
         return all(can_be_kept(one) for one in value.values())
     if type(value) in (list, tuple):
@@ -85,7 +85,7 @@ def can_be_kept(value: Any) -> bool:
 
 
 def copied(value: Any) -> Any:
-    """What follows may change its input in place, as ``ReLU(inplace=True)`` does."""
+    """Copies tensors, because later layers may work in place, such as ``ReLU(inplace=True)``."""
     if isinstance(value, Tensor):
         return value.clone()
     if isinstance(value, dict):
@@ -114,10 +114,10 @@ def find_upstream(
     part_of: PartOf,
     run: Run,
 ) -> dict[str, frozenset[str]]:
-    """Per part that is called exactly once in a pass, in order, what its output depends on.
+    """The parts on which a part's output depends, for each part called exactly once in a pass.
 
-    By the graph that autograd builds and by the order in which modules are called. Where a
-    module's parameters are used without calling it, no part is walked, to be safe.
+    It uses autograd's graph and the order of module calls. If parameters of a module are used
+    without calling it, no part can be walked, to be safe.
     """
     if not named:
         return {}
@@ -153,9 +153,9 @@ def find_upstream(
 def _hidden(
     module: nn.Module, x: Tensor, names: Sequence[str], part_of: PartOf, run: Run
 ) -> frozenset[str]:
-    """The parts of parameters that matter although no module that holds them is called.
+    """The parts of parameters that affect the output although their modules are not called.
 
-    Autograd sees how most of those are used; of the others it cannot be told when.
+    Autograd shows how most of them are used; for the others the time of use is unknown.
     """
     parameters = dict(module.named_parameters())
     if not names:
@@ -168,7 +168,7 @@ def _hidden(
 
 
 def _grown_from(output: Any, parameters: Mapping[str, nn.Parameter], part_of: PartOf) -> set[str]:
-    """The parts whose parameters a part's output has a gradient to."""
+    """The parts whose parameters have a gradient from a part's output."""
     tensors = [t for t in tensors_in(output) if t.requires_grad]
     if not tensors:
         return set()

@@ -1,4 +1,4 @@
-"""A plain copy of a network: what has been learnt, without what it was learnt by."""
+"""A plain copy of a network with the learnt weights and without roles."""
 
 from __future__ import annotations
 

@@ -1,16 +1,15 @@
 """Student, teacher, static and offline model as overlays on one network.
 
 A role is the dict of tensors in which it differs from the shared network. The student is the
-network itself: its overlay is empty. The teacher's overlay holds exactly the trained tensors
-and follows them by a moving average; the static model's holds what those tensors were at first,
-and for every adapter the values with which it does nothing: static means without adapters, also
-where they were trained before. The offline model's (LAE) holds tensors that follow the student's
-by an average of their own.
-So a frozen encoder is held once for all roles, and what lies before the first tensor that any
-role changes is computed once per image.
+network itself, with an empty overlay. The teacher's overlay holds exactly the trained tensors and
+follows them by a moving average. The static model's overlay holds the first values of these
+tensors, and for every adapter values with which it adds 0: static means without adapters, even if
+they were trained before. The offline model's overlay (LAE) follows the student's tensors by its own
+moving average. A frozen encoder is therefore in memory once for all roles. All stages before the
+first tensor that any role changes are computed once per image.
 
-Which of the trainable tensors learn can change from frame to frame (``learn_only``). A stage
-that has never learnt is the same for all roles, so it belongs to the shared prefix until it does.
+The set of learning tensors can change from frame to frame (``learn_only``). A stage that has never
+learnt is the same for all roles and belongs to the shared prefix.
 """
 
 from __future__ import annotations
@@ -31,20 +30,20 @@ from driftseg.models.trainable import freeze_except
 Role = Literal["student", "teacher", "static", "offline"]
 Overlay = dict[str, Tensor]
 StaticDepth = Literal["none", "early", "whole"]
-"""Whether there is a static role, and how far: its first level and early head, or everything. A
-network without an early head has it whole."""
+"""Whether there is a static role, and its depth: the first level and early head, or everything. A
+network without an early head always has all of it."""
 
 
 class Roles:
     """The roles of one network.
 
     Args:
-        network: its weights are the student's; parameters outside ``trainable`` are frozen.
+        network: its weights are those of the student; parameters outside ``trainable`` are frozen.
         trainable: names of the parameters that will be trained.
         norm_statistics: policy for batch normalisation.
         teacher: whether there is a teacher.
-        static: whether there is a static model, and how deep.
-        offline: trained tensors in which an offline role differs from the student; none is no
+        static: whether there is a static model, and its depth.
+        offline: trained tensors in which an offline role differs from the student; empty means no
             such role.
         learning: the trainable tensors that learn at first; None means all of them.
     """
@@ -95,8 +94,8 @@ class Roles:
         self._learning_parts: list[nn.Module] = []
         self._touched: set[str] = set()
         self.shared_stages = 0
-        """Number of the network's walked parts that are the same for every role."""
-        if norm_statistics in ("batch", "published"):  # roles differ before anything is learnt
+        """Number of the network's walked parts that are equal for all roles."""
+        if norm_statistics in ("batch", "published"):  # roles differ before learning
             self._touch(trainable)
         if norm_statistics in BLENDS:
             self._touch(self._norms.norm_weights())
@@ -104,14 +103,14 @@ class Roles:
 
     @property
     def device(self) -> torch.device:
-        """Where the network lies."""
+        """The device of the network."""
         return device_of(self.network)
 
     def learn_only(self, names: Collection[str]) -> None:
-        """From now on exactly these of the trainable tensors get gradients.
+        """Sets the trainable tensors that get gradients from now on.
 
-        Stages in which none of them lies keep nothing for a backward pass and run without
-        dropout and drop path, like frozen ones.
+        Stages without any of them store nothing for a backward pass and run without dropout and
+        drop path, like frozen stages.
         """
         if self._learning == set(names):
             return
@@ -140,7 +139,7 @@ class Roles:
         return tuple(part for part, names in parts if learning.intersection(names))
 
     def prefix(self, images: Tensor) -> Walk:
-        """Walks images (B, 3, H, W) through the shared stages, once for all roles, no grad."""
+        """Computes the shared stages of images (B, 3, H, W) once for all roles, no grad."""
         with torch.no_grad():
             return self.network.prefix(self.network.start(images), self.shared_stages)
 
@@ -153,11 +152,11 @@ class Roles:
         update: bool = False,
         depth: int | None = None,
     ) -> tuple[Tensor, ...]:
-        """The first ``depth`` levels, or all, going on from where ``walk`` stands.
+        """The first ``depth`` levels, or all, continuing from ``walk``.
 
-        Only the student gets gradients. ``training`` turns on dropout and drop path in the
-        parts that learn and, under ``running``, moves the stored statistics; ``update``
-        does the latter alone.
+        Only the student gets gradients. ``training`` enables dropout and drop path in learning
+        parts and, under ``running``, updates the stored statistics; ``update`` does only the
+        latter.
         """
         if role == "static" and self.static == "early" and depth != 1:
             raise ValueError(
@@ -183,7 +182,7 @@ class Roles:
     def move_teacher(self, momentum: float) -> None:
         """Teacher <- momentum * teacher + (1 - momentum) * student; parameters only.
 
-        Where nothing has learnt yet both are the same, and stay so to the last bit.
+        Before any learning both are bit-identical and stay so.
         """
         self._move("teacher", momentum)
 
@@ -225,11 +224,11 @@ class Roles:
         self._norms.restore(statistics)
 
     def overlay_bytes(self, role: Role) -> int:
-        """Memory that a role needs beside the shared network."""
+        """Bytes that a role needs beside the shared network."""
         return sum(t.numel() * t.element_size() for t in self.overlays[role].values())
 
     def state_dict(self, *, leave_out: Collection[Role] = ()) -> dict[str, Any]:
-        """The trained tensors and the overlays; frozen tensors come with the network."""
+        """The trained tensors and the overlays; frozen tensors belong to the network."""
         state = self.network.module.state_dict()
         moving = [*self.trainable, *self._norms.buffers()]
         return self._norms.state_dict() | {
@@ -258,7 +257,7 @@ class Roles:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues roles made from the same network with the same arguments.
 
-        Overlays that were left out of the state stay as they are.
+        Overlays that are not in the state stay unchanged.
         """
         targets = self.network.module.state_dict()
         with torch.no_grad():
@@ -272,10 +271,10 @@ class Roles:
         self._touched = set(state["touched"])
         if set(state["overlays"]) != set(self.overlays):  # one may differ where the state does not
             self._touched |= before
-        self._touch(self._learning or ())  # what learns now goes on learning
+        self._touch(self._learning or ())  # the learning tensors stay the same
 
     def _touch(self, names: Collection[str]) -> None:
-        """The parts of these tensors may differ between roles from now on."""
+        """Records that the parts of these tensors may differ between roles from now on."""
         chosen = set(names)
         for part, members in self._names.items():
             if chosen.intersection(members):
@@ -294,7 +293,7 @@ class Roles:
 
     @contextmanager
     def _pass(self, role: Role, training: bool, update: bool) -> Iterator[None]:
-        """One forward pass: modes are set for it and are eval and stored again after it."""
+        """One forward pass with its modes; afterwards modes are eval and stored again."""
         if (training or update) and role != "student":
             raise ValueError(
                 f"expected the student, the only role that trains, got the {role}. To fix: "

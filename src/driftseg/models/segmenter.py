@@ -1,4 +1,4 @@
-"""One segmentation network: an encoder walked stage by stage, a head, and an early head."""
+"""The segmentation network: an encoder in stages, a head, and an early head."""
 
 from __future__ import annotations
 
@@ -24,18 +24,17 @@ if TYPE_CHECKING:
 class Segmenter(nn.Module):
     """Encoder, head over all four levels, early head over the first.
 
-    Images come in as RGB in [0, 1]; the encoder's own mean and deviation are applied here and
-    nowhere else. The five parts (four stages and the head) and the early head partition the
-    parameters.
+    Images are RGB in [0, 1]; the encoder's mean and deviation are applied only here. The five parts
+    (four stages and the head) and the early head partition the parameters.
 
     Args:
-        encoder: meets the stage contract.
+        encoder: fulfils the stage contract.
         head: over the encoder's four levels.
         early_head: over the first level only, or None.
     """
 
     adapters: AdapterSpec | None = None
-    """Those that `driftseg.models.adapters.attach` has put into the encoder."""
+    """The adapters that `driftseg.models.adapters.attach` has added to the encoder."""
 
     def __init__(self, encoder: Encoder, head: MlpHead, early_head: MlpHead | None = None):
         super().__init__()
@@ -49,7 +48,7 @@ class Segmenter(nn.Module):
         )
 
     def start(self, images: Tensor) -> Walk:
-        """Normalises images (B, 3, H, W) and stands before the first stage."""
+        """Normalises images (B, 3, H, W) and starts before the first stage."""
         mean, deviation = self.get_buffer("mean"), self.get_buffer("deviation")
         return Walk((images - mean) / deviation)
 
@@ -65,7 +64,7 @@ class Segmenter(nn.Module):
 
     @property
     def parts(self) -> dict[str, list[str]]:
-        """The parts a user can name, each with its parameter names; disjoint and complete."""
+        """The parts that a user can name with their parameter names; disjoint and complete."""
         parts = {
             f"encoder.stage{i + 1}": [f"encoder.{name}" for name in self.encoder.group(i)]
             for i in range(len(self.encoder.stages))
@@ -83,13 +82,13 @@ class Segmenter(nn.Module):
 
     @property
     def heads(self) -> Mapping[Head, str | None]:
-        """The head, and the early head where there is one."""
+        """The head, and the early head if there is one."""
         main: dict[Head, str | None] = {"main": "head"}
         return main if self.early_head is None else main | {"early": "early_head"}
 
     @property
     def undecayed(self) -> frozenset[str]:
-        """What the encoder says."""
+        """As stated by the encoder."""
         words = self.encoder.undecayed
         names = (name for name, _ in self.encoder.named_parameters())
         return frozenset(f"encoder.{n}" for n in names if n.rpartition(".")[2] in words)
@@ -100,11 +99,11 @@ class Segmenter(nn.Module):
         return self.head.classes
 
     def upstream(self, part: str) -> frozenset[str]:
-        """A stage, and those before it."""
+        """A stage and the stages before it."""
         return frozenset(self.order[: self.order.index(part) + 1])
 
     def prefix(self, walk: Walk, count: int) -> Walk:
-        """Walks through the first ``count`` stages."""
+        """Computes the first ``count`` stages."""
         return self._advance(walk, {}, count)
 
     def levels(self, walk: Walk, overlay: Overlay, depth: int | None = None) -> tuple[Tensor, ...]:
@@ -147,12 +146,12 @@ class Segmenter(nn.Module):
         return (self.encoder.stages[self.order.index(part)],)
 
     def silent(self) -> dict[str, Tensor]:
-        """Zeros for what every adapter adds."""
+        """Zeros for the last layer of every adapter."""
         return silent_values(self)
 
 
 class _Stage(nn.Module):
-    """One stage as a module of its own, so that tensors can be overlaid on it by full name."""
+    """One stage as a separate module, so tensors can be overlaid on it by full name."""
 
     def __init__(self, encoder: nn.Module, index: int):
         super().__init__()
@@ -172,7 +171,7 @@ def _of(overlay: Overlay, prefix: str) -> dict[str, Tensor]:
 def upsample(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear, corners not aligned: (B, C, h, w) to (B, C, H, W), in torch's usual layout.
 
-    Softmax over classes wants that layout, and reordering the small map is the cheaper way.
+    Softmax over classes needs that layout, and reordering the small map is cheaper.
     """
     return F.interpolate(logits.contiguous(), size=size, mode="bilinear", align_corners=False)
 
@@ -189,7 +188,7 @@ def build_segmenter(
     """A segmenter with random weights, drawn from torch's default generator.
 
     Args:
-        encoder: a name of ``ENCODERS``, or of a user's own (`make_encoder`).
+        encoder: a name of ``ENCODERS`` or of a user's encoder (`make_encoder`).
         classes: number of classes.
         head_width: embedding width of both heads; None takes the encoder's published one.
         early_head: whether to build the head after stage 1.

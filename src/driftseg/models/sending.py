@@ -1,4 +1,4 @@
-"""Sending tensors to the device without waiting for it."""
+"""Sends tensors to the device without waiting for it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor
 def sent(tensor: Tensor, where: torch.device | str | Tensor) -> Tensor:
     """The tensor on another device; the dtype stays.
 
-    A copy from ordinary memory to a CUDA device makes the host wait until the device has done
-    its work. A copy from pinned memory does not.
+    With ordinary memory, the host waits until the CUDA device has finished its work. With pinned
+    memory it does not wait.
 
     Args:
         tensor: on the CPU, or already there.
-        where: a device, or a tensor that lies on it.
+        where: a device, or a tensor on it.
     """
     target = where.device if isinstance(where, Tensor) else torch.device(where)
     if target.type == "cuda" and tensor.device.type == "cpu":

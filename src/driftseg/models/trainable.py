@@ -1,4 +1,4 @@
-"""The trainable set: stated whole, by the names of parts, and given to one optimiser."""
+"""The trainable set: stated completely by names of parts, and given to one optimiser."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def trainable_names(network: Network, train: Sequence[str]) -> list[str]:
     """The parameters that ``train`` names, in the network's order.
 
     Args:
-        network: whose parts can be named.
+        network: of the parts.
         train: names of parts; ``encoder`` (all parts but heads), ``head``, ``norms`` (weights and
-            biases of all normalisation layers outside the early head), ``adapters`` (where there
-            are any; parts hold theirs too).
+            biases of all normalisation layers outside the early head), ``adapters`` (if there are
+            any; parts also contain theirs).
 
     Raises:
-        InputError: a name that the network does not have, or nothing is left to train.
+        InputError: the network does not have a name, or nothing is left to train.
     """
     parts = nameable(network)
     wanted: set[str] = set()
@@ -55,7 +55,7 @@ def trainable_names(network: Network, train: Sequence[str]) -> list[str]:
 
 
 def nameable(network: Network) -> dict[str, list[str]]:
-    """What ``train`` can name, each with its parameter names; these overlap."""
+    """The names for ``train`` with their parameter names; these overlap."""
     own = {part: [*names] for part, names in network.parts.items()}
     early = set(own.get(network.heads.get("early") or "", ()))
     heads = head_parts(network)
@@ -72,9 +72,9 @@ def nameable(network: Network) -> dict[str, list[str]]:
 
 
 def freeze_except(network: Network, names: Iterable[str]) -> None:
-    """Lets gradients reach exactly these parameters, and puts frozen parts into eval mode.
+    """Enables gradients for exactly these parameters, and puts frozen parts into eval mode.
 
-    A part trains (dropout, drop path) only where one of its parameters does.
+    A part is in training mode (dropout, drop path) only if one of its parameters is trained.
     """
     wanted = set(names)
     for name, parameter in network.module.named_parameters():
@@ -97,9 +97,9 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Optimiser groups that hold exactly ``names``, each tensor once.
 
-    Heads learn ``head_factor`` times as fast and adapters ``adapter_factor`` times; norms (found
-    by type) and what the network names in ``undecayed`` do not decay. Each group keeps its
-    ``factor`` so that a schedule can set every rate from one number.
+    The learning rate of heads is multiplied by ``head_factor``, that of adapters by
+    ``adapter_factor``. Norms (found by type) and parameters in the network's ``undecayed`` have no
+    weight decay. Each group keeps its ``factor``, so a schedule can set all rates from one number.
     """
     heads = {name for part in head_parts(network) for name in network.parts[part]}
     adapters = set(adapter_names(network.module))
@@ -108,7 +108,7 @@ def parameter_groups(
     members: dict[tuple[str, bool], list[nn.Parameter]] = {
         (kind, exempt): [] for kind in factors for exempt in (False, True)
     }
-    # every tensor is met once and put in one list, so none can be stepped twice
+    # every tensor is in exactly one list, so none is updated twice
     for name, parameter in network.module.named_parameters():
         if name in names:
             kind = "heads" if name in heads else "adapters" if name in adapters else "encoder"
@@ -128,7 +128,7 @@ def parameter_groups(
 def adamw(groups: list[dict[str, Any]]) -> torch.optim.AdamW:
     """AdamW over groups from `parameter_groups`, with the usual betas .9 and .999.
 
-    Fused: one pass over every tensor in place of ten, a third of the time on a CPU.
+    Fused: one pass over every tensor instead of ten, a third of the time on a CPU.
     """
     return torch.optim.AdamW(groups, betas=(0.9, 0.999), fused=True)
 
@@ -138,11 +138,11 @@ def choices(
 ) -> dict[int, list[str]]:
     """HAMLET's choices (ICCV 2023): for each n the tensors of parts n to the last, and of heads.
 
-    Parts of which nothing is trainable are no choice. Parts that cannot be walked, and the main
+    Parts without trainable tensors are not a choice. Parts that cannot be walked, and the main
     head, learn with every choice.
 
     Args:
-        network: whose parts are walked in order.
+        network: its parts are walked in order.
         trainable: names to choose from.
         fusion: False leaves out the head's fusion, norm and classifier and the embeddings of
             earlier levels, as HAMLET's released code does in every choice.
@@ -160,9 +160,9 @@ def choices(
 def names_from(
     network: Network, trainable: Collection[str], first: int, *, fusion: bool = True
 ) -> list[str]:
-    """Of the trainable tensors those of walked parts ``first`` (from 1) to the last.
+    """The trainable tensors of walked parts ``first`` (from 1) to the last.
 
-    And those of everything that is not walked, but for the early head.
+    Also those of all parts that are not walked, except the early head.
     """
     order = network.order
     left_out = {name for part in order[: first - 1] for name in network.parts[part]}
@@ -181,32 +181,32 @@ def names_from(
 def set_learning_rate(
     optimiser: torch.optim.Optimizer, learning_rate: float, *, same_for_all: bool = False
 ) -> None:
-    """Gives every group its factor's multiple of one rate, or the rate itself."""
+    """Sets every group's rate to its factor times one rate, or to the rate itself."""
     for group in optimiser.param_groups:
         group["lr"] = learning_rate * (1.0 if same_for_all else group["factor"])
 
 
 def optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, Any]:
-    """A copy of its state; torch's own holds the very tensors that the next step changes."""
+    """A copy of its state; torch's own state shares the tensors that the next step changes."""
     return copy.deepcopy(optimiser.state_dict())
 
 
 def load_optimiser_state(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Continues from a state, which stays as it is and can be loaded again."""
+    """Continues from a state, which is not changed and can be loaded again."""
     optimiser.load_state_dict(copy.deepcopy(state))
 
 
 def set_statistics(
     model: nn.Module, statistics: Statistics, *, only_trainable: bool = False
 ) -> None:
-    """What batch normalisation uses from now on; frozen layers can be left as they are."""
+    """Sets the statistics of batch normalisation; frozen layers can stay unchanged."""
     for module in model.modules():
         if isinstance(module, BatchNorm) and (module.weight.requires_grad or not only_trainable):
             module.statistics = statistics
 
 
 def set_generator(model: nn.Module, generator: torch.Generator | SharedDraws | None) -> None:
-    """What dropout and drop path draw from."""
+    """Sets the generator of dropout and drop path."""
     for module in model.modules():
         if isinstance(module, DropPath | Dropout | MlpHead):
             module.generator = generator

@@ -1,10 +1,9 @@
-"""Any `torch.nn.Module` that maps images to logits, as a network that roles can share.
+"""Wraps any `torch.nn.Module` from images to logits as a network that roles can share.
 
-Nothing of the module's code is known. Its norms are replaced by ours, with the same keys, so that
-running statistics belong to roles; its dropout draws from a generator. ``parts``, names of its
-submodules, make parts of it known: for selection and freezing, and, where each is called once in a
-pass, for prefix sharing: a part that is the same for all roles is computed once per image, and its
-output takes the part's place in the passes of other roles.
+The module's code is unknown. Our norms replace its norms, with the same keys, so running statistics
+belong to roles. Its dropout draws from a generator. ``parts`` names submodules as parts for
+selection and freezing. Parts that are called once in a pass can also be shared: a part that is
+equal for all roles is computed once per image, and the passes of other roles reuse its output.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from driftseg.models.passes import Reached, copied, find_upstream, patched
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 WHOLE, REST = "network", "rest"
-"""The part that is everything, and the one that holds what no named part does."""
+"""Names of the part for the whole module, and of the part for the rest."""
 
 
 class WrappedNetwork:
@@ -39,12 +38,12 @@ class WrappedNetwork:
     Args:
         module: adopted (`driftseg.models.foreign.adopt`).
         named: names of submodules that are parts; disjoint.
-        head: the one of them that is the head, if one is.
-        output: how logits are found in what the module returns.
-        ignored: outputs that stand for no class.
-        mean: of images, RGB in [0, 1], subtracted before the module sees them.
-        deviation: they are divided by it.
-        probe: images (1, 3, H, W) that the module takes.
+        head: the part that is the head, if there is one.
+        output: where the logits are in the module's output.
+        ignored: outputs without a class.
+        mean: of images, RGB in [0, 1]; it is subtracted from images.
+        deviation: images are divided by it.
+        probe: images (1, 3, H, W) that the module accepts.
     """
 
     def __init__(
@@ -90,7 +89,7 @@ class WrappedNetwork:
 
     @property
     def parts(self) -> Mapping[str, Sequence[str]]:
-        """The named parts, and the rest of the module."""
+        """The named parts and the rest of the module."""
         names = [name for name, _ in self.module.named_parameters()]
         if not self._named:
             return {WHOLE: names}
@@ -105,11 +104,11 @@ class WrappedNetwork:
 
     @property
     def heads(self) -> Mapping[Head, str | None]:
-        """The main head alone."""
+        """Only the main head."""
         return {"main": self._head}
 
     def upstream(self, part: str) -> frozenset[str]:
-        """As found by a pass through the module."""
+        """As found by an observed pass through the module."""
         return self._upstream[part]
 
     def start(self, images: Tensor) -> Walk:
@@ -117,7 +116,7 @@ class WrappedNetwork:
         return Walk((images - self._mean.to(images.device)) / self._deviation.to(images.device))
 
     def prefix(self, walk: Walk, count: int) -> Walk:
-        """Computes the first ``count`` parts and keeps what they put out."""
+        """Computes the first ``count`` parts and keeps their outputs."""
         wanted = self.order[:count]
         if not wanted:
             return walk
@@ -132,7 +131,7 @@ class WrappedNetwork:
             return (self._classes_of(self._run(walk.x, overlay)),)
 
     def logits(self, levels: Sequence[Tensor], overlay: Overlay, head: Head = "main") -> Tensor:
-        """The only level there is."""
+        """The only level."""
         if head != "main":
             raise ValueError(
                 "expected a model with an early head, got a wrapped module. To fix: use a method "
@@ -145,7 +144,7 @@ class WrappedNetwork:
         return [m for name, m in dropouts_of(self.module) if self._part_of(name) == part]
 
     def silent(self) -> dict[str, Tensor]:
-        """Zeros for what every adapter adds."""
+        """Zeros for the last layer of every adapter."""
         return silent_values(self.module)
 
     def _run(self, x: Tensor, overlay: Overlay) -> Tensor:
@@ -158,7 +157,7 @@ class WrappedNetwork:
 
     @contextmanager
     def _recording(self, parts: Sequence[str], kept: dict[str, Any]) -> Iterator[None]:
-        """Keeps what parts put out; the pass ends once all have."""
+        """Keeps the outputs of parts; the pass ends after the last of them."""
 
         def record(part: str, forward: Any) -> Any:
             def recorded(*given: Any, **named: Any) -> Any:
@@ -176,7 +175,7 @@ class WrappedNetwork:
 
     @contextmanager
     def _replaced(self, kept: Mapping[str, Any]) -> Iterator[None]:
-        """Parts answer with what was kept of them."""
+        """Parts return their kept outputs."""
 
         def give(value: Any) -> Any:
             return lambda *given, **named: copied(value)
@@ -198,20 +197,20 @@ def wrap(
 ) -> WrappedNetwork:
     """A network for roles from any module that maps images to logits.
 
-    The module itself is used, not a copy: it is put into eval mode, its norms and dropout layers
-    are replaced by ours, and learning changes its weights.
+    The module itself is used, not a copy: it is put into eval mode, our layers replace its norms
+    and dropout layers, and learning changes its weights.
 
     Args:
-        module: called with (B, 3, H, W), it returns logits (B, C, h, w): a tensor, something with
+        module: called with (B, 3, H, W), it returns logits (B, C, h, w): a tensor, an object with
             ``.logits``, or a dict with ``out`` or ``logits``.
-        parts: names of submodules, in the order in which they run: ``encoder.layer1``. What is in
-            none of them is the part ``rest``; without any, the whole is one part, ``network``.
-        head: one of ``parts`` that is the head and learns faster.
-        output: key, attribute, position or function that finds the logits in what comes out.
-        ignored: outputs that stand for no class; they are never answered.
-        mean: of RGB in [0, 1], what the module expects; ImageNet's.
-        deviation: likewise.
-        size: (height, width) of an image that the module takes, to try it with.
+        parts: names of submodules in the order in which they run: ``encoder.layer1``. Everything
+            else is the part ``rest``; without names, the whole module is one part, ``network``.
+        head: the name in ``parts`` that is the head and learns faster.
+        output: key, attribute, position or function that finds the logits in the output.
+        ignored: outputs without a class; they are never predicted.
+        mean: of RGB in [0, 1] that the module expects; default of ImageNet.
+        deviation: of RGB that the module expects; default of ImageNet.
+        size: (height, width) of an image that the module accepts, for a trial.
 
     Raises:
         InputError: the module cannot be adapted; the text says why and what to do.

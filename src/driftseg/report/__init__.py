@@ -1,1 +1,1 @@
-"""Reports: one page made from records alone."""
+"""Reports: one page made only from records."""

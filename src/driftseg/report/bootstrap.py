@@ -15,18 +15,18 @@ from driftseg.runs.record import Run
 Floats = npt.NDArray[np.float64]
 LEVEL = 0.95
 FEWEST = 3
-"""Pairs. Fewer say nothing of how much a difference varies."""
+"""Least number of pairs. Fewer do not show the variation of a difference."""
 RESAMPLES, FRAME_RESAMPLES = 20_000, 2_000
 BLOCK = 10
-"""Consecutive frames that are drawn together, for neighbours look alike; at most a fifth of a
+"""Consecutive frames that are drawn together, because neighbours are similar; at most a fifth of a
 visit."""
 BLOCKS = 5
-"""Blocks a visit must have."""
+"""Least number of blocks in a visit."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Where a difference lies, with 95 % confidence."""
+    """The 95 % confidence interval of a difference."""
 
     low: float
     high: float
@@ -41,20 +41,20 @@ class Interval:
 
 
 def signed(value: float) -> str:
-    """With its sign; no number that rounds to 0 has one."""
+    """A number with its sign; a number that rounds to 0 has none."""
     text = f"{value:+.1f}"
     return "0.0" if text in ("+0.0", "-0.0") else text
 
 
 def seeds_interval(differences: Sequence[float], *, seed: int = 0) -> Interval | None:
-    """Of the mean of paired differences, over the pairs; None of fewer than three.
+    """Interval of the mean of paired differences, over the pairs; None for fewer than three.
 
-    The percentile bootstrap is too narrow for few pairs. Its quantiles are moved outwards as far as
-    Student's t is wider than the normal distribution (Hesterberg, The American Statistician 69,
-    2015, section 5.3: the expanded percentile interval).
+    The percentile bootstrap is too narrow for few pairs. Its quantiles are moved outwards by the
+    ratio of Student's t to the normal distribution (Hesterberg, The American Statistician 69, 2015,
+    section 5.3: the expanded percentile interval).
 
     Args:
-        differences: one a pair.
+        differences: one per pair.
         seed: of the draws.
     """
     values = np.asarray(differences, dtype=np.float64)
@@ -69,7 +69,7 @@ def seeds_interval(differences: Sequence[float], *, seed: int = 0) -> Interval |
 
 
 def expanded_tail(number: int) -> float:
-    """The share that the interval of so many values leaves out on each side."""
+    """The share outside the interval on each side, for this number of values."""
     wide = math.sqrt(number / (number - 1)) * t_quantile(0.5 + LEVEL / 2, number - 1)
     return NormalDist().cdf(-wide)
 
@@ -101,18 +101,18 @@ def _t_cdf(value: float, freedom: int) -> float:
 
 
 def frames_interval(pairs: Sequence[tuple[Run, Run]], *, seed: int = 0) -> Interval | None:
-    """Of the difference of the stream's mIoU over all visits, over the stream's frames.
+    """Interval of the difference of stream mIoU over all visits, over the stream's frames.
 
-    Blocks of consecutive frames are drawn within each visit, the same for all runs; of m blocks
-    m - 1 are drawn, for which the spread of a draw is that of the estimate (Rao and Wu, 1988).
-    Differences are means over pairs.
+    Blocks of consecutive frames are drawn within each visit, the same for all runs. Of m blocks, m
+    - 1 are drawn, so the spread of a draw is that of the estimate (Rao and Wu, 1988). Differences
+    are means over pairs.
 
     Args:
-        pairs: a run and what it is compared with.
+        pairs: a run and the run it is compared with.
         seed: of the draws.
 
     Returns:
-        None where runs scored different frames, or a visit has fewer than five labelled frames.
+        None if runs scored different frames, or a visit has fewer than five labelled frames.
     """
     frames = {_frames(run) for pair in pairs for run in pair}
     visits = range(len(pairs[0][0].visits)) if pairs else range(0)
@@ -135,12 +135,12 @@ def frames_interval(pairs: Sequence[tuple[Run, Run]], *, seed: int = 0) -> Inter
 
 
 def _frames(run: Run) -> tuple[tuple[int, str], ...]:
-    """Which frames were scored, in order."""
+    """The scored frames in order."""
     return tuple((row["visit"], str(row["name"])) for row in run.frames if row["labelled"])
 
 
 def _draws(size: int, generator: np.random.Generator) -> Floats:
-    """How often each frame of a visit is drawn, (resamples, frames)."""
+    """Number of times each frame of a visit is drawn, (resamples, frames)."""
     length = min(BLOCK, size // BLOCKS)
     block = np.arange(size) // length
     number = int(block[-1]) + 1

@@ -1,4 +1,4 @@
-"""How much of every class a dataset holds, as a picture."""
+"""A picture of the share of every class in a dataset."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from driftseg.labels import Colour
 WIDTH = 9.0
 """Inches."""
 SMALLEST = 1e-3
-"""Percent at the left edge: a class with less, or none, has no bar but its number."""
+"""Percent at the left edge: a class with less, or none, has a number and no bar."""
 
 
 @dataclass(frozen=True)
@@ -22,18 +22,18 @@ class Bar:
     name: str
     colour: Colour
     share: float
-    """Of all pixels with a class, 0 to 1."""
+    """Share of all pixels with a class, 0 to 1."""
     scenes: int
-    """That hold it."""
+    """Number of scenes with the class."""
 
 
 def class_shares_figure(bars: Sequence[Bar], *, title: str, scenes: int) -> Figure:
-    """A bar a class on a logarithmic axis, as rare classes are what one looks for.
+    """One bar per class on a logarithmic axis, to show rare classes.
 
     Args:
         bars: in the label space's order, drawn from top to bottom.
         title: above it.
-        scenes: labels that were counted.
+        scenes: number of counted labels.
     """
     figure = Figure(figsize=(WIDTH, 1.2 + 0.28 * len(bars)), layout="constrained")
     axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""Runs beside one another: means over seeds, and which differences mean something."""
+"""Compares runs: means over seeds, and significant differences."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from driftseg.runs.record import Run
 SHOWN = (
     "over_all_visits", "stream_over_all_visits", "forgotten", "learnt_from", "frames_per_second",
 )  # fmt: skip
-"""Numbers of a comparison, where no others are asked for."""
+"""Default numbers of a comparison."""
 TESTED = ("over_all_visits", "stream_over_all_visits", "forgotten")
-"""Those whose differences are taken then."""
+"""Default numbers whose differences are taken."""
 LESS_IS_BETTER = ("forgotten",)
 ENOUGH = 6
-"""Pairs; of fewer, differences of equal methods have one sign too often."""
+"""Least number of pairs; with fewer, equal methods too often have differences of one sign."""
 Verdict = Literal["better", "worse", "no difference shown", "cannot tell"]
 
 
@@ -35,35 +35,35 @@ class Row:
     label: str
     runs: tuple[Run, ...]
     numbers: Mapping[str, Spread]
-    """Over its runs."""
+    """Values over the runs of the group."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One number of one group, less that of the group it is compared with."""
+    """The difference of one number between a group and the group it is compared with."""
 
     label: str
     against: str
     number: str
     values: tuple[float, ...]
-    """One a pair."""
+    """One difference per pair."""
     over_seeds: Interval | None
-    """Over the pairs; None of fewer than three."""
+    """Interval over the pairs; None for fewer than three."""
     over_frames: Interval | None
-    """Over the stream's frames; of the stream's mIoU alone."""
+    """Interval over the stream's frames; only for stream mIoU."""
     unpaired: int = 0
-    """Runs of the group that have no counterpart with the same seed and settings."""
+    """Number of runs of the group without a counterpart of the same seed and settings."""
     certain: bool = False
-    """Whether nothing in either method is random, so that one pair is all there is."""
+    """Whether both methods are deterministic, so there is only one pair."""
 
     @property
     def mean(self) -> float:
-        """Over pairs."""
+        """Mean over pairs."""
         return Spread(self.values).mean
 
     @property
     def verdict(self) -> Verdict:
-        """What the intervals allow to say; all that there are must exclude 0."""
+        """The verdict: significant only if all intervals exclude 0."""
         if self.certain and self.over_frames is None:
             return "cannot tell"
         if not self.certain and self.over_seeds is None:
@@ -75,7 +75,7 @@ class Difference:
 
     @property
     def reason(self) -> str:
-        """Why nothing can be said, where that is so."""
+        """Why there is no verdict, if there is none."""
         if self.verdict != "cannot tell":
             return ""
         if self.certain:
@@ -86,18 +86,18 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Groups of runs that met one world."""
+    """Groups of runs on one stream."""
 
     rows: tuple[Row, ...]
     numbers: tuple[str, ...]
-    """Names of what is compared, as `run_numbers` has them."""
+    """Names of the compared numbers, as in `run_numbers`."""
     differences: tuple[Difference, ...]
     home: str
-    """The domain that forgetting is measured on."""
+    """The domain on which forgetting is measured."""
     paired_by: tuple[str, ...]
-    """What both runs of a pair share: the seed and perhaps settings."""
+    """What the runs of a pair share: the seed and possibly settings."""
     held_out: bool
-    """Whether held-out frames were scored; without, all mIoU is of the stream."""
+    """Whether held-out frames were scored; otherwise all mIoU is of the stream."""
     notes: tuple[str, ...] = ()
 
     def of(self, number: str) -> list[Difference]:
@@ -120,15 +120,16 @@ def compare(
     """Groups runs and takes paired differences.
 
     Args:
-        runs: of one world.
-        by: settings that make the groups, such as ``method``; runs that differ in others are paired
-            where these are equal. Without, all that differs but the seed makes the groups.
-        against: label or method of the group that the others are compared with; None is
+        runs: of one stream.
+        by: settings that define the groups, such as ``method``; runs are paired if their other
+            settings are equal. By default, all settings that differ except the seed define the
+            groups.
+        against: label or method of the group with which the others are compared; None is
             ``source_only``, or else the first.
-        numbers: names of `run_numbers`; without, those in `SHOWN`.
+        numbers: names of `run_numbers`; by default those in `SHOWN`.
 
     Raises:
-        InputError: no runs, runs of different worlds, an unknown number, setting or group, or a
+        InputError: no runs, runs of different streams, an unknown number, setting or group, or a
             group with several runs of one seed.
     """
     groups, paired_by = grouped(runs, by)
@@ -195,7 +196,7 @@ def _named(asked: Iterable[str], known: Mapping[str, float], *, held: bool) -> l
 def _against(
     groups: Sequence[Members], asked: str | None
 ) -> tuple[dict[int, Members], tuple[str, ...]]:
-    """What each group is compared with, by its place; and what to say of that."""
+    """The group with which each group is compared, by its position, and a text on it."""
     if len(groups) < 2:
         return {}, ()
     told: tuple[str, ...] = ()
@@ -219,7 +220,7 @@ def _against(
 
 
 def _closest(group: Members, stills: Sequence[Members]) -> Members:
-    """Of several groups of the method compared with, the one with the most equal settings.
+    """The group with the most equal settings, among several groups of the method.
 
     Raises:
         InputError: two are equally close.
@@ -234,7 +235,7 @@ def _closest(group: Members, stills: Sequence[Members]) -> Members:
 
 
 def _versions(runs: Sequence[Run]) -> list[str]:
-    """What differs between the programs that made the runs."""
+    """Differences of the software versions that made the runs."""
     told = []
     for key, what in (("driftseg", "versions of driftseg"), ("renderer", "renderers of weather")):
         found = sorted({str(run.environment.get(key)) for run in runs} - {"None"})

@@ -1,4 +1,4 @@
-"""A comparison as a picture: every run and the means; beside them, differences and intervals."""
+"""A picture of a comparison: all runs and means, and differences with intervals."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from driftseg.report.comparison_words import title_of
 from driftseg.report.plots import SOFT, WIDTH, colour_of, finish
 
 SMALL = 8.5
-"""Points of all letters but the groups' names."""
+"""Font size of all texts except group names."""
 ROW, REST = 0.34, 0.7
-"""Inches of a group, and of title and axis."""
+"""Height in inches per group, and for title and axis."""
 
 
 def comparison_figure(comparison: Comparison, width: float = WIDTH) -> Figure:
-    """One line of plots a number whose differences are taken; of the first number without any."""
+    """One row of plots per number with differences; without any, one row of the first number."""
     numbers = comparison.tested or comparison.numbers[:1]
     sides = 2 if comparison.differences else 1
     height = len(numbers) * (REST + ROW * len(comparison.rows))
@@ -36,7 +36,7 @@ def comparison_figure(comparison: Comparison, width: float = WIDTH) -> Figure:
 
 
 def _means(axes: Axes, comparison: Comparison, number: str) -> None:
-    """A dot a run; mean and standard deviation over seeds."""
+    """One dot per run; mean and standard deviation over seeds."""
     for index, row in enumerate(comparison.rows):
         values = [value for value in row.numbers[number].values if math.isfinite(value)]
         if not values:
@@ -56,7 +56,7 @@ def _means(axes: Axes, comparison: Comparison, number: str) -> None:
 
 
 def _differences(axes: Axes, comparison: Comparison, number: str) -> None:
-    """Difference and interval; grey where it means nothing."""
+    """Difference and interval; grey if it is not significant."""
     found = {each.label: each for each in comparison.of(number)}
     axes.axvline(0, color=SOFT, lw=0.9)
     for index, row in enumerate(comparison.rows):
@@ -88,7 +88,7 @@ def _differences(axes: Axes, comparison: Comparison, number: str) -> None:
 
 
 def _lines(comparison: Comparison) -> str:
-    """Which mark is what."""
+    """The legend of the marks."""
     told = ["left: a dot a run, mean and standard deviation"]
     if any(each.over_seeds for each in comparison.differences):
         told.append("thin line: 95 % over seeds")

@@ -1,4 +1,4 @@
-"""A comparison for other programs and for papers: CSV, Markdown, LaTeX, pictures."""
+"""Writes a comparison for other programs and papers: CSV, Markdown, LaTeX, pictures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def write_comparison(comparison: Comparison, path: Path) -> Path:
     """Writes a table (.csv, .md, .tex) or a picture (.svg, .png, .pdf); returns the path.
 
     Raises:
-        InputError: another ending, or a place that cannot be written.
+        InputError: another file ending, or a path that cannot be written.
     """
     ending = path.suffix.lower()
     check_ending(path)
@@ -39,10 +39,10 @@ def write_comparison(comparison: Comparison, path: Path) -> Path:
 
 
 def check_ending(path: Path) -> None:
-    """Before runs are read.
+    """Checks the file ending before runs are read.
 
     Raises:
-        InputError: nothing is written with this ending.
+        InputError: there is no format with this ending.
     """
     endings = (*TABLES, *PICTURES)
     if path.suffix.lower() not in endings:
@@ -53,7 +53,7 @@ def check_ending(path: Path) -> None:
 
 
 def means_table(comparison: Comparison) -> list[list[str]]:
-    """Header and one row a group: mean and standard deviation over seeds."""
+    """Header and one row per group: mean and standard deviation over seeds."""
     header = ["", *(title_of(name, comparison) for name in comparison.numbers), "seeds"]
     rows = [
         [row.label, *(_mean(_known(row.numbers[name])) for name in comparison.numbers),
@@ -64,7 +64,7 @@ def means_table(comparison: Comparison) -> list[list[str]]:
 
 
 def differences_table(comparison: Comparison, number: str) -> list[list[str]]:
-    """Header and one row a group: difference, pairs, intervals, verdict."""
+    """Header and one row per group: difference, pairs, intervals, verdict."""
     found = comparison.of(number)
     several = len({each.against for each in found}) > 1
     frames = any(each.over_frames is not None for each in found)
@@ -80,19 +80,19 @@ def differences_table(comparison: Comparison, number: str) -> list[list[str]]:
 
 
 def differences_title(comparison: Comparison, number: str) -> str:
-    """What is compared with what."""
+    """The compared groups in words."""
     stills = list(dict.fromkeys(each.against for each in comparison.of(number)))
     against = f", against {stills[0]}" if len(stills) == 1 else ""
     return f"{title_of(number, comparison)}{against}"
 
 
 def _mean(spread: Spread) -> str:
-    """Without a deviation where all runs say the same."""
+    """A mean; without a deviation if all runs are equal."""
     return str(Spread(spread.values[:1]) if len(set(spread.values)) == 1 else spread)
 
 
 def _known(spread: Spread) -> Spread:
-    """Without the runs that lack the number."""
+    """The values of runs that have the number."""
     return Spread(tuple(value for value in spread.values if math.isfinite(value)))
 
 
@@ -115,7 +115,7 @@ def _markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _csv(comparison: Comparison) -> str:
-    """One row a group and number; numbers unrounded, cells empty where there is nothing."""
+    """One row per group and number; numbers are not rounded, cells without a value are empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
@@ -150,7 +150,7 @@ def _plain(value: float) -> str:
 
 
 def _latex(comparison: Comparison) -> str:
-    """Tables for booktabs: means, then the differences of each number; words as comments."""
+    """Tables for booktabs: means, then the differences of each number; texts as comments."""
     lines = [r"% needs \usepackage{booktabs}"]
     lines += [f"% {_one_line(told)}" for told in sentences(comparison)]
     lines += _latex_table(means_table(comparison))
@@ -220,7 +220,7 @@ def _picture(comparison: Comparison, path: Path) -> None:
     metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with matplotlib.rc_context({"svg.hashsalt": "driftseg"}):  # the same file every time
+        with matplotlib.rc_context({"svg.hashsalt": "driftseg"}):  # makes files reproducible
             figure.savefig(path, dpi=150, metadata=metadata)
     except OSError as error:
         raise InputError(

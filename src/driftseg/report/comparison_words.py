@@ -1,4 +1,4 @@
-"""A comparison in words: what its numbers are called, what its differences mean."""
+"""A comparison in words: names of numbers, and the meaning of differences."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TITLES = {
 
 
 def title_of(number: str, comparison: Comparison) -> str:
-    """What a number is called, with its unit."""
+    """The name of a number with its unit."""
     if number == "forgotten":
         return f"forgotten on {comparison.home}, points"
     if number in TITLES:
@@ -32,7 +32,7 @@ def title_of(number: str, comparison: Comparison) -> str:
 
 
 def sentences(comparison: Comparison) -> list[str]:
-    """Which differences mean something, and which do not; then what the intervals are over."""
+    """The significant and the other differences, then the kind of intervals."""
     told = []
     for number in comparison.tested:
         found = comparison.of(number)
@@ -54,13 +54,13 @@ def _of_one(found: Sequence[Difference]) -> Iterator[str]:
 
 
 def _counted(each: Difference) -> str:
-    """Its name, and how many pairs it has where they are few."""
+    """The name of a group, with the number of pairs if they are few."""
     few = each.over_seeds is not None and len(each.values) < ENOUGH
     return f"{each.label} ({len(each.values)} pairs)" if few else each.label
 
 
 def _unpaired(found: Sequence[Difference]) -> Iterator[str]:
-    """Runs that the means hold and the differences do not."""
+    """Runs that are in the means but not in the differences."""
     seen = {each.label: each for each in found if each.unpaired}
     for each in seen.values():
         yield (
@@ -70,7 +70,7 @@ def _unpaired(found: Sequence[Difference]) -> Iterator[str]:
 
 
 def _shared(names: Sequence[str]) -> str:
-    """What pairs share; several settings of one section are told as that section."""
+    """What pairs share; several settings of one section are named as that section."""
     roots = [name.split(".")[0] for name in names]
     told = dict.fromkeys(
         root if roots.count(root) > 1 else name for name, root in zip(names, roots, strict=True)
@@ -79,7 +79,7 @@ def _shared(names: Sequence[str]) -> str:
 
 
 def _explained(comparison: Comparison) -> Iterator[str]:
-    """What intervals there are, and how far to trust them."""
+    """The kind of intervals, and their limits."""
     found = comparison.differences
     counts = [len(each.values) for each in found if each.over_seeds is not None]
     if not found:

@@ -1,4 +1,4 @@
-"""Confidence and entropy of every role and head over frames, where a run looked at them."""
+"""Confidence and entropy of every role and head over frames, if a run recorded them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROLES = {
     "static": ("#5b6672", "-", "static"),
     "static_early": ("#5b6672", ":", "static, early head"),
 }
-"""Colour, line and name of what a diagnosis may hold."""
+"""Colour, line and name of the entries of a diagnosis."""
 
 
 def has_diagnostics(run: Run) -> bool:
@@ -30,7 +30,7 @@ def has_diagnostics(run: Run) -> bool:
 
 
 def diagnostics_figure(run: Run, width: float = WIDTH) -> str:
-    """Two plots over frames, one line a role."""
+    """Two plots over frames, one line per role."""
     looked = [frame for frame in run.frames if frame.get("diagnostics")]
     at = [frame["index"] for frame in looked]
     figure, (ribbon, *rows) = stacked([ribbon_height(run.visits, width), 1.3, 1.3], width)

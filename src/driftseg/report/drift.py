@@ -34,7 +34,7 @@ def has_signal(run: Run) -> bool:
 
 
 def changes_of(run: Run) -> list[Change]:
-    """The true domain changes of a run, as far as it was played."""
+    """The true domain changes of a run up to its last frame."""
     visits = run.visits
     changes = true_changes(
         [visit["domain"] for visit in visits],

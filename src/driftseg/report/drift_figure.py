@@ -1,4 +1,4 @@
-"""One picture of a run in which a person sees why the method did what it did."""
+"""One picture of a run that explains the decisions of the method."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WAYS = {"away": (AWAY, "^"), "back": (BACK, "v")}
 TRAINED = "#008a5e"
 SKIPPED = {"deadline": "#d98200", "not finite": "#c4472b", "paused": "#b4478f"}
 RUNNING = 15
-"""Frames that speed and score are taken over."""
+"""Frames in the window of speed and score."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Panel:
 
 
 def drift_figure(run: Run, source: Run | None = None) -> str:
-    """Signal, detector, training and scores over frames; what a run does not know is left out.
+    """Signal, detector, training and scores over frames; plots without data are left out.
 
     Args:
         run: with a signal.
-        source: a run that never learnt, for comparison of the score.
+        source: a run without learning, to compare the score.
     """
     panels = [Panel(2.6, lambda axes: _signal(axes, run)), Panel(0.2, lambda a: _trained(a, run))]
     if _any(_column(run, "learning_rate")):
@@ -78,19 +78,19 @@ def _signal(axes: Axes, run: Run) -> None:
     at, signal = _at(run), _column(run, "signal")
     mean, reference = _detector(run, "mean"), _detector(run, "reference")
     axes.plot(at, signal, color="#8d98a5", lw=0.7, alpha=0.8)
-    handles: list[Any] = [Line2D([], [], color="#8d98a5", lw=0.9, label="a frame")]
+    handles: list[Any] = [Line2D([], [], color="#8d98a5", lw=0.9, label="single frame")]
     if _any(mean):
         axes.plot(at, _broken(mean, run), color="#1c2530", lw=1.5)
         ends = _window_ends(run)
         axes.plot(at[ends], mean[ends], "o", color="#1c2530", ms=3.4)
-        handles.append(Line2D([], [], color="#1c2530", lw=1.5, label="window's mean"))
+        handles.append(Line2D([], [], color="#1c2530", lw=1.5, label="window mean"))
     if _any(reference):
         rise, fall = reference + _detector(run, "rise"), reference + _detector(run, "fall")
         axes.plot(at, reference, color=TRAINED, lw=1.3)
         handles.append(Line2D([], [], color=TRAINED, lw=1.3, label="reference"))
         if _any(rise) and _any(fall):
             axes.fill_between(at, fall, rise, color=TRAINED, alpha=0.16, lw=0, step="mid")
-            handles.append(Patch(color=TRAINED, alpha=0.25, lw=0, label="no change in here"))
+            handles.append(Patch(color=TRAINED, alpha=0.25, lw=0, label="no change detected"))
     for change in changes_of(run):
         axes.axvline(change.frame, ymin=0.955, ymax=1.0, color="#1c2530", lw=2, zorder=5)
     _events(axes, run, marked=True)
@@ -104,7 +104,7 @@ def _signal(axes: Axes, run: Run) -> None:
 
 
 def _events(axes: Axes, run: Run, *, marked: bool) -> None:
-    """Detected changes as upright lines, dashed where they answer no true change."""
+    """Detected changes as vertical lines, dashed for false alarms."""
     detection = detection_of(run)
     false = {*detection.early, *detection.repeats}
     answers = [answer.event for answer in detection.answers if answer.event is not None]
@@ -144,7 +144,7 @@ def _learning_rate(axes: Axes, run: Run) -> None:
 
 
 def _modules(axes: Axes, run: Run) -> None:
-    """One row a stage, filled where it was trained: the fuller, the more was trained."""
+    """One row per stage, filled at frames where it was trained."""
     chosen = [plan_of(f, "module") if f["trained"] else None for f in run.frames]
     for stage in range(1, STAGES + 1):
         here = [module is not None and module <= stage for module in chosen]
@@ -173,7 +173,7 @@ def _mix(axes: Axes, run: Run) -> None:
 
 
 def _speed(axes: Axes, run: Run) -> None:
-    """Frames over the time they took together; the first frame, which warms up, left out."""
+    """Frames per second without the first frame, which includes the warm-up."""
     took = np.array([frame["predict_ms"] + frame["adapt_ms"] for frame in run.frames])[1:]
     total = np.concatenate([[0.0], np.cumsum(took)])
     ends = np.arange(1, len(total))
@@ -182,7 +182,7 @@ def _speed(axes: Axes, run: Run) -> None:
     axes.plot(_at(run)[1:], speed, color="#0a6ebd", lw=1.2)
     axes.set_ylim(bottom=0)
     finish(axes, legend=False)
-    title(axes, f"frames/s, of the last {RUNNING} frames", handles=())
+    title(axes, f"frames/s over the last {RUNNING} frames", handles=())
 
 
 def _score(axes: Axes, run: Run, source: Run | None) -> None:
@@ -191,7 +191,7 @@ def _score(axes: Axes, run: Run, source: Run | None) -> None:
                   label="source_only")  # fmt: skip
     axes.plot(_at(run), running_scores(run, RUNNING), color=TRAINED, lw=1.4, label=run.method)
     finish(axes, legend=False)
-    title(axes, f"mIoU of the stream, %, of the last {RUNNING} frames of a visit")
+    title(axes, f"stream mIoU in %, last {RUNNING} frames of the visit")
 
 
 def _steps(axes: Axes, at: Floats, values: Floats, colour: str) -> None:
@@ -221,19 +221,19 @@ def _any(values: Floats) -> bool:
 
 
 def _window_ends(run: Run) -> list[int]:
-    """Frames after which the window begins anew: what it held there was compared."""
+    """Frames at which a window ends and is compared; the next frame starts a new window."""
     filled = _detector(run, "filled")
     return [i for i in range(len(filled) - 1) if filled[i + 1] < filled[i]]
 
 
 def _broken(mean: Floats, run: Run) -> Floats:
-    """The mean of a window, not shown while the window holds less than a third."""
+    """The mean of a window, hidden while the window is less than a third full."""
     filled, window = _detector(run, "filled"), _detector(run, "window")
     return np.where(filled * 3 < window, np.nan, mean)
 
 
 def _spans(run: Run, here: Sequence[bool]) -> list[tuple[float, float]]:
-    """Start and length of every stretch of frames that are meant."""
+    """Start and length of every run of consecutive selected frames."""
     spans: list[tuple[float, float]] = []
     for frame, meant in zip(run.frames, here, strict=True):
         start = frame["index"] - 0.5

@@ -1,4 +1,4 @@
-"""The report's plots, as SVG that lives inside the page."""
+"""The report's plots as SVG inside the page."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def frames_figure(groups: Sequence[Group], width: float = WIDTH) -> str:
 
 
 def _end(rows: Sequence[Axes], at: float, state: str, colour: str) -> None:
-    """Where a run that is not finished stands."""
+    """Marks the last frame of an unfinished run."""
     for axes in rows:
         axes.axvline(at, color=colour, lw=1.0, ls=(0, (1, 2)))
     rows[0].annotate(f" {state}", (at, 0.97), xycoords=("data", "axes fraction"), fontsize=8,
@@ -118,7 +118,7 @@ def _visits(groups: Sequence[Group], curves: Sequence[Floats], width: float) -> 
 
 
 def _bars(groups: Sequence[Group], curves: Sequence[Floats], width: float) -> str:
-    """A single visit: one bar a method, with its spread over seeds."""
+    """A single visit: one bar per method, with its spread over seeds."""
     figure, axes = new_figure(0.7 + 0.42 * len(groups), width)
     for index, curve in enumerate(curves):
         values = curve[:, 0]
@@ -139,7 +139,7 @@ def _line(axes: Axes, at: npt.NDArray[Any], curve: Floats, index: int, label: st
     """Mean over seeds with a band of one standard deviation."""
     middle = curve.mean(axis=0)
     colour = colour_of(index)
-    # Lines that lie on each other stay visible: each later one is thinner.
+    # Each later line is thinner, so overlapping lines stay visible.
     axes.plot(at, middle, color=colour, marker=MARKERS[index % len(MARKERS)],
               ms=max(7.0 - index, 4.0), lw=max(3.0 - 0.7 * index, 1.2), label=label)  # fmt: skip
     if len(curve) > 1:

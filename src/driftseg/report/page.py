@@ -135,7 +135,7 @@ def _facts(groups: Sequence[Group], title: str | None, oracle: Run | None) -> di
 
 
 def _parts(groups: Sequence[Group]) -> list[str]:
-    """What a reader must know where a run is not finished."""
+    """Notes on unfinished runs."""
     return [
         f"{run.path.name} is a part of a run ({run.part}): visits that it did not reach have no "
         "numbers, and those of its last visit are of the frames so far"
@@ -227,7 +227,7 @@ def _visit_rows(groups: Sequence[Group], *, held: bool, labelled: bool) -> list[
 
 
 def _best(cells: Sequence[Spread]) -> str:
-    """The highest number of a column as it is shown; a run that did not come so far has none."""
+    """The highest number of a column as shown; runs without a value do not count."""
     known = [cell.mean for cell in cells if not math.isnan(cell.mean)]
     return f"{max(known):.1f}" if known else ""
 
@@ -294,7 +294,7 @@ def _pictures(groups: Sequence[Group]) -> list[dict[str, Any]]:
 
 
 def _heading(visit: Mapping[str, Any]) -> tuple[str, str]:
-    """A domain and its weather; the weather alone where its words repeat the domain's name."""
+    """A domain and its weather; only the weather if its text repeats the domain's name."""
     domain, weather = str(visit["domain"]), str(visit["weather"])
     plain = [re.sub(r"[^a-z0-9]", "", text.lower()) for text in (domain, weather)]
     return (weather, "") if plain[1].startswith(plain[0]) else (domain, weather)

@@ -1,4 +1,4 @@
-"""Which runs form a group, and which runs of two groups form a pair."""
+"""Groups of runs, and pairs of runs of two groups."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from driftseg.report.summary import group_runs, name_of, same_world, settings_of
 from driftseg.runs.record import Run
 
 Unit = tuple[str, ...]
-"""Values of the settings that a pair shares, without the seed."""
+"""Values of the settings that the runs of a pair share, without the seed."""
 
 
 @dataclass(frozen=True)
 class Members:
-    """The runs of a group; no two of one unit and seed."""
+    """The runs of a group; at most one per unit and seed."""
 
     label: str
     runs: tuple[Run, ...]
     units: tuple[Unit, ...]
-    """One a run."""
+    """One per run."""
 
     @property
     def random(self) -> bool:
@@ -30,7 +30,7 @@ class Members:
         return any(run.random for run in self.runs)
 
     def find(self, unit: Unit, seed: int) -> Run | None:
-        """The run of a unit and seed; without randomness, of any seed."""
+        """The run of a unit and seed; for a deterministic method, of any seed."""
         known = [run for run, mine in zip(self.runs, self.units, strict=True) if mine == unit]
         for run in known:
             if run.seed == seed:
@@ -45,25 +45,25 @@ def pairs_of(group: Members, other: Members) -> list[tuple[Run, Run]]:
         for each in (group, other)
         for run, unit in zip(each.runs, each.units, strict=True)
     )
-    if not (group.random or other.random):  # all seeds are one
+    if not (group.random or other.random):  # the seed does not matter
         asked = dict.fromkeys((unit, 0) for unit, _ in asked)
     found = [(group.find(*unit), other.find(*unit)) for unit in asked]
     return [(mine, theirs) for mine, theirs in found if mine is not None and theirs is not None]
 
 
 def grouped(runs: Sequence[Run], by: Sequence[str]) -> tuple[list[Members], tuple[str, ...]]:
-    """Groups, and what the runs of a pair share.
+    """Groups, and the settings that the runs of a pair share.
 
     Raises:
-        InputError: as `group_runs`; an unknown setting; several runs of one group that differ in
-            nothing a pair could be told by.
+        InputError: as `group_runs`; an unknown setting; or several runs of one group without a
+            difference that defines pairs.
     """
     if not by:
         plain = [
             Members(group.label, group.runs, ((),) * len(group.runs)) for group in group_runs(runs)
         ]
         return plain, ("seed",)
-    group_runs(runs)  # says what no comparison could make sense of
+    group_runs(runs)  # raises for runs that cannot be compared
     for run in runs[1:]:
         same_world(run, runs[0])
     settings = [settings_of(run) for run in runs]
@@ -83,17 +83,17 @@ def grouped(runs: Sequence[Run], by: Sequence[str]) -> tuple[list[Members], tupl
 
 
 def settings_apart(group: Members, other: Members) -> int:
-    """How many settings besides the method's own differ between two groups."""
+    """Number of settings that differ between two groups, without the method's own."""
     mine, theirs = settings_of(group.runs[0]), settings_of(other.runs[0])
     keys = (key for key in mine.keys() | theirs.keys() if not key.startswith("method."))
     return sum(str(mine.get(key)) != str(theirs.get(key)) for key in keys)
 
 
 def _key(name: str, settings: Sequence[Mapping[str, Any]]) -> str:
-    """The whole name of a setting or section.
+    """The full name of a setting or section.
 
     Raises:
-        InputError: there is none, or several end so.
+        InputError: no setting, or several settings, have this ending.
     """
     known = {key for each in settings for key in each}
     if name in known or any(key.startswith(f"{name}.") for key in known):
@@ -109,7 +109,7 @@ def _key(name: str, settings: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _label(key: str, run: Run, settings: Mapping[str, Any]) -> str:
-    """What a run is called by one setting, or by what names a section."""
+    """The name of a run by one setting, or by the name of a section."""
     if key in ("method", "method.name"):
         return name_of(run)
     short = key.removeprefix("method.")
@@ -125,7 +125,7 @@ def _label(key: str, run: Run, settings: Mapping[str, Any]) -> str:
 def _varying(
     groups: Any, settings: Sequence[Mapping[str, Any]], keys: Sequence[str]
 ) -> tuple[str, ...]:
-    """Settings that differ within a group, in the config's order, without what makes groups."""
+    """Settings that differ within a group, in the config's order, without the grouping ones."""
     found: dict[str, None] = {}
     for indices in groups:
         names = dict.fromkeys(key for i in indices for key in settings[i])

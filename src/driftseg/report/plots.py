@@ -1,4 +1,4 @@
-"""What all pictures of the report share: colours, axes, the ribbon of domains, SVG."""
+"""Common parts of the report's pictures: colours, axes, the ribbon of domains, SVG."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from matplotlib.figure import Figure
 Floats = npt.NDArray[np.float64]
 
 COLOURS = ("#5f6b76", "#d98200", "#0a6ebd", "#008a5e", "#b4478f", "#7a5195", "#8c564b", "#17a2b8")
-"""Told apart by colour-blind readers too (after Okabe and Ito); grey comes first."""
+"""Colours that colour-blind readers can distinguish (after Okabe and Ito); grey is first."""
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
 SOFT = "#5b6672"
-"""Of what explains and does not measure."""
+"""Colour of annotations."""
 RAIN = "#3d5a80"
 ROOM_FOR_NAMES = 70
-"""Letters of all names that a legend within a plot may have."""
+"""Largest number of letters in a legend inside a plot."""
 WIDTH, NARROW = 9.0, 4.2
-"""Inches of every picture, on a wide page and on a phone; the page scales them a little."""
+"""Width in inches of pictures on a wide page and on a phone; the page scales them a little."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture for two widths of the page, as addresses of SVGs."""
+    """One picture for two page widths, as addresses of SVGs."""
 
     wide: str
     narrow: str
@@ -42,14 +42,14 @@ def picture(draw: Callable[[float], str]) -> Picture:
 
 
 def width_of(axes: Axes) -> float:
-    """Inches of the picture that a plot belongs to."""
+    """Width in inches of the picture of a plot."""
     figure = axes.get_figure(root=True)
     assert figure is not None
     return float(figure.get_figwidth())
 
 
 def colour_of(index: int) -> str:
-    """Of the n-th method."""
+    """Colour of the n-th method."""
     return COLOURS[index % len(COLOURS)]
 
 
@@ -60,14 +60,14 @@ def new_figure(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
 
 
 def stacked(heights: Sequence[float], width: float = WIDTH) -> tuple[Figure, list[Axes]]:
-    """A picture of plots on one time axis, one below the other; inches."""
+    """A picture of plots with a common time axis, one below the other; sizes in inches."""
     figure = Figure(figsize=(width, sum(heights) + 0.3 * len(heights)), layout="constrained")
     rows = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)
     return figure, list(rows[:, 0])
 
 
 def finish(axes: Axes, *, legend: bool = True) -> None:
-    """Grid, spines and, where lines have names, their legend."""
+    """Sets grid, spines and, if lines have names, the legend."""
     axes.grid(axis="y", color="#e3e6ea", lw=0.8)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
@@ -80,7 +80,7 @@ def finish(axes: Axes, *, legend: bool = True) -> None:
 
 
 def _legend_below(axes: Axes, names: Sequence[str]) -> None:
-    """Below the plot, which stays as high as it was: inside, long names would lie on the lines."""
+    """Puts the legend below the plot, whose height stays; inside, it would cover lines."""
     figure = axes.get_figure(root=True)
     assert figure is not None
     columns = max(1, int(width_of(axes) / (0.075 * max(map(len, names)) + 0.6)))
@@ -89,13 +89,13 @@ def _legend_below(axes: Axes, names: Sequence[str]) -> None:
 
 
 def visit_ticks(axes: Axes, names: Sequence[str]) -> None:
-    """Names of visits along the foot of a plot; many of them stand upright."""
+    """Names of visits below a plot; many names are vertical."""
     crowded = 0.11 * sum(map(len, names)) > 0.88 * width_of(axes)
     axes.set_xticks(range(len(names)), names, rotation=90 if crowded else 0)
 
 
 def title(axes: Axes, text: str, *, handles: Sequence[Any] | None = None) -> None:
-    """What a plot of a stack shows, above it on the left, and its legend right after it."""
+    """The title of a plot of a stack, above it on the left, followed by its legend."""
     axes.set_title(text, loc="left", fontsize=9, color="#1c2530", pad=4)
     shown = axes.get_legend_handles_labels()[0] if handles is None else handles
     if shown:
@@ -108,7 +108,7 @@ def title(axes: Axes, text: str, *, handles: Sequence[Any] | None = None) -> Non
 
 
 def smooth(values: Floats, width: int = 7) -> Floats:
-    """Running mean of the same length; too few values are left as they are."""
+    """Running mean of the same length; too few values stay unchanged."""
     if len(values) < width:
         return values
     padded = np.pad(values, width // 2, mode="edge")
@@ -116,7 +116,7 @@ def smooth(values: Floats, width: int = 7) -> Floats:
 
 
 def as_svg(figure: Figure) -> str:
-    """A data address that an <img> can show."""
+    """A data URL for an <img>."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
@@ -129,10 +129,10 @@ def strength_of(visit: Mapping[str, Any]) -> float | None:
 
 
 def shade_domains(ribbon: Axes, rows: Sequence[Axes], visits: Sequence[Mapping[str, Any]]) -> None:
-    """Bands of the true domains behind all plots, their names in a ribbon; worse weather is darker.
+    """Bands of the true domains behind all plots, with names in a ribbon; darker is stronger.
 
     Args:
-        ribbon: a flat plot of the stack that holds nothing but the names.
+        ribbon: a flat plot of the stack for the names.
         rows: every other plot of the stack.
         visits: the schedule.
     """
@@ -157,7 +157,7 @@ def shade_domains(ribbon: Axes, rows: Sequence[Axes], visits: Sequence[Mapping[s
 
 
 def ribbon_height(visits: Sequence[Mapping[str, Any]], width: float = WIDTH) -> float:
-    """Inches for the names: upright ones need more."""
+    """Height in inches for the names: vertical names need more."""
     if _names_fit(visits, width):
         return 0.24
     return 0.1 + 0.07 * max(len(visit["domain"]) for visit in visits)
@@ -170,7 +170,7 @@ def _names_fit(visits: Sequence[Mapping[str, Any]], width: float) -> bool:
 
 
 def _shades(visits: Sequence[Mapping[str, Any]]) -> list[float]:
-    """0 to 0.5 by the weather's strength; alternating where no visit has any."""
+    """Opacity 0 to 0.5 by the weather's strength; alternating if no visit has weather."""
     strengths = [strength_of(visit) or 0.0 for visit in visits]
     most = max(strengths)
     if most == 0:

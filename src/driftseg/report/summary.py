@@ -102,7 +102,7 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
 
 
 def _parts(group: Sequence[Run]) -> str:
-    """What a label adds of runs that are not finished, so that every table and plot says it."""
+    """The mark of unfinished runs in a label, for all tables and plots."""
     told = [
         f"seed {run.seed} {run.part}" if len(group) > 1 else run.part
         for run in group
@@ -112,7 +112,7 @@ def _parts(group: Sequence[Run]) -> str:
 
 
 def same_world(run: Run, first: Run) -> None:
-    """Refuses two runs whose scores cannot be compared.
+    """Raises InputError for two runs whose scores cannot be compared.
 
     Raises:
         InputError: their streams differ. The text names each setting with both values.
@@ -169,7 +169,7 @@ def _without_seed(run: Run) -> dict[str, Any]:
 
 
 def settings_of(run: Run) -> dict[str, Any]:
-    """All settings of a run but its seed, on one level."""
+    """All settings of a run except its seed, on one level."""
     return flat(_without_seed(run))
 
 
@@ -184,7 +184,7 @@ def _label(index: int, methods: Sequence[str], settings: Sequence[Mapping[str, A
     mine = settings[index]
     rivals = [i for i, name in enumerate(methods) if name == methods[index] and i != index]
     keys = sorted({key for i in (index, *rivals) for key in settings[i]})
-    keys.sort(key=lambda key: key != "method.train")  # says most, where it differs
+    keys.sort(key=lambda key: key != "method.train")  # the most useful setting, if it differs
     keys.sort(key=lambda key: not key.startswith("method."))
     told: list[str] = []
     for key in keys:
@@ -208,7 +208,7 @@ def _told(key: str, settings: Mapping[str, Any]) -> str | None:
     for length in range(len(parents) - 1, 0, -1):
         if ".".join(parents[:length]) in settings:
             return f"no {'.'.join(parents[:length]).removeprefix('method.')}"
-    return None  # of a section that is there and has no such setting
+    return None  # the section exists and has no such setting
 
 
 def flat(values: Any, prefix: str = "") -> dict[str, Any]:
@@ -263,7 +263,7 @@ def _score(run: Run, after: int, domain: str, head: str) -> float:
 
 
 def has_held_out(run: Run) -> bool:
-    """Whether held-out frames are scored; an interrupted run may not have come to it yet."""
+    """Whether held-out frames are scored; an interrupted run may have no scores yet."""
     planned = bool(run.config.get("evaluation") or run.config.get("evaluations"))
     return bool(run.evaluations) or (run.part is not None and planned)
 
@@ -281,7 +281,7 @@ def has_labels(run: Run) -> bool:
 def run_continual(run: Run) -> Continual:
     """Forward, backward, total and forgetting of one run.
 
-    From held-out scores where there are any, from the stream's otherwise.
+    From held-out scores if there are any, otherwise from the stream's.
     """
     directions = [visit["direction"] for visit in run.visits]
     if not has_held_out(run):

@@ -18,7 +18,7 @@ from driftseg.report.writing import write_whole
 
 PAGE = "preview.html"
 SHOWN = 3
-"""Number of images on the sheet, spread over the set."""
+"""Number of images on the sheet, evenly distributed over the set."""
 WIDTH = 380
 """Width of a thumbnail in pixels."""
 
@@ -106,7 +106,7 @@ def _spread(sources: Sequence[str]) -> list[str]:
 
 
 def _thumbnail(path: Path, read: Callable[[Path], Image]) -> str | None:
-    """A small JPEG as a data address; None where the file cannot be read."""
+    """A small JPEG as a data URL; None if the file cannot be read."""
     try:
         shown = PillowImage.fromarray(read(path))
     except InputError:

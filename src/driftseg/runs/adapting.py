@@ -1,4 +1,4 @@
-"""From a method's settings, a network and source scenes to a model that adapts."""
+"""Makes an adaptive model from a method's settings, a network and source scenes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def make_adaptive(
     adapter_factor: float = 1.0,
     seed: int = 0,
 ) -> AdaptiveModel:
-    """The method on the network.
+    """Makes the adaptive model.
 
     Args:
         method: its settings.
@@ -57,13 +57,13 @@ def make_adaptive(
         classes: the network's, in id order.
         size: (width, height) of whole frames.
         crop: (width, height) of the window of each frame that is adapted on; None is the frame.
-        replay: how source scenes are drawn.
-        calibration: what was learnt from held-out source frames, if anything was.
-        adapter_factor: adapters of the encoder learn this many times as fast as it would.
-        seed: of everything random.
+        replay: sampling of source scenes.
+        calibration: results on held-out source frames, if there are any.
+        adapter_factor: factor on the encoder's learning rate for its adapters.
+        seed: of all random streams.
 
     Raises:
-        InputError: the network or the source cannot give what the method needs.
+        InputError: the network or the source lacks something that the method needs.
     """
     given = ReplaySettings() if replay is None else replay
     if method.needs().source:
@@ -112,10 +112,10 @@ def _composed(method: MethodSettings, supplies: Supplies) -> Composition:
 
 @contextmanager
 def own_code_told(method: MethodSettings, what: str) -> Iterator[None]:
-    """An error in a user's own method is told in one line; one in our code stays what it is.
+    """Reports an error in a user's own method in one line; errors in our code stay unchanged.
 
     Raises:
-        OwnCodeError: the error came through the code of a method that is not driftseg's.
+        OwnCodeError: the error came from the code of a method that is not driftseg's.
     """
     try:
         yield
@@ -133,13 +133,13 @@ def own_code_told(method: MethodSettings, what: str) -> Iterator[None]:
 
 
 def _packages(error: Exception) -> set[str]:
-    """Packages that the error came through."""
+    """Packages in the traceback of the error."""
     names = (frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__))
     return {str(name).partition(".")[0] for name in names}
 
 
 def seeded(seed: int, stream: str) -> torch.Generator:
-    """A generator of torch for one of the random streams of a seed."""
+    """A torch generator for one of the random streams of a seed."""
     drawn = np.random.default_rng([seed, STREAMS[stream]]).integers(2**63)
     return torch.Generator().manual_seed(int(drawn))
 
@@ -147,7 +147,7 @@ def seeded(seed: int, stream: str) -> torch.Generator:
 def _check_source(
     source: Source | None, network: Network, size: tuple[int, int], method: str
 ) -> Source:
-    """Whether the network can learn from these scenes beside these frames."""
+    """Checks that the network can learn from these scenes together with these frames."""
     if source is None:
         raise InputError(
             f"method {method}: expected labelled source scenes, got none. To fix: set source"

@@ -1,4 +1,4 @@
-"""From a checked run config to the parts of a run; config stops here."""
+"""Makes the parts of a run from a checked config; later code does not use the config."""
 
 from __future__ import annotations
 
@@ -45,32 +45,32 @@ from driftseg.weather.camera import camera_of
 from driftseg.weather.weather import Weather
 
 AHEAD = 3
-"""Frames of the stream that are read and rendered while the method works."""
+"""Frames of the stream that are read and rendered in advance."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Everything a run is made of."""
+    """All parts of a run."""
 
     model: AdaptiveModel
     stream: Stream
     held_out: Mapping[str, tuple[Dataset, Visit]]
-    """Per domain, its held-out frames and how they are to look."""
+    """For each domain, its held-out frames and their weather."""
     home: str
     """The domain that forgetting is measured on."""
     weather: Weather
     label_space: LabelSpace
-    """In which the run is scored: the target's."""
+    """The label space of scores: the target's."""
     checkpoint: CheckpointInfo
     notes: tuple[str, ...]
     data: RunData
-    """Every dataset of the run."""
+    """All datasets of the run."""
     calibration: Calibration | None = None
     scoring: LabelMapping | None = None
-    """How predictions are told in the label space; None where it is the model's own."""
+    """The mapping of predictions to the label space; None if it is the model's own."""
 
     def scored(self, prediction: Label) -> Label:
-        """A prediction as it is scored: ids of the label space, or 255, which is always wrong."""
+        """A prediction for scoring: ids of the label space, or 255, which is always wrong."""
         return prediction if self.scoring is None else self.scoring.apply(prediction)
 
     @property
@@ -80,11 +80,11 @@ class Parts:
 
 
 def build(config: RunConfig) -> Parts:
-    """Reads data and checkpoint and makes the method; whoever asks closes the parts.
+    """Reads data and checkpoint and makes the method; the caller closes the parts.
 
     Raises:
-        InputError: anything in the config that cannot be met; nothing has been written, and
-            nothing is left open.
+        InputError: a part of the config cannot be used; nothing was written, and nothing stays
+            open.
     """
     use_threads(config.threads)
     device, data = use_device(config.device), RunData()
@@ -145,7 +145,7 @@ def _build(config: RunConfig, device: torch.device, data: RunData) -> Parts:
     if config.calibration is not None and method.needs_calibration:
         calibration = build_calibration(
             config, model, build_weather(config, known), size, data
-        )  # source frames are labelled in the model's space, not in the one of scores
+        )  # source frames have the model's label space, not that of scores
     adaptive = make_adaptive(
         method,
         model,
@@ -174,7 +174,7 @@ def _build(config: RunConfig, device: torch.device, data: RunData) -> Parts:
 
 
 def open_target(config: RunConfig, info: CheckpointInfo, data: RunData) -> Dataset:
-    """The target's frames; without labels and classes of their own, they have the model's."""
+    """The target's frames; without labels and stated classes, they have the model's classes."""
     classes, section = data_classes(config), config.target
     if classes is None and config.score_in is None and config.mapping is None:
         section = with_model_classes(section, info)
@@ -182,7 +182,7 @@ def open_target(config: RunConfig, info: CheckpointInfo, data: RunData) -> Datas
 
 
 def calibrated(config: RunConfig) -> tuple[Calibration, CheckpointInfo]:
-    """What a run of this config would learn from its calibration frames."""
+    """The calibration that a run of this config would measure."""
     with closing(RunData()) as data:
         return _calibrated(config, data)
 
@@ -210,19 +210,19 @@ def _source(config: RunConfig, source: Dataset | None) -> Source | None:
 
 
 def build_weather(config: RunConfig, space: LabelSpace) -> Weather:
-    """How scenes of a label space are put into weather."""
+    """The weather renderer for scenes of a label space."""
     return Weather(camera_of(config.camera), space, config.weather_seed, config.severity)
 
 
 def build_calibration(
     config: RunConfig, model: Network, weather: Weather, size: tuple[int, int], data: RunData
 ) -> Calibration:
-    """What the model is like on held-out source frames, before anything is learnt.
+    """Measures the model on held-out source frames before it learns.
 
     Args:
-        config: whose calibration section says on which frames, and for whose method.
-        model: as it will start.
-        weather: how rain is rendered.
+        config: its calibration section names the frames; its method is measured.
+        model: in its state at the start.
+        weather: renders rain.
         size: (width, height) of the stream's frames, before any crop.
         data: opens them.
     """
@@ -251,7 +251,7 @@ def build_calibration(
 def build_held_out(
     config: RunConfig, visits: list[Visit], space: LabelSpace, data: RunData
 ) -> dict[str, tuple[Dataset, Visit]]:
-    """Every domain's held-out frames: its own, or the common ones in its weather."""
+    """Held-out frames of every domain: its own, or the common frames in its weather."""
     camera, classes = camera_of(config.camera), data_classes(config)
     common = None
     if config.evaluation is not None:
@@ -298,7 +298,7 @@ def build_stream(
         generator=np.random.default_rng(config.stream_seed),
         shuffled=config.order == "shuffled",
         crop=crop,
-        ahead=0 if isinstance(target, LiveScenes) else AHEAD,  # a camera shows what is there now
+        ahead=0 if isinstance(target, LiveScenes) else AHEAD,  # no future frames of a camera
     )
     if isinstance(target, LiveScenes):
         target.check_order([number for _, number in stream.plan])

@@ -1,4 +1,4 @@
-"""Looks at held-out source frames, also in synthetic weather, to learn what fits the model."""
+"""Measures the model on held-out source frames, also in rendered weather."""
 
 from __future__ import annotations
 
@@ -31,26 +31,28 @@ def calibrate(
     rates: Sequence[float],
     method: MethodSettings,
 ) -> Calibration:
-    """Runs the source model over frames as they are and in rain, as the method will at its start.
+    """Runs the source model over frames without and with rain, as the method does at its start.
 
-    What is learnt here is compared with what the method sees later. So both are measured alike:
+    Results are compared with values of the method later, so both are measured in the same way:
 
-    * every role takes the statistics that ``norm_statistics`` gives it. Under ``batch`` the student
-      answers by each frame's own; under ``running`` by the file's, for nothing has moved them yet.
-    * the signal is of the student's answer, as in the stream. An offline role is its copy at
-      first and has no part in the signal.
-    * confidence is of whoever gives pseudo-labels: the teacher where there is one. Its weights are
-      the student's at first, but under ``published`` its statistics are each frame's own.
+    * every role uses the statistics of ``norm_statistics``. Under ``batch`` the student uses those
+      of each frame; under ``running`` those of the checkpoint, because nothing has changed them
+      yet.
+    * the signal comes from the student's prediction, as in the stream. An offline role is a copy of
+      it at first and does not affect the signal.
+    * confidence is that of the role that gives pseudo-labels: the teacher, if there is one. Its
+      weights are the student's at first, but under ``published`` its statistics are those of each
+      frame.
 
     Args:
-        model: as it will start; no weight or statistic of it changes.
-        dataset: labelled source frames in stream order that the model was not trained on.
-        weather: how rain is rendered.
-        rates: mm/h.
-        method: that will be started.
+        model: in its state at the start; no weight or statistic changes.
+        dataset: labelled source frames in stream order that were not used in training.
+        weather: renders rain.
+        rates: of rain in mm/h.
+        method: of the run.
 
     Raises:
-        InputError: a frame has no label, or the network has not what the method trains.
+        InputError: a frame has no label, or the network lacks a part that the method trains.
     """
     signal, needs = method.signal, method.needs()
     static = "early" if needs.static == "none" else needs.static

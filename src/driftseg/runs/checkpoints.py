@@ -1,8 +1,8 @@
-"""Checkpoints of a run: where it can be continued, written so that none is ever half there.
+"""Checkpoints of a run, to continue it; each is written completely or not at all.
 
 A checkpoint is one safetensors file (`states.py`): tensors and JSON, so reading it runs no code.
-Its name holds the first digits of the SHA-256 of its contents. So one rename makes it appear with
-its digest, and a damaged file is found when it is read.
+Its name holds the first digits of the SHA-256 of its contents. One rename therefore publishes file
+and digest together, and reading detects a damaged file.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from driftseg.runs.states import read_state, state_bytes
 from driftseg.runs.whole import write_whole
 
 KEPT = 2
-"""Checkpoints of a run; the older one is for when the last is damaged."""
+"""Number of checkpoints of a run; the older one is used if the last is damaged."""
 SHARE, BETWEEN = 0.02, 0.01
-"""Of a run's seconds that all checkpoints may take, and those within visits."""
+"""Largest share of a run's time for all checkpoints, and for those within visits."""
 BYTES_A_SECOND = 150e6
-"""Expected of a disk before the first checkpoint was timed."""
+"""Assumed bytes per second of a disk before the first checkpoint is timed."""
 NAME = re.compile(r"(\d{6})_frame_\d+_([0-9a-f]{16})\.safetensors")
 """Number of the checkpoint, frames recorded, digest."""
 
 
 class Pace:
-    """When a checkpoint is due: their cost is measured, and stays below a share of the run's time.
+    """Decides when a checkpoint is due; their measured cost stays below a share of the run's time.
 
     Args:
-        expected: seconds that the first one is expected to take.
+        expected: estimated seconds of the first checkpoint.
         clock: in seconds.
     """
 
@@ -47,23 +47,23 @@ class Pace:
         self._began = clock()
         self._cost = expected
         self.spent = 0.0
-        """Seconds that checkpoints took."""
+        """Seconds of all checkpoints so far."""
         self.written = 0
-        """Checkpoints."""
+        """Number of checkpoints so far."""
 
     def due(self, *, visit_ended: bool) -> bool:
-        """Whether one more is affordable; at the end of a visit more is."""
+        """Whether the share allows one more; at the end of a visit it is larger."""
         allowed = (SHARE if visit_ended else BETWEEN) * (self._clock() - self._began)
         return self.spent + self._cost <= allowed
 
     def wrote(self, seconds: float) -> None:
-        """One was written."""
+        """Records that a checkpoint was written."""
         self.spent += seconds
         self.written += 1
         self._cost = seconds
 
     def told(self) -> dict[str, Any]:
-        """What they cost so far."""
+        """The cost so far."""
         return {
             "checkpoints": self.written,
             "checkpoint_seconds": round(self.spent, 3),
@@ -73,28 +73,28 @@ class Pace:
 
 @dataclass(frozen=True)
 class Found:
-    """A checkpoint that can be continued from."""
+    """A valid checkpoint."""
 
     frame: int
     state: dict[str, Any]
     lengths: dict[str, int]
-    """Bytes of every file of lines at its time."""
+    """Bytes of every file of lines at the time of the checkpoint."""
 
 
 def write_checkpoint(
     folder: Path, state: Mapping[str, Any], *, frame: int, run: str, lengths: Mapping[str, int]
 ) -> Path:
-    """Writes one and removes all but the last two.
+    """Writes a checkpoint and removes all but the last two.
 
     Args:
         folder: the run's.
-        state: of everything that the run remembers.
-        frame: frames recorded.
-        run: tells the run from others.
+        state: of the whole run.
+        frame: number of recorded frames.
+        run: unique id of the run.
         lengths: bytes of every file of lines.
 
     Raises:
-        InputError: the disk does not take it; the checkpoints before it stay.
+        InputError: the file cannot be written; earlier checkpoints stay.
     """
     data = state_bytes(state, {"run": run, "frame": frame, "lengths": dict(lengths)})
     place = folder / CHECKPOINTS
@@ -114,15 +114,15 @@ def write_checkpoint(
 
 
 def find_checkpoint(folder: Path, run: str, tell: Callable[[str], None]) -> Found | None:
-    """The last whole checkpoint of a run, None where it has none; later ones are removed.
+    """The last valid checkpoint of a run, None if it has none; later ones are removed.
 
     Args:
         folder: the run's.
-        run: tells it from others.
-        tell: hears of damaged ones.
+        run: unique id of the run.
+        tell: called with a message on damaged checkpoints.
 
     Raises:
-        InputError: there are some, and none is whole; or one is of another run.
+        InputError: all checkpoints are damaged, or one is of another run.
     """
     damaged: list[tuple[str, Path]] = []
     for path in reversed(_all(folder)):
@@ -142,7 +142,7 @@ def find_checkpoint(folder: Path, run: str, tell: Callable[[str], None]) -> Foun
 
 
 def remove_checkpoints(folder: Path) -> None:
-    """Of a run that is finished."""
+    """Removes the checkpoints of a finished run."""
     for path in _all(folder):
         path.unlink()
     place = folder / CHECKPOINTS
@@ -151,9 +151,9 @@ def remove_checkpoints(folder: Path) -> None:
 
 
 def random_state() -> dict[str, Any]:
-    """Of the generators that belong to everybody; ours are handed in and have states of their own.
+    """State of the global generators; those of driftseg are passed in and keep their own state.
 
-    A method of a user's own may draw from these.
+    A user's own method may use the global ones.
     """
     cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     return {
@@ -165,7 +165,7 @@ def random_state() -> dict[str, Any]:
 
 
 def load_random_state(state: Mapping[str, Any]) -> None:
-    """Goes on drawing where another process stood."""
+    """Restores the state of the global generators."""
     torch.set_rng_state(state["torch"])
     if state["cuda"]:
         torch.cuda.set_rng_state_all(state["cuda"])
@@ -174,7 +174,7 @@ def load_random_state(state: Mapping[str, Any]) -> None:
 
 
 def _read(path: Path, folder: Path, run: str) -> tuple[str, Found | None]:
-    """What is wrong with a file, or what it holds."""
+    """The error of a file, or its contents."""
     named = NAME.fullmatch(path.name)
     assert named is not None
     if _digest(path.read_bytes()) != named[2]:
@@ -198,7 +198,7 @@ def _read(path: Path, folder: Path, run: str) -> tuple[str, Found | None]:
 
 
 def _all(folder: Path) -> list[Path]:
-    """The oldest first."""
+    """All checkpoints, the oldest first."""
     place = folder / CHECKPOINTS
     if not place.is_dir():
         return []

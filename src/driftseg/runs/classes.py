@@ -1,4 +1,4 @@
-"""What a config says of classes, held against what the checkpoint and the data say."""
+"""Compares the classes of a config with those of the checkpoint and the data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from driftseg.scenes.frames import UnlabelledSettings
 
 
 def scoring_space(stated: StatedClasses) -> LabelSpace:
-    """What ``score_in`` says: a preset, a file of classes, or their names."""
+    """The label space of ``score_in``: a preset, a file of classes, or names."""
     if isinstance(stated, str) and not stated.endswith((".yaml", ".yml")):
         return named_space(stated, "score_in")
     found = ClassesSettings(classes=stated).stated_classes("score_in")
@@ -34,14 +34,14 @@ def scoring_space(stated: StatedClasses) -> LabelSpace:
 
 
 def name_classes(info: CheckpointInfo, stated: StatedClasses | None) -> CheckpointInfo:
-    """The facts of a checkpoint, with the names that a config gives to its outputs.
+    """The facts of a checkpoint with the config's names for its outputs.
 
     Args:
         info: of the checkpoint.
         stated: the config's ``classes``; None leaves the facts as they are.
 
     Raises:
-        InputError: the file names its classes itself, and otherwise, or it has another number.
+        InputError: the file has other class names, or another number of classes.
     """
     found = ClassesSettings(classes=stated).stated_classes()
     if found is None:
@@ -65,18 +65,19 @@ def name_classes(info: CheckpointInfo, stated: StatedClasses | None) -> Checkpoi
 
 
 def data_classes(config: RunConfig) -> StatedClasses | None:
-    """What the target and held-out frames are labelled in, where their sections do not say.
+    """Default label space of the target and held-out frames.
 
-    That is what the model predicts in, unless predictions are told in another space.
+    It is that of the model, unless predictions are mapped to another label space.
     """
     told = config.score_in is not None or config.mapping is not None
     return None if told else config.classes
 
 
 def with_classes(section: DatasetSettings, stated: StatedClasses | None) -> DatasetSettings:
-    """A data section that takes its classes from the whole config, where it states none itself.
+    """A data section with the classes of the whole config, if it states none.
 
-    Only sections that cannot know their classes do: folders of images, and sources without labels.
+    Only sections that cannot know their classes take them: folders of images, and data without
+    labels.
 
     Args:
         section: of the config.
@@ -91,9 +92,9 @@ def with_classes(section: DatasetSettings, stated: StatedClasses | None) -> Data
 
 
 def with_model_classes(section: DatasetSettings, info: CheckpointInfo) -> DatasetSettings:
-    """A section of data without labels that states no classes: it takes the model's.
+    """A section of data without labels or stated classes, with the model's classes.
 
-    Nothing of such data is compared with a label, so its classes only say what predictions mean.
+    Such data has no labels for comparison, so its classes only name the predictions.
 
     Args:
         section: of the config, after `with_classes`.
@@ -113,9 +114,9 @@ def with_model_classes(section: DatasetSettings, info: CheckpointInfo) -> Datase
 
 
 def check_same_number(source: Dataset | None, known: LabelSpace) -> None:
-    """Refuses a source that has as many classes as the model, and others.
+    """Raises InputError for a source with as many classes as the model, but different ones.
 
-    A source of another number is refused where something learns from it.
+    A source with another number of classes raises an error where something learns from it.
 
     Raises:
         InputError: the names or their order differ.
@@ -131,22 +132,22 @@ def check_same_number(source: Dataset | None, known: LabelSpace) -> None:
 
 
 def wanted_order(config: RunConfig, space: LabelSpace) -> LabelSpace | None:
-    """In which the model's outputs are to stand; None where predictions are told otherwise."""
+    """The required order of the model's outputs; None if predictions are mapped."""
     return space if config.score_in is None and config.mapping is None else None
 
 
 def build_scoring(
     config: RunConfig, info: CheckpointInfo, space: LabelSpace
 ) -> LabelMapping | None:
-    """How the model's predictions are told in the target's label space.
+    """The mapping of the model's predictions to the target's label space.
 
     Args:
-        config: whose ``score_in`` or ``mapping`` says that they are to be.
+        config: its ``score_in`` or ``mapping`` asks for a mapping.
         info: of the model.
         space: the target's.
 
     Raises:
-        InputError: they are not of one space and may not, or cannot, be told in it.
+        InputError: the label spaces differ, and a mapping is not allowed or does not exist.
     """
     if config.score_in is None and config.mapping is None:
         check_classes(info, space)
@@ -186,7 +187,7 @@ def model_space(info: CheckpointInfo) -> LabelSpace:
 
 
 def check_classes(info: CheckpointInfo, space: LabelSpace) -> None:
-    """Refuses a checkpoint of other classes than the target's."""
+    """Raises InputError if the checkpoint's classes differ from the target's."""
     check_named(info)
     if info.classes != space.classes:
         raise InputError(tell_classes(info, space))

@@ -1,4 +1,4 @@
-"""The datasets of a run: opened by their sections, told in its record, closed together."""
+"""The datasets of a run: opened from their sections, described in the record, closed together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from driftseg.weather.camera import CITYSCAPES, Camera
 class RunData:
     """Opens datasets and keeps track of them.
 
-    Some hold a file or a camera open. So whoever opens them closes them, however a run ends.
+    Some keep a file or a camera open. The owner of this object always closes them.
     """
 
     def __init__(self) -> None:
@@ -32,20 +32,20 @@ class RunData:
 
         Args:
             where: the section's name in the config.
-            section: what it says.
+            section: its settings.
             classes: of the whole config, for data that states none.
-            camera: through which its weather is seen.
+            camera: for its rendered weather.
         """
         dataset = with_classes(section, classes).make(camera)
         self._opened[where] = dataset
         return dataset
 
     def opened(self, where: str) -> Dataset:
-        """The dataset of a section that was opened."""
+        """The dataset of an opened section."""
         return self._opened[where]
 
     def digests(self, *, contents: bool = False) -> dict[str, dict[str, Any]]:
-        """Per section, how many scenes and a digest of them; ``contents`` reads the files."""
+        """Number of scenes and their digest for each section; ``contents`` reads the files."""
         return {
             where: {
                 "scenes": len(dataset),
@@ -56,7 +56,7 @@ class RunData:
         }
 
     def close(self) -> None:
-        """Gives back whatever is held open."""
+        """Closes all datasets."""
         with ExitStack() as stack:
             for dataset in self._opened.values():
                 stack.callback(close, dataset)
@@ -65,8 +65,8 @@ class RunData:
 def digest(dataset: Dataset) -> str:
     """Twelve hexadecimal digits of the scenes' names and, for files, their sizes in bytes.
 
-    It tells whether two runs had the same data, as far as that can be seen without reading it. It
-    does not depend on where files lie.
+    It shows whether two runs had the same data, without reading the data. It does not depend on the
+    folder of the files.
     """
     found = hashlib.sha256()
     for index in range(len(dataset)):
@@ -76,7 +76,7 @@ def digest(dataset: Dataset) -> str:
 
 
 def contents_digest(dataset: Dataset) -> str | None:
-    """Twelve hexadecimal digits of the contents of all files; None where scenes have no files."""
+    """Twelve hexadecimal digits of the contents of all files; None if scenes have no files."""
     found, files = hashlib.sha256(), 0
     for index in range(len(dataset)):
         for path in files_of(dataset, index):

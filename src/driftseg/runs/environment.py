@@ -1,4 +1,4 @@
-"""What a repetition of a run needs to know of where it ran."""
+"""The environment of a run, for its repetition."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ PACKAGES = (
     "torch", "numpy", "opencv-python-headless", "opencv-python", "pillow", "pydantic",
     "safetensors", "river", "transformers", "timm", "segmentation-models-pytorch", "av",
 )  # fmt: skip
-"""Of which the versions are kept, as far as they are installed."""
+"""Packages whose versions are recorded if they are installed."""
 VARIABLES = (
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA",
     "ATEN_CPU_CAPABILITY", "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE",
 )  # fmt: skip
-"""Environment variables that change what is computed or how fast."""
+"""Environment variables that change results or speed."""
 
 
 def environment(
@@ -39,13 +39,13 @@ def environment(
     data: Mapping[str, Mapping[str, Any]] | None = None,
     adapters: Path | None = None,
 ) -> dict[str, Any]:
-    """Versions, machine, git state, what weights and data were used, what else to know.
+    """Versions, machine, git state, weights, data and notes.
 
     Args:
         device: of the run.
         digest: of the source model's weights.
-        checkpoint: where they came from.
-        notes: what a reader must know.
+        checkpoint: source of the weights.
+        notes: for the reader.
         data: digests of every dataset section.
         adapters: file of adapters, if there is one.
     """
@@ -74,7 +74,7 @@ def environment(
 
 
 def kernels(device: str) -> dict[str, Any]:
-    """Which code multiplies matrices here: another one rounds otherwise."""
+    """The library for matrix products; another library rounds differently."""
     told = torch.__config__.show()
     found: dict[str, Any] = {
         "processor": _processor(),
@@ -98,7 +98,7 @@ def kernels(device: str) -> dict[str, Any]:
 
 
 def file_digest(path: Path) -> str:
-    """Twelve hexadecimal digits of a file's contents; ``none`` where there is no file."""
+    """Twelve hexadecimal digits of a file's contents; ``none`` without a file."""
     found = hashlib.sha256()
     try:
         with path.open("rb") as file:
@@ -133,14 +133,14 @@ def _first(pattern: str, text: str) -> str | None:
 
 
 def git_revision() -> str | None:
-    """Of the code that runs, where it lies in a repository that tracks it."""
+    """Git state of the running code, if a repository tracks it."""
     if _git("ls-files", "--error-unmatch", "__init__.py") is None:
-        return None  # installed somewhere below another project's repository
+        return None  # installed inside another project's repository
     return _git("describe", "--always", "--dirty", "--abbrev=12")
 
 
 def _git_changes() -> str | None:
-    """A digest of what is changed and not committed; None where nothing is."""
+    """A digest of uncommitted changes; None if there are none."""
     if git_revision() is None:
         return None
     changes = _git("diff", "HEAD", "--", ".")
@@ -148,7 +148,7 @@ def _git_changes() -> str | None:
 
 
 def _git(*arguments: str) -> str | None:
-    """What git says in the package's folder; None if it refuses or is not there."""
+    """Output of git in the package's folder; None if git fails or is missing."""
     command = ["git", "-C", str(Path(__file__).parents[1]), *arguments]
     try:
         done = subprocess.run(

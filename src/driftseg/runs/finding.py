@@ -1,4 +1,4 @@
-"""Runs of the same config that are there already."""
+"""Existing runs of the same config."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from driftseg.runs.source_model import load_model
 from driftseg.runs.status import Status, read_status
 
 ANYWHERE = ("out",)
-"""Settings that say where a run is kept, and nothing else."""
+"""Settings that only determine where a run is kept."""
 
 
 def same_runs(config: RunConfig) -> list[tuple[Path, Status]]:
-    """Runs of this version and this very config in its folder, the last first.
+    """Runs of this version and exactly this config in its folder, the last first.
 
-    A finished run from before runs had a status counts, too.
+    Older finished runs without a status count, too.
     """
     values = config.model_dump(mode="json")
     wanted, ending = _comparable(values), config_hash(values)
@@ -37,11 +37,11 @@ def same_runs(config: RunConfig) -> list[tuple[Path, Status]]:
 
 
 def finished_run(config: RunConfig, save: Collection[str] = ()) -> Path | None:
-    """The last finished run of a config whose weights are the same; None where there is none.
+    """The last finished run of a config with the same weights; None if there is none.
 
     Args:
         config: the settings.
-        save: what it must have kept of every frame.
+        save: results of every frame that the run must have kept.
     """
     found = [
         folder
@@ -63,11 +63,11 @@ def finished_run(config: RunConfig, save: Collection[str] = ()) -> Path | None:
 
 
 def unfinished_runs(config: RunConfig, save: Collection[str] = ()) -> list[tuple[Path, str]]:
-    """Runs of a config that were interrupted or run now, the last first, and how far they are.
+    """Interrupted or running runs of a config, the last first, with their progress.
 
     Args:
         config: the settings.
-        save: what they must keep of every frame.
+        save: results of every frame that the runs must keep.
     """
     return [
         (folder, f"{status.state}, {status.frames} of {status.total} frames")

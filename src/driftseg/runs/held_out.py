@@ -1,4 +1,4 @@
-"""Held-out frames in their domain's weather: read and rendered once, and in advance."""
+"""Held-out frames in their domain's weather, read and rendered once and in advance."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from driftseg.runs.build import AHEAD, Parts
 from driftseg.stream.ahead import in_advance
 
 MEMORY_BYTES = 256 * 2**20
-"""Rendered frames kept in memory between evaluations, whatever the number of domains."""
+"""Bytes of rendered frames kept in memory between evaluations, for all domains together."""
 DISK_BYTES = 2 * 2**30
-"""Rendered frames kept beyond that in a temporary folder, which is removed with the object."""
+"""Bytes of further frames kept in a temporary folder, which is removed with the object."""
 
 
 class HeldOut:
@@ -42,7 +42,7 @@ class HeldOut:
     ) -> Generator[tuple[tuple[str, int], tuple[Image, Label]], None, None]:
         """Every frame of the domains in order, as ((domain, index), (image, label)).
 
-        A thread prepares the next ones; whoever stops early closes the generator.
+        A thread prepares the next frames. To stop early, close the generator.
 
         Raises:
             InputError: a frame has no label.
@@ -85,7 +85,7 @@ class HeldOut:
                     weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
                 path = self._folder / f"{len(self._files)}.npz"
                 np.savez(path, image=image, label=label)
-            except OSError:  # a full disk only means that the frame is rendered again
+            except OSError:  # with a full disk the frame is rendered again
                 self._disk = 0
             else:
                 self._disk -= size

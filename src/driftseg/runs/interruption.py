@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first one lets the frame in progress end, the second ends at once."""
+"""Ctrl-C and SIGTERM: after the first the current frame is finished; the second ends at once."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from types import FrameType, TracebackType
 from typing import Any
 
 Tell = Callable[[str], None]
-"""Takes a line that a person should read."""
+"""A function that gets a message for a person."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(BaseException):
-    """The run is to end here; raised between two frames alone."""
+    """Ends the run; raised only between two frames."""
 
 
 class RunInterrupted(KeyboardInterrupt):
-    """A run ended before its end because somebody asked for it; nothing recorded is lost."""
+    """A run was interrupted by a signal; all records are kept."""
 
     folder: Path
-    """The run's."""
+    """Folder of the run."""
     frames: int
-    """Frames recorded."""
+    """Number of recorded frames."""
     total: int
-    """Frames of the stream."""
+    """Number of frames of the stream."""
     number: int
-    """Of the signal."""
+    """Number of the signal."""
 
     def __init__(self, folder: Path, *, frames: int, total: int, number: int):
         self.folder, self.frames, self.total, self.number = folder, frames, total, number
@@ -39,24 +39,24 @@ class RunInterrupted(KeyboardInterrupt):
 
 
 class Interruption:
-    """While it is entered, signals ask for an end in place of making one.
+    """Inside this context, signals request an end instead of ending the process.
 
-    Outside of the main thread Python hands no signals out; there it does nothing.
+    Python delivers signals only to the main thread; in other threads this does nothing.
     """
 
     def __init__(self, tell: Tell):
         self._tell = tell
         self._before: dict[int, Any] = {}
         self.number: int | None = None
-        """The signal that asked for an end."""
+        """The received signal."""
 
     def check(self) -> None:
-        """Raises Stopped where an end was asked for."""
+        """Raises Stopped if an end was requested."""
         if self.number is not None:
             raise Stopped
 
     def __enter__(self) -> Interruption:
-        """Takes the signals."""
+        """Installs the signal handlers."""
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 self._before[number] = signal.signal(number, self._asked)
@@ -66,7 +66,7 @@ class Interruption:
         self, kind: type[BaseException] | None, error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
-        """Gives them back."""
+        """Restores the previous signal handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

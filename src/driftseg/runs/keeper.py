@@ -1,4 +1,4 @@
-"""Keeps a run from being lost: checkpoints when they are due, and an end when one is asked for."""
+"""Makes a run safe: writes due checkpoints, and ends the run on request."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from driftseg.runs.writing import RunWriter
 from driftseg.saving.saver import Saver
 
 SAVED_LINES = "saved/frames"
-"""The file of lines that a saver writes."""
+"""The file of lines of a saver."""
 
 
 class Keeper:
-    """Writes what a run needs to continue, at moments at which everything is consistent.
+    """Writes the state to continue a run, when everything is consistent.
 
     Args:
         parts: of the run.
         writer: of its record.
-        stop: asks for an end.
-        saver: of its frames, if any are kept.
+        stop: requests an end.
+        saver: of frames, if there is one.
     """
 
     def __init__(
@@ -39,16 +39,16 @@ class Keeper:
     ):
         self._parts, self._writer, self._stop, self._saver = parts, writer, stop, saver
         self.place = Place(Score(len(parts.label_space)), parts.stream.state_dict())
-        """Where the run stands."""
+        """The position of the run."""
         self.pace = Pace(_bytes(parts) / BYTES_A_SECOND)
         self.check = stop.check
 
     def between(self, *, visit_ended: bool = False) -> None:
-        """Between two frames: a checkpoint where one is due.
+        """Called between two frames; writes a checkpoint if one is due.
 
         Raises:
-            Stopped: an end was asked for.
-            InputError: the disk does not take the checkpoint.
+            Stopped: an end was requested.
+            InputError: the checkpoint cannot be written.
         """
         self.check()
         if self.pace.due(visit_ended=visit_ended):
@@ -58,10 +58,10 @@ class Keeper:
             self._writer.facts = self.pace.told()
 
     def write(self) -> None:
-        """A checkpoint of the run as it stands, right after a frame or an evaluation.
+        """Writes a checkpoint of the run, right after a frame or an evaluation.
 
         Raises:
-            InputError: the disk does not take it.
+            InputError: it cannot be written.
         """
         lengths = self._writer.settled()
         if self._saver is not None:
@@ -77,7 +77,7 @@ class Keeper:
         )
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Puts model, stream and loop to where a checkpoint stands."""
+        """Sets model, stream and loop to the state of a checkpoint."""
         self._parts.model.load_state_dict(state["model"])
         self.place.load_state_dict(state["place"])
         self._parts.stream.load_state_dict(self.place.stream)
@@ -85,7 +85,7 @@ class Keeper:
 
 
 def _bytes(parts: Parts) -> int:
-    """About how large a checkpoint is: weights, other roles, and the optimiser's two moments."""
+    """Estimated bytes of a checkpoint: weights, other roles, and the optimiser's two moments."""
     roles = parts.model.roles
     parameters = dict(roles.network.module.named_parameters())
     trained = sum(parameters[name].nbytes for name in roles.trainable)

@@ -1,4 +1,4 @@
-"""An adapted model on disk, as ``load_model`` and ``export`` take it."""
+"""An adapted model on disk, for ``load_model`` and ``export``."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from driftseg.models.network import Network
 from driftseg.models.segmenter import Segmenter
 
 CHECKPOINTS = "checkpoints"
-"""Folder of a run or a drive for the adapted model."""
+"""Name of the folder of the adapted model in a run or drive."""
 
 
 def keep_model(model: Network, info: CheckpointInfo | None, folder: Path) -> Path:
-    """Writes ``last.safetensors`` of an adapted model, and its adapters in a file of their own.
+    """Writes ``last.safetensors`` of an adapted model, and its adapters in a separate file.
 
     Args:
-        model: the student; of a module of the user's own, the tensors are kept under their names.
-        info: of the checkpoint that it started from; None of a module.
-        folder: made where there is none.
+        model: the student; tensors of a user's module keep their names.
+        info: of the checkpoint from which it started; None for a user's module.
+        folder: it is made if it is missing.
 
     Returns:
         The checkpoint.
@@ -53,7 +53,7 @@ def keep_model(model: Network, info: CheckpointInfo | None, folder: Path) -> Pat
 
 
 def _keep_module(module: nn.Module, path: Path, digest: str) -> None:
-    """The tensors of a user's own module, under their own names."""
+    """The tensors of a user's own module by their names."""
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {
         name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()

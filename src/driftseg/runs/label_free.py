@@ -1,8 +1,8 @@
-"""What can be measured of an adapted model without labels of the target.
+"""Scores of an adapted model without labels of the target.
 
-Two numbers: the score on held-out source frames, whose labels a user has, and the agreement of
-predictions on frames of the stream with predictions on augmented views of the same frames. The
-views are drawn from a generator of their own, so no other random stream changes.
+Two numbers: the score on held-out source frames, which have labels, and the agreement of
+predictions on frames of the stream with predictions on augmented views of them. The views have
+their own generator, so no other random stream changes.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from driftseg.runs.build import Parts
 from driftseg.runs.whole import write_whole
 
 FILE = "label_free.json"
-"""In a run's folder."""
+"""File name in a run's folder."""
 GENERATOR = 0x5EED
-"""Of the views; the run's seed follows it."""
+"""First part of the seed of the views; the run's seed is the second."""
 SCALE = (0.75, 1.25)
-"""Between which a view's size is, relative to the frame's."""
+"""Range of a view's size relative to the frame's."""
 GAIN = (0.8, 1.2)
-"""Between which all values of a view are multiplied."""
+"""Range of the factor on all values of a view."""
 SHIFT = (-20.0, 20.0)
-"""Between which a number is added to all values of a view."""
+"""Range of the offset of all values of a view."""
 
 
 def measure(config: RunConfig, parts: Parts) -> dict[str, Any] | None:
-    """Both numbers of the model as it stands, and their harmonic mean, in percent.
+    """Both numbers of the current model, and their harmonic mean, in percent.
 
-    Nothing of the model or the stream changes. None where the config asks for none.
+    Model and stream do not change. None if the config does not ask for it.
 
     Raises:
         InputError: a held-out source frame has no label.
@@ -58,12 +58,12 @@ def measure(config: RunConfig, parts: Parts) -> dict[str, Any] | None:
 
 
 def write(folder: Path, found: dict[str, Any]) -> None:
-    """Keeps it in a run's folder."""
+    """Writes the scores into a run's folder."""
     write_whole(folder / FILE, (json.dumps(found, indent=1) + "\n").encode())
 
 
 def _source_score(parts: Parts) -> tuple[float, int]:
-    """MIoU on held-out source frames as they are, in the model's own classes."""
+    """MIoU on held-out source frames without weather, in the model's own classes."""
     dataset = parts.data.opened("label_free.source")
     space = parts.label_space if parts.scoring is None else parts.scoring.source
     score = Score(len(space))
@@ -92,7 +92,7 @@ def _agreement(parts: Parts, frames: int, views: int, draws: np.random.Generator
 
 
 def _on_a_view(parts: Parts, image: Image, draws: np.random.Generator) -> Label:
-    """The prediction on a flipped, scaled, brighter or darker view, put back onto the frame."""
+    """The prediction on a flipped, scaled, brighter or darker view, mapped back to the frame."""
     height, width = image.shape[:2]
     flip, scale = draws.random() < 0.5, draws.uniform(*SCALE)
     gain, shift = draws.uniform(*GAIN), draws.uniform(*SHIFT)

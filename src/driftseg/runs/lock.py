@@ -20,9 +20,9 @@ LONGEST = 30.0
 
 
 class RunLock:
-    """Held from the run's first frame to its end.
+    """A lock from the run's first frame to its end.
 
-    The operating system gives it back when the process is gone, however it ended.
+    The operating system releases it when the process ends in any way.
 
     Raises:
         InputError: another process holds it, or the folder cannot be written to.
@@ -51,7 +51,7 @@ class RunLock:
         _HELD.add(self)
 
     def release(self, *, remove: bool = False) -> None:
-        """Gives it back; ``remove`` takes its file away, of a run that is finished."""
+        """Releases the lock; ``remove`` deletes its file, for a finished run."""
         if self._handle is None:
             return
         if remove:
@@ -62,7 +62,7 @@ class RunLock:
         _HELD.discard(self)
 
     def forget(self) -> None:
-        """In a forked child: the parent's lock is not the child's to keep alive."""
+        """Closes the lock in a forked child, so the child does not keep the parent's lock."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
@@ -116,7 +116,7 @@ def _is(handle: int, path: Path) -> bool:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a process works on a run now."""
+    """Whether a process is working on a run."""
     try:
         handle = os.open(folder / LOCK, os.O_RDONLY)
     except OSError:

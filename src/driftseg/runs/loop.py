@@ -1,4 +1,4 @@
-"""The loop: what happens to every frame, on one screen."""
+"""The loop over all frames, on one screen."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from driftseg.saving.shots import Shot
 
 @dataclass(frozen=True)
 class Moment:
-    """What a person watching wants to know."""
+    """Progress, for a person who watches."""
 
     doing: str
     """``stream`` or ``evaluation``."""
     domain: str
     visit: int
     frame: int
-    """Frames done."""
+    """Number of finished frames."""
     frames: int
     mean_iou: float | None
-    """Of this visit so far, in percent, of predictions made before learning."""
+    """MIoU of this visit so far in percent, of predictions made before learning."""
     frames_per_second: float
     trained: bool
 
@@ -54,7 +54,7 @@ def play(
 ) -> None:
     """Runs the whole stream: predict, score, adapt, record; evaluate after every domain.
 
-    It goes on from where the keeper's place stands, and ends early where the keeper is asked to.
+    It starts at the keeper's position and ends early if the keeper has a request.
     """
     model, stream, at = parts.model, parts.stream, keeper.place
     evaluator = Evaluator(parts, writer, at, keeper.check)
@@ -96,7 +96,7 @@ def play(
 
 
 class Evaluator:
-    """Scores every domain's held-out frames; where no weight has moved, scores are reused."""
+    """Scores every domain's held-out frames; reuses scores if no weight has changed."""
 
     def __init__(self, parts: Parts, writer: Recorder, at: Place, check: Callable[[], None]):
         self._parts = parts
@@ -106,7 +106,7 @@ class Evaluator:
         self._check = check
 
     def evaluate(self, after: int, watch: Watch) -> None:
-        """Writes one row a domain and head; ``after`` is a visit, -1 is before the first frame."""
+        """Writes one row per domain and head; ``after`` is a visit; -1: before the first frame."""
         at = self._at
         if self._parts.held_out:
             reused = at.updates == self._parts.model.updates
@@ -124,7 +124,7 @@ class Evaluator:
 
 
 def _unasked() -> None:
-    """Nobody asks for an early end."""
+    """A check that never requests an end."""
 
 
 def score_domains(
@@ -135,7 +135,7 @@ def score_domains(
     held_out: HeldOut | None = None,
     check: Callable[[], None] = _unasked,
 ) -> list[dict[str, Any]]:
-    """The student's scores in every domain of the schedule, one row a domain and head.
+    """The student's scores in every domain of the schedule, one row per domain and head.
 
     ``check`` is called between held-out frames and may raise.
     """
@@ -203,9 +203,9 @@ def _row(
 
 
 def _shown(frames: int, pictures: int) -> list[int]:
-    """Which frames of a visit are kept as pictures: the last, and others evenly before it.
+    """Frames of a visit that are kept as pictures: the last, and others at even distances.
 
-    At the last one most has been learnt in this weather.
+    At the last frame the model has learnt most in this weather.
     """
     return sorted({frames - 1 - number * frames // pictures for number in range(pictures)})
 
@@ -224,7 +224,7 @@ def _keep_pictures(
 def _shot(
     frame: Frame, scored: Label, adaptation: Adaptation, times: tuple[float, float], logits: Tensor
 ) -> Shot:
-    """What is kept of a frame; a visit has a folder, for frames may come again in another."""
+    """Saves a frame's results; each visit has a folder, because frames may be repeated."""
     facts = {
         "domain": frame.domain, "visit": frame.visit, "predict_ms": times[0],
         "learn_ms": times[1], "signal": adaptation.signal, "event": adaptation.event,

@@ -91,7 +91,7 @@ def _repeats(visits: Sequence[Visit], target: Dataset, stream: Stream) -> str:
 
 
 def _protocol(visits: Sequence[Visit], stream: Stream, learns: bool) -> str:
-    """What is scored and learnt from, with the settings that are not the default."""
+    """The frames for scores and for learning, with the settings that are not the default."""
     told = ["scored: predictions on the stream"]
     if learns:
         told[0] += ", made before the method learns from the frame"

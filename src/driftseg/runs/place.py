@@ -1,4 +1,4 @@
-"""How far a run has come: everything that its loop remembers between two frames."""
+"""The position of a run: all state of its loop between two frames."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from typing import Any
 from driftseg.evaluation.confusion import Score
 
 NEVER = -2
-"""As ``evaluated``: not even before the first frame."""
+"""Value of ``evaluated`` before any evaluation."""
 
 
 @dataclass
 class Place:
-    """Where a run stands, right after a frame, an evaluation, or nothing yet."""
+    """The position of a run at its start, or right after a frame or an evaluation."""
 
     score: Score
-    """Of the visit so far."""
+    """Score of the visit so far."""
     stream: dict[str, Any]
-    """The stream's state after the frame last played."""
+    """The stream's state after the last frame."""
     evaluated: int = NEVER
-    """The visit after which held-out frames were last scored; -1 is before the first frame."""
+    """The visit before the last evaluation of held-out frames; -1 is before the first frame."""
     visit: int = 0
     seen: int = 0
     """Frames of the visit."""
     played: int = 0
-    """Frames of the run, those that could not be read left out."""
+    """Frames of the run without unreadable frames."""
     seconds: float = 0.0
-    """That they took."""
+    """Seconds of these frames."""
     rows: list[dict[str, Any]] = field(default_factory=list)
     """The last evaluation."""
     updates: int | None = None
-    """Of the weights, when it was made."""
+    """Number of updates of the weights at the last evaluation."""
 
     def played_one(self, stream: dict[str, Any], *, seconds: float) -> None:
-        """A frame was played; the stream stands right after it."""
+        """Records a frame; the stream's position is right after it."""
         self.stream = stream
         self.seen, self.played, self.seconds = (
             self.seen + 1,
@@ -43,12 +43,12 @@ class Place:
         )
 
     def next_visit(self) -> None:
-        """The visit is over, and held-out frames are scored."""
+        """Records the end of a visit and its evaluation."""
         self.visit, self.seen = self.visit + 1, 0
         self.score = Score(self.score.classes)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything."""
+        """The whole state."""
         return {
             "score": self.score.state_dict(),
             "stream": self.stream,
@@ -62,7 +62,7 @@ class Place:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on where another stood."""
+        """Restores a saved position."""
         self.score.load_state_dict(state["score"])
         for name in state.keys() - {"score"}:
             setattr(self, name, state[name])

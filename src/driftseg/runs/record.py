@@ -1,6 +1,6 @@
-"""The record of a run on disk, which reports read.
+"""The record of a run on disk, for reports.
 
-The record of a run that was interrupted is read as far as it goes, and says so.
+The record of an interrupted run is read as far as it goes and is marked.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def make_serial(
 
 @dataclass(frozen=True)
 class Run:
-    """A run, as read."""
+    """A run from its record."""
 
     path: Path
     config: Mapping[str, Any]
@@ -71,15 +71,15 @@ class Run:
     frames: Sequence[Mapping[str, Any]]
     evaluations: Sequence[Mapping[str, Any]]
     calibration: Mapping[str, Any] | None = None
-    """What the method measured on source frames before the stream, where it did."""
+    """The method's calibration on source frames before the stream, if there is one."""
     drawn_in: tuple[Colour, ...] | None = None
-    """Colours of the classes; None in records of before they were kept."""
+    """Colours of the classes; None in older records."""
     state: State = "finished"
-    """Whether it was played to its end, was interrupted, or runs now."""
+    """Whether the run is finished, interrupted or running."""
 
     @property
     def part(self) -> str | None:
-        """How much of it there is, in words; None of a finished run."""
+        """The progress of an unfinished run in words; None for a finished run."""
         if self.state == "finished":
             return None
         total = sum(int(visit["frames"]) for visit in self.visits)
@@ -161,7 +161,7 @@ def read_run(path: Path) -> Run:
 
 
 def _mend(path: Path) -> str:
-    """What to do where a path is no run: name a run in the folder, or make one."""
+    """The advice for a path that is no run: name a run in the folder, or make one."""
     folder = path if path.is_dir() else path.parent
     found = sorted(file.parent for file in folder.glob("*/schedule.json"))
     runs = [run for run in found if run.suffix != ".partial"]
@@ -174,7 +174,7 @@ def _mend(path: Path) -> str:
 
 
 def plain(value: Any) -> Any:
-    """JSON's kinds only; numbers that are not finite become null."""
+    """Converts to JSON types; numbers that are not finite become null."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
@@ -187,7 +187,7 @@ def plain(value: Any) -> Any:
 
 
 def _rounded(value: float) -> float:
-    """Six decimals; below 0.1 six significant digits, or a small learning rate would be none."""
+    """Rounds to six decimals; below 0.1 to six significant digits, for small learning rates."""
     return round(value, 6) if abs(value) >= 0.1 else float(f"{value:.6g}")
 
 
@@ -196,7 +196,7 @@ def _colours(stored: Sequence[Sequence[int]] | None) -> tuple[Colour, ...] | Non
 
 
 def _optional(path: Path) -> dict[str, Any] | None:
-    """A file that not every run has."""
+    """Reads a file that not every run has."""
     if not path.is_file():
         return None
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -204,9 +204,9 @@ def _optional(path: Path) -> dict[str, Any] | None:
 
 
 def _lines(path: Path, *, whole: bool) -> list[dict[str, Any]]:
-    """All lines; of a run that is not finished, as far as they are whole.
+    """All lines; of an unfinished run, all complete lines.
 
-    The last one may be half-written, and after a power cut the last ones may be none.
+    The last line may be incomplete, and after a power failure the last lines may be invalid.
     """
     found = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
@@ -222,7 +222,7 @@ def _lines(path: Path, *, whole: bool) -> list[dict[str, Any]]:
 
 
 _SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's, where it is installed: ten times as fast."""
+"""The loader of libyaml, if installed: ten times as fast."""
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A run tried on its first frames, of which nothing is kept."""
+"""A trial of a run on its first frames; nothing is kept."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from driftseg.runs.held_out import HeldOut
 from driftseg.trackers.table import check_installed
 
 FRAMES = 2
-"""The first is slow, for everything is done for the first time; the last one counts."""
+"""Frames to try; the first is slow because of the warm-up, the last one counts."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds that one frame took."""
+    """Seconds of one frame."""
 
     reading: float
-    """With its weather."""
+    """Reading and rendering."""
     answering: float
     learning: float
     learnt: bool
-    """Whether the method chose to learn from it."""
+    """Whether the method learnt from it."""
 
     @property
     def seconds(self) -> float:
-        """All together."""
+        """The sum."""
         return self.reading + self.answering + self.learning
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What a run would be."""
+    """A preview of a run."""
 
     size: tuple[int, int]
-    """(width, height) of what is adapted on."""
+    """(width, height) of the images for adaptation."""
     frames: int
     visits: tuple[tuple[str, int], ...]
     """Domain and number of frames of each visit, in order."""
@@ -53,20 +53,20 @@ class Rehearsal:
     statistics: int
     """Number of batch-norm layers whose statistics follow the target, where nothing is trained."""
     parameters: int
-    """Of the whole network."""
+    """Number of parameters of the whole network."""
     held_out: Mapping[str, int]
     """Number of held-out frames of each domain."""
     checkpoint: str
     notes: tuple[str, ...]
     timings: tuple[Timing, ...]
     scoring: float
-    """Seconds that one held-out frame took: the mean of one of each domain."""
+    """Seconds of one held-out frame: the mean over one frame per domain."""
     building: float
     """Seconds until the first frame."""
 
     @property
     def stream_seconds(self) -> float:
-        """Estimate for the whole stream, from the last frame tried."""
+        """Estimate for the whole stream, from the last tried frame."""
         return self.frames * self.timings[-1].seconds
 
     @property
@@ -77,7 +77,7 @@ class Rehearsal:
 
 
 def rehearse(config: RunConfig) -> Rehearsal:
-    """Builds a run, answers and learns from two frames, and writes nothing.
+    """Builds a run, predicts and learns on two frames, and writes nothing.
 
     Raises:
         InputError: the config, the data or the checkpoint cannot be used.
@@ -137,7 +137,7 @@ def _rehearse(parts: Parts, building: float) -> Rehearsal:
 
 
 def _score_one_each(parts: Parts) -> float:
-    """Seconds a held-out frame; one of each domain is read, labels and all, and answered."""
+    """Seconds per held-out frame; reads one per domain with its label and predicts it."""
     frames, clock = HeldOut(parts, 0, 0), device_clock(parts.model.roles.device)
     started = clock()
     for domain in parts.held_out:
@@ -147,7 +147,7 @@ def _score_one_each(parts: Parts) -> float:
 
 
 def check_out(out: Path) -> None:
-    """Whether a run's folder could be made, without making any."""
+    """Checks that a run's folder could be made, without making it."""
     there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
     if not there.is_dir():
         raise InputError(

@@ -1,6 +1,6 @@
-"""Tags and notes of a run: what a person says of it, in ``notes.json`` of its folder.
+"""Tags and notes of a run by a person, in ``notes.json`` of its folder.
 
-They are no part of the config, so they change no hash.
+They are not part of the config, so they do not change its hash.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _TAG = re.compile(r"[\w.+:/@-]+")
 
 @dataclass(frozen=True)
 class Remarks:
-    """What a person says of a run."""
+    """Tags and notes of a run."""
 
     tags: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    """In the order in which they were written."""
+    """In the order of writing."""
 
     def tagged(self, tags: Sequence[str]) -> Remarks:
-        """With more tags; each is kept once.
+        """The remarks with more tags; each tag is kept once.
 
         Raises:
-            InputError: a tag has a character that filters cannot name.
+            InputError: a tag has a character that filters cannot express.
         """
         for tag in tags:
             if not _TAG.fullmatch(tag):
@@ -41,7 +41,7 @@ class Remarks:
         return replace(self, tags=tuple(dict.fromkeys((*self.tags, *tags))))
 
     def untagged(self, tags: Sequence[str]) -> Remarks:
-        """Without these tags.
+        """The remarks without these tags.
 
         Raises:
             InputError: the run has no such tag.
@@ -55,7 +55,7 @@ class Remarks:
         return replace(self, tags=tuple(tag for tag in self.tags if tag not in tags))
 
     def noted(self, text: str) -> Remarks:
-        """With one more note.
+        """The remarks with one more note.
 
         Raises:
             InputError: the note is empty.
@@ -72,10 +72,10 @@ NO_REMARKS = Remarks()
 
 
 def read_remarks(run: Path) -> Remarks:
-    """Of one run folder; empty where nobody has said anything.
+    """The remarks of a run folder; empty if there are none.
 
     Raises:
-        InputError: the file is there and cannot be read.
+        InputError: the file exists but cannot be read.
     """
     path = run / FILE
     try:
@@ -99,7 +99,7 @@ def read_remarks(run: Path) -> Remarks:
 
 
 def write_remarks(run: Path, remarks: Remarks) -> None:
-    """Replaces the file as a whole.
+    """Replaces the file completely.
 
     Raises:
         InputError: the folder cannot be written.

@@ -1,4 +1,4 @@
-"""A run is made again and compared with its record."""
+"""Repeats a run and compares it with its record."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from driftseg.runs.run import run, untold, unwatched
 from driftseg.scenes.live import LiveSettings
 
 TIMES = "_ms"
-"""How the names of columns end that hold times; they are never the same twice."""
+"""Endings of columns of times, which differ between runs."""
 ENVIRONMENT = (
     "driftseg", "python", "torch", "numpy", "packages", "system", "device", "threads", "kernels",
     "variables", "git", "git_changes", "renderer", "weights_digest", "adapters_digest", "data",
 )  # fmt: skip
-"""What may be the reason of a difference."""
+"""Facts that may cause a difference."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first place in which two records differ."""
+    """The first difference of two records."""
 
     file: str
     line: int
-    """From 1."""
+    """Line number from 1."""
     column: str
     """Keys joined by dots; empty where a whole line is missing."""
     before: Any
@@ -47,34 +47,34 @@ class Difference:
 
 @dataclass(frozen=True)
 class Repetition:
-    """What came of running a run again."""
+    """The result of a repetition."""
 
     frames: int
-    """Lines of frames that were compared."""
+    """Number of compared lines of frames."""
     evaluations: int
     difference: Difference | None
-    """The first; None where there is none, times aside."""
+    """The first difference, without times; None if there is none."""
     environment: tuple[str, ...]
-    """What was not as it was: versions, threads, data, ..."""
+    """What differs from the first run: versions, threads, data, ..."""
     measured: bool
-    """Whether the method chooses by measured times, which differ between any two runs."""
+    """Whether the method's decisions depend on measured times, which differ between runs."""
 
 
 def repeat(
     folder: Path, out: Path | None = None, watch: Watch = unwatched, *, tell: Tell = untold
 ) -> Repetition:
-    """Runs a recorded run again and compares the two line by line, times aside.
+    """Runs a recorded run again and compares both line by line, without times.
 
-    An interrupted run is compared as far as it went. The number of threads is the recorded one.
+    An interrupted run is compared up to its end. The number of threads is the recorded one.
 
     Args:
         folder: of the run.
-        out: where the repetition is kept; None keeps none.
+        out: folder to keep the repetition; None keeps nothing.
         watch: called after every frame and evaluation.
-        tell: hears what a person should know.
+        tell: called with messages for a person.
 
     Raises:
-        InputError: it is no run, it cannot be repeated, or its data or weights are gone.
+        InputError: it is no run, it cannot be repeated, or its data or weights are missing.
     """
     before = read_run(folder)
     settings = check(dict(before.config), RunConfig, where=str(folder / "config.yaml"))
@@ -99,7 +99,7 @@ def _repeat(
 
 
 def compare(before: Run, now: Run) -> Repetition:
-    """Two records of one config, the first as far as it went."""
+    """Compares two records of one config, up to the end of the first."""
     difference = None
     for name, theirs, ours in (
         ("frames.jsonl", before.frames, now.frames),
@@ -143,7 +143,7 @@ def _both_nan(one: Any, two: Any) -> bool:
 
 
 def _environment(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """One line a difference; what older records do not say is passed over."""
+    """One line per difference; facts that older records lack are ignored."""
     told = []
     for name in ENVIRONMENT:
         if name in before and (found := _first(before[name], now.get(name), name)) is not None:

@@ -1,4 +1,4 @@
-"""An interrupted run goes on where its last checkpoint stands."""
+"""Continues an interrupted run from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from driftseg.scenes.dataset import Selection
 from driftseg.scenes.live import LiveScenes
 
 SAME = ("torch", "numpy", "git", "git_changes", "device", "threads", "kernels")
-"""What a continuation should share with the beginning, to be exact to the last digit."""
+"""Facts that must not change for a bit-identical continuation."""
 
 
 def resume(folder: Path, watch: Watch = unwatched, *, tell: Tell = untold) -> Path:
@@ -37,7 +37,7 @@ def resume(folder: Path, watch: Watch = unwatched, *, tell: Tell = untold) -> Pa
     Args:
         folder: the run's.
         watch: called after every frame and evaluation.
-        tell: hears what a person should know: from which frame on, and what could not be exact.
+        tell: called with messages for a person: the first frame, and what may not be exact.
 
     Returns:
         The folder.
@@ -53,7 +53,7 @@ def resume(folder: Path, watch: Watch = unwatched, *, tell: Tell = untold) -> Pa
         return folder
     lock = RunLock(folder)
     try:
-        status = _status(folder)  # as the last holder left it
+        status = _status(folder)  # as the last process left it
         if status.state == "finished":
             remove_checkpoints(folder)
             tell(f"{folder}: is finished, with {status.frames} frames; nothing is left to do")
@@ -101,10 +101,10 @@ def _resume(folder: Path, lock: RunLock, status: Status, watch: Watch, tell: Tel
 
 
 def _status(folder: Path) -> Status:
-    """Of a run that can be continued.
+    """Reads a run that can be continued.
 
     Raises:
-        InputError: there is none.
+        InputError: the run cannot be continued.
     """
     if not folder.is_dir():
         raise InputError(
@@ -143,7 +143,7 @@ def _read(folder: Path) -> tuple[RunConfig, dict[str, Any]]:
 def _same_world(
     folder: Path, before: Mapping[str, Any], now: Mapping[str, Any], parts: Parts
 ) -> None:
-    """Refuses to go on with other weights or data than the run began with.
+    """Raises InputError if weights or data differ from those at the start of the run.
 
     Raises:
         InputError: they have changed.
@@ -168,7 +168,7 @@ def _same_world(
 
 
 def _live(parts: Parts, frames: int) -> list[str]:
-    """What a reader must know where the target cannot go back."""
+    """A note for a target that cannot go back, such as a camera."""
     dataset = parts.data.opened("target")
     while isinstance(dataset, Selection):
         dataset = dataset.dataset
@@ -179,13 +179,13 @@ def _live(parts: Parts, frames: int) -> list[str]:
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any], frames: int) -> list[str]:
-    """What may keep the continuation from being exact to the last digit."""
+    """Reasons why the continuation may not be bit-identical."""
     other = [
         name
         for name in SAME
         if name in before
         and plain(before[name]) != plain(now[name])
-        and not (name.startswith("git") and now["git"] is None)  # which may be too slow to answer
+        and not (name.startswith("git") and now["git"] is None)  # it may be too slow to answer
     ]
     if not other:
         return []

@@ -1,4 +1,4 @@
-"""One run from its config to its folder."""
+"""Runs one config and writes its folder."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from driftseg.trackers.table import check_installed
 
 
 def unwatched(moment: object) -> None:
-    """Nobody looks on."""
+    """A watch that does nothing."""
 
 
 def untold(line: str) -> None:
-    """Nobody listens."""
+    """A tell that does nothing."""
 
 
 def run(
@@ -47,11 +47,11 @@ def run(
 ) -> Path:
     """Plays one method through one schedule; returns the run's folder.
 
-    What ``save`` names is kept of every frame in the folder ``saved`` of the run. Remarks are there
-    from the first frame on.
+    The results that ``save`` names are kept of every frame in the run's folder ``saved``. Remarks
+    are written before the first frame.
 
-    Whatever ends it, what was recorded stays and can be continued (`driftseg.runs.resuming`), and
-    no camera or file stays open. A run that fails before anything is recorded leaves nothing.
+    After any end, records stay and the run can be continued (`driftseg.runs.resuming`), and cameras
+    and files are closed. A run that fails before its first record leaves nothing.
 
     Args:
         config: of the run.
@@ -90,16 +90,16 @@ def play_record(
     tell: Tell,
     found: Found | None = None,
 ) -> Path:
-    """Plays a run into its record, from its beginning or from a checkpoint.
+    """Runs into a record, from the beginning or from a checkpoint.
 
     Args:
         config: of the run.
         parts: made from it.
         writer: of its record.
         watch: called after every frame and evaluation.
-        save: what is kept of every frame.
-        tell: hears what a person should know.
-        found: the checkpoint to go on from.
+        save: results of every frame to keep.
+        tell: called with messages for a person.
+        found: the checkpoint to continue from.
     """
     saver, fresh = None, len(writer.status.parts) == 1
     told: TrackedWriter | None = None
@@ -173,7 +173,7 @@ def _finish(
 
 
 SAVED = "saved"
-"""Folder of a run for what ``save`` asks for."""
+"""Folder in a run for the results that ``save`` names."""
 
 
 def _saver(
@@ -185,7 +185,7 @@ def _saver(
     *,
     fresh: bool,
 ) -> Saver | None:
-    """Of predictions as they are scored: in the classes of the run's label space."""
+    """Saver for predictions in the classes of the run's label space."""
     if not kinds:
         return None
     there = (out / "frames.jsonl").is_file()
@@ -203,7 +203,7 @@ def _longest_window(config: RunConfig) -> int | None:
 
 
 def _skipped(parts: Parts) -> list[str]:
-    """One note a frame that could not be read, after their number."""
+    """The number of unreadable frames, then one note per frame."""
     every = parts.stream.skipped
     if not every:
         return []
@@ -254,7 +254,7 @@ def _new(
 
 
 def schedule_of(parts: Parts) -> list[dict[str, Any]]:
-    """One row a visit, as records keep it."""
+    """One row per visit, for the record."""
     return [
         {
             "visit": number,

@@ -1,4 +1,4 @@
-"""The model that a run starts from, and in which classes its predictions are told."""
+"""The source model of a run, and the classes of its predictions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BUNDLED = "town_efficientnet_lite0.safetensors"
 
 
 def load_model(config: RunConfig) -> tuple[Network, CheckpointInfo]:
-    """The source model, checked against what the config expects."""
+    """The source model, checked against the config."""
     if config.model is not None and config.model.network is not None:
         return own_network(config, config.model.network)
     wanted = None if config.model is None else config.model.encoder
@@ -56,7 +56,7 @@ def load_model(config: RunConfig) -> tuple[Network, CheckpointInfo]:
 
 
 def own_network(config: RunConfig, name: str) -> tuple[Network, CheckpointInfo]:
-    """A torch module of a user's making, as a network.
+    """A user's torch module as a network.
 
     Raises:
         InputError: it cannot be made or adapted.
@@ -96,9 +96,9 @@ def own_network(config: RunConfig, name: str) -> tuple[Network, CheckpointInfo]:
 def in_order(
     model: Network, info: CheckpointInfo, config: RunConfig, space: LabelSpace
 ) -> CheckpointInfo:
-    """Puts the outputs into the target's order where the classes are the same.
+    """Sorts the outputs in the target's order if the classes are the same.
 
-    Outputs of a module of the user's own stay as they are.
+    Outputs of a user's own module stay unchanged.
     """
     if not isinstance(model, Segmenter):
         return info

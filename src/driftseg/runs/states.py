@@ -1,9 +1,8 @@
 """State dicts in one safetensors file: data, never code.
 
 A state is dicts, lists, tuples, numbers, texts, None, tensors and numpy arrays. Tensors and arrays
-are kept as such; where they stand, and everything else, is JSON in the file's metadata. So a state
-comes back as it was, tuples as tuples, keys that are numbers as numbers, and reading it can run
-nothing.
+are stored as tensors. Their positions and everything else are JSON in the file's metadata. Reading
+restores the same types (tuples, numbers as keys) and runs no code.
 """
 
 from __future__ import annotations
@@ -27,16 +26,15 @@ VERSION = 1
 
 
 def save_state(path: Path, state: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-    """Writes a state whole; the file appears complete or not at all.
+    """Writes a state to a file, completely or not at all.
 
     Args:
-        path: the file; its folder is made where it is missing.
+        path: the file; its folder is made if it is missing.
         state: as above.
-        facts: plain values that say what the state is of.
+        facts: plain values that describe the state.
 
     Raises:
-        TypeError: the state holds something else.
-        InputError: the file cannot be written.
+        TypeError: the state holds another type. InputError: the file cannot be written.
     """
     data = state_bytes(state, facts)
     try:
@@ -127,7 +125,7 @@ def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 def _laid_out(tensor: Tensor, strides: list[int] | None) -> Tensor:
-    """In memory as it was: sums over another order of its elements would round otherwise."""
+    """Restores the memory layout; sums in another order of elements would round differently."""
     if strides is None:
         return tensor
     return torch.empty_strided(tensor.shape, strides, dtype=tensor.dtype).copy_(tensor)

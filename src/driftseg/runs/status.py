@@ -1,4 +1,4 @@
-"""What a run's folder says of itself: whether it runs, was interrupted, or is finished."""
+"""The status of a run in its folder: running, interrupted or finished."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from driftseg.runs.whole import write_whole
 
 STATUS = "status.json"
 FORMAT = 1
-"""Of run folders; a folder of a later one is refused."""
+"""Format of run folders; a later format raises an error."""
 State = Literal["running", "interrupted", "finished"]
 
 
 @dataclass(frozen=True)
 class Status:
-    """How a run stands."""
+    """The status of a run."""
 
     state: State
     frames: int
-    """Frames recorded."""
+    """Number of recorded frames."""
     total: int
-    """Frames of the stream."""
+    """Number of frames of the stream."""
     run: str = field(default_factory=lambda: uuid.uuid4().hex)
-    """Tells this run from every other; its checkpoints carry it."""
+    """Unique id of the run; its checkpoints contain it."""
     version: str = driftseg.__version__
-    """Of driftseg."""
+    """Version of driftseg."""
     format: int = FORMAT
     save: tuple[str, ...] = ()
-    """What is kept of every frame."""
+    """Results that are kept of every frame."""
     reason: str | None = None
-    """Why it was interrupted."""
+    """Why the run was interrupted."""
     parts: tuple[dict[str, Any], ...] = ()
-    """One a process that worked on it: when, where, from which frame on, and what its checkpoints
-    cost, where it could say so at its end."""
+    """One entry per process that worked on the run: time, place, first frame, and the cost of its
+    checkpoints if its end was recorded."""
     notes: tuple[str, ...] = ()
-    """What a reader must know of how it was continued."""
+    """Notes for the reader on how the run was continued."""
 
     def begun(self, frame: int) -> Status:
-        """Of a run that this process works on, from a frame (counted from 0) on."""
+        """The status while this process works on the run from a frame (counted from 0) on."""
         part = {
             "from_frame": frame, "started": datetime.now().isoformat(timespec="seconds"),
             "pid": os.getpid(), "host": platform.node(), "folder": os.getcwd(),
@@ -55,12 +55,12 @@ class Status:
         return replace(self, state="running", reason=None, parts=(*self.parts, part))
 
     def ended(self, state: State, reason: str | None, facts: dict[str, Any]) -> Status:
-        """As this process leaves it, with facts on its work."""
+        """The status at the end of this process, with facts on its work."""
         parts = (*self.parts[:-1], {**self.parts[-1], **facts}) if self.parts else self.parts
         return replace(self, state=state, reason=reason, parts=parts)
 
     def write(self, folder: Path, *, durable: bool = True) -> None:
-        """Puts it into a run's folder.
+        """Writes it into a run's folder.
 
         Raises:
             OSError: it cannot be written.
@@ -70,9 +70,9 @@ class Status:
 
 
 def read_status(folder: Path) -> Status | None:
-    """How a run stands; None of one that was finished before runs said so.
+    """The status of a run; None for an older finished run without a status.
 
-    A run that says that it runs, and that no process holds, was interrupted.
+    A run whose status is running, but which no process holds, was interrupted.
 
     Raises:
         InputError: the file is damaged, or of a later format.

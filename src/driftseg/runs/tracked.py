@@ -1,4 +1,4 @@
-"""A run's lines and pictures go to its record first, and to its trackers then."""
+"""Writes a run's lines and pictures to its record, then to its trackers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from driftseg.trackers.session import Trackers, start_trackers
 
 
 class Recorder(Protocol):
-    """What the loop needs of whoever writes a run."""
+    """The interface of a writer for the loop."""
 
     def frame(self, row: Mapping[str, Any]) -> None:
         """One frame's numbers."""
@@ -29,7 +29,7 @@ class Recorder(Protocol):
 
 
 class TrackedWriter:
-    """Writes to a record, and tells trackers what was written. Trackers never stop it.
+    """Writes to a record, then to trackers. Trackers never stop a run.
 
     Args:
         writer: of the record.
@@ -55,13 +55,13 @@ class TrackedWriter:
         self._trackers.evaluation(row)
 
     def picture(self, visit: int, domain: str, number: int, kind: str, image: Image) -> None:
-        """One PNG; those of one frame go to the trackers together."""
+        """One PNG; trackers get the PNGs of one frame together."""
         self._writer.picture(visit, domain, number, kind, image)
         self._domain = domain
         self._pictures[kind] = image
 
     def end(self, state: State) -> list[str]:
-        """Waits for the trackers for a bounded time; notes for the record."""
+        """Waits for the trackers for a limited time; returns notes for the record."""
         self._tell_pictures()
         return self._trackers.end(state)
 
@@ -72,7 +72,7 @@ class TrackedWriter:
 
 
 def tracked(config: RunConfig, writer: RunWriter, encoder: str) -> TrackedWriter:
-    """A writer with the config's trackers, which may be none."""
+    """A writer with the config's trackers, if there are any."""
     tags = {
         "method": config.method.name,
         "encoder": encoder,

@@ -1,4 +1,4 @@
-"""From a train config to a trained source model."""
+"""Trains a source model from a train config."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from driftseg.training.recipe import Execution, Recipe
 from driftseg.training.source import SourceTraining
 
 FREE = {"out", "threads", "device", "accumulate", "steps", "early_head_steps"}
-"""Settings that may change when a training continues. That steps only grow is checked later."""
+"""Settings that may change when a training continues. A later check allows only more steps."""
 
 
 def build_training(
     config: TrainConfig, processes: Processes = ALONE, *, write: bool = True
 ) -> tuple[SourceTraining, list[LoadReport]]:
-    """Reads the data, builds the model, and takes up the training found in ``out``.
+    """Reads the data, builds the model, and continues a training in ``out``.
 
     Args:
         config: of the training.
-        processes: who train together.
-        write: whether ``out`` is made, and the config written into it.
+        processes: that train together.
+        write: whether to make ``out`` and write the config into it.
 
     Returns:
-        The training, and what became of every file of weights that the config names.
+        The training, and a load report of each file of weights in the config.
 
     Raises:
-        InputError: anything in the config that cannot be met.
+        InputError: a part of the config cannot be used.
     """
     training, reports = processes.agreed(lambda: _built(config, processes))
     processes.agreed(lambda: _take_up(training, config))
@@ -119,13 +119,13 @@ def _built(config: TrainConfig, processes: Processes) -> tuple[SourceTraining, l
 
 
 def use_threads(threads: int | None) -> None:
-    """Sets torch's CPU threads where a number is given."""
+    """Sets torch's CPU threads if a number is given."""
     if threads is not None:
         torch.set_num_threads(threads)
 
 
 def use_device(name: str) -> torch.device:
-    """The device of that name; InputError when torch has no such device here."""
+    """The device of that name; InputError if torch does not have it on this machine."""
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
@@ -139,7 +139,7 @@ def use_device(name: str) -> torch.device:
 
 
 def _take_up(training: SourceTraining, config: TrainConfig) -> None:
-    """Continues what is in ``out``; a training continues only with the settings it began with."""
+    """Continues a training in ``out``, with the same settings only."""
     if any(training.folder.has(name) for name in ("state", "main", "early_head")):
         _check_same(config.model_dump(mode="json"), config.out)
     try:

@@ -1,4 +1,4 @@
-"""A training tried on a few steps, of which nothing is kept."""
+"""A trial of a training on a few steps; nothing is kept."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ from driftseg.runs.train import build_training
 from driftseg.training.processes import ALONE, Processes
 
 STEPS = 2
-"""The first is slow, for everything is done for the first time; the last one counts."""
+"""Steps to try; the first is slow because of the warm-up, the last one counts."""
 
 
 @dataclass(frozen=True)
 class TrainRehearsal:
-    """What a training would be."""
+    """A preview of a training."""
 
     loaded: tuple[LoadReport, ...]
     encoder: str
     classes: int
     trained: tuple[int, int]
-    """Number of tensors and of parameters that the main phase trains."""
+    """Numbers of tensors and parameters that the main phase trains."""
     parameters: int
-    """Of the whole model."""
+    """Number of parameters of the whole model."""
     scenes: int
     validation: int
     """Number of validation scenes."""
     size: tuple[int, int]
-    """(width, height) of what is trained on."""
+    """(width, height) of the training images."""
     batch: int
     processes: int
     accumulate: int
     precision: str
     device: str
     phases: tuple[tuple[str, int], ...]
-    """Names and steps."""
+    """Names and steps of the phases."""
     validations: int
     continues: str | None
-    """Where it continues; None is a new training."""
+    """Where it continues; None for a new training."""
     out: str
     step_seconds: tuple[float, ...]
-    """Of each step that was tried."""
+    """Seconds of each tried step."""
     validation_seconds: float
-    """Of one validation scene in each process."""
+    """Seconds of one validation scene in each process."""
     building: float
     """Seconds until the first step."""
 
     @property
     def seconds(self) -> float:
-        """Estimate for the whole training: steps like the last one tried, and validations."""
+        """Estimate for the whole training, from the last tried step, and for its validations."""
         steps = sum(steps for _, steps in self.phases) * self.step_seconds[-1]
         scoring = self.validations * self.validation / self.processes * self.validation_seconds
         return self.building + steps + scoring
@@ -62,7 +62,7 @@ def rehearse_training(config: TrainConfig, processes: Processes = ALONE) -> Trai
     """Builds a training, makes two steps, and writes nothing.
 
     Raises:
-        InputError: anything in the config that cannot be met.
+        InputError: a part of the config cannot be used.
     """
     started = time.perf_counter()
     check_out(config.out)

@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all."""
+"""Writes files completely or not at all."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from contextlib import suppress
 from pathlib import Path
 
 HALF = ".partial"
-"""How the names of files end that are still being written."""
+"""Ending of names of unfinished files."""
 
 
 def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Writes a file beside its place and then renames it.
+    """Writes a file under a temporary name and then renames it.
 
     Args:
         path: the file.
         data: its contents.
-        durable: whether the file outlives a power cut too: it and its folder's entry are forced to
-            the disk.
+        durable: whether the file survives a power failure: the file and its folder's entry are
+            synced to the disk.
 
     Raises:
-        OSError: it cannot be written; what was at its place stays, and nothing half-written.
+        OSError: it cannot be written; an older file stays, and no partial file.
     """
     half = path.with_name(f".{path.name}.{os.getpid()}{HALF}")
     try:
@@ -39,7 +39,7 @@ def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Forces a folder's entries to the disk, where the system can."""
+    """Syncs a folder's entries to the disk, if the system supports it."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -49,7 +49,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_halves(folder: Path) -> None:
-    """Removes what a killed process was still writing."""
+    """Removes partial files of a killed process."""
     for half in folder.rglob(f"*{HALF}"):
         if half.is_file():
             half.unlink(missing_ok=True)

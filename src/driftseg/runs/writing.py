@@ -1,4 +1,4 @@
-"""Writes a run into its folder, line by line: what was written outlives whatever ends the run."""
+"""Writes a run into its folder line by line; written lines survive any end of the run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from driftseg.runs.status import Status
 from driftseg.runs.whole import remove_halves, write_whole
 
 LINES = ("frames", "evaluations")
-"""The files that grow by a line at a time."""
+"""The files that are written line by line."""
 STATUS_EVERY = 1.0
 """Seconds between two updates of the status file while frames are recorded."""
 
@@ -45,14 +45,14 @@ def new_record(
     save: Collection[str] = (),
     claim: Callable[[], None] = lambda: None,
 ) -> RunWriter:
-    """Begins a run's folder; no run overwrites another.
+    """Makes a run's folder; a run never overwrites another.
 
     Args:
         out: folder of all runs; made if missing.
         serial: the run's name.
         config: resolved.
         environment: from `environment`.
-        schedule: one row a visit: visit, domain, direction, weather, frames.
+        schedule: one row per visit: visit, domain, direction, weather, frames.
         classes: names in id order.
         label_space: its name.
         home: the domain that forgetting is measured on.
@@ -105,15 +105,15 @@ def continued_record(
     lengths: Mapping[str, int],
     frames: int,
 ) -> RunWriter:
-    """Goes on with an interrupted run's folder.
+    """Continues an interrupted run's folder.
 
     Args:
         folder: the run's.
-        lock: on it.
-        status: as it stands.
-        environment: what it is to say of the environment.
-        lengths: bytes of each file of lines that are kept; what follows is made again.
-        frames: lines of frames among them.
+        lock: on the run.
+        status: current one.
+        environment: for the record.
+        lengths: bytes of each file of lines to keep; later lines are made again.
+        frames: number of lines of frames to keep.
 
     Raises:
         InputError: the folder cannot be written to.
@@ -137,10 +137,10 @@ class RunWriter:
 
     Args:
         folder: the run's.
-        lock: on it; this object gives it back.
+        lock: on the run; this object releases it.
         status: of the run in this process.
         environment: from `environment`.
-        lengths: bytes of each file of lines that stay; None of a new run.
+        lengths: bytes of each file of lines to keep; None for a new run.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class RunWriter:
         self.folder = folder
         self.status = status
         self.facts: dict[str, Any] = {}
-        """What the status is to say of this process's work, at its end."""
+        """Facts on this process's work, for the status at its end."""
         self._lock = lock
         self._environment = dict(environment)
         self._told = time.monotonic()
@@ -182,7 +182,7 @@ class RunWriter:
         self._line("evaluations", row)
 
     def calibration(self, found: Mapping[str, Any]) -> None:
-        """What a method measured on source frames before the stream."""
+        """The method's calibration on source frames before the stream."""
         with _told(self.folder):
             _write_json(self.folder / CALIBRATION, found)
 
@@ -201,10 +201,10 @@ class RunWriter:
             self._files[name].flush()
 
     def settled(self) -> dict[str, int]:
-        """Forces all lines to the disk; bytes of each file.
+        """Syncs all lines to the disk; returns the bytes of each file.
 
         Raises:
-            InputError: the disk does not take them.
+            InputError: they cannot be written.
         """
         found = {}
         with _told(self.folder):
@@ -215,14 +215,14 @@ class RunWriter:
         return found
 
     def note(self, notes: Sequence[str]) -> None:
-        """What a reader must know of how the run was continued."""
+        """Adds a note for the reader on how the run was continued."""
         self.status = replace(self.status, notes=(*self.status.notes, *notes))
         with _told(self.folder):
             self._write_environment(())
             self.status.write(self.folder)
 
     def finish(self, notes: Sequence[str] = ()) -> Path:
-        """Closes all files and says that the run is finished; returns its folder."""
+        """Closes all files and sets the status to finished; returns the folder."""
         self.settled()
         self._close()
         with _told(self.folder):
@@ -233,9 +233,9 @@ class RunWriter:
         return self.folder
 
     def interrupt(self, reason: str) -> None:
-        """Closes all files and says that the run is not finished; nothing is lost.
+        """Closes all files and sets the status to interrupted; nothing is lost.
 
-        Where even that cannot be written, the lock that is no longer held says it.
+        If the status cannot be written, the released lock shows it.
         """
         self._close()
         self.status = self.status.ended("interrupted", reason, self.facts)
@@ -244,19 +244,19 @@ class RunWriter:
         self._lock.release()
 
     def discard(self) -> None:
-        """Leaves nothing of the run."""
+        """Removes all files of the run."""
         self._close()
         shutil.rmtree(self.folder, ignore_errors=True)
         self._lock.release()
 
     @property
     def empty(self) -> bool:
-        """Whether nothing was recorded yet."""
+        """Whether the record is still empty."""
         return all(file.closed or file.tell() == 0 for file in self._files.values())
 
     def _close(self) -> None:
         for file in self._files.values():
-            with suppress(OSError):  # of lines that the disk does not take; that is told already
+            with suppress(OSError):  # lines that cannot be written; this error was reported already
                 file.close()
 
     def _write_environment(self, notes: Sequence[str]) -> None:
@@ -267,7 +267,7 @@ class RunWriter:
 
 @contextmanager
 def _told(folder: Path) -> Iterator[None]:
-    """A disk that does not take what is written is told in one line."""
+    """Reports a failed write in one line."""
     try:
         yield
     except OSError as error:
@@ -290,7 +290,7 @@ def _made(out: Path, serial: str) -> Path:
 
 
 def _predictions(scoring: LabelMapping | None) -> dict[str, Any]:
-    """What the model predicts and how each class is scored, where that is not the same."""
+    """The model's classes and the class as which each is scored, if these differ."""
     if scoring is None:
         return {}
     return {

@@ -1,4 +1,4 @@
-"""Adapters: small trainable parts of a frozen encoder, placed by type, exactly nothing at first."""
+"""Adapters: small trainable parts in a frozen encoder; they add exactly 0 at first."""
 
 from driftseg.models.adapters.attach import (
     attach,

@@ -1,4 +1,4 @@
-"""Puts adapters into a network, and takes them out again."""
+"""Adds adapters to a network and removes them."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ SEATS: dict[tuple[Kind, Where], tuple[Seat, ...]] = {
     ("convolution", "block"): ("block",),
     ("convolution", "stage"): ("stage",),
 }
-"""Where each kind sits; lora sits on linear layers."""
+"""Places of each kind; lora is on linear layers."""
 
 Site = Slot | LinearSite
 
 
 def attach(model: Segmenter, spec: AdapterSpec, generator: torch.Generator) -> None:
-    """Puts adapters into a network that has none; what it computes stays the same to the last bit.
+    """Adds adapters to a network without any; its output stays bit-identical.
 
-    The base's parameters keep their names; those of adapters belong to the stage they sit in.
+    The base's parameters keep their names; parameters of adapters belong to their stage.
 
     Args:
         model: the network, changed in place.
@@ -48,7 +48,7 @@ def attach(model: Segmenter, spec: AdapterSpec, generator: torch.Generator) -> N
         generator: draws their initial values, on the CPU.
 
     Raises:
-        InputError: the encoder has no place for them, or the network has adapters already.
+        InputError: the encoder has no place for them, or the network already has adapters.
     """
     if model.adapters is not None:
         raise InputError(
@@ -57,7 +57,7 @@ def attach(model: Segmenter, spec: AdapterSpec, generator: torch.Generator) -> N
         )
     for site in _wanted_sites(model.encoder, spec):
         part = getattr(site.owner, site.name)
-        with torch.random.fork_rng(devices=[]):  # torch draws for every layer that it makes
+        with torch.random.fork_rng(devices=[]):  # torch draws random numbers for every new layer
             new = _at_slot(site, spec) if isinstance(site, Slot) else _at_linear(site, part, spec)
         like = next(site.owner.parameters())
         for _, adapter in adapters_of(new):
@@ -73,24 +73,24 @@ def detach_adapters(model: Segmenter) -> Segmenter:
 
 
 def remove(model: Segmenter, *, merged: bool = False) -> Segmenter:
-    """The network itself after its adapters are taken out, or added to its matrices."""
+    """The same network after its adapters are removed, or merged into its matrices."""
     for stage in model.encoder.stages:
         for site in sites_of(stage):
             part = getattr(site.owner, site.name)
             if isinstance(part, LoraLinear):
                 setattr(site.owner, site.name, part.plain(merged=merged))
             elif isinstance(site, Slot) and part is not None:
-                delattr(site.owner, site.name)  # also as a module of the owner
+                delattr(site.owner, site.name)  # also removes it from the owner's modules
                 setattr(site.owner, site.name, None)
     model.adapters = None
     return model
 
 
 def merge_adapters(model: Segmenter) -> Segmenter:
-    """A plain network that computes what this one computes, up to rounding.
+    """A plain network with the same output, up to rounding.
 
     Raises:
-        InputError: its adapters are no linear maps.
+        InputError: its adapters are not linear.
     """
     if model.adapters is not None and model.adapters.kind != "lora":
         raise InputError(
@@ -101,7 +101,7 @@ def merge_adapters(model: Segmenter) -> Segmenter:
 
 
 def fitting_kinds(encoder: Encoder) -> list[str]:
-    """What finds a place in every stage of an encoder, as "convpass per block"."""
+    """The kinds of adapters that have a place in every stage, such as "convpass per block"."""
     stages = [sites_of(stage) for stage in encoder.stages]
     return [
         f"{kind} per {where}"

@@ -1,7 +1,7 @@
-"""Adapters in a network of another's making: on its Linear and Conv2d layers, by name.
+"""Adapters in a foreign network, on its Linear and Conv2d layers by name.
 
-What such a network looks like inside is not known, so places are named by the user: shell patterns
-of module names. A layer keeps its own weight and bias under their names.
+The structure of such a network is unknown, so the user names the places by shell patterns of module
+names. A layer keeps its weight and bias under their names.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from driftseg.models.encoders.sites import Adapter, Target, adapters_of
 from driftseg.models.encoders.stages import Dropout
 
 ONE: tuple[Target, ...] = ("projection",)
-"""The only map of a linear layer that is not known to be stacked of several."""
+"""The only map of a linear layer that does not stack several maps."""
 
 
 @final
@@ -50,17 +50,17 @@ class LowRankConvolution(Adapter):
         return result
 
     def update(self) -> Tensor:
-        """(out, in, k, k): what it adds to the kernel."""
+        """The update of the kernel, (out, in, k, k)."""
         return self.scale * torch.einsum("or,rikl->oikl", self.up.weight[:, :, 0, 0],
                                          self.down.weight)  # fmt: skip
 
 
 class AdaptedConvolution(nn.Conv2d):
-    """A convolution with an adapter beside it (low rank) or behind it; its own names stay.
+    """A convolution with an adapter in parallel (low rank) or after it; its own names stay.
 
     Args:
-        base: its parameters are taken over, not copied.
-        adapter: what is added.
+        base: its parameters are reused, not copied.
+        adapter: to add.
     """
 
     def __init__(self, base: nn.Conv2d, adapter: LowRankConvolution | Convolution):
@@ -71,7 +71,7 @@ class AdaptedConvolution(nn.Conv2d):
         self.adapter = adapter
 
     def forward(self, x: Tensor) -> Tensor:
-        """As the convolution, and what the adapter adds."""
+        """Output of the convolution and the adapter."""
         y = super().forward(x)
         if isinstance(self.adapter, Convolution):
             behind: Tensor = self.adapter(y)
@@ -92,11 +92,11 @@ class AdaptedConvolution(nn.Conv2d):
 def attach_by_pattern(
     module: nn.Module, spec: AdapterSpec, patterns: Sequence[str], generator: torch.Generator
 ) -> int:
-    """Puts adapters on the layers that patterns name; what is computed stays the same.
+    """Adds adapters to the layers that match patterns; the output stays the same.
 
     Args:
         module: changed in place.
-        spec: of kind ``lora`` (Linear, and Conv2d without groups) or ``convolution`` (behind
+        spec: of kind ``lora`` (Linear, and Conv2d without groups) or ``convolution`` (after
             Conv2d).
         patterns: shell patterns of module names (``encoder.layer4.*``).
         generator: draws initial values, on the CPU.
@@ -105,7 +105,7 @@ def attach_by_pattern(
         The number of adapters.
 
     Raises:
-        InputError: no layer is named, or the kind fits none of those that are.
+        InputError: no layer matches, or the kind fits none of them.
     """
     if spec.kind not in ("lora", "convolution"):
         raise InputError(
@@ -140,7 +140,7 @@ def attach_by_pattern(
 
 
 def merge_by_pattern(module: nn.Module) -> None:
-    """Adds low-rank updates to the layers they belong to, in place; other adapters stay."""
+    """Merges low-rank updates into their layers, in place; other adapters stay."""
     for _, owner in list(module.named_modules()):
         for name, child in list(owner.named_children()):
             if isinstance(child, LoraLinear):
@@ -152,7 +152,7 @@ def merge_by_pattern(module: nn.Module) -> None:
 
 
 def _shape(layer: nn.Conv2d) -> dict[str, Any]:
-    """The arguments of a convolution like this one, without memory of its own."""
+    """The arguments for a convolution like this one, without allocating memory."""
     names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation",
              "groups", "padding_mode")  # fmt: skip
     same = {name: getattr(layer, name) for name in names}

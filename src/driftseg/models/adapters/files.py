@@ -1,4 +1,4 @@
-"""Adapters alone in a safetensors file, and the base that they belong to by its digest."""
+"""A safetensors file of adapters only, tied to its base by a digest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from driftseg.models.segmenter import Segmenter
 FORMAT_VERSION = 1
 
 Base = Literal["encoder", "network"]
-"""What an adapter file is tied to. encoder: any heads may stand behind it. network: heads too."""
+"""The base of an adapter file. encoder: heads may differ. network: heads included."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,16 @@ class AdapterInfo:
     """`AdapterSpec.facts`: kind, place, stages, widths."""
     base: Base
     base_digest: str
-    """Of the base's tensors, those of adapters left out."""
+    """Digest of the base's tensors, without adapters."""
     digest: str
-    """Of the adapters' tensors."""
+    """Digest of the adapters' tensors."""
     format_version: int = FORMAT_VERSION
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """What the writer added."""
+    """Further facts from the writer."""
 
     @property
     def spec(self) -> AdapterSpec:
-        """The adapters that the file holds values for."""
+        """The adapters whose values the file holds."""
         return adapter_spec(**self.adapters)
 
 
@@ -68,17 +68,17 @@ def save_adapters(
     base: Base = "encoder",
     extra: Mapping[str, object] | None = None,
 ) -> AdapterInfo:
-    """Writes a network's adapters and nothing else; the file appears complete or not at all.
+    """Writes only a network's adapters; the file appears complete or not at all.
 
-    Heads are not written, also where they learnt together with the adapters: those lie in the
+    Heads are not written, even if they learnt together with the adapters; they are in the
     checkpoint of the network.
 
     Args:
         path: the file, ending in .safetensors.
         model: the network.
         encoder: its encoder's name in ``ENCODERS``.
-        base: what has to be the same where the file is loaded.
-        extra: further facts to keep, of kinds that JSON knows.
+        base: what must be the same when the file is loaded.
+        extra: further facts, of JSON types.
 
     Raises:
         InputError: the path does not end in .safetensors.
@@ -117,11 +117,11 @@ def save_adapters(
 
 
 def load_adapters(path: str | Path, model: Segmenter) -> AdapterInfo:
-    """Fills a network's adapters from a file; one without adapters gets the file's first.
+    """Loads a network's adapters from a file; a network without adapters gets them first.
 
     Raises:
-        InputError: the file is missing, damaged or of something else, or belongs to another base
-            or to other adapters; the network is as it was.
+        InputError: the file is missing, damaged or no adapter file, or belongs to another base or
+            other adapters; the network does not change.
     """
     info = read_adapter_info(path)
     _check_base(info, model)
@@ -193,7 +193,7 @@ def _check_base(info: AdapterInfo, model: Segmenter) -> None:
 
 
 def _check_same(info: AdapterInfo, spec: AdapterSpec) -> None:
-    """Dropout may differ: it is a setting of training."""
+    """Compares adapters; dropout may differ, because it is a setting of training."""
     held, wanted = info.spec.facts(), spec.facts()
     other = [name for name in held if name != "dropout" and held[name] != wanted.get(name)]
     if other:

@@ -1,6 +1,7 @@
-"""Adapters that add a small network of their own to a branch, a block or a stage.
+"""Adapters that add a small network to a branch, a block or a stage.
 
-Each begins as exactly nothing: its last layer is 0. Sources and differences: docs/adapters.md.
+Each adds exactly 0 at first, because its last layer is 0. Sources and differences:
+docs/adapters.md.
 
 Shapes: B batch, N tokens (h*w), C channels of the place, d channels of the bottleneck.
 """
@@ -26,10 +27,10 @@ _UP = ("up.weight", "up.bias")
 
 @final
 class AdaptFormer(Adapter):
-    """Beside a feed-forward part, fed with what its norm is fed with (Chen et al. 2022).
+    """Parallel to a feed-forward part, with the input of its norm (Chen et al. 2022).
 
-    y = x + FFN(norm(x)) + s (W_up drop(relu(W_down x + b_down)) + b_up); drop path is for the
-    feed-forward part only.
+    y = x + FFN(norm(x)) + s (W_up drop(relu(W_down x + b_down)) + b_up); drop path applies only to
+    the feed-forward part.
     """
 
     silent = _UP
@@ -57,10 +58,10 @@ class AdaptFormer(Adapter):
 
 @final
 class Bottleneck(Adapter):
-    """Behind a feed-forward part or a stage, with a residual of its own (Pfeiffer et al. 2021).
+    """After a feed-forward part or a stage, with its own residual (Pfeiffer et al. 2021).
 
-    h = FFN(norm(x)), y = x + h + s (W_up drop(act(W_down h + b_down)) + b_up); drop path is for
-    everything but x. Behind a stage h is its map, every pixel a token, and y lacks the x.
+    h = FFN(norm(x)), y = x + h + s (W_up drop(act(W_down h + b_down)) + b_up); drop path applies to
+    all terms except x. After a stage, h is its map with pixels as tokens, and y has no term x.
     """
 
     silent = _UP
@@ -102,7 +103,7 @@ class Bottleneck(Adapter):
 
 @final
 class Convpass(Adapter):
-    """Beside a branch and fed with its norm's output, with a convolution on the grid.
+    """Parallel to a branch, with its norm's output as input and a convolution on the grid.
 
     Jie and Deng 2022. y = x + F(norm(x)) + s C(norm(x)), C being linear to d, QuickGELU, 3x3
     convolution, QuickGELU, dropout, linear to C channels. Both terms have a drop path.
@@ -140,7 +141,7 @@ class Convpass(Adapter):
 
 @final
 class Convolution(Adapter):
-    """Behind a convolutional block or a stage, with a residual of its own.
+    """After a convolutional block or a stage, with its own residual.
 
     y = x + s W_up drop(act(conv(W_down x))), W being 1x1 convolutions and conv 3x3, one per
     channel or from all to all; each has a bias.
@@ -180,7 +181,7 @@ class Convolution(Adapter):
 
 
 def _sum(x: Tensor, added: Tensor) -> Tensor:
-    """In the memory layout of x: convolutions behind it round otherwise in another layout."""
+    """Keeps the memory layout of x; in another layout, later convolutions round differently."""
     return x.clone().add_(added)
 
 

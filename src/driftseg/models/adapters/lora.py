@@ -16,7 +16,7 @@ from driftseg.models.encoders.stages import Dropout
 
 @final
 class LowRank(Adapter):
-    """The update (alpha / r) W_up W_down of a matrix, W_down having r rows, without bias."""
+    """The update (alpha / r) W_up W_down of a matrix, without bias; W_down has r rows."""
 
     silent = ("up.weight",)
 
@@ -38,7 +38,7 @@ class LowRank(Adapter):
         return result
 
     def update(self) -> Tensor:
-        """(rows, channels): what it adds to the matrix."""
+        """The update of the matrix, (rows, channels)."""
         return self.scale * (self.up.weight @ self.down.weight)
 
 
@@ -47,7 +47,7 @@ class LoraLinear(nn.Module):
     """A linear layer with low-rank updates; its own weight and bias keep their names.
 
     Args:
-        base: the layer; its parameters are taken over, not copied.
+        base: the layer; its parameters are reused, not copied.
         targets: the maps stacked in its rows, all equally high.
         chosen: those that get an update.
         rank: of every update.
@@ -92,7 +92,7 @@ class LoraLinear(nn.Module):
         return updated[0] if len(updated) == 1 else torch.cat(updated, dim=-1)
 
     def plain(self, *, merged: bool) -> nn.Linear:
-        """The layer without updates; with ``merged`` they are added to its matrix."""
+        """The layer without updates; with ``merged`` they are first added to its matrix."""
         weight = self.weight
         if merged:
             names: list[str] = [*self.targets]

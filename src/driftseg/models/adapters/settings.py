@@ -1,4 +1,4 @@
-"""Adapters' settings, and putting them into a network."""
+"""The settings of adapters, and adding them to a network."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ Stage = Literal[1, 2, 3, 4]
 class AdapterSettings(Settings):
     """Small trainable parts in the encoder (docs/adapters.md).
 
-    Null takes the kind's default; what a kind does not have cannot be set.
+    null takes the kind's default. A setting that a kind does not have cannot be set.
     """
 
     kind: Kind
     where: Where = "block"
-    """block: in every block of the stages. stage: on the map that each stage puts out."""
+    """block: in every block of the stages. stage: on the output map of each stage."""
     stages: Annotated[list[Stage], Field(min_length=1)] = [1, 2, 3, 4]
     width: Annotated[int, Field(ge=1, le=WIDEST)] | None = None
     """Channels of the bottleneck; or set ``ratio``. AdaptFormer: 64. Convpass: 8."""
     ratio: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Those channels over the width of the place, which differs from stage to stage. Bottleneck:
-    1/16, Pfeiffer's. Convolution: 1/4."""
+    """Channels of the bottleneck relative to the width of the place, which differs between stages.
+    Bottleneck: 1/16, Pfeiffer's. Convolution: 1/4."""
     rank: PositiveInt | None = None
     """Of lora: 8, as in peft."""
     alpha: Positive | None = None
-    """Of lora, whose update is scaled by alpha / rank: 8, as in peft."""
+    """Of lora; the update is scaled by alpha / rank: 8, as in peft."""
     targets: list[Target] | None = None
-    """Of lora: which linear maps; the paper's are query and value."""
+    """Of lora: the linear maps; the paper uses query and value."""
     activation: Activation | None = None
     """Of bottleneck and convolution: relu."""
     depthwise: bool | None = None
@@ -57,22 +57,23 @@ class AdapterSettings(Settings):
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     """AdaptFormer and Convpass: .1. Others: 0."""
     scale: Positive | None = None
-    """Factor of what is added. AdaptFormer: .1. Others: 1."""
+    """Factor on the adapter's output. AdaptFormer: .1. Others: 1."""
     learnable_scale: bool | None = None
-    """Of adaptformer and bottleneck: whether ``scale`` is only where it starts; false."""
+    """Of adaptformer and bottleneck: whether ``scale`` is learnt and this is its start; false."""
     at: Annotated[list[str], Field(min_length=1)] | None = Field(
         default=None, exclude_if=lambda value: value is None
     )
-    """Of lora and convolution, in a model that is not driftseg's: shell patterns of the names of
+    """Of lora and convolution, in a model that is not from driftseg: shell patterns of the names of
     its Linear and Conv2d layers (``encoder.layer4.*``)."""
     factor: Positive = 10.0
-    """Adapters learn this many times as fast as the encoder would: as the heads, for both start
-    from little. Published rates are 1e-3 to 1e-2."""
+    """Factor on the encoder's learning rate for adapters; the default is that of heads, because
+    both start untrained. Published rates are 1e-3 to 1e-2."""
     file: Path | None = None
-    """Values to start from, written by a run with ``keep_checkpoint``; null starts from nothing."""
+    """File of initial values, written by a run with ``keep_checkpoint``; null starts new
+    adapters."""
 
     def spec(self, train: Sequence[str], *, method: str) -> AdapterSpec:
-        """Which adapters these settings ask for.
+        """The adapters that these settings describe.
 
         Args:
             train: what the method trains.
@@ -102,7 +103,7 @@ class AdapterSettings(Settings):
         return spec
 
     def put_into(self, model: Network, spec: AdapterSpec, generator: torch.Generator) -> str:
-        """Puts adapters into the model, with the file's values if one is named; tells of them.
+        """Adds adapters to the model, with a file's values if one is named; returns a note.
 
         Raises:
             InputError: the encoder has no place for them, or the file does not fit.

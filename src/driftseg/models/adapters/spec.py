@@ -1,4 +1,4 @@
-"""What is asked of adapters: their kind, where they sit, how wide they are."""
+"""The description of adapters: kind, place and width."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ALL_STAGES = (1, 2, 3, 4)
 ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 
 WIDEST = 4096
-"""Channels of a bottleneck: far above any that is one, far below what memory cannot hold."""
+"""Largest number of channels: far above any useful value, far below memory limits."""
 _SIZE = ("width", "ratio")
 
 DEFAULTS: dict[Kind, dict[str, Any]] = {
@@ -37,15 +37,15 @@ DEFAULTS: dict[Kind, dict[str, Any]] = {
         "ratio": 1 / 4, "depthwise": True, "activation": "relu", "dropout": 0.0, "scale": 1.0
     },
 }  # fmt: skip
-"""What can be set of each kind, and its default: the published one, where there is one
-(docs/adapters.md). Wherever there is a width there can be a ratio in its place."""
+"""The settings of each kind and their defaults: the published ones, if there are any
+(docs/adapters.md). A ratio can always replace a width."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterSpec:
     """Adapters of one kind; made and checked by `adapter_spec`.
 
-    What a kind does not have keeps the value here and is never looked at.
+    Fields that a kind does not have keep their default and are not used.
     """
 
     kind: Kind
@@ -53,30 +53,30 @@ class AdapterSpec:
     stages: tuple[int, ...] = ALL_STAGES
     """1 to 4."""
     width: int | None = None
-    """Channels of the bottleneck; None where ``ratio`` says so."""
+    """Channels of the bottleneck; None if ``ratio`` is set."""
     ratio: float | None = None
-    """Those channels over the width of the place the adapter sits at."""
+    """Channels of the bottleneck relative to the width of the adapter's place."""
     rank: int = 0
     alpha: float = 0.0
     """A low-rank update is scaled by alpha / rank."""
     targets: tuple[Target, ...] = ()
     activation: Activation = "relu"
     depthwise: bool = False
-    """Whether a convolution is one per channel, otherwise from all to all."""
+    """Whether a convolution is depthwise; otherwise it connects all channels."""
     dropout: float = 0.0
     scale: float = 1.0
     learnable_scale: bool = False
-    """Whether ``scale`` is only where a learnt factor starts; one each."""
+    """Whether ``scale`` is the start of a learnt factor, one per adapter."""
 
     def width_at(self, channels: int) -> int:
-        """Channels of the bottleneck at a place that is ``channels`` wide."""
+        """Channels of the bottleneck at a place with ``channels`` channels."""
         if self.width is not None:
             return self.width
         assert self.ratio is not None
         return max(1, round(self.ratio * channels))
 
     def facts(self) -> dict[str, Any]:
-        """What was asked for, in kinds that JSON knows; only what the kind has."""
+        """The description in JSON types, with the kind's settings only."""
         names = ("where", "stages", *_options(self.kind))
         values = {name: getattr(self, name) for name in names}
         plain = {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
@@ -86,17 +86,17 @@ class AdapterSpec:
 def adapter_spec(
     kind: Kind, *, where: Where = "block", stages: Sequence[int] = ALL_STAGES, **options: Any
 ) -> AdapterSpec:
-    """Adapters of one kind, with the kind's defaults where nothing is said.
+    """Adapters of one kind, with the kind's defaults for settings that are None.
 
     Args:
         kind: one of ``KINDS``.
-        where: in every block of the stages, or on the map that each stage puts out.
+        where: in every block of the stages, or on the output map of each stage.
         stages: 1 to 4.
-        options: what the kind has, see ``DEFAULTS``; None is nothing said.
+        options: the kind's settings, see ``DEFAULTS``; None takes the default.
 
     Raises:
-        InputError: an unknown kind, place, stage, target or activation, what the kind does not
-            have, or a value that cannot be meant.
+        InputError: an unknown kind, place, stage, target or activation, a setting that the kind
+            does not have, or an invalid value.
     """
     _check_one_of("kind", [kind], KINDS)
     _check_one_of("where", [where], PLACES)
@@ -128,7 +128,7 @@ def _options(kind: Kind) -> list[str]:
 
 
 def _check_value(name: str, value: Any) -> None:
-    """Whether one option can be meant; ``targets`` are looked at where they are put in order."""
+    """Whether an option is valid; ``targets`` are checked where they are sorted."""
     number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
     whole = number and isinstance(value, int)
     wanted: dict[str, tuple[bool, str]] = {

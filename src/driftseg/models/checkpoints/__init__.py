@@ -1,4 +1,4 @@
-"""Checkpoints: whole networks and weights from any file a user has, and our own files."""
+"""Checkpoints: whole networks and weights from users' files, and our own files."""
 
 from driftseg.models.checkpoints.files import is_hub_id
 from driftseg.models.checkpoints.inspection import Inspection, inspect

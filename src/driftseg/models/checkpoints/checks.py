@@ -1,4 +1,4 @@
-"""What makes a file's tensors another function than ours, found before they are loaded."""
+"""Checks before loading: whether a file's tensors belong to another function than ours."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _QUANTISED = re.compile(
     r"quant_state.*|scb|g_idx|_packed_params.*)",
     re.IGNORECASE,
 )
-"""Names of what quantisation keeps beside the weights."""
+"""Names of tensors that quantisation adds to weights."""
 _OWNERS = ("backbone.", "segformer.", "swin.")
 _HEADS = ("decode_head.", "auxiliary_head.", "classifier.", "head.")
 _TRAINING_ONLY = re.compile(
     r"auxiliary_head\.|aux_|loss|criterion|ema_|n_averaged|iteration|local_iter|queue|memory_bank|"
     r"prototype|discriminator|projector|projection_head|contrast|decode_head\.(loss|criterion)"
 )
-"""Beginnings of names of tensors that no prediction uses."""
+"""Prefixes of names of tensors that predictions do not use."""
 _KNOWN = {
     r"\.(lora_|base_layer\.|modules_to_save\.)": (
         "save model.merge_and_unload(), which merges the adapters of PEFT into the weights"
@@ -43,19 +43,19 @@ _KNOWN = {
         "give a network without absolute position embeddings, which driftseg's encoders lack"
     ),
 }
-"""Patterns of tensor names -> what to do about them."""
+"""Patterns of tensor names and the advice for each."""
 _PLAIN = (
     "save the network before quantisation, or its weights in float16, bfloat16, float32 or float64"
 )
 
 
 def refuse_quantised(path: str, tensors: Mapping[str, Tensor], used: Iterable[str]) -> None:
-    """Refuses numbers that are no plain floats.
+    """Raises InputError for tensors that are not plain floats.
 
     Args:
         path: of the file.
         tensors: of one network, by the file's names.
-        used: names of those that would be loaded.
+        used: names of the tensors that would be loaded.
 
     Raises:
         InputError: naming the first such tensor.
@@ -75,7 +75,7 @@ def refuse_quantised(path: str, tensors: Mapping[str, Tensor], used: Iterable[st
 
 
 def refuse_integers(path: str, tensors: Mapping[str, Tensor], used: Iterable[str]) -> None:
-    """Refuses tensors that are to be loaded and are no plain floats; counters may be.
+    """Raises InputError for loaded tensors that are not plain floats, except counters.
 
     Raises:
         InputError: naming the first such tensor.
@@ -90,22 +90,22 @@ def refuse_integers(path: str, tensors: Mapping[str, Tensor], used: Iterable[str
 
 
 def refuse_unknown(path: str, layout: Layout, found: Translation, *, with_head: bool) -> None:
-    """Refuses tensors that may be part of the function and that no table knows.
+    """Raises InputError for tensors that may affect the output and are in no table.
 
-    Tensors that only training needs (losses, projectors, other heads) are left to the report.
+    Tensors for training only (losses, projectors, other heads) are only reported.
 
     Args:
         path: of the file.
         layout: of its names.
-        found: the names in ours.
-        with_head: whether a whole network is taken; otherwise its encoder alone, and what follows
-            the encoder is left to the report, too.
+        found: the translated names.
+        with_head: whether the whole network is loaded; otherwise only its encoder, and tensors
+            after the encoder are only reported.
 
     Raises:
         InputError: naming the first such tensor and how many more there are.
     """
     if layout.name == OURS:
-        return  # the load itself takes all names or none
+        return  # the load itself needs all of these names
     encoder = [n for ours, names in found.origins.items() if _of_encoder(ours) for n in names]
     owner = next((o for o in _OWNERS if encoder and all(n.startswith(o) for n in encoder)), "")
 
@@ -137,7 +137,7 @@ def refuse_unknown(path: str, layout: Layout, found: Translation, *, with_head: 
 
 
 def told_otherwise(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    """How an encoder of the same widths and depths differs, in words; empty where unknown."""
+    """How an encoder of the same widths and depths differs, in words; empty if unknown."""
     for name, tensor in wanted.items():
         held = found.get(name)
         if held is None or not held.ndim or held.shape == tensor.shape:

@@ -1,4 +1,4 @@
-"""Which class each output of a head stands for, and a head put into the order of given classes."""
+"""The classes of a head's outputs, and sorting a head by given classes."""
 
 from __future__ import annotations
 
@@ -15,59 +15,59 @@ from driftseg.models.heads import MlpHead
 from driftseg.models.segmenter import Segmenter
 
 OWN_SPACE = "own"
-"""Name of the label space of classes that are no preset's."""
+"""Name of the label space of classes that are not a preset."""
 UNKNOWN_SPACE = "unknown"
-"""Name of the label space where a file names no classes."""
+"""Name of the label space of a file without class names."""
 
 _GENERIC = re.compile(r"((label|class|category|cls)[ _-]*)?\d+", re.IGNORECASE)
 _NO_CLASS = {"void", "background", "unlabeled", "unlabelled", "unknown", "ignore", "other"}
 
 
 def plain_name(name: str) -> str:
-    """A class name without what differs from one project to the next: case, spaces, _ and -."""
+    """A class name without case, spaces, _ and -, which differ between projects."""
     return re.sub(r"[\s_-]+", "", name).casefold()
 
 
 def is_generic(names: Sequence[str]) -> bool:
-    """Whether names only count ("LABEL_0", "LABEL_1"), and so say nothing."""
+    """Whether names are only numbers ("LABEL_0", "LABEL_1")."""
     return all(_GENERIC.fullmatch(name) for name in names)
 
 
 def counted_names(outputs: int) -> tuple[str, ...]:
-    """What outputs are called where nobody has named them."""
+    """Names of outputs without class names."""
     return tuple(f"class {number}" for number in range(outputs))
 
 
 def same_order(names: Sequence[str], others: Sequence[str]) -> bool:
-    """Whether both name the same classes in the same order, in whatever spelling."""
+    """Whether both have the same classes in the same order, in any spelling."""
     return [plain_name(name) for name in names] == [plain_name(name) for name in others]
 
 
 def same_set(names: Sequence[str], others: Sequence[str]) -> bool:
-    """Whether both name the same classes, each once, in whatever order and spelling."""
+    """Whether both have the same classes, each once, in any order and spelling."""
     ours, theirs = (Counter(plain_name(name) for name in each) for each in (names, others))
     return ours == theirs and max(ours.values(), default=1) == 1
 
 
 def preset_of(names: Sequence[str], *, any_order: bool = False) -> LabelSpace | None:
-    """The label space that has these classes in this order, or in any; None if there is none."""
+    """The label space with these classes in this order, or in any order; None if there is none."""
     same = same_set if any_order else same_order
     return next((s for s in LABEL_SPACES.values() if same(names, s.classes)), None)
 
 
 def order_head(model: Segmenter, names: Sequence[str], wanted: Sequence[str]) -> str | None:
-    """Puts the outputs of all heads into the order of other names of the same classes.
+    """Sorts the outputs of all heads in the order of other names of the same classes.
 
     Args:
-        model: whose classifiers are permuted in place, main head and early head alike.
-        names: of its outputs now.
-        wanted: the same classes as they are to stand.
+        model: the classifiers of its main and early head are permuted in place.
+        names: of its current outputs.
+        wanted: the same classes in the new order.
 
     Returns:
-        A note for the report, or None where the order was right already.
+        A note for the report, or None if the order was already right.
 
     Raises:
-        InputError: the names are not of the same classes; it says which differ.
+        InputError: the names are not of the same classes; the text names the differences.
     """
     if same_order(names, wanted):
         return None
@@ -89,17 +89,17 @@ def order_head(model: Segmenter, names: Sequence[str], wanted: Sequence[str]) ->
 def drop_outputs(
     model: Segmenter, names: Sequence[str], ignored: Sequence[str | int]
 ) -> tuple[list[int], str]:
-    """Takes outputs that stand for no class (void, background) out of all heads.
+    """Removes outputs without a class (void, background) from all heads.
 
-    They are then never answered: the answer is the best of the other classes.
+    They are then never predicted: the prediction is the best of the other classes.
 
     Args:
-        model: whose classifiers lose the outputs, in place.
+        model: its classifiers are changed in place.
         names: of its outputs.
-        ignored: names or numbers of the outputs to drop.
+        ignored: names or numbers of the outputs to remove.
 
     Returns:
-        The numbers of the outputs that are left, and a note for the report.
+        The numbers of the remaining outputs, and a note for the report.
 
     Raises:
         InputError: there is no such output, or none would be left.
@@ -130,7 +130,7 @@ def drop_outputs(
 
 
 def keep_outputs(model: Segmenter, outputs: Sequence[int]) -> None:
-    """Gives every head these outputs of its own, in this order."""
+    """Reduces every head to these of its outputs, in this order."""
     for head in filter(None, (model.head, model.early_head)):
         _keep(head, torch.tensor(outputs))
 
@@ -139,7 +139,7 @@ def _keep(head: MlpHead, outputs: torch.Tensor) -> None:
     old = head.classifier
     assert old.bias is not None
     outputs = outputs.to(old.weight.device)
-    with torch.random.fork_rng(devices=[]):  # random values that nobody will see
+    with torch.random.fork_rng(devices=[]):  # its random values are overwritten
         new = nn.Conv2d(old.in_channels, len(outputs), 1)
     new = new.to(old.weight).requires_grad_(old.weight.requires_grad).train(old.training)
     assert new.bias is not None
@@ -151,7 +151,7 @@ def _keep(head: MlpHead, outputs: torch.Tensor) -> None:
 
 
 def tell_difference(names: Sequence[str], wanted: Sequence[str]) -> str:
-    """Which classes only one of two has, for an error."""
+    """The classes that only one side has, for an error."""
     ours, theirs = ({plain_name(n) for n in each} for each in (names, wanted))
     only = [name for name in names if plain_name(name) not in theirs]
     lacking = [name for name in wanted if plain_name(name) not in ours]
@@ -163,7 +163,7 @@ def tell_difference(names: Sequence[str], wanted: Sequence[str]) -> str:
 
 
 def without_class(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """Names that only the checkpoint has and that usually stand for no class."""
+    """Names that only the checkpoint has and that usually mean no class."""
     theirs = {plain_name(name) for name in wanted}
     return [n for n in names if plain_name(n) in _NO_CLASS and plain_name(n) not in theirs]
 

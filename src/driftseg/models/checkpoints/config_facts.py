@@ -1,8 +1,8 @@
-"""What a config.json says about the function, checked against the tensors beside it.
+"""Compares the settings in a config.json with the tensors beside it and with our encoder.
 
-Heads of attention, strides, activations and the like leave no trace in the tensors: a network with
-other ones loads without a word and answers something else. So each is compared with what
-driftseg's encoder computes.
+Attention heads, strides, activations and similar settings do not show in the tensors. A network
+with other settings would load without an error and predict wrongly. Each setting is therefore
+compared with that of driftseg's encoder.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FIXED: dict[str, tuple[object, ...]] = {
     "use_absolute_embeddings": (False,),
     "use_absolute_position_embeddings": (False,),
 }
-"""Settings of any encoder, and the values that driftseg's has."""
+"""Settings of any encoder, and their values in driftseg."""
 _MIT: dict[str, tuple[object, ...]] = {
     "num_encoder_blocks": (4,),
     "patch_sizes": ([7, 3, 3, 3],),
@@ -29,7 +29,7 @@ _MIT: dict[str, tuple[object, ...]] = {
     "sr_ratios": ([*mit.REDUCTIONS],),
     "num_attention_heads": ([*mit.HEADS],),
     "mlp_ratios": ([mit.EXPANSION] * 4,),
-    # transformers keeps the published number in the file and computes with torch's default
+    # transformers stores the published number but computes with torch's default
     "layer_norm_eps": (mit.BLOCK_NORM_EPSILON, mit.EMBEDDING_NORM_EPSILON),
 }
 _SWIN: dict[str, tuple[object, ...]] = {
@@ -40,9 +40,9 @@ _SWIN: dict[str, tuple[object, ...]] = {
     "layer_norm_eps": (swin.EPSILON,),
 }
 _ROUNDING = 1e-3
-"""Files give means and deviations to three decimals."""
+"""Tolerance: files have means and deviations with three decimals."""
 _MODELS = {"segformer": "SegFormer", "swin": "Swin", "upernet": "Swin"}
-"""Kinds of model in config.json, and a word of the names of the layouts that fit."""
+"""Model types in config.json, and a part of the name of the layouts that fit."""
 
 
 def check_config(
@@ -54,14 +54,14 @@ def check_config(
     head_width: int | None = None,
     outputs: int | None = None,
 ) -> None:
-    """Refuses settings of another function, and settings that the tensors contradict.
+    """Raises InputError for settings of another function and settings that contradict the tensors.
 
     Args:
         path: of the weights, for errors.
         config: of the config.json beside them; empty without one.
         layout: of the tensors' names.
-        encoder: that the tensors' sizes say.
-        head_width: of the head that is taken from the file, or None.
+        encoder: according to the tensors' sizes.
+        head_width: of the file's head, or None.
         outputs: number of outputs of that head, or None.
 
     Raises:
@@ -96,12 +96,12 @@ def check_config(
 
 
 def check_preprocessing(path: str, settings: Mapping[str, Any], encoder: Encoder) -> None:
-    """Refuses a network that was trained on images normalised in another way than ours.
+    """Raises InputError for a network trained with another normalisation of images than ours.
 
     Args:
         path: of the weights, for errors.
-        settings: how images were prepared, by the names of Hugging Face's preprocessors.
-        encoder: whose mean and deviation are applied.
+        settings: preprocessing of images, by the names of Hugging Face's preprocessors.
+        encoder: its mean and deviation are used.
 
     Raises:
         InputError: naming the setting, its value, and what driftseg applies.

@@ -1,4 +1,4 @@
-"""What files say about classes and images, in the words of the tools that wrote them."""
+"""Reads classes and normalisation from files in the formats of other tools."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NUMBER = r"(\d+\.?\d*)"
 
 
 def classes_of_meta(meta: object) -> dict[str, Any]:
-    """Classes and their colours as mmsegmentation's files keep them, of both its generations."""
+    """Classes and colours in mmsegmentation's files, in both of its formats."""
     if not isinstance(meta, Mapping):
         return {}
     told = meta.get("dataset_meta", meta)
@@ -30,7 +30,7 @@ def classes_of_meta(meta: object) -> dict[str, Any]:
 
 
 def images_of_meta(meta: object) -> dict[str, Any]:
-    """Mean and deviation of images, where the config that mmsegmentation keeps names one each."""
+    """Mean and deviation of images, if mmsegmentation's config has exactly one of each."""
     text = meta.get("config") if isinstance(meta, Mapping) else None
     found: dict[str, list[float]] = {}
     for key, name in (("image_mean", "mean"), ("image_std", "std")):
@@ -43,7 +43,7 @@ def images_of_meta(meta: object) -> dict[str, Any]:
 
 
 def classes_of_config(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Class names in id order, where a config.json names them.
+    """Class names in id order, if a config.json has them.
 
     Raises:
         InputError: id2label does not name one class for each id from 0 on.

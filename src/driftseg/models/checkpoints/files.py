@@ -1,8 +1,7 @@
 """Reading weights from files, folders, installed packages and the Hugging Face hub.
 
-Nothing here knows what the tensors mean: `names.py` does. Files are data
-and never code: pickles are read by torch's restricted unpickler, which builds tensors and plain
-containers only.
+This module does not interpret tensors; `names.py` does. Files are data and never code: torch's
+restricted unpickler reads pickles and builds only tensors and plain containers.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ IMAGENET = "imagenet"
 """The source name that stands for an encoder's installed ImageNet weights."""
 
 WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin")
-"""What a Hugging Face folder may call its weights, best first."""
+"""Names of weights in a Hugging Face folder, best first."""
 INDEX = ".index.json"
-"""What follows a weights' name where they are cut into several files."""
+"""Suffix of the index of weights in several files."""
 CONFIG = "config.json"
 PREPROCESSING = "preprocessor_config.json"
 
@@ -46,38 +45,38 @@ _TRAINING_STATE = re.compile(
     r"(optim|sched|lr_|scaler|grad_scaler|rng|random|callback|loops|hyper|meta|message_hub|args|"
     r"config|cfg|amp|history).*"
 )
-"""Names of what training keeps beside the weights: its tensors are no weights."""
+"""Names of training state beside the weights, whose tensors are not weights."""
 _CONVERT = "torch.save({'state_dict': model.state_dict()}, path)"
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a source holds."""
+    """The contents of a source."""
 
     path: Path
-    """The file that the tensors were read from; of several, their index."""
+    """The file of the tensors; for several files, their index."""
     tensors: dict[str, Tensor]
-    """Tensors by the names they have in the file, after the names of what they are wrapped in."""
+    """Tensors by their names in the file, with the names of their wrappers as prefix."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """What the file says besides: safetensors metadata, plain numbers and texts, ``classes``
-    (names in id order) and ``colours`` (RGB)."""
+    """Other facts of the file: safetensors metadata, plain numbers and texts, ``classes`` (names in
+    id order) and ``colours`` (RGB)."""
     config: dict[str, Any] = field(default_factory=dict)
-    """The config.json beside the file, whole; empty without one."""
+    """The complete config.json beside the file; empty without one."""
     preprocessing: dict[str, Any] = field(default_factory=dict)
-    """How images were prepared (``image_mean``, ...), by the preprocessor_config.json beside the
-    file or the config in it; empty where nothing says so."""
+    """Preprocessing of images (``image_mean``, ...), from the preprocessor_config.json beside the
+    file or the config in it; empty if unknown."""
     size: int = 0
-    """Bytes of all files read."""
+    """Bytes of all files."""
 
 
 def read_source(source: str | Path, *, encoder: str | None = None) -> Contents:
     """Reads a file, a Hugging Face folder, a hub id, or "imagenet".
 
     Args:
-        source: path of a .safetensors, .pth, .pt or .bin file; path of a folder that holds
-            ``model.safetensors`` or ``pytorch_model.bin``; a hub id "owner/name" where no such
-            path exists; or "imagenet".
-        encoder: name of the encoder wanted, needed for "imagenet" only.
+        source: path of a .safetensors, .pth, .pt or .bin file; path of a folder with
+            ``model.safetensors`` or ``pytorch_model.bin``; a hub id "owner/name" if no such path
+            exists; or "imagenet".
+        encoder: name of the wanted encoder, only for "imagenet".
 
     Raises:
         InputError: the source is missing, unreadable, holds no tensors, or holds code.
@@ -99,7 +98,7 @@ def read_source(source: str | Path, *, encoder: str | None = None) -> Contents:
 
 
 def _refuse_piece(path: Path) -> None:
-    """Raises where a file is one of several that a checkpoint is cut into."""
+    """Raises InputError for one file of a checkpoint in several files."""
     found = _PIECE.fullmatch(path.name)
     if found is None:
         return
@@ -114,13 +113,13 @@ def _refuse_piece(path: Path) -> None:
 
 
 def is_hub_id(source: str | Path) -> bool:
-    """Whether a text has the form "owner/name" and not the ending of a file of weights."""
+    """Whether a text has the form "owner/name" without the suffix of a weights file."""
     form = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", str(source))
     return form is not None and Path(source).suffix not in _SUFFIXES
 
 
 def read_file(path: Path) -> Contents:
-    """Reads one file of tensors; the first bytes tell its kind, not its suffix.
+    """Reads one file of tensors; its first bytes, not its suffix, determine the format.
 
     Raises:
         InputError: the file is missing, empty, corrupt, holds no tensors, or holds code.
@@ -137,7 +136,7 @@ def read_file(path: Path) -> Contents:
     if path.name.endswith(INDEX):
         return _read_pieces(path)
     contents = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path)
-    if not contents.tensors:  # of safetensors; others say what they hold instead
+    if not contents.tensors:  # an empty safetensors file; other formats report their contents
         raise InputError(
             f"{path}: expected a file of model weights, got one without tensors. To fix: give "
             "another file"
@@ -190,11 +189,11 @@ def _read_safetensors(path: Path) -> Contents:
 
 def _read_torch(path: Path) -> Contents:
     try:
-        # mapping spares memory where the file also holds an optimiser's state or three networks
+        # memory mapping saves memory if the file also holds optimiser state or three networks
         held = torch.load(
             path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
         )
-    except Exception as error:  # whatever foreign bytes set off is the file's fault
+    except Exception as error:  # any error here comes from the file's bytes
         foreign = re.search(r"GLOBAL (\S+)", str(error))
         if foreign:
             raise InputError(
@@ -228,7 +227,7 @@ def _read_torch(path: Path) -> Contents:
 
 
 def _flat(held: Mapping[Any, Any], start: str = "") -> Iterator[tuple[str, Tensor]]:
-    """All tensors with the names of the mappings they lie in, but the state of training."""
+    """All tensors with the names of their mappings as prefix, without training state."""
     for name, value in held.items():
         if isinstance(value, Tensor):
             yield f"{start}{name}", value
@@ -237,7 +236,7 @@ def _flat(held: Mapping[Any, Any], start: str = "") -> Iterator[tuple[str, Tenso
 
 
 def _told(held: Mapping[Any, Any]) -> str:
-    """What a file holds that holds no named tensors, for an error."""
+    """The contents of a file without named tensors, for an error."""
     told = []
     for name, value in list(held.items())[:6]:
         kind = type(value).__name__
@@ -278,12 +277,12 @@ def _read_folder(folder: Path) -> Contents:
 
 
 def _with_config(path: Path) -> Contents:
-    """A file, and the config.json beside it where the file has a Hugging Face folder's name."""
+    """A file, and the config.json beside it if the file has a name as in Hugging Face folders."""
     contents = read_file(path)
     if path.name.removesuffix(INDEX) not in WEIGHT_NAMES:
         return contents
     config = _read_config(path.with_name(CONFIG))
-    # what safetensors' writers say of themselves tells nothing of the network
+    # facts on the writer say nothing on the network
     contents.facts.pop("format", None)
     plain = {k: v for k, v in config.items() if isinstance(v, str | int | float)}
     facts = {**contents.facts, **plain, **classes_of_config(path.with_name(CONFIG), config)}
@@ -292,7 +291,7 @@ def _with_config(path: Path) -> Contents:
 
 
 def _read_pieces(index: Path) -> Contents:
-    """Weights that an index says are cut into several files beside it."""
+    """Weights in several files, from their index."""
     named = _read_json(index).get("weight_map")
     if not isinstance(named, dict) or not named:
         raise InputError(
@@ -326,7 +325,7 @@ def _read_pieces(index: Path) -> Contents:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    """A file of settings, whole; empty where there is none."""
+    """A complete file of settings; empty if there is none."""
     return _read_json(path) if path.is_file() else {}
 
 

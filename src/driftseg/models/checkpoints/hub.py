@@ -1,7 +1,7 @@
 """Files of the Hugging Face hub: from the cache on this computer first, then from the network.
 
-Without a network the answer is one line, and it comes at once: the hub's own client would try
-again and again for half a minute, for every file.
+Without a network the error is one line and comes at once. The hub's own client would retry for half
+a minute for every file.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ PATIENCE = 10.0
 
 
 def fetch(hub_id: str, weights: Sequence[str], index: str, settings: Sequence[str]) -> Path:
-    """The path of a model's weights; its settings, and all pieces, lie beside them.
+    """The path of a model's weights; its settings and all pieces are in the same folder.
 
     Args:
         hub_id: "owner/name".
-        weights: what the weights may be called, best first.
-        index: what follows the name of weights that are cut into pieces.
-        settings: names of files of settings, which a model may lack.
+        weights: possible names of the weights, best first.
+        index: suffix of the index of weights in several files.
+        settings: names of optional files of settings.
 
     Raises:
-        InputError: the model is not in the cache, and the hub cannot be asked, does not know it,
-            or holds no such weights.
+        InputError: the model is not in the cache, and the hub is not reachable, does not have it,
+            or has no such weights.
     """
-    import huggingface_hub  # slow to import, rarely needed
+    import huggingface_hub  # slow to import and rarely needed
 
     names = [f"{name}{ending}" for name in weights for ending in ("", index)]
     cached = _first_cached(huggingface_hub, hub_id, names)
@@ -39,7 +39,7 @@ def fetch(hub_id: str, weights: Sequence[str], index: str, settings: Sequence[st
         held = _held_by_hub(huggingface_hub, hub_id)
         found = next((name for name in names if name in held), None)
         if found is not None:
-            # what belongs to the weights comes first: a broken fetch must not look like a whole one
+            # the weights come last: an incomplete download must not look complete
             wanted = [name for name in settings if name in held]
             if found.endswith(index):
                 kind = Path(found.removesuffix(index)).suffix
@@ -63,13 +63,13 @@ def fetch(hub_id: str, weights: Sequence[str], index: str, settings: Sequence[st
 def _first_cached(hub: Any, hub_id: str, names: Iterable[str]) -> Path | None:
     for name in names:
         path = hub.try_to_load_from_cache(hub_id, name)
-        if isinstance(path, str):  # otherwise None, or a mark that says "known to be absent"
+        if isinstance(path, str):  # otherwise None, or the marker for "known to be absent"
             return Path(path)
     return None
 
 
 def _held_by_hub(hub: Any, hub_id: str) -> list[str]:
-    """Names of the files of a model; one question, asked once."""
+    """Names of the files of a model; one request without retries."""
     if hub.constants.HF_HUB_OFFLINE:
         raise ConnectionError(
             "expected the model in the cache, because HF_HUB_OFFLINE is set, got none. To fix: "

@@ -1,4 +1,4 @@
-"""The file of ImageNet weights that an installed package holds."""
+"""The file of ImageNet weights in an installed package."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _PUBLISHED = {
         for size in ("tiny", "small", "base")
     },
 }
-"""What ImageNet weights are called that no package holds: the authors' file and the hub id."""
+"""ImageNet weights that no package has: the authors' file and the hub id."""
 
 
 def imagenet_file(encoder: str | None) -> Path:
     """The path of the installed ImageNet weights of an encoder.
 
     Raises:
-        InputError: no installed package holds them.
+        InputError: no installed package has them.
     """
     if encoder != "efficientnet_lite0":
         file, hub_id = _PUBLISHED.get(str(encoder), ("mit_bX.pth", "nvidia/mit-bX"))

@@ -1,4 +1,4 @@
-"""What is in a checkpoint of any known layout, for people."""
+"""Describes a checkpoint of any known layout for people."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a checkpoint holds."""
+    """The contents of a checkpoint."""
 
     path: str
     layout: str
     encoder: str | None
-    """The encoder's name; None where its widths and depths are none that driftseg knows."""
+    """The encoder's name; None if driftseg does not know its widths and depths."""
     classes: int | None
     """Number of classes of the head, None without a head."""
     class_names: tuple[str, ...]
-    """In id order, where the file says them."""
+    """Class names in id order, if the file has them."""
     parameters: Mapping[str, int]
     """Number of parameters of each part, as in ``Segmenter.parts``."""
     types: Mapping[str, int]
     """Number of tensors of each type."""
     size: int
-    """Of the file, in bytes."""
+    """Size of the file in bytes."""
     roles: tuple[str, ...]
-    """Names of the sets of weights in the file; empty where it holds one student."""
+    """Names of the sets of weights in the file; empty if it holds one student."""
     ignored: Mapping[str, str]
-    """Names that driftseg has no use for, and why."""
+    """Names that driftseg does not use, with the reason."""
     metadata: Mapping[str, Any]
-    """What the file, or the config.json beside it, says besides."""
+    """Other facts from the file or the config.json beside it."""
     weights: str = ""
-    """Which set of weights this is about, and the words that stand before its names."""
+    """The described set of weights, and the prefix of its names."""
     classes_known: bool = True
-    """Whether the file names its classes, by names that say something."""
+    """Whether the file has real names of classes."""
     refusal: str | None = None
-    """Why a run cannot take the file as its ``checkpoint``; None where it can."""
+    """Why a run cannot use the file as its ``checkpoint``; None if it can."""
     notes: tuple[str, ...] = ()
-    """What a run would tell about the file."""
+    """Notes that a run would print on the file."""
 
     def lines(self) -> list[str]:
-        """The inspection for a person, one fact a line."""
+        """The inspection as text, one fact per line."""
         total = sum(self.parameters.values())
         lines = [
             f"file         {self.path} ({self.size / 1e6:.1f} MB)",
@@ -93,11 +93,11 @@ class Inspection:
 def inspect(
     source: str | Path, *, role: Role | None = None, weights: str | None = None
 ) -> Inspection:
-    """Reads a checkpoint and says what it holds, and whether a run can take it.
+    """Reads a checkpoint and describes its contents and whether a run can use it.
 
     Args:
         source: as for `driftseg.models.checkpoints.open_checkpoint`.
-        role: which network of a training checkpoint to look at; None takes the first.
+        role: network of a training checkpoint; None takes the first.
         weights: the same for sets of any name, as for `open_checkpoint`.
 
     Raises:
@@ -148,7 +148,7 @@ def _are_roles(sets: Sequence[WeightSet]) -> bool:
 
 
 def _would_open(source: str | Path, weights: str | None) -> tuple[str | None, tuple[str, ...]]:
-    """Why a run cannot take the file, or None; and what opening it tells."""
+    """Why a run cannot use the file, or None; and the notes of opening it."""
     try:
         _, info = open_checkpoint(source, weights=weights)
     except InputError as error:
@@ -161,7 +161,7 @@ def _would_open(source: str | Path, weights: str | None) -> tuple[str | None, tu
 
 
 def _inspect_adapters(contents: Contents) -> Inspection:
-    from driftseg.models.adapters.files import read_adapter_info  # that module imports this room
+    from driftseg.models.adapters.files import read_adapter_info  # avoids a circular import
 
     info = read_adapter_info(contents.path)
     facts = {name: value for name, value in info.adapters.items() if value is not None}

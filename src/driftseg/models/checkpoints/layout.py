@@ -1,4 +1,4 @@
-"""What it takes to describe the names of one project's files."""
+"""The description of the tensor names in one project's files."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ OTHER_HEAD = "of a head that driftseg does not have"
 
 @dataclass(frozen=True)
 class EncoderNames:
-    """Names of an encoder's modules: patterns with ``stage`` (and ``block``) to our endings."""
+    """Names of an encoder's modules: patterns with ``stage`` (and ``block``), and our suffixes."""
 
     first_stage: int
-    """The number that the files give to the first stage."""
+    """The number of the first stage in the files."""
     stage: Mapping[str, str]
-    """Pattern of a module outside the blocks to its ending below ``encoder.stages.i``. Instead of
-    ``stage`` a pattern may have the group ``before`` or ``after``, where the files number the
-    module like the stage before or after the one that it belongs to; one without a number
-    belongs to the first stage."""
+    """Pattern of a module outside the blocks, and its suffix below ``encoder.stages.i``. Instead of
+    ``stage`` a pattern may have the group ``before`` or ``after``, if the files number the module
+    like the stage before or after its own. A module without a number belongs to the first stage."""
     block: str
     """Pattern of a module inside a block, with the groups ``stage``, ``block`` and ``inner``."""
     inner: Mapping[str, str]
-    """``inner`` to its ending below ``encoder.stages.i.blocks.j``."""
+    """``inner``, and its suffix below ``encoder.stages.i.blocks.j``."""
 
     def ours(self, module: str) -> str | None:
-        """Our name of the module, or None where the table has none."""
+        """Our name of the module, or None if the table has none."""
         for pattern, ending in self.stage.items():
             if match := re.fullmatch(pattern, module):
                 return f"encoder.stages.{self._stage(match)}.{ending}"
@@ -49,34 +48,34 @@ _TO_OURS = {"stage": 0, "before": 1, "after": -1}
 
 @dataclass(frozen=True)
 class Layout:
-    """One project's way of naming."""
+    """The tensor names of one project."""
 
     name: str
     mark: str
-    """A pattern that one name of every such file, and of no other layout, matches."""
+    """A pattern that matches a name in every such file and in no other layout."""
     prefix: str = ""
-    """What the encoder's names start with; it may be absent."""
+    """Optional prefix of the encoder's names."""
     encoder: EncoderNames | None = None
     modules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Modules by full name to ours."""
+    """Full names of modules, and our names."""
     fuse_reversed: bool = False
-    """Whether the fuse convolution's input blocks stand as [c4, c3, c2, c1]."""
+    """Whether the fuse convolution's input blocks are in the order [c4, c3, c2, c1]."""
     merging_unfolded: bool = False
-    """Whether patch merging takes its input channel by channel, as torch's unfold puts it out."""
+    """Whether patch merging takes its input channel by channel, as from torch's unfold."""
     linear_convolutions: bool = False
-    """Whether feed-forward's linear layers are convolutions of one pixel."""
+    """Whether linear layers of the feed-forward part are 1x1 convolutions."""
     ignored: Mapping[str, str] = field(default_factory=dict)
-    """Pattern of a name that is left out, and why."""
+    """Pattern of a name that is left out, and the reason."""
 
     def ours(self, module: str) -> tuple[str, ...]:
-        """Our names of a module of the file; none where the tables have none."""
+        """Our names of a module of the file; empty if the tables have none."""
         if module in self.modules:
             return self.modules[module]
         name = self.encoder.ours(module.removeprefix(self.prefix)) if self.encoder else None
         return () if name is None else (name,)
 
     def why_ignored(self, name: str) -> str | None:
-        """The reason for leaving out a tensor, or None where it is not to be left out."""
+        """The reason for leaving out a tensor, or None if it is not left out."""
         for pattern, reason in self.ignored.items():
             if re.fullmatch(pattern, name):
                 return reason

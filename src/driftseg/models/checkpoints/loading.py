@@ -1,13 +1,13 @@
-"""Other projects' weights, and our own, into a model that stands already.
+"""Loads weights of other projects, or our own, into an existing model.
 
 A tensor is loaded or reported, never silently skipped: every part of the model (as in
-``Segmenter.parts``) is either read whole from the file or left random whole, and it is left
-random only where the caller said that it may be.
+``Segmenter.parts``) is either loaded completely or stays random completely. It stays random only if
+the caller allows it.
 
-Swin's output norms are the one exception to whole stages: no ImageNet file holds them, since a
-classifier has one norm at its end. They are part of their stage, and load with it, but where a
-file lacks any of them and "output_norms" was named, all of them stay as they are (in a new
-network: weight 1, bias 0) while the rest of the stages loads.
+Swin's output norms are the only exception: ImageNet files do not have them, because a classifier
+has one norm at its end. They are part of their stage and load with it. If a file lacks any of them
+and "output_norms" is named, all of them stay unchanged (in a new
+network: weight 1, bias 0) and the rest of the stages loads.
 """
 
 from __future__ import annotations
@@ -44,26 +44,26 @@ OUTPUT_NORMS = "output_norms"
 PARTS = (
     "encoder", *(f"encoder.stage{i}" for i in range(1, 5)), "head", "early_head", OUTPUT_NORMS,
 )  # fmt: skip
-"""What ``may_stay_random`` may name; "encoder" stands for its four stages as one."""
+"""Valid names in ``may_stay_random``; "encoder" means its four stages together."""
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What `load_weights` did."""
+    """Report of `load_weights`."""
 
     path: str
     layout: str
     matched: list[str]
-    """Names of the model's tensors that now hold the file's values."""
+    """Names of the model's tensors that were loaded."""
     random: list[str]
-    """Names of the model's tensors that were wanted and that the file did not fill."""
+    """Names of the model's wanted tensors that the file does not have."""
     ignored: list[str]
-    """What was left out of the file: "name: reason"."""
+    """Tensors of the file that were left out: "name: reason"."""
     notes: tuple[str, ...] = ()
-    """Which set of weights was taken from a file of several, and what lies outside all of them."""
+    """The set of weights taken from a file of several, and tensors outside all sets."""
 
     def lines(self) -> list[str]:
-        """The report for a person, one fact a line."""
+        """The report as text, one fact per line."""
         lines = [f"{self.path}: {self.layout}, {len(self.matched)} tensors loaded"]
         norms = [name for name in self.random if _is_output_norm(name)]
         random = [name for name in self.random if name not in norms]
@@ -94,22 +94,22 @@ def load_weights(
     role: Role = "student",
     weights: str | None = None,
 ) -> LoadReport:
-    """Fills a model with weights of any known layout; a refused file changes nothing.
+    """Loads weights of any known layout into a model; after an error the model is unchanged.
 
-    Adapters stay as they are: no layout holds them, they have files of their own.
+    Adapters do not change: no layout has them, they have their own files.
 
     Args:
         model: the network to fill, in place.
         source: a file, a Hugging Face folder or hub id, or "imagenet" (see
             `read_source`).
-        parts: what to take from the file, of ``PARTS`` but output norms, which come with their
-            stage; all else stays as it is. None takes everything. So a head can come from
-            another file than the encoder, also from one that holds a head alone.
-        may_stay_random: parts that the file need not hold or fit, of ``PARTS``. A part stays
+        parts: parts to take from the file, of ``PARTS`` without output norms, which come with their
+            stage; all others stay unchanged. None takes everything. A head can thus come from
+            another file than the encoder, also from a file with only a head.
+        may_stay_random: parts of ``PARTS`` that the file may lack or that may not fit. A part stays
             random as a whole as soon as one of its tensors is absent or has another shape.
             "output_norms" lets an encoder load from a file without its output norms.
-        role: which network of a HAMLET or DAFormer training checkpoint to take; files that hold
-            one network only have none to choose from.
+        role: network of a HAMLET or DAFormer training checkpoint; files with one network have no
+            choice.
         weights: the same for sets of any name, as for `open_checkpoint`; it overrides ``role``.
 
     Raises:
@@ -154,19 +154,19 @@ def fill(
     parts: Sequence[str] | None = None,
     may_stay_random: Sequence[str] = (),
 ) -> LoadReport:
-    """Fills a model with tensors under our names; refused ones change nothing.
+    """Loads tensors with our names into a model; after an error the model is unchanged.
 
     Args:
         model: the network to fill, in place.
         path: of the file, for errors and the report.
         layout: of the file's names.
-        found: the file's tensors under our names.
-        originals: the same under the file's names.
+        found: the file's tensors by our names.
+        originals: the same by the file's names.
         parts: as for `load_weights`.
         may_stay_random: as for `load_weights`.
 
     Raises:
-        InputError: a part that may not stay random cannot be filled whole.
+        InputError: a part that may not stay random cannot be loaded completely.
     """
     own = set(adapter_names(model))
     complete = {name: t for name, t in model.state_dict().items() if name not in own}
@@ -247,17 +247,17 @@ def _is_asked_for(name: str, parts: Sequence[str] | None) -> bool:
 
 @dataclass(frozen=True)
 class _Fault:
-    """Why a part cannot be loaded whole."""
+    """Why a part cannot be loaded completely."""
 
     text: str
     absent: bool
-    """Whether the file holds nothing of the part."""
+    """Whether the file has no tensor of the part."""
 
 
 def _faults(
     wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], *, whole_encoder: bool
 ) -> dict[str, _Fault]:
-    """The parts of the model that the file cannot fill, with the first reason for each."""
+    """The parts of the model that cannot be loaded, with the first reason for each."""
     wanted = {name: tensor for name, tensor in wanted.items() if not _is_counter(name)}
     parts: dict[str, list[str]] = {}
     for name in wanted:
@@ -283,7 +283,7 @@ def _faults(
 
 
 def _lacking_output_norms(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> set[str]:
-    """All output norms of the model where the file lacks any; nothing where it holds them all."""
+    """All output norms of the model if the file lacks any; otherwise none."""
     norms = {name for name in wanted if _is_output_norm(name)}
     return norms if norms.difference(found) else set()
 
@@ -314,12 +314,12 @@ def _refusal(
 
 
 def check_encoder(path: str, encoder: str, found: Mapping[str, Tensor]) -> None:
-    """Raises where tensors of an encoder have not the shapes that driftseg's has.
+    """Raises InputError if tensors of an encoder do not have the shapes of driftseg's.
 
     Args:
         path: of the file, for the error.
-        encoder: that the tensors' widths and depths say.
-        found: under our names; output norms may be absent.
+        encoder: according to the tensors' widths and depths.
+        found: tensors by our names; output norms may be absent.
     """
     with torch.device("meta"):
         model = build_segmenter(encoder, classes=1, head_width=8, early_head=False)
@@ -341,7 +341,7 @@ def _parts(tensor_names: Iterable[str]) -> list[str]:
 
 
 def _is_counter(name: str) -> bool:
-    """BatchNorm's count of batches, which many files lack and nothing here reads."""
+    """Whether it is BatchNorm's count of batches, which many files lack and nothing uses."""
     return name.endswith("num_batches_tracked")
 
 

@@ -1,9 +1,9 @@
-"""How other projects name the tensors of these networks, and how ours follow from theirs.
+"""Tables of tensor names in other projects, and their translation to ours.
 
-A layout is recognised by names that only it has, and every name is translated by an explicit
-table. Nothing is matched by position, by shape, or because two names happen to be equal:
-"linear_fuse" has the same name and shape in NVlabs' and in DAFormer's files while its input
-blocks stand in opposite order, and a load by name gives wrong logits without a word.
+A layout is recognised by names that only it has, and explicit tables translate every name. Nothing
+is matched by position, by shape, or by equal names. For example, "linear_fuse" has the same name
+and shape in NVlabs' and DAFormer's files, but its input blocks are in opposite order. Loading by
+name would give wrong logits without an error.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NVLABS_ENCODER = EncoderNames(
     },
 )
 
-# key and value are one matrix with us; `translation.py` stacks what these tables keep apart
+# our key and value are one matrix; `translation.py` stacks these separate names
 TRANSFORMERS_4_ENCODER = EncoderNames(
     first_stage=0,
     stage={
@@ -82,7 +82,7 @@ TRANSFORMERS_5_ENCODER = EncoderNames(
     },
 )
 
-# attention is torch's own module: query, key and value are one tensor, "in_proj_weight"
+# attention is torch's module: query, key and value are one tensor, "in_proj_weight"
 MMSEGMENTATION_ENCODER = EncoderNames(
     first_stage=0,
     stage={
@@ -118,7 +118,7 @@ EFFICIENTNET_MODULES = {
     "_conv_stem": ("encoder.stages.0.0.convolution",),
     "_bn0": ("encoder.stages.0.0.norm",),
     **{
-        # in the first stage the stem comes before the blocks
+        # in the first stage the stem is before the blocks
         f"_blocks.{number}.{theirs}": (
             f"encoder.stages.{stage}.{place + (1 if stage == 0 else 0)}.{ours}",
         )
@@ -153,7 +153,7 @@ HAMLET_HEAD = _head(
     first=0,
 )
 HAMLET_EARLY_HEAD = {
-    # HAMLET's two heads share the first embedding; with us each has its own copy
+    # HAMLET's two heads share the first embedding; each of ours has its own copy
     "decode_head.linear_c.0.proj": ("head.embed.0", "early_head.embed.0"),
     "decode_head.linear_fuse_m1.conv": ("early_head.fuse",),
     "decode_head.linear_fuse_m1.bn": ("early_head.norm",),
@@ -175,8 +175,8 @@ _DEAD = "mmseg's base class makes it and nothing reads it"
 OURS = "driftseg"
 
 Role = Literal["student", "teacher", "static"]
-"""The networks in HAMLET's and DAFormer's training checkpoints: ``model.``, ``ema_model.`` and
-``imnet_model.`` stand before their names (`driftseg.models.checkpoints.sets`)."""
+"""The networks in HAMLET's and DAFormer's training checkpoints; their prefixes are ``model.``,
+``ema_model.`` and ``imnet_model.`` (`driftseg.models.checkpoints.sets`)."""
 
 LAYOUTS = (
     Layout(
@@ -217,7 +217,7 @@ LAYOUTS = (
         "backbone.",
         MMSEGMENTATION_ENCODER,
         linear_convolutions=True,
-        # its head normalises and rectifies every level before it joins them: another function
+        # its head applies norm and ReLU to every level before the fusion: another function
         ignored={r"(decode_head|auxiliary_head)\..+": OTHER_HEAD},
     ),
     Layout(
@@ -247,6 +247,6 @@ LAYOUTS = (
     *SWIN_LAYOUTS,
     Layout(OURS, r"encoder\.stages\.0\..+|(early_)?head\.fuse\.weight"),
 )
-"""Every layout, in the order in which they are tried: Hugging Face's segmentation files share
-DAFormer's embedding names, so the encoder's names have to agree too, or all of a head's where a
-file holds no encoder."""
+"""All layouts in the order in which they are tried. Hugging Face's segmentation files share
+DAFormer's embedding names, so the encoder's names must also match; in a file without an encoder,
+all names of the head."""

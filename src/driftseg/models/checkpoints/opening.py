@@ -1,4 +1,4 @@
-"""A whole network from whatever file a user has."""
+"""Opens a whole network from a user's file."""
 
 from __future__ import annotations
 
@@ -51,26 +51,26 @@ def open_checkpoint(
     classes: Sequence[str] | None = None,
     ignore_outputs: Sequence[str | int] = (),
 ) -> tuple[Segmenter, CheckpointInfo]:
-    """Builds the network that a file holds and fills it whole.
+    """Builds the network of a file and loads it completely.
 
-    The encoder, the width of the head and the number of classes follow from the tensors. A file of
-    another project has an early head only where that project has one (HAMLET); otherwise the
-    network's ``early_head`` is None. The network is in float32 and in ``eval()`` mode. Files are
-    data: no code of theirs runs. torch's random generator is left as it was.
+    The encoder, the width of the head and the number of classes follow from the tensors. Of other
+    projects, only HAMLET's files have an early head; otherwise the network's ``early_head`` is
+    None. The network is in float32 and in ``eval()`` mode. Files are
+    data: their code never runs. torch's random generator does not change.
 
     Args:
         source: a file of driftseg, NVlabs, HAMLET, DAFormer, mmsegmentation or Hugging Face; a
             Hugging Face folder; or a hub id "owner/name", looked up in the local cache first.
-        encoder: a name of ``ENCODERS`` that the file must hold; None takes what it holds.
-        weights: which set of a file that holds several: "student", "teacher", "static", or the
-            words that stand before its names; None takes the student, or else the first.
-        classes: names in id order for a file that names none: of all outputs, or without those
-            that are ignored.
-        ignore_outputs: names or numbers of outputs that stand for no class (void, background):
-            they are dropped from the heads, and so never answered.
+        encoder: a name of ``ENCODERS`` that the file must have; None accepts any.
+        weights: set of a file with several: "student", "teacher", "static", or the prefix of its
+            names; None takes the student, or else the first.
+        classes: names in id order for a file without names: of all outputs, or without the ignored
+            ones.
+        ignore_outputs: names or numbers of outputs without a class (void, background): they are
+            removed from the heads and never predicted.
 
     Returns:
-        The network, and the facts about it; ``info.notes`` says what a reader of results must know.
+        The network and its facts; ``info.notes`` has notes for readers of results.
 
     Raises:
         InputError: the source cannot be read, holds no whole network that driftseg has, or its
@@ -100,19 +100,17 @@ def open_checkpoint(
 def order_classes(
     model: Segmenter, info: CheckpointInfo, wanted: LabelSpace | None
 ) -> CheckpointInfo:
-    """Puts a network's outputs into the order of a label space that has the same classes.
+    """Sorts a network's outputs in the order of a label space with the same classes.
 
-    Names that differ in case, spaces, underscores or hyphens alone are the same. A network of other
-    classes stays as it is, and so does one of no named classes; `check_named` and
-    `tell_classes` say why it does not fit.
+    Names that differ only in case, spaces, underscores or hyphens are equal. A network with other
+    or unnamed classes stays unchanged; `check_named` and `tell_classes` explain why it does not
+    fit.
 
     Args:
-        model: whose classifiers are permuted in place.
+        model: its classifiers are permuted in place.
         info: of the model.
-        wanted: the label space; None takes the preset that has the same classes, if there is one.
-
-    Returns:
-        The facts as they are now, with a note where outputs have moved.
+        wanted: the label space; None takes the preset with the same classes, if there is one.
+            Returns: The new facts, with a note if outputs were moved.
     """
     space = preset_of(info.classes, any_order=True) if wanted is None else wanted
     if space is None or not info.classes_known:
@@ -128,7 +126,7 @@ def order_classes(
 
 
 def check_named(info: CheckpointInfo) -> None:
-    """Refuses a checkpoint whose classes nobody has named; says how to name them."""
+    """Raises InputError for a checkpoint without class names; the text says how to name them."""
     if not info.classes_known:
         in_folder = Path(info.path).name.removesuffix(INDEX) in WEIGHT_NAMES
         config = ", or write them into id2label of its config.json" if in_folder else ""
@@ -139,7 +137,7 @@ def check_named(info: CheckpointInfo) -> None:
 
 
 def tell_classes(info: CheckpointInfo, wanted: LabelSpace) -> str:
-    """Why a checkpoint's classes are not those of a label space, and what can be done.
+    """Message: how a checkpoint's classes differ from a label space, and what to do.
 
     Args:
         info: of a checkpoint whose classes are named and differ from the label space's.
@@ -168,7 +166,7 @@ def _refuse_choice(contents: Contents, weights: str | None) -> None:
 
 @dataclass(frozen=True)
 class _Found:
-    """A set of weights that has passed all checks but the one of shapes."""
+    """A set of weights that has passed all checks except that of shapes."""
 
     chosen: WeightSet
     translation: Translation
@@ -266,7 +264,7 @@ def _no_head(path: str, encoder: str, chosen: WeightSet, layout: str) -> str:
 
 
 def _class_names(contents: Contents, outputs: int) -> tuple[tuple[str, ...], bool, list[str]]:
-    """Names in id order, whether they are names, and a note where they are not."""
+    """Names in id order, whether they are real names, and a note if they are not."""
     names = tuple(contents.facts.get("classes", ()))
     if names and len(names) != outputs:
         raise InputError(
@@ -286,7 +284,7 @@ def _colours(contents: Contents, outputs: int) -> tuple[Colour, ...]:
 
 
 def _came(contents: Contents) -> dict[str, Any]:
-    """``config`` (its names of classes) and ``preprocessing``, as they stood in the folder."""
+    """``config`` (its names of classes) and ``preprocessing`` as in the folder."""
     names = contents.config.get("id2label")
     if not isinstance(names, Mapping):
         return {}

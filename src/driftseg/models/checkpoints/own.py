@@ -1,6 +1,6 @@
 """Our own checkpoints: one safetensors file that holds a network and how to build it.
 
-A .json file of the same name beside it repeats the facts for people; reading never needs it.
+A .json file of the same name repeats the facts for people; reading does not need it.
 """
 
 from __future__ import annotations
@@ -29,12 +29,11 @@ from driftseg.models.segmenter import Segmenter, build_segmenter
 
 FORMAT_VERSION = 1
 METADATA_KEY = "driftseg"
-"""Where a safetensors file keeps our facts, as JSON."""
+"""Key of our facts in a safetensors file, as JSON."""
 ADAPTERS_KEY = "driftseg_adapters"
-"""Where a file of adapters alone keeps its facts (`driftseg.models.adapters.files`)."""
+"""Key of the facts in a file of adapters (`driftseg.models.adapters.files`)."""
 CAME = "hugging_face"
-"""Among ``extra``: what is kept of the Hugging Face folder that a network came from, so that it
-can leave as it came."""
+"""Key in ``extra``: data of the network's Hugging Face folder, for an export in the same form."""
 
 _NOT_WRITTEN = ("path", "layout", "notes")
 _LARGEST_HALF = torch.finfo(torch.float16).max
@@ -49,25 +48,25 @@ class CheckpointInfo:
     head_width: int
     early_head: bool
     label_space: str
-    """Name of the preset that has these classes in this order; "own" for other classes, "unknown"
-    where nobody has named them."""
+    """Name of the preset with these classes in this order; "own" for other classes, "unknown"
+    without class names."""
     classes: tuple[str, ...]
-    """Class names in id order; "class 0", "class 1", ... where nobody has named them."""
+    """Class names in id order; "class 0", "class 1", ... without class names."""
     half: bool
     """Whether weight matrices and kernels are stored in 16 bits."""
     digest: str
     """`digest` of the network that was built from the file."""
     format_version: int = FORMAT_VERSION
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """What the writer added (scores, training settings)."""
+    """Further facts from the writer (scores, training settings)."""
     colours: tuple[Colour, ...] = ()
-    """RGB of each class, where the file says them."""
+    """RGB of each class, if the file has them."""
     classes_known: bool = True
-    """Whether somebody has named the classes."""
+    """Whether the classes have real names."""
     layout: str = OURS
-    """Whose names the file's tensors have."""
+    """Layout of the file's tensor names."""
     notes: tuple[str, ...] = ()
-    """What a reader of results must know about how the file was read, in sentences."""
+    """Notes for readers of results on how the file was read."""
 
 
 def save_checkpoint(
@@ -83,7 +82,7 @@ def save_checkpoint(
     colours: Sequence[Colour] = (),
     classes_known: bool = True,
 ) -> CheckpointInfo:
-    """Writes a network whole; the file appears complete or not at all.
+    """Writes a network; the file appears complete or not at all.
 
     Args:
         path: the file, ending in .safetensors; a .json file of the same name is written beside
@@ -95,9 +94,9 @@ def save_checkpoint(
         classes: class names in id order.
         half: store weights of two and more dimensions in 16 bits; biases, norms and their
             statistics stay in 32.
-        extra: further facts to keep, of kinds that JSON knows.
-        colours: RGB of each class, 0 to 255; empty keeps none.
-        classes_known: False where the names only count outputs.
+        extra: further facts, of JSON types.
+        colours: RGB of each class, 0 to 255; empty stores none.
+        classes_known: False if the names are only numbers of outputs.
 
     Raises:
         InputError: the path does not end in .safetensors.
@@ -127,7 +126,7 @@ def save_checkpoint(
     facts = {key: value for key, value in asdict(info).items() if key not in _NOT_WRITTEN}
     if not info.colours:
         del facts["colours"]
-    if info.classes_known:  # so that files without such news stay as they always were
+    if info.classes_known:  # keeps files without these facts unchanged
         del facts["classes_known"]
     state = {name: tensor.contiguous() for name, tensor in state.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -137,10 +136,10 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: str | Path) -> tuple[Segmenter, CheckpointInfo]:
-    """Builds the network that a driftseg checkpoint names and fills it whole.
+    """Builds the network of a driftseg checkpoint and loads it completely.
 
-    Half-precision weights are read to float32. The network is returned in ``eval()`` mode;
-    torch's random generator is left as it was.
+    Half-precision weights become float32. The network is in ``eval()`` mode; torch's random
+    generator does not change.
 
     Raises:
         InputError: the file is missing, corrupt, not of driftseg, or of a later format.
@@ -220,7 +219,7 @@ def digest(model: nn.Module) -> str:
 
 
 def digest_tensors(state: Mapping[str, Tensor]) -> str:
-    """The same over tensors by name."""
+    """The same digest over tensors by name."""
     total = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
@@ -255,7 +254,7 @@ def _check_facts(model: Segmenter, encoder: str, head_width: int, classes: Seque
 
 
 def _halved(tensor: Tensor) -> Tensor:
-    """In 16 bits where that is a weight matrix or kernel and fits the range."""
+    """Converts a weight matrix or kernel to 16 bits if its range allows it."""
     if tensor.ndim < 2 or not tensor.is_floating_point() or tensor.abs().max() > _LARGEST_HALF:
         return tensor
     return tensor.half()
@@ -266,7 +265,7 @@ def _widened(tensor: Tensor) -> Tensor:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes beside the target, flushes to the disk, then renames: never a torn file."""
+    """Writes a temporary file, syncs it to the disk and renames it."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:

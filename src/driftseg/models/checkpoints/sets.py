@@ -1,9 +1,8 @@
-"""Which sets of weights a file holds, whatever training tools have wrapped round them.
+"""Finds the sets of weights in a file, in any wrappers of training tools.
 
-A wrapper is a word before the names: a mapping that holds the weights (``state_dict``), or a module
-that held the network (``module.``, ``_orig_mod.``, ``student.``). Words are not known from a list:
-a word is a wrapper where the names behind it, taken alone, are of a known layout and the names
-with it are not.
+A wrapper is a prefix of names: a mapping with the weights (``state_dict``), or a module around the
+network (``module.``, ``_orig_mod.``, ``student.``). There is no list of wrappers: a prefix is a
+wrapper if the names without it have a known layout and the names with it do not.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from driftseg.models.checkpoints.translation import recognise
 _AVERAGED = re.compile(r"(.*_)?(ema|teacher|averaged?|shadow|swa)(_.*)?")
 _STATIC = re.compile(r"(.*_)?(imnet|static)(_.*)?")
 _PARALLEL = re.compile(r"((module|_orig_mod)\.)+")
-"""What torch's parallel and compiled modules put before names."""
+"""Prefixes of torch's parallel and compiled modules."""
 _BESIDE = re.compile(rf"{_AVERAGED.pattern}|{_STATIC.pattern}|student|model|module")
-"""Words that may stand before a second set where the first has none."""
+"""Possible prefixes of a second set if the first has none."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +31,16 @@ class WeightSet:
     """One network's weights in a file."""
 
     name: str
-    """"student", "teacher" (a moving average), "static", or the wrappers where those words do not
-    tell two sets apart."""
+    """"student", "teacher" (a moving average), "static", or the wrappers if these words do not
+    distinguish two sets."""
     wrappers: str
-    """The words before the names, outermost first, with dots between; may be empty."""
+    """The prefix of the names, outermost wrapper first, separated by dots; may be empty."""
     tensors: Mapping[str, Tensor]
-    """By their names without wrappers."""
+    """Tensors by their names without wrappers."""
     layout: Layout
 
     def answers_to(self, word: str) -> bool:
-        """Whether a user who says the word means this set."""
+        """Whether a user's word means this set."""
         return word in (self.name, self.wrappers, *self.wrappers.split("."))
 
     def __str__(self) -> str:
@@ -54,7 +53,7 @@ class Sets:
     """All sets of a file."""
 
     found: tuple[WeightSet, ...]
-    """Students first."""
+    """The sets, students first."""
     outside: tuple[str, ...]
     """Names of tensors that belong to no set."""
 
@@ -76,11 +75,11 @@ _ORDER = {"teacher": 1, "static": 2}
 
 
 def choose_set(path: str, tensors: Mapping[str, Tensor], weights: str | None) -> WeightSet:
-    """The set that a user wants.
+    """The set that the user names.
 
     Args:
         path: of the file, for errors.
-        tensors: of the file, by their whole names.
+        tensors: of the file, by their full names.
         weights: "student", "teacher", "static", or wrappers; None takes the first set.
 
     Raises:
@@ -119,7 +118,7 @@ def choose_set(path: str, tensors: Mapping[str, Tensor], weights: str | None) ->
 
 
 def choose_role(path: str, tensors: Mapping[str, Tensor], role: Role) -> WeightSet:
-    """The set of a role of HAMLET's and DAFormer's training; InputError where there is none."""
+    """The set of a role of HAMLET's and DAFormer's training; InputError if there is none."""
     sets = find_sets(tensors).found
     roles = [each.name for each in sets]
     if sets and role not in roles and (role != "student" or set(roles) & _ORDER.keys()):
@@ -131,7 +130,7 @@ def choose_role(path: str, tensors: Mapping[str, Tensor], role: Role) -> WeightS
 
 
 def set_notes(tensors: Mapping[str, Tensor], chosen: WeightSet) -> list[str]:
-    """What a reader must know about the choice: other sets, and tensors of none."""
+    """Notes on the choice: other sets, and tensors outside all sets."""
     sets = find_sets(tensors)
     notes = []
     if len(sets.found) > 1:
@@ -149,7 +148,7 @@ def set_notes(tensors: Mapping[str, Tensor], chosen: WeightSet) -> list[str]:
 
 
 def tell_sets(sets: Sequence[WeightSet]) -> str:
-    """The sets' names in a row."""
+    """The sets' names as text."""
     return ", ".join(str(each) for each in sets)
 
 
@@ -157,7 +156,7 @@ _Found = tuple[tuple[str, ...], dict[str, Tensor], Layout]
 
 
 def _find(tensors: Mapping[str, Tensor], words: tuple[str, ...]) -> Iterator[_Found]:
-    # these two words stand before every name of a module, wherever in a network the module sits
+    # these two prefixes can be before any module of a network
     tensors = {name[_length(name) :]: tensor for name, tensor in tensors.items()}
     families: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
@@ -180,7 +179,7 @@ def _length(name: str) -> int:
 
 
 def _told_apart(wrappers: Sequence[tuple[str, ...]]) -> list[str]:
-    """A name for each set: its kind, or its wrappers where two sets are of one kind."""
+    """A name for each set: its kind, or its wrappers if two sets have the same kind."""
     kinds = [_kind(words) for words in wrappers]
     return [
         kind if kinds.count(kind) == 1 or not words else ".".join(words)

@@ -1,7 +1,7 @@
-"""How other projects name the tensors of Swin.
+"""Tensor names of Swin in other projects.
 
-Two things differ by more than their names: all but our files file the merging of patches under
-the stage before, and mmsegmentation's merging takes its input in another order.
+Two differences are more than names. All other files store patch merging under the stage before, and
+mmsegmentation's merging takes its input in another order.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from driftseg.models.checkpoints.layout import NO_CLASSIFIER, OTHER_HEAD, EncoderNames, Layout
 
 # query, key and value: one matrix in Microsoft's and mmsegmentation's files, three in Hugging
-# Face's, query and key_value with us; `translation.py` cuts and stacks
+# Face's, query and key_value in ours; `translation.py` splits and stacks
 MICROSOFT_ENCODER = EncoderNames(
     first_stage=0,
     stage={
@@ -22,7 +22,7 @@ MICROSOFT_ENCODER = EncoderNames(
     block=r"layers\.(?P<stage>[0-3])\.blocks\.(?P<block>\d+)\.(?P<inner>.+)",
     inner={
         "norm1": "attention_norm",
-        "attn": "attention",  # the bias table is a tensor of its own
+        "attn": "attention",  # the bias table is a separate tensor
         "attn.qkv": "attention.query_key_value",
         "attn.proj": "attention.projection",
         "norm2": "feed_forward_norm",
@@ -31,7 +31,7 @@ MICROSOFT_ENCODER = EncoderNames(
     },
 )
 
-# timm files merging under the stage that it begins, and is Microsoft's in all else
+# timm stores merging under the stage that it begins; all else is as in Microsoft's files
 TIMM_ENCODER = EncoderNames(
     first_stage=0,
     stage={

@@ -1,4 +1,4 @@
-"""From a file's names to ours: finds the layout, renames, joins, permutes."""
+"""Translates a file's tensors to ours: finds the layout, renames, stacks, permutes."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from driftseg.models.encoders.mit import MIT_SIZES
 from driftseg.models.encoders.swin import SWIN_SIZES
 
 _TORCH_ATTENTION = "in_proj_"
-"""What torch's attention puts before "weight" and "bias" of query, key and value as one."""
+"""Prefix of "weight" and "bias" of query, key and value as one tensor in torch's attention."""
 _BLOCK = r"encoder\.stages\.\d\.blocks\.\d+\."
 _LINEAR = ("feed_forward.expand.weight", "feed_forward.contract.weight")
 
 
 @dataclass(frozen=True)
 class Translation:
-    """A file's tensors under our names."""
+    """A file's tensors by our names."""
 
     tensors: dict[str, Tensor]
     origins: dict[str, tuple[str, ...]]
-    """The file's names behind each of ours."""
+    """The file's names for each of ours."""
     ignored: dict[str, str]
-    """The file's names that have none of ours, and why."""
+    """The file's names without one of ours, with the reason."""
     unknown: tuple[str, ...] = ()
-    """Those of them that no table of the layout holds."""
+    """Those of them that are in no table of the layout."""
 
 
 def recognise(names: Iterable[str]) -> Layout | None:
-    """The layout whose mark is among the names and whose tables know the encoder's names.
+    """The layout whose mark is among the names and whose tables contain the encoder's names.
 
-    A file of a head alone is of the layout that all modules of a head are found of.
+    A file with only a head has the layout whose tables contain all modules of the head.
     """
     names = list(names)
     for layout in LAYOUTS:
@@ -52,7 +52,7 @@ def recognise(names: Iterable[str]) -> Layout | None:
 
 
 def translate(layout: Layout, tensors: Mapping[str, Tensor]) -> Translation:
-    """Gives every tensor of a file our name, joining and permuting where layouts differ."""
+    """Renames every tensor of a file to our name; stacks and permutes where layouts differ."""
     named: dict[str, Tensor] = {}
     origins: dict[str, tuple[str, ...]] = {}
     ignored: dict[str, str] = {}
@@ -84,7 +84,7 @@ def translate(layout: Layout, tensors: Mapping[str, Tensor]) -> Translation:
 
 
 def _join_key_value(named: dict[str, Tensor], origins: dict[str, tuple[str, ...]]) -> None:
-    """Stacks key above value, where a file holds them apart."""
+    """Stacks key above value if a file has them separately."""
     for key in [name for name in named if ".attention.key." in name]:
         value = key.replace(".attention.key.", ".attention.value.")
         joined = key.replace(".attention.key.", ".attention.key_value.")
@@ -94,10 +94,10 @@ def _join_key_value(named: dict[str, Tensor], origins: dict[str, tuple[str, ...]
 
 
 def _cut_query(named: dict[str, Tensor], origins: dict[str, tuple[str, ...]]) -> None:
-    """Cuts the query's rows off key's and value's, where a file holds all three as one."""
+    """Splits query from key and value if a file has all three as one."""
     for name in [name for name in named if ".attention.query_key_value." in name]:
         if named[name].ndim == 0:
-            continue  # no matrix: the load will refuse it
+            continue  # not a matrix: the load raises an error
         whole, origin = named.pop(name), origins.pop(name)
         rows = len(whole) // 3
         for part, tensor in (("query", whole[:rows]), ("key_value", whole[rows:])):
@@ -106,7 +106,7 @@ def _cut_query(named: dict[str, Tensor], origins: dict[str, tuple[str, ...]]) ->
 
 
 def _reorder_merging(named: dict[str, Tensor]) -> None:
-    """From channel by channel, corners row by row, to corner by corner, column by column."""
+    """Reorders [channel by channel, corners row by row] to [corner by corner, column by column]."""
     for name, tensor in named.items():
         if not re.fullmatch(r"encoder\.stages\.[1-3]\.embedding\.(norm|projection)\..+", name):
             continue
@@ -116,7 +116,7 @@ def _reorder_merging(named: dict[str, Tensor]) -> None:
 
 
 def guess_encoder(tensors: Mapping[str, Tensor]) -> str | None:
-    """The encoder that tensors under our names belong to, by widths and depths."""
+    """The encoder of tensors by our names, from widths and depths."""
     if "encoder.stages.0.0.convolution.weight" in tensors:
         return "efficientnet_lite0"
     projections = [f"encoder.stages.{i}.embedding.projection.weight" for i in range(4)]
@@ -131,7 +131,7 @@ def guess_encoder(tensors: Mapping[str, Tensor]) -> str | None:
 
 
 def part_of(name: str) -> str | None:
-    """The part of a segmenter that one of our names belongs to, as in ``Segmenter.parts``."""
+    """The part of a segmenter for one of our names, as in ``Segmenter.parts``."""
     if match := re.match(r"encoder\.stages\.(\d)\.", name):
         return f"encoder.stage{int(match[1]) + 1}"
     first = name.partition(".")[0]

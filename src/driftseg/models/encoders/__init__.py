@@ -23,11 +23,11 @@ HEAD_WIDTHS: dict[str, int] = {
     **{name: size.head_width for name, size in (MIT_SIZES | SWIN_SIZES).items()},
     "efficientnet_lite0": 128,
 }
-"""Embedding width of the all-MLP head: published for MiT (SegFormer and DAFormer's configs), and
-SegFormer's for encoders as large for Swin."""
+"""Embedding width of the all-MLP head: published for MiT (SegFormer and DAFormer's configs); for
+Swin, SegFormer's width for encoders of that size."""
 
 OTHERS: PartTable[Callable[[], Encoder]] = PartTable("encoder", {}, group="driftseg.encoders")
-"""Encoders of users: by entry point, or ``package.module:make``."""
+"""Users' encoders: by entry point, or ``package.module:make``."""
 
 
 def make_encoder(name: str, *, where: str = "encoder") -> Encoder:
@@ -39,7 +39,7 @@ def make_encoder(name: str, *, where: str = "encoder") -> Encoder:
         where: the setting that names it, for messages.
 
     Raises:
-        InputError: there is none, or what is made is no `Encoder` of four stages.
+        InputError: there is no such encoder, or the result is not an `Encoder` of four stages.
     """
     if name in ENCODERS:
         return ENCODERS[name]()
@@ -59,12 +59,12 @@ def make_encoder(name: str, *, where: str = "encoder") -> Encoder:
 
 
 def may_be_encoder(name: str) -> bool:
-    """Whether `make_encoder` may find it; one of a user's is imported only there."""
+    """Whether `make_encoder` may find it; a user's encoder is imported only there."""
     return name in ENCODERS or ":" in name or name in OTHERS.names()
 
 
 def head_width_of(name: str, encoder: Encoder) -> int:
-    """Embedding width of the all-MLP head where none is set."""
+    """Default embedding width of the all-MLP head."""
     return HEAD_WIDTHS.get(name, encoder.head_width)
 
 

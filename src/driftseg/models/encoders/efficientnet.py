@@ -1,8 +1,8 @@
 """EfficientNet-Lite0 (Tan and Le 2019, arXiv:1905.11946, in Google's "Lite" variant).
 
-No squeeze-and-excitation, ReLU6 everywhere, TensorFlow's "SAME" padding. The classification
-head (1x1 convolution to 1280 and what follows) is left out: the fourth level is the 320-channel
-map at stride 32.
+No squeeze-and-excitation, ReLU6 everywhere, TensorFlow's "SAME" padding. There is no classification
+head (1x1 convolution to 1280 and later layers): the fourth level is the 320-channel map at stride
+32.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ class SameConvolution(nn.Conv2d):
         return F.conv2d(x, self.weight, None, self.stride, (below, right), 1, self.groups)
 
     def _margin(self, length: int) -> tuple[int, int]:
-        """TensorFlow's rule: the odd pixel goes to the end."""
+        """Padding by TensorFlow's rule: an odd pixel is added at the end."""
         kernel, stride = self.kernel_size[0], self.stride[0]
         total = max((math.ceil(length / stride) - 1) * stride + kernel - length, 0)
         return total // 2, total - total // 2
 
     def _cut(self, x: Tensor, dim: int) -> Tensor:
-        """The same for a size that is a symbol: padded by the most there is, and cut."""
+        """The same for a symbolic size: pads by the maximum and cuts."""
         kernel, stride, length = self.kernel_size[0], self.stride[0], x.shape[dim]
         most = kernel // 2
         if most == 0:
@@ -131,12 +131,14 @@ class Stem(nn.Module):
 
 
 class LiteStage(nn.Sequential):
-    """Blocks one after the other, and an adapter of the stage behind them if there is one."""
+    """Blocks in sequence, then the stage's adapter if there is one."""
 
     def __init__(self, *parts: nn.Module, channels: int):
         super().__init__(*parts)
         self.channels = channels
-        self.adapter: nn.Module | None = None  # once it is a module, the sequence ends with it
+        self.adapter: nn.Module | None = (
+            None  # when set to a module, it is the last in the sequence
+        )
 
     def sites(self) -> Sequence[Slot | LinearSite]:
         """The map."""
@@ -176,7 +178,8 @@ class EfficientNetLite0(Encoder):
                     in_channels, made = channels, made + 1
             self.stages.append(LiteStage(*parts, channels=in_channels))
         self.apply(_initialise)
-        # Depthwise convolutions on a CPU learn about 1.5 times as fast with channels last.
+        # On a CPU, training of depthwise convolutions is about 1.5 times as fast with channels
+        # last.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

@@ -1,7 +1,7 @@
 """Mix Transformer encoders MiT-B0..B5 (SegFormer, Xie et al. 2021, arXiv:2105.15203).
 
 Sizes, strides, initialisation and both LayerNorm epsilons are the published ones. There is no
-positional embedding: the 3x3 depthwise convolution in the feed-forward part carries position.
+positional embedding: the 3x3 depthwise convolution of the feed-forward part gives positions.
 
 Shapes: B batch, N tokens (h*w), C channels of the stage.
 """
@@ -22,14 +22,15 @@ from driftseg.models.encoders.stages import Encoder
 from driftseg.models.encoders.transformer import TransformerBlock
 
 BLOCK_NORM_EPSILON = 1e-6
-"""Of the norms inside and after blocks."""
+"""Epsilon of the norms inside and after blocks."""
 EMBEDDING_NORM_EPSILON = 1e-5
-"""Of the norms after patch embedding and after the key/value reduction (torch's default)."""
+"""Epsilon of the norms after patch embedding and after the key/value reduction (torch's
+default)."""
 
 
 @dataclass(frozen=True)
 class MitSize:
-    """What differs between B0 and B5."""
+    """The settings that differ between B0 and B5."""
 
     channels: tuple[int, int, int, int]
     depths: tuple[int, int, int, int]
@@ -52,12 +53,12 @@ EXPANSION = 4
 
 
 def to_tokens(x: Tensor) -> Tensor:
-    """(B, C, h, w) to (B, h*w, C); nothing is copied if channels lie last in memory."""
+    """(B, C, h, w) to (B, h*w, C); no copy if channels are last in memory."""
     return x.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 def to_map(tokens: Tensor, height: int, width: int) -> Tensor:
-    """(B, h*w, C) to (B, C, h, w) with channels last in memory, as tokens have them: no copy."""
+    """(B, h*w, C) to (B, C, h, w) with channels last in memory, without a copy."""
     return tokens.reshape(tokens.shape[0], height, width, -1).permute(0, 3, 1, 2)
 
 
@@ -70,7 +71,7 @@ class PatchEmbedding(nn.Module):
         self.norm = nn.LayerNorm(channels, eps=EMBEDDING_NORM_EPSILON)
 
     def forward(self, x: Tensor) -> tuple[Tensor, int, int]:
-        """(B, C', H, W) to tokens (B, N, C) and the grid they lie on."""
+        """(B, C', H, W) to tokens (B, N, C) and their grid."""
         x = self.projection(x)
         return self.norm(to_tokens(x)), x.shape[2], x.shape[3]
 
@@ -120,10 +121,10 @@ class MixFeedForward(nn.Module):
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
         """(B, N, C) to (B, N, C).
 
-        Where a gradient crosses it, what lies between both linear layers is computed again in the
-        backward pass: it is four times as wide as anything else in a block, most of what a step
-        would hold, and cheap to have again (docs/performance.md). Not where the linear layers
-        draw dropout, as those with low-rank updates may.
+        With gradients, activations between the two linear layers are computed again in the backward
+        pass. They are four times as wide as the others of a block, need most of the memory of a
+        step, and are cheap to compute (docs/performance.md). This is not done if the linear layers
+        draw dropout, as with low-rank updates.
         """
         plain = isinstance(self.expand, nn.Linear) and isinstance(self.contract, nn.Linear)
         crossed = tokens.requires_grad or self.expand.weight.requires_grad
@@ -144,7 +145,7 @@ class MixFeedForward(nn.Module):
 
 
 def _by(tokens: Tensor, height: int, width: int, *weights: Tensor) -> Tensor:
-    """`MixFeedForward` by the weights it had in the forward pass, its own or lent ones."""
+    """`MixFeedForward` with the weights of the forward pass, its own or those of an overlay."""
     expand, expand_bias, kernel, kernel_bias, contract, contract_bias = weights
     hidden = to_map(F.linear(tokens, expand, expand_bias), height, width)
     hidden = F.conv2d(hidden, kernel, kernel_bias, padding=1, groups=len(kernel))
@@ -162,7 +163,7 @@ def _block(channels: int, heads: int, reduction: int, drop_path: float) -> Trans
 
 
 class MitStage(nn.Module):
-    """Patch embedding, blocks, and the norm whose map is both output and next stage's input."""
+    """Patch embedding, blocks, and a norm; its map is the output and the next stage's input."""
 
     def __init__(self, index: int, in_channels: int, channels: int, drop_paths: list[float]):
         super().__init__()

@@ -1,8 +1,8 @@
-"""Padding that follows from an image's size, for plain sizes and for those of an exported graph.
+"""Padding that depends on an image's size, for plain sizes and for symbols of an exported graph.
 
-An exported graph serves every size. While it is made, sizes are symbols. What is padded by an
-amount that depends on them is then padded by the most that it can be and cut, so that sizes behind
-it stay short expressions. Otherwise they double with every stage, and exporting takes minutes.
+An exported graph allows every size. During export, sizes are symbols. A padding that depends on
+them then adds the maximum and cuts, so later sizes stay short expressions. Otherwise they double
+with every stage, and an export takes minutes.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from torch.nn import functional as F
 
 
 def known(*lengths: int) -> bool:
-    """Whether lengths are numbers, not the symbols of a graph that is being exported."""
+    """Whether lengths are numbers, not symbols of an export."""
     return all(isinstance(length, int) for length in lengths)
 
 
 def pad_to_multiple(x: Tensor, multiple: int, dims: tuple[int, int] = (2, 3)) -> Tensor:
-    """Zeros at the bottom and the right, so that height and width become multiples of a number.
+    """Adds zeros at the bottom and the right until height and width are multiples of a number.
 
     Args:
         x: any shape.
-        multiple: of the number of pixels.
-        dims: which of its dimensions are height and width.
+        multiple: in pixels.
+        dims: the dimensions of height and width.
     """
-    behind = x.ndim - 1 - dims[1]  # dimensions after the width, which F.pad counts from the last
+    behind = x.ndim - 1 - dims[1]  # dimensions after the width; F.pad counts from the last
     sizes = x.shape[dims[0]], x.shape[dims[1]]
     if known(*sizes):
         below, right = (-size % multiple for size in sizes)

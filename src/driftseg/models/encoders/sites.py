@@ -1,9 +1,9 @@
-"""Where adapters may sit in an encoder: what a block offers and what an adapter is.
+"""Places of adapters in an encoder, and the base class of adapters.
 
-A block says so itself, by a method ``sites`` (`Adaptable`), so sites are found by the type of a
-module and never by its name. A site is a `Slot`, an attribute that is None or an adapter, or a
-`LinearSite`, a linear layer that low-rank updates may be added to. An encoder without adapters
-holds nothing more and computes nothing else than without this module.
+A block lists its sites by a method ``sites`` (`Adaptable`), so sites are found by the type of a
+module, never by its name. A site is a `Slot` (an attribute that is None or an adapter) or a
+`LinearSite` (a linear layer for low-rank updates). Without adapters, an encoder has no extra state
+and the same output.
 
 Shapes: B batch, N tokens (h*w), C channels.
 """
@@ -18,21 +18,21 @@ import torch
 from torch import Tensor, nn
 
 Seat = Literal["attention", "feed_forward", "block", "stage"]
-"""What an adapter is added to: a residual branch of a transformer block, the output of a
-convolutional block, or the output of a stage."""
+"""Kind of place: a residual branch of a transformer block, the output of a convolutional block, or
+the output of a stage."""
 Target = Literal["query", "key", "value", "projection", "expand", "contract"]
 """Linear maps of a transformer block: four of attention, two of the feed-forward part."""
 
 
 class Adapter(nn.Module):
-    """Base of all adapters, by which they are found.
+    """Base class of all adapters; adapters are found by it.
 
-    Its parameters are ordinary ones of the stage it sits in.
+    Its parameters are ordinary parameters of its stage.
     """
 
     silent: ClassVar[tuple[str, ...]]
-    """Names of the parameters which, when all of them are 0, make it add exactly nothing. It
-    begins like that."""
+    """Names of parameters; if all of them are 0, the adapter adds exactly 0. This is its initial
+    state."""
 
     def reset(self, generator: torch.Generator) -> None:
         """Draws the initial values."""
@@ -41,7 +41,7 @@ class Adapter(nn.Module):
 
 @dataclass(frozen=True)
 class Slot:
-    """An attribute of a block: None, or the adapter that sits there."""
+    """An attribute of a block: None or an adapter."""
 
     seat: Seat
     owner: nn.Module
@@ -51,7 +51,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class LinearSite:
-    """A linear layer; the maps stacked in its rows from top to bottom are equally high."""
+    """A linear layer; the maps stacked in its rows have the same number of rows."""
 
     owner: nn.Module
     name: str
@@ -60,29 +60,29 @@ class LinearSite:
 
 @runtime_checkable
 class Adaptable(Protocol):
-    """A block or a stage that adapters can be placed in."""
+    """A block or a stage with places for adapters."""
 
     def sites(self) -> Sequence[Slot | LinearSite]:
-        """Its sites, but not those that parts of it name themselves."""
+        """Its own sites, without those of its submodules."""
         ...
 
 
 class Branch(NamedTuple):
-    """A residual branch, just before it is added: what an adapter in its slot is given."""
+    """A residual branch before the addition: the input of an adapter in its slot."""
 
     x: Tensor
-    """(B, N, C) that the branch is added to; the branch itself began with its norm."""
+    """(B, N, C), the tokens to which the branch is added, before its norm."""
     normed: Tensor
     """(B, N, C) after the norm."""
     output: Tensor
-    """(B, N, C) that comes out of the branch."""
+    """(B, N, C), the output of the branch."""
     drop_path: nn.Module
     height: int
     width: int
 
 
 def join(branch: Branch, adapter: nn.Module | None) -> Tensor:
-    """Adds a branch; an adapter, where there is one, does that its own way."""
+    """Adds a branch; an adapter, if there is one, does the addition."""
     if adapter is None:
         result: Tensor = branch.x + branch.drop_path(branch.output)
     else:
@@ -93,7 +93,7 @@ def join(branch: Branch, adapter: nn.Module | None) -> Tensor:
 def transformer_sites(
     block: nn.Module, attention: nn.Module, feed_forward: nn.Module, channels: int
 ) -> tuple[Slot | LinearSite, ...]:
-    """Of a block with ``attention_adapter`` and ``feed_forward_adapter``.
+    """Sites of a block with ``attention_adapter`` and ``feed_forward_adapter``.
 
     Args:
         block: has the two attributes.
@@ -119,7 +119,7 @@ def sites_of(stage: nn.Module) -> list[Slot | LinearSite]:
 
 
 def adapters_of(model: nn.Module) -> Iterator[tuple[str, Adapter]]:
-    """Every adapter and the name of its module, found by type."""
+    """Every adapter and its module name, found by type."""
     for name, module in model.named_modules():
         if isinstance(module, Adapter):
             yield name, module
@@ -135,7 +135,7 @@ def adapter_names(model: nn.Module) -> list[str]:
 
 
 def silent_values(model: nn.Module) -> dict[str, Tensor]:
-    """The tensors with which every adapter adds exactly nothing, by parameter name."""
+    """The tensors with which every adapter adds exactly 0, by parameter name."""
     return {
         f"{name}.{parameter}": torch.zeros_like(adapter.get_parameter(parameter))
         for name, adapter in adapters_of(model)

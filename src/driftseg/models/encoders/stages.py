@@ -1,4 +1,4 @@
-"""The stage contract: how every encoder is walked."""
+"""The stage contract of all encoders."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from driftseg.models.sending import sent
 class Encoder(nn.Module):
     """An encoder of four stages, with maps at strides 4, 8, 16 and 32.
 
-    Everything that speaks of parts of a network (freezing, module selection, adapters, the
-    shared prefix) speaks of these stages. Subclasses fill ``stages`` and nothing else is
-    trained, so the four groups partition the parameters.
+    All features on parts of a network (freezing, module selection, adapters, the shared prefix) use
+    these stages. Subclasses fill ``stages`` and have no other parameters, so the four groups
+    partition the parameters.
     """
 
     strides: ClassVar[tuple[int, int, int, int]] = (4, 8, 16, 32)
 
     channels: tuple[int, int, int, int]
-    """Width of each level, as heads see it."""
+    """Width of each level for heads."""
     mean: tuple[float, float, float]
     deviation: tuple[float, float, float]
     """Per-channel mean and standard deviation, RGB in [0, 1], that the encoder expects."""
     head_width: ClassVar[int] = 128
-    """Embedding width of the heads where none is set and none is published."""
+    """Embedding width of the heads if none is set or published."""
     undecayed: ClassVar[tuple[str, ...]] = ()
-    """Last words of the names of parameters that do not decay, besides those of norms."""
+    """Name endings of parameters without weight decay, besides those of norms."""
     stages: nn.ModuleList
 
     def stage(self, index: int, x: Tensor) -> Tensor:
-        """Maps the output of stage ``index - 1`` (or the normalised image) to stage ``index``'s.
+        """Maps the output of stage ``index - 1`` (or the normalised image) to that of ``index``.
 
         Args:
             index: 0 to 3.
@@ -43,7 +43,7 @@ class Encoder(nn.Module):
         return result
 
     def level(self, index: int, x: Tensor) -> Tensor:
-        """The map of stage ``index`` as heads see it; the identity unless an encoder says more."""
+        """The level of stage ``index`` for heads; the identity unless an encoder overrides it."""
         return x
 
     def group(self, index: int) -> list[str]:
@@ -62,8 +62,7 @@ class Encoder(nn.Module):
 class DropPath(nn.Module):
     """Drops a residual branch per sample (stochastic depth, Huang et al. 2016).
 
-    The branch is scaled by 1 / keep where it stays. ``generator`` is the one it draws from;
-    None means torch's default generator.
+    Kept branches are scaled by 1 / keep. ``generator`` draws; None means torch's default generator.
     """
 
     generator: torch.Generator | SharedDraws | None = None
@@ -87,9 +86,9 @@ class DropPath(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Drops single values while training, and scales the others by 1 / keep.
+    """Drops single values in training, and scales the others by 1 / keep.
 
-    ``generator`` is the one it draws from; None means torch's default generator.
+    ``generator`` draws; None means torch's default generator.
     """
 
     generator: torch.Generator | SharedDraws | None = None

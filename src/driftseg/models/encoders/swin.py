@@ -1,9 +1,9 @@
 """Swin Transformer encoders Swin-T, Swin-S and Swin-B (Liu et al. 2021, arXiv:2103.14030).
 
-As published for segmentation, for images of any size: windows measure 7 by 7 and every second
-block shifts them by 3, also where the grid is no larger than one window (the published image
-classifier does not shift there). Padding is zeros at the right and the bottom; in attention it
-comes after the norm and takes part like any token.
+As published for segmentation, for images of any size: windows are 7 by 7 tokens and every second
+block shifts them by 3, even if the grid is not larger than one window (the published image
+classifier does not shift then). Padding is zeros at the right and the bottom; in attention it is
+added after the norm and treated like any token.
 
 Shapes: B batch, N tokens (h*w), C channels of the stage, W windows of a map, 49 tokens of a window.
 """
@@ -25,18 +25,18 @@ from driftseg.models.encoders.stages import Encoder
 from driftseg.models.encoders.transformer import TransformerBlock
 
 EPSILON = 1e-5
-"""Of every norm."""
+"""Epsilon of every norm."""
 PATCH = 4
 WINDOW = 7
 SHIFT = WINDOW // 2
 EXPANSION = 4
 APART = -100.0
-"""What is added to the attention between tokens that are no neighbours in the map; published."""
+"""Added to the attention between tokens that are not neighbours in the map; published."""
 
 
 @dataclass(frozen=True)
 class SwinSize:
-    """What differs between T, S and B."""
+    """The settings that differ between T, S and B."""
 
     channels: tuple[int, int, int, int]
     depths: tuple[int, int, int, int]
@@ -67,12 +67,12 @@ def from_windows(windows: Tensor, height: int, width: int) -> Tensor:
     return windows.reshape(shape).transpose(2, 3).reshape(-1, height, width, windows.shape[2])
 
 
-# Constants of a size are kept outside the modules: all blocks share them and no file holds them.
-# Made within inference mode they could not be used for training later.
+# Constants per size are cached outside the modules: all blocks share them, and files do not contain
+# them. If made in inference mode, training could not use them later.
 @lru_cache(maxsize=8)
 @torch.inference_mode(False)
 def relative_positions(device: torch.device) -> Tensor:
-    """(49, 49): which row of the bias table belongs to each pair of tokens of a window."""
+    """(49, 49): row of the bias table for each pair of tokens of a window."""
     token = torch.arange(WINDOW * WINDOW, device=device)
     row, column = token // WINDOW, token % WINDOW
     down = row[:, None] - row + WINDOW - 1
@@ -83,7 +83,7 @@ def relative_positions(device: torch.device) -> Tensor:
 @lru_cache(maxsize=16)
 @torch.inference_mode(False)
 def shift_mask(height: int, width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """(W, 49, 49): keeps apart what only the shift of a padded map brought into one window."""
+    """(W, 49, 49): mask between tokens that are in one window only because of the shift."""
     regions = 3 * _regions(height, device)[:, None] + _regions(width, device)
     windows = to_windows(regions[None, :, :, None])[:, :, 0]
     apart = windows[:, :, None] != windows[:, None, :]
@@ -91,13 +91,13 @@ def shift_mask(height: int, width: int, device: torch.device, dtype: torch.dtype
 
 
 def _regions(length: int, device: torch.device) -> Tensor:
-    """Along one side of the shifted map: what never wraps, the last window's rest, what did."""
+    """Regions along one side of the shifted map: not wrapped, rest of the last window, wrapped."""
     place = torch.arange(length, device=device)
     return (place >= length - WINDOW).long() + (place >= length - SHIFT).long()
 
 
 class PatchEmbedding(nn.Module):
-    """Patches of 4 by 4 pixels side by side, then LayerNorm over channels."""
+    """Non-overlapping patches of 4 by 4 pixels, then LayerNorm over channels."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -105,13 +105,13 @@ class PatchEmbedding(nn.Module):
         self.norm = nn.LayerNorm(channels, eps=EPSILON)
 
     def forward(self, x: Tensor) -> tuple[Tensor, int, int]:
-        """(B, 3, H, W) to tokens (B, N, C) and the grid they lie on."""
+        """(B, 3, H, W) to tokens (B, N, C) and their grid."""
         x = self.projection(pad_to_multiple(x, PATCH))
         return self.norm(to_tokens(x)), x.shape[2], x.shape[3]
 
 
 class PatchMerging(nn.Module):
-    """Two by two tokens into one: LayerNorm over all four, then a linear map to C channels."""
+    """Merges 2 by 2 tokens into one: LayerNorm over all four, then a linear map to C channels."""
 
     def __init__(self, in_channels: int, channels: int):
         super().__init__()
@@ -119,7 +119,7 @@ class PatchMerging(nn.Module):
         self.projection = nn.Linear(4 * in_channels, channels, bias=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, int, int]:
-        """(B, C', h, w) to tokens (B, N, C) and the grid they lie on, half as large."""
+        """(B, C', h, w) to tokens (B, N, C) and their grid of half the size."""
         x = pad_to_multiple(x, 2)
         x = x.reshape(*x.shape[:2], x.shape[2] // 2, 2, x.shape[3] // 2, 2)
         corners = [x[:, :, :, row, :, column] for column in (0, 1) for row in (0, 1)]
@@ -160,12 +160,12 @@ class WindowAttention(nn.Module):
         return grid.narrow(1, 0, height).narrow(2, 0, width).flatten(1, 2)
 
     def _bias(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
-        """(1, heads, 49, 49), or (B*W, heads, 49, 49) where windows differ in what is apart."""
+        """(1, heads, 49, 49), or (B*W, heads, 49, 49) if masks differ between windows."""
         bias = self.relative_position_bias_table[relative_positions(tokens.device)]
         bias = bias.permute(2, 0, 1).contiguous()[None]
         if not self.shift:
             return bias
-        # Where a graph is exported for every size, sizes are symbols, which no cache can hold.
+        # In an export for every size, sizes are symbols, which cannot be cached.
         masking = shift_mask if known(*size) else shift_mask.__wrapped__
         mask = masking(*size, tokens.device, bias.dtype)
         return (bias + mask[:, None]).repeat(tokens.shape[0], 1, 1, 1)
@@ -176,7 +176,7 @@ class WindowAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Expand, GELU, contract, for every token alone."""
+    """Expand, GELU, contract, for each token separately."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -184,7 +184,7 @@ class FeedForward(nn.Module):
         self.contract = nn.Linear(EXPANSION * channels, channels)
 
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
-        """(B, N, C) to (B, N, C); the grid is taken as in other encoders, and not needed."""
+        """(B, N, C) to (B, N, C); the grid is an argument as in other encoders, but not used."""
         result: Tensor = self.contract(F.gelu(self.expand(tokens)))
         return result
 
@@ -200,9 +200,9 @@ def _block(channels: int, heads: int, shift: int, drop_path: float) -> Transform
 
 
 class SwinStage(nn.Module):
-    """What embeds or merges patches, the blocks, and the norm that only heads see the map through.
+    """Patch embedding or merging, the blocks, and the output norm, which only heads use.
 
-    Merging the patches of stage i - 1 belongs to stage i; published files file it under i - 1.
+    Merging the patches of stage i - 1 belongs to stage i; published files store it under i - 1.
     """
 
     def __init__(self, index: int, size: SwinSize, drop_paths: list[float]):
@@ -221,7 +221,7 @@ class SwinStage(nn.Module):
         self.adapter: nn.Module | None = None
 
     def sites(self) -> Sequence[Slot | LinearSite]:
-        """The map that the next stage sees."""
+        """The input of the next stage."""
         return (Slot("stage", self, "adapter", self.output_norm.normalized_shape[0]),)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -233,7 +233,7 @@ class SwinStage(nn.Module):
         return result if self.adapter is None else self.adapter(result)
 
     def level(self, x: Tensor) -> Tensor:
-        """The map as heads see it, (B, C, h, w)."""
+        """The level for heads, (B, C, h, w)."""
         return to_map(self.output_norm(to_tokens(x)), *x.shape[2:])
 
 
@@ -262,7 +262,7 @@ class Swin(Encoder):
         self.apply(_initialise)
 
     def level(self, index: int, x: Tensor) -> Tensor:
-        """The map of a stage through its output norm, which the next stage does not see."""
+        """The map of a stage after its output norm, which the next stage does not use."""
         stage = self.stages[index]
         assert isinstance(stage, SwinStage)
         return stage.level(x)

@@ -1,4 +1,4 @@
-"""The transformer block that MiT and Swin share; they differ in attention and feed-forward part."""
+"""The common transformer block of MiT and Swin, with different attention and feed-forward parts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class TransformerBlock(nn.Module):
         attention: (tokens, height, width) to tokens; has ``query``, ``key_value``, ``projection``.
         feed_forward: the same; has ``expand`` and ``contract``.
         epsilon: of both norms.
-        drop_path: chance that a branch is dropped while training.
+        drop_path: probability that a branch is dropped in training.
     """
 
     def __init__(
