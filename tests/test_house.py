@@ -127,12 +127,16 @@ def test_every_example_is_a_valid_config() -> None:
     from driftseg.config.run import RunConfig
     from driftseg.config.train import TrainConfig
     from driftseg.sweeps.expansion import expand, read_sweep
+    from driftseg.sweeps.tuning_file import read_tuning
 
     paths = sorted((ROOT / "examples").glob("*.yaml"))
     assert paths
     for path in paths:
         if path.name.startswith("sweep_"):
             assert expand(read_sweep(path), path.name).points
+            continue
+        if path.name.startswith("tune_"):
+            assert read_tuning(path).methods
             continue
         kind = TrainConfig if "steps" in yaml.safe_load(path.read_text()) else RunConfig
         read_config(path, kind, data=Path("camvid"))

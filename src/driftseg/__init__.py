@@ -58,8 +58,10 @@ _PUBLIC = {
     "report": "driftseg.api.commands",
     "resume": "driftseg.api.experiments",
     "run": "driftseg.api.commands",
+    "sweep": "driftseg.api.sweeps",
     "tag_run": "driftseg.api.finding",
     "train": "driftseg.api.commands",
+    "tune": "driftseg.api.sweeps",
 }
 """Public names and where they live."""
 _ROOMS = ("methods", "metrics", "weather")
@@ -71,8 +73,7 @@ __all__ = [
     "calibrate", "check_data", "check_dataset", "check_encoder", "check_method", "compare_runs",
     "drive", "evaluate", "export", "find_runs", "frames", "inspect", "load_dataset",
     "load_exported", "load_model", "make_weather_set", "methods", "metrics", "note_run", "repeat",
-    "report", "resume", "run", "tag_run", "train",
-    "weather",
+    "report", "resume", "run", "sweep", "tag_run", "train", "tune", "weather",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ if TYPE_CHECKING:
     from driftseg.api.laws import check_dataset, check_encoder, check_method
     from driftseg.api.models import Model, load_model
     from driftseg.api.online import Answer, OnlineModel, State
+    from driftseg.api.sweeps import sweep, tune
     from driftseg.errors import InputError
     from driftseg.exporting.export import Exported
     from driftseg.live.server import LivePage

@@ -22,7 +22,7 @@ from driftseg.sweeps import extras
 from driftseg.sweeps.driving import Driver
 from driftseg.sweeps.engine import _check_address
 from driftseg.sweeps.places import find_run
-from driftseg.sweeps.progress import Progress
+from driftseg.sweeps.progress import RunProgress
 from driftseg.sweeps.settings import EngineSettings, StopSettings
 from driftseg.sweeps.stopping import StopRule
 from driftseg.sweeps.syncing import Store, frames_of, pack, stamps_of, unpack
@@ -45,7 +45,7 @@ def growing(tmp_path: Path):
         status = {"state": state, "frames": len(lines), "total": 4, "parts": [{}]}
         (folder / "status.json").write_text(json.dumps(status))
 
-    return write, Progress(tmp_path, config)
+    return write, RunProgress(tmp_path, config)
 
 
 def test_progress_reads_what_is_new(growing) -> None:

@@ -49,7 +49,7 @@ SECTIONS = (
     Section(
         "Commands", "driftseg",
         ("run", "resume", "repeat", "evaluate", "train", "calibrate", "report", "find_runs",
-         "tag_run", "note_run", "compare_runs", "inspect", "Moment", "Progress"),
+         "tag_run", "note_run", "compare_runs", "sweep", "tune", "inspect", "Moment", "Progress"),
         "What the command line does, as functions.",
     ),
     Section(
@@ -86,7 +86,9 @@ RETURNED = (
     "driftseg.runs.remarks:Remarks", "driftseg.report.comparison:Comparison",
     "driftseg.report.comparison:Row", "driftseg.report.comparison:Difference",
     "driftseg.report.bootstrap:Interval", "driftseg.report.summary:Spread",
-    "driftseg.runs.repeating:Repetition",
+    "driftseg.runs.repeating:Repetition", "driftseg.sweeps.outcome:Swept",
+    "driftseg.sweeps.driving:SweepRun", "driftseg.sweeps.outcome:SweepGroup",
+    "driftseg.sweeps.choosing:Tuned", "driftseg.sweeps.choosing:Choice",
 )  # fmt: skip
 """What calls return and nobody imports."""
 TYPES = (

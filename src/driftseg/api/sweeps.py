@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from driftseg.sweeps.choosing import Choice, Tuned, write_choices
-from driftseg.sweeps.driving import Driver, Row, drive, seconds_left
+from driftseg.sweeps.driving import Driver, SweepRun, drive, seconds_left
 from driftseg.sweeps.expansion import Expansion, Point, expand, read_sweep
-from driftseg.sweeps.outcome import TOLD, Line, Outcome, write_outcome
+from driftseg.sweeps.outcome import TOLD, SweepGroup, Swept, write_outcome
 from driftseg.sweeps.settings import SweepSettings, TuneSettings
 from driftseg.sweeps.stopping import StopRule
 from driftseg.sweeps.trying import Estimate, estimate, whole
@@ -17,9 +17,9 @@ from driftseg.sweeps.tuning import tune as tune_studies
 from driftseg.sweeps.tuning_file import read_tuning
 
 __all__ = [
-    "TOLD", "Choice", "Estimate", "Expansion", "Line", "Outcome", "Point", "Row", "SweepSettings",
-    "TuneSettings", "Tuned", "estimate", "expand", "read", "read_tuning", "seconds_left", "sweep",
-    "tune", "whole",
+    "TOLD", "Choice", "Estimate", "Expansion", "Point", "SweepGroup", "SweepRun", "SweepSettings",
+    "Swept", "TuneSettings", "Tuned", "estimate", "expand", "read", "read_tuning", "seconds_left",
+    "sweep", "tune", "whole",
 ]  # fmt: skip
 
 
@@ -44,24 +44,28 @@ def sweep(
     *,
     out: str | Path | None = None,
     address: str | None = None,
-    show: Callable[[Sequence[Row]], None] | None = None,
+    show: Callable[[Sequence[SweepRun]], None] | None = None,
     tell: Callable[[str], None] | None = None,
-) -> Outcome:
-    """Carries out all runs of a sweep file (``driftseg sweep``); finished runs are not repeated.
+) -> Swept:
+    """Carries out all runs of a sweep file (``driftseg sweep``).
+
+    Finished runs are not repeated, and interrupted runs continue. It needs the extra ``sweep``.
 
     Args:
-        file: YAML.
+        file: a YAML file (docs/experiments.md).
         out: the sweep's folder, in place of the file's.
-        address: of an existing cluster of Ray; None uses this machine.
+        address: ``HOST:PORT`` of a Ray cluster, or ``auto``; None uses this machine alone.
         show: called with all runs, about twice a second.
         tell: called with lines that a person should read.
 
     Returns:
-        What came of all runs, with the report's page and the CSV.
+        All runs and their states, the report's page and the CSV file. A run that fails does not
+        raise; it is in ``failed``.
 
     Raises:
         InputError: the file is wrong, the folder cannot be used, Ray is not installed, or no
-            cluster is at the address. A run that fails does not raise.
+            cluster is at the address.
+        KeyboardInterrupt: Ctrl-C; every run has finished its frame, and the same call continues.
     """
     settings, found = read(file, out=out)
     assert settings.out is not None
@@ -83,26 +87,27 @@ def tune(
     *,
     out: str | Path | None = None,
     address: str | None = None,
-    show: Callable[[Sequence[Row]], None] | None = None,
+    show: Callable[[Sequence[SweepRun]], None] | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Tuned:
     """Tunes methods on a schedule that is not the reported one (``driftseg tune``).
 
-    Trials that are finished are not repeated.
+    Finished trials are not repeated. It needs the extra ``tune``.
 
     Args:
-        file: YAML.
+        file: a YAML file (docs/experiments.md).
         out: the study's folder, in place of the file's.
-        address: of an existing cluster of Ray; None uses this machine.
-        show: called with all runs of this command, about twice a second.
+        address: ``HOST:PORT`` of a Ray cluster, or ``auto``; None uses this machine alone.
+        show: called with all runs of this call, about twice a second.
         tell: called with lines that a person should read.
 
     Returns:
-        What both rules chose.
+        What both rules chose, and a config of each choice for `run`.
 
     Raises:
         InputError: as `sweep`; the tuning schedule is the reported one; or the study was begun
             with other settings.
+        KeyboardInterrupt: as `sweep`.
     """
     settings = read_tuning(Path(file))
     if out is not None:
@@ -112,7 +117,7 @@ def tune(
     return write_choices(tuner, rows)
 
 
-def _unseen(rows: Sequence[Row]) -> None:
+def _unseen(rows: Sequence[SweepRun]) -> None:
     """Nobody looks on."""
 
 

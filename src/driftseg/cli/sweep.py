@@ -13,7 +13,7 @@ from rich.console import Console
 from driftseg.cli.options import Address
 
 if TYPE_CHECKING:
-    from driftseg.api.sweeps import Expansion, Outcome
+    from driftseg.api.sweeps import Expansion, Swept
 
 
 def sweep(
@@ -75,7 +75,7 @@ def told_how_to_go_on(console: Console) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def tell_outcome(console: Console, outcome: Outcome) -> None:
+def tell_outcome(console: Console, outcome: Swept) -> None:
     """The table of a sweep, failures with their last lines, and where files are."""
     from driftseg.cli.sweep_table import outcome_table
 

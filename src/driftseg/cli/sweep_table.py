@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from driftseg.api.sweeps import Line, Row
+    from driftseg.api.sweeps import SweepGroup, SweepRun
 
 LINE_EVERY = 30.0
 """Seconds between two lines about the whole sweep where there is no terminal."""
@@ -46,7 +46,7 @@ class SweepTable:
         if self._live is not None:
             self._live.stop()
 
-    def __call__(self, rows: Sequence[Row]) -> None:
+    def __call__(self, rows: Sequence[SweepRun]) -> None:
         """Shows all runs."""
         if self._live is not None:
             self._live.update(self._table(rows))
@@ -66,7 +66,7 @@ class SweepTable:
     def _print(self, line: str) -> None:
         self._console.print(line, soft_wrap=True, highlight=False, markup=False)
 
-    def _table(self, rows: Sequence[Row]) -> Table:
+    def _table(self, rows: Sequence[SweepRun]) -> Table:
         table = Table(box=SIMPLE_HEAD, title=_summary(rows), title_justify="left", pad_edge=False)
         table.add_column("run", overflow="fold")
         for name in ("state", "frame", "mIoU", "time left"):
@@ -85,7 +85,7 @@ class SweepTable:
         return table
 
 
-def _facts(row: Row) -> str:
+def _facts(row: SweepRun) -> str:
     progress = row.progress
     if not progress.frames:
         return ""
@@ -95,7 +95,7 @@ def _facts(row: Row) -> str:
     return f": frame {progress.frames}/{progress.total or '?'}{score}{told}"
 
 
-def _summary(rows: Sequence[Row]) -> str:
+def _summary(rows: Sequence[SweepRun]) -> str:
     from driftseg.api.sweeps import seconds_left
 
     states = [row.state for row in rows]
@@ -117,7 +117,7 @@ def _duration(seconds: float | None) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes}:{rest:02d} min"
 
 
-def outcome_table(lines: Sequence[Line]) -> Table:
+def outcome_table(lines: Sequence[SweepGroup]) -> Table:
     """Groups over their seeds."""
     from driftseg.api.sweeps import TOLD
 

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from driftseg.report.writing import write_whole
-from driftseg.sweeps.driving import Row
+from driftseg.sweeps.driving import SweepRun
 from driftseg.sweeps.tuning import KEY, NUMBERS, RULES, Rule, Tuner
 from driftseg.sweeps.tuning_file import chosen_config, suggested
 
@@ -24,8 +24,11 @@ class Choice:
 
     method: str
     rule: Rule
+    """``oracle`` or ``label_free``."""
     trial: int
+    """The number of the trial."""
     values: Mapping[str, Any]
+    """The chosen settings."""
     numbers: Mapping[str, float]
     """On the tuning stream, in percent."""
     config: Path
@@ -37,19 +40,21 @@ class Tuned:
     """What came of a tuning."""
 
     choices: Sequence[Choice]
+    """One per method and rule."""
     trials: Mapping[str, int]
     """Scored trials of each method."""
-    rows: Sequence[Row]
+    rows: Sequence[SweepRun]
+    """The runs of this call."""
     numbers: Path
-    """All trials as CSV."""
+    """A CSV file with all trials."""
 
     @property
-    def failed(self) -> list[Row]:
-        """Runs of this command that did not finish."""
+    def failed(self) -> list[SweepRun]:
+        """Runs of this call that did not finish."""
         return [row for row in self.rows if row.state == "failed"]
 
 
-def write_choices(tuner: Tuner, rows: Sequence[Row]) -> Tuned:
+def write_choices(tuner: Tuner, rows: Sequence[SweepRun]) -> Tuned:
     """Writes `trials.csv`, `choices.csv` and one config per method and rule.
 
     Raises:

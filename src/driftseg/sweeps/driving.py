@@ -13,7 +13,7 @@ from driftseg.errors import InputError
 from driftseg.runs.lock import RunLock
 from driftseg.sweeps.engine import Engine, Lost
 from driftseg.sweeps.places import Place, last_lines, read_json, write_json
-from driftseg.sweeps.progress import Progress
+from driftseg.sweeps.progress import RunProgress
 from driftseg.sweeps.settings import EngineSettings
 from driftseg.sweeps.stopping import StopRule
 from driftseg.sweeps.task import Ended, Job
@@ -24,16 +24,20 @@ LOOK = 0.5
 
 
 @dataclass
-class Row:
-    """One run of a sweep, as a person sees it."""
+class SweepRun:
+    """One run of a sweep or of a tuning."""
 
     key: str
+    """Method, seed and a digest of the config."""
     label: str
+    """What varies, in short."""
     config: RunConfig
     values: dict[str, Any]
     """The config as plain values."""
     state: State
-    progress: Progress
+    """``waiting``, ``running``, ``finished``, ``failed`` or ``stopped``."""
+    progress: RunProgress
+    """Frames, running mIoU and the time left."""
     reason: str = ""
     """Why it failed or was stopped."""
     known: bool = False
@@ -41,11 +45,11 @@ class Row:
 
     @property
     def folder(self) -> Path | None:
-        """Of its record."""
+        """Of its record; None of a run that has not begun."""
         return self.progress.folder
 
 
-Show = Callable[[Sequence[Row]], None]
+Show = Callable[[Sequence[SweepRun]], None]
 Tell = Callable[[str], None]
 
 
@@ -85,7 +89,7 @@ class Driver:
             )
         self.cluster = address is not None
         """Whether runs go to a cluster that others may use, too."""
-        self.rows: dict[str, Row] = {}
+        self.rows: dict[str, SweepRun] = {}
         self._stopped: dict[str, str] = {}
         self._lock: RunLock | None = None
         self._started = False
@@ -118,16 +122,16 @@ class Driver:
             if self._lock is not None:
                 self._lock.release(remove=True)
 
-    def add(self, key: str, label: str, config: RunConfig) -> Row:
+    def add(self, key: str, label: str, config: RunConfig) -> SweepRun:
         """One more run; a finished one is not repeated.
 
         Raises:
             InputError: the run asks for a GPU that its resources do not name.
         """
         values = config.model_dump(mode="json")
-        progress = Progress(self.place.runs, values)
+        progress = RunProgress(self.place.runs, values)
         progress.look()
-        row = Row(key, label, config, values, "waiting", progress)
+        row = SweepRun(key, label, config, values, "waiting", progress)
         self.rows[key] = row
         if progress.state == "finished":
             row.state, row.known = "finished", True
@@ -137,7 +141,7 @@ class Driver:
             row.state, row.reason, row.known = "stopped", self._stopped[key], True
         return row
 
-    def submit(self, row: Row) -> None:
+    def submit(self, row: SweepRun) -> None:
         """Gives a run that waits to Ray, which is started with the first one.
 
         Raises:
@@ -164,7 +168,7 @@ class Driver:
         )  # fmt: skip
         self._engine.start(job, retries=self._settings.retries, **wanted)
 
-    def _check_room(self, row: Row, wanted: Mapping[str, Any]) -> None:
+    def _check_room(self, row: SweepRun, wanted: Mapping[str, Any]) -> None:
         lacking = self._engine.lacking(**wanted)
         if lacking is None:
             return
@@ -172,7 +176,7 @@ class Driver:
             raise InputError(f"{lacking}. To fix: lower resources or threads")
         self._tell(f"{lacking}; the run waits until the cluster has one")
 
-    def step(self) -> list[Row]:
+    def step(self) -> list[SweepRun]:
         """Waits a moment, looks at all runs, and returns those that have ended now."""
         ended = [self._end(self.rows[key], how) for key, how in self._engine.ended(LOOK)]
         for row in self.rows.values():
@@ -193,7 +197,7 @@ class Driver:
         asked = self._settings.resources
         return self._engine.slots(asked.cpus or self._settings.threads)
 
-    def _look(self, row: Row) -> None:
+    def _look(self, row: SweepRun) -> None:
         if row.state == "waiting":
             if not self.place.started(row.key).is_file():
                 return
@@ -213,7 +217,7 @@ class Driver:
             write_json(self.place.stopped, self._stopped)
             self._engine.stop(row.key)
 
-    def _end(self, row: Row, how: Ended | Lost) -> Row:
+    def _end(self, row: SweepRun, how: Ended | Lost) -> SweepRun:
         row.progress.look()
         if isinstance(how, Ended) and how.code == 0 and row.progress.folder is not None:
             row.state, row.reason = "finished", ""
@@ -252,7 +256,7 @@ def drive(driver: Driver) -> None:
         given -= len(driver.step())
 
 
-def seconds_left(rows: Sequence[Row], slots: int) -> float | None:
+def seconds_left(rows: Sequence[SweepRun], slots: int) -> float | None:
     """About how long a sweep still takes, by runs that are under way or finished now."""
     paces = [left for row in rows if (left := row.progress.seconds_left) is not None
              and row.state == "running"]  # fmt: skip

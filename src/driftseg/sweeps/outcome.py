@@ -18,7 +18,7 @@ from driftseg.report.page import write_report
 from driftseg.report.summary import Spread, group_runs, same_world
 from driftseg.report.writing import write_whole
 from driftseg.runs.record import Run, read_run
-from driftseg.sweeps.driving import Row
+from driftseg.sweeps.driving import SweepRun
 from driftseg.sweeps.expansion import Point
 
 COMMON = (
@@ -36,33 +36,40 @@ TOLD = {
 
 
 @dataclass(frozen=True)
-class Line:
-    """One config over its seeds in one world."""
+class SweepGroup:
+    """The finished runs of one config on one schedule, over their seeds."""
 
     world: str
+    """The schedule, where the sweep has several."""
     label: str
+    """What varies, without the seed."""
     numbers: Mapping[str, Spread]
+    """Mean and deviation, under the names of `find_runs`."""
     seeds: str
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Swept:
     """What came of a sweep."""
 
-    rows: Sequence[Row]
-    lines: Sequence[Line]
+    rows: Sequence[SweepRun]
+    """All runs, in the order of the file."""
+    lines: Sequence[SweepGroup]
+    """Finished runs, over their seeds."""
     report: Path | None
-    """One page; None where no run is finished."""
+    """The page; None where no run is finished."""
     numbers: Path | None
-    """The CSV."""
+    """A CSV file with one row per run."""
 
     @property
-    def failed(self) -> list[Row]:
+    def failed(self) -> list[SweepRun]:
         """Runs that did not finish."""
         return [row for row in self.rows if row.state == "failed"]
 
 
-def write_outcome(folder: Path, name: str, points: Sequence[Point], rows: Sequence[Row]) -> Outcome:
+def write_outcome(
+    folder: Path, name: str, points: Sequence[Point], rows: Sequence[SweepRun]
+) -> Swept:
     """Writes report and CSV of all finished runs.
 
     Runs of one schedule and data share a page; with several, ``report.html`` leads to them.
@@ -83,8 +90,8 @@ def write_outcome(folder: Path, name: str, points: Sequence[Point], rows: Sequen
     ]
     numbers = _write_csv(folder / "numbers.csv", points, rows, done)
     if not done:
-        return Outcome(rows, (), None, numbers)
-    worlds: list[list[tuple[Point, Row, Run]]] = []
+        return Swept(rows, (), None, numbers)
+    worlds: list[list[tuple[Point, SweepRun, Run]]] = []
     for each in done:
         for world in worlds:
             if _share(each[2], world[0][2]):
@@ -103,16 +110,16 @@ def write_outcome(folder: Path, name: str, points: Sequence[Point], rows: Sequen
         lines += _lines(told, runs, any_seed)
     if len(worlds) > 1:
         _write_page(folder, name, lines, pages, rows)
-    return Outcome(rows, lines, folder / "report.html", numbers)
+    return Swept(rows, lines, folder / "report.html", numbers)
 
 
-def _lines(world: str, runs: Sequence[Run], any_seed: set[Path]) -> list[Line]:
+def _lines(world: str, runs: Sequence[Run], any_seed: set[Path]) -> list[SweepGroup]:
     found = []
     for group in group_runs(runs):
         values = [run_numbers(run) for run in group.runs]
         spreads = {key: Spread(tuple(each[key] for each in values)) for key in COMMON}
         seeds = "any" if group.runs[0].path in any_seed else str(len(group.runs))
-        found.append(Line(world, group.label, spreads, seeds))
+        found.append(SweepGroup(world, group.label, spreads, seeds))
     return found
 
 
@@ -125,7 +132,7 @@ def _share(run: Run, other: Run) -> bool:
     return True
 
 
-def _world_names(worlds: Sequence[Sequence[tuple[Point, Row, Run]]]) -> list[str]:
+def _world_names(worlds: Sequence[Sequence[tuple[Point, SweepRun, Run]]]) -> list[str]:
     """By what all runs of a world share in the sweep, and other worlds do not have."""
     if len(worlds) == 1:
         return [""]
@@ -166,8 +173,8 @@ def _file(text: str) -> str:
 def _write_csv(
     path: Path,
     points: Sequence[Point],
-    rows: Sequence[Row],
-    done: Sequence[tuple[Point, Row, Run]],
+    rows: Sequence[SweepRun],
+    done: Sequence[tuple[Point, SweepRun, Run]],
 ) -> Path:
     keys = list(dict.fromkeys(key for point in points for key in point.varied))
     runs = {point.key: run for point, _, run in done}
@@ -238,9 +245,9 @@ own. <a href="numbers.csv">numbers.csv</a> has one row per run.</p>
 def _write_page(
     folder: Path,
     name: str,
-    lines: Sequence[Line],
+    lines: Sequence[SweepGroup],
     pages: Sequence[tuple[str, str]],
-    rows: Sequence[Row],
+    rows: Sequence[SweepRun],
 ) -> None:
     others = [row for row in rows if row.state != "finished"]
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)

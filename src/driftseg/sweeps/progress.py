@@ -18,7 +18,7 @@ Counts = npt.NDArray[np.int64]
 
 
 @dataclass
-class Progress:
+class RunProgress:
     """What a folder says of a run; `look` reads what is new."""
 
     runs: Path

@@ -11,7 +11,7 @@ from driftseg.config.run import RunConfig
 from driftseg.runs.rehearsal import rehearse
 from driftseg.sweeps.engine import cores
 from driftseg.sweeps.expansion import Point
-from driftseg.sweeps.progress import Progress
+from driftseg.sweeps.progress import RunProgress
 from driftseg.sweeps.settings import EngineSettings
 
 SEEDS = ("seed", "weather_seed", "stream_seed")
@@ -46,7 +46,7 @@ def estimate(folder: Path, points: Sequence[Point], tell: Callable[[str], None])
     known: dict[str, tuple[int, float]] = {}
     found = []
     for point in points:
-        progress = Progress(folder / "runs", point.config.model_dump(mode="json"))
+        progress = RunProgress(folder / "runs", point.config.model_dump(mode="json"))
         progress.look()
         if progress.state == "finished":
             found.append(Estimate(point.label, "finished", progress.frames, progress.total, 0.0))

@@ -20,7 +20,7 @@ from driftseg.report.summary import flat, stream_scores
 from driftseg.runs.label_free import FILE
 from driftseg.runs.record import read_run
 from driftseg.sweeps import extras
-from driftseg.sweeps.driving import Driver, Row, Show, Tell
+from driftseg.sweeps.driving import Driver, Show, SweepRun, Tell
 from driftseg.sweeps.expansion import key_of, resolve
 from driftseg.sweeps.places import read_json
 from driftseg.sweeps.settings import CandidateSettings, TuneSettings
@@ -158,7 +158,7 @@ class Tuner:
         each.running[key] = trial
         return key, config
 
-    def tell(self, each: Study, row: Row) -> None:
+    def tell(self, each: Study, row: SweepRun) -> None:
         """A run has ended. The trial of a failed one stays open for the same command again."""
         trial = each.running.pop(row.key)
         if row.state == "failed":
@@ -200,7 +200,7 @@ def numbers_of(folder: Path) -> dict[str, float]:
     return {name: float(value) for name, value in told.items() if value is not None}
 
 
-def tune(tuner: Tuner, *, address: str | None, show: Show, tell: Tell) -> list[Row]:
+def tune(tuner: Tuner, *, address: str | None, show: Show, tell: Tell) -> list[SweepRun]:
     """Carries out all trials that the budget still allows.
 
     Raises:
