@@ -188,7 +188,10 @@ def test_a_camera_is_stated_in_many_ways() -> None:
         ({"rain": 0}, "rain: expected a value above 0, got 0, which is no weather"),
         ({"rain": (), "fog": 75, "wet_road": 1}, "wet_road: expected rain beside it, got none"),
         ({"rain": (), "fog": 75, "snow_cover": 1}, "snow_cover: expected snow beside it, got none"),
-        ({"severity": -1}, "severity must be a finite number of 0 or more, not -1"),
+        (
+            {"severity": -1},
+            "severity: expected a finite number of 0 or more, got -1. To fix: give 0 or more",
+        ),
         ({"seed": -1}, "seed: expected a whole number of 0 or more, got -1"),
         ({"seed": 0.5}, r"seed: expected a whole number of 0 or more, got 0\.5"),
         ({"limit": 0}, "limit: expected a whole number of 1 or more, got 0"),
