@@ -30,6 +30,12 @@ from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.roles import Roles
 from driftseg.models.trainable import choices, trainable_names
 
+NAMES = (
+    "source_only", "norm_statistics", "tent", "dacs", "hamlet", "replay_only", "restyled_replay",
+    "lae", "bank",
+)  # fmt: skip
+"""What `make` knows; tests/learners has the methods of test-time adaptation."""
+
 
 def make_training(model, replay, train=("encoder", "head"), seed=0, **changes) -> SelfTraining:
     distance = changes.get("feature_distance_weight", 0.0)

@@ -11,7 +11,9 @@ from driftseg.errors import InputError
 from driftseg.report.summary import group_runs, name_of, same_world, settings_of
 from driftseg.runs.record import Run
 
-NOTHING_RANDOM = ("source_only", "norm_statistics", "tent")
+NOTHING_RANDOM = (
+    "source_only", "norm_statistics", "tent", "alpha_bn", "eata", "sar", "rdumb", "asr",
+)  # fmt: skip
 """Methods that draw nothing: one run stands for every seed."""
 Unit = tuple[str, ...]
 """Values of the settings that a pair shares, without the seed."""
