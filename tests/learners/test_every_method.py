@@ -17,11 +17,16 @@ from driftseg.learners.settings import MethodSettings
 from driftseg.methods.table import METHODS
 from driftseg.models.trainable import NORMS
 
-FRAMES_ONLY = ("alpha_bn", "eata", "sar", "rdumb")
-NAMES = FRAMES_ONLY
+FRAMES_ONLY = (
+    "alpha_bn", "eata", "sar", "rdumb", "cotta", "rmt", "roid", "rotta", "asr",
+)  # fmt: skip
+NAMES = (*FRAMES_ONLY, "mic")
 QUICK: dict[str, dict] = {
     "eata": {"fisher_frames": 2},
     "rdumb": {"reset_every": 3},
+    "cotta": {"scales": [1.0, 1.5]},
+    "rotta": {"every": 2, "memory_frames": 3},
+    "mic": {"learning_rate": 1e-4},
 }
 """Settings under which ten frames show what takes hundreds."""
 GOLDEN = Path(__file__).parent / "golden.json"
@@ -65,8 +70,6 @@ def test_golden_run_of_ten_frames(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_it_goes_on_to_the_last_bit_and_moves_what_it_says(name: str, kind: str) -> None:
     """Saved after three frames as tensors and plain data, in the middle of what it remembers."""
-    if (name, kind) == ("mic", "plain"):
-        pytest.skip("no part of a plain module is its head")
     options = settings_of(name, kind)
     whole = make(name, kind, **options)
     before = weights(whole)
