@@ -60,5 +60,7 @@ def test_methods_that_need_more_than_their_name_are_marked() -> None:
     assert needs == {
         "source_only": "", "norm_statistics": "", "tent": "", "dacs": "source",
         "hamlet": "source, calibration", "replay_only": "source", "restyled_replay": "source",
+        "alpha_bn": "", "eata": "", "sar": "", "rdumb": "", "cotta": "", "rmt": "", "roid": "",
+        "rotta": "", "asr": "", "mic": "source",
         "lae": "method.learner", "bank": "method.learner",
     }  # fmt: skip

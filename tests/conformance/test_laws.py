@@ -31,6 +31,7 @@ SETTINGS = {
         "detector": DETECTOR,
         "learner": {"name": "restyled_replay", "train": ["adapters", "head"]},
     },
+    "cotta": {"scales": [1.0], "flip": False},
     "bank": {"detector": DETECTOR, "learner": {"name": "dacs"}},
     "composed": {"control": {"kind": "every", "frames": 2}, "learner": {"name": "tent"}},
 }

@@ -8,12 +8,11 @@ from functools import partial
 import numpy as np
 import torch
 
-from driftseg.control.after_change import AfterChange
 from driftseg.control.bank import Bank
 from driftseg.control.budget import Budget, Levels
 from driftseg.control.drift import WindowDetector
 from driftseg.control.selection import PUBLISHED_SPEEDS, RewardSelector
-from driftseg.control.when import Always, Never
+from driftseg.control.when import AfterChange, Always, Never
 from driftseg.learners.norm_statistics import NormStatistics
 from driftseg.learners.parts.confidence import Thresholds
 from driftseg.learners.parts.mixing import Mixing
@@ -31,11 +30,11 @@ from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.roles import Roles
 from driftseg.models.trainable import choices, trainable_names
 
-GOLDEN_METHODS = (
+NAMES = (
     "source_only", "norm_statistics", "tent", "dacs", "hamlet", "replay_only", "restyled_replay",
     "lae", "bank",
 )  # fmt: skip
-"""Those whose numbers are pinned in golden.json."""
+"""What `make` knows; tests/learners has the methods of test-time adaptation."""
 
 
 def make_training(model, replay, train=("encoder", "head"), seed=0, **changes) -> SelfTraining:

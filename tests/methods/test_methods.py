@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_methods import GOLDEN_METHODS as METHODS
-from small_methods import make, make_dacs, make_tent, play
+from small_methods import NAMES, make, make_dacs, make_tent, play
 from torch import nn
 from torch.nn import functional as F
 
@@ -26,7 +25,7 @@ HOW = """The numbers of a method moved. If that was meant, write them anew with
 and say in the commit why they moved."""
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 def test_golden_trace(name: str, make_model, make_replay, frames) -> None:
     got = play(make(name, make_model, make_replay), frames)
     known = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
@@ -37,7 +36,7 @@ def test_golden_trace(name: str, make_model, make_replay, frames) -> None:
         assert row == pytest.approx(golden, rel=2e-3, abs=2e-4), HOW
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("encoder", ["mit_b0", "efficientnet_lite0", "tiny_swin"])
 def test_prediction_is_made_before_learning(
     name: str, encoder: str, make_model, make_replay, frames
@@ -59,7 +58,7 @@ def test_prediction_is_made_before_learning(
         method.learn()
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 def test_exact_continuation(name: str, make_model, make_replay, frames) -> None:
     """Saved after two frames and continued elsewhere: the rest is the same to the last bit.
 
@@ -79,7 +78,7 @@ def test_exact_continuation(name: str, make_model, make_replay, frames) -> None:
             assert torch.equal(tensor, second.roles.network.state_dict()[key])
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 def test_looking_changes_nothing(name: str, make_model, make_replay, frames) -> None:
     """Evaluations between frames leave weights, statistics and random streams alone."""
     undisturbed = play(make(name, make_model, make_replay), frames[:4])

@@ -18,11 +18,7 @@ from driftseg.learners.contract import NOT_FINITE, Answer, Order, Step, bring_ba
 from driftseg.learners.parts.classmix import Mixed
 from driftseg.learners.parts.confidence import Confidence, ConfidenceSettings, where_labelled
 from driftseg.learners.parts.ema import momentum
-from driftseg.learners.parts.losses import (
-    as_numbers,
-    feature_distance,
-    weighted_cross_entropy,
-)
+from driftseg.learners.parts.losses import as_numbers, feature_distance, weighted_cross_entropy
 from driftseg.learners.parts.mixing import Mixing
 from driftseg.learners.parts.restyle import RestyleSettings
 from driftseg.learners.parts.window import window
@@ -109,6 +105,9 @@ class SelfTrainingSettings(MethodSettings, RestyleSettings):
         self, supplies: Supplies, *, hold_everything: bool = False, **released: bool
     ) -> SelfTraining:
         """The update rule; ``released`` are switches to the released code's behaviour."""
+        return SelfTraining(**self._arguments(supplies, hold_everything, **released))
+
+    def _arguments(self, supplies: Supplies, everything: bool, **released: bool) -> dict[str, Any]:
         rows = supplies.size[1]
         if sum(self.ignored_rows) >= rows:
             told = (
@@ -116,9 +115,9 @@ class SelfTrainingSettings(MethodSettings, RestyleSettings):
             )
             raise InputError(f"method.ignored_rows: {told}")
         paste_unlabelled = released.pop("paste_unlabelled", False)
-        return SelfTraining(
-            supplies.roles,
-            supplies.replay(hold_everything),
+        return dict(
+            roles=supplies.roles,
+            replay=supplies.replay(everything),
             head_factor=self.head_factor,
             weight_decay=self.weight_decay,
             teacher_momentum=self.teacher_momentum,

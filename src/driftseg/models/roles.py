@@ -211,6 +211,11 @@ class Roles:
         self._norms.blend(weight)
 
     @property
+    def blends(self) -> bool:
+        """Whether there are statistics that can be blended."""
+        return self.norm_statistics in BLENDS and bool(self._norms.norm_weights())
+
+    @property
     def blend_weight(self) -> float:
         """Of the target's statistics; 0 until it is set."""
         return self._norms.weight

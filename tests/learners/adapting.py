@@ -1,0 +1,99 @@
+"""Networks, frames and methods, small, for tests of test-time adaptation."""
+
+from __future__ import annotations
+
+import copy
+from functools import cache
+
+import numpy as np
+import torch
+
+from driftseg.frame import Image
+from driftseg.learners.answering import answer
+from driftseg.learners.contract import Answer
+from driftseg.methods.adaptive import AdaptiveModel
+from driftseg.methods.table import METHODS
+from driftseg.models.network import Network
+from driftseg.models.norm import BatchNorm
+from driftseg.models.wrapped import wrap
+from driftseg.replay.replay import ReplaySettings
+from driftseg.runs.adapting import Source, make_adaptive
+from driftseg.town.scenes import TownScenes
+from foreign_models import foreign
+from tiny_networks import build
+
+SIZE = (96, 64)
+CLASSES = 11
+NETWORKS = ("mit_b0", "efficientnet_lite0", "plain")
+
+
+def network(kind: str = "efficientnet_lite0") -> Network:
+    """A copy of a network of that kind."""
+    return copy.deepcopy(_network(kind))
+
+
+@cache
+def _network(kind: str) -> Network:
+    """Random weights and statistics, sure enough of its answers for filters to let some pass."""
+    if kind == "plain":
+        module = foreign("plain", classes=CLASSES)
+        with torch.no_grad():
+            module.second.weight.mul_(12)
+        return wrap(module, size=(SIZE[1], SIZE[0]))
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        model = build(kind, classes=CLASSES, head_width=16)
+        with torch.no_grad():
+            model.head.classifier.weight.mul_(90)
+            for module in model.modules():
+                if isinstance(module, BatchNorm):
+                    module.running_mean.normal_(0, 0.1)
+                    module.running_var.uniform_(0.8, 1.2)
+    return model
+
+
+@cache
+def frames(count: int = 10) -> list[Image]:
+    scenes = TownScenes(seed=3, frames=count, every=9, size=SIZE)
+    return [scenes.scene(number).image for number in range(count)]
+
+
+def make(name: str, kind: str | Network = "efficientnet_lite0", **settings) -> AdaptiveModel:
+    """The method under the controller that learns from every frame."""
+    made = network(kind) if isinstance(kind, str) else kind
+    method = METHODS.find(name).model_validate({"name": name, **settings})
+    source = TownScenes(seed=1, frames=4, every=20, size=SIZE) if method.needs().source else None
+    return make_adaptive(
+        method,
+        made,
+        source=None if source is None else Source(source, SIZE),
+        classes=tuple(f"class{number}" for number in range(CLASSES))
+        if source is None
+        else source.label_space.classes,
+        size=SIZE,
+        replay=ReplaySettings(capacity=4, minimum_share=0.004),
+    )
+
+
+def play(model: AdaptiveModel, images: list[Image]) -> list[dict[str, float]]:
+    """What every frame's answer and step say."""
+    rows = []
+    for image in images:
+        said = model.predict(image)
+        done = model.learn()
+        rows.append({"confidence": said.confidence, **done.losses, "trained": float(done.trained),
+                     "label": float(np.mean(said.label))})  # fmt: skip
+    return rows
+
+
+def seen(model: AdaptiveModel, image: Image) -> Answer:
+    """The student's answer, as the model gets it, with gradients where the learner wants them."""
+    return answer(model.roles, image, keep_graph=model.learner.keeps_graph)
+
+
+def weights(model: AdaptiveModel) -> dict[str, torch.Tensor]:
+    return {n: t.clone() for n, t in model.roles.network.module.state_dict().items()}
+
+
+def moved(model: AdaptiveModel, before: dict[str, torch.Tensor]) -> set[str]:
+    return {n for n, t in weights(model).items() if not torch.equal(t, before[n])}
