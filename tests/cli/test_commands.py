@@ -64,6 +64,8 @@ def test_evaluate_takes_configs_with_adapters(
     driftseg, tiny_run, write_config, tmp_path: Path
 ) -> None:
     """Untrained ones are nothing to the score; trained ones, from a file, are part of it."""
+    tiny_run["schedule"] = [{"name": "clear", "frames": 2}]
+    tiny_run["evaluation"]["frames"] = 1
     adapters = {"kind": "adaptformer", "width": 4}
     method = {"name": "dacs", "train": ["adapters"], "learning_rate": 1.0}
     plain = write_config(tiny_run, "plain.yaml")
@@ -92,7 +94,9 @@ def test_a_run_is_named_after_the_checkpoint_that_it_is_given(
 ) -> None:
     """Not after the source of the config, whose model it does not start from."""
     given = tiny_run["checkpoint"]
-    config = write_config({**tiny_run, "source_name": "town"})
+    brief = {"schedule": [{"name": "clear", "frames": 1}], "evaluation": None, "source": None}
+    method = {"method": {"name": "source_only"}}
+    config = write_config({**tiny_run, "source_name": "town", **brief, **method})
     for more, name in (([], Path(given).stem), (["--set", "source_name=mine"], "mine")):
         done = driftseg("run", config, "--checkpoint", given, *more)
         assert done.returncode == 0, done.stderr

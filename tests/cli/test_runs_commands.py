@@ -29,7 +29,10 @@ def test_real_runs_from_the_first_to_a_table(
 ) -> None:
     """Four runs of two methods; tags and notes change no hash."""
     folder = tmp_path / "runs"
-    config = write_config({**tiny_run, "pictures": 0})
+    brief = [{"name": "clear", "frames": 2}, {"name": "wet", "rain": 100, "frames": 2}]
+    held_out = {**tiny_run["evaluation"], "frames": 1}
+    values = {**tiny_run, "pictures": 0, "schedule": brief, "evaluation": held_out}
+    config = write_config(values)
     still = driftseg("run", config, "--set", "method.name=source_only", "--tag", "still")
     assert still.returncode == 0, still.stderr
     for seed in (0, 1, 2):

@@ -57,6 +57,10 @@ def test_before_the_first_frame_adapters_are_the_source_model(tiny_run) -> None:
     def first(values) -> list:
         return [row["iou"] for row in play(values).evaluations[:4]]
 
+    tiny_run["schedule"] = [
+        {"name": "clear", "frames": 1},
+        {"name": "wet", "rain": 100, "frames": 1},
+    ]
     plain = {**tiny_run, "method": {"name": "source_only"}}
     assert first({**tiny_run, "adapters": ADAPTERS, "method": METHODS["dacs"]}) == first(plain)
 

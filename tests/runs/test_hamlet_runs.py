@@ -14,18 +14,18 @@ from driftseg.errors import InputError
 from driftseg.learners.parts.confidence import Thresholds
 from driftseg.methods.hamlet import ReleasedSettings
 from driftseg.runs.build import build
-from driftseg.runs.record import read_run
+from driftseg.runs.record import Run, read_run
 from driftseg.runs.run import run
+from tiny_runs import tiny_values
 
 SIZE = [96, 64]
 
 
-@pytest.fixture
-def hamlet_run(tiny_run) -> dict:
+def hamlet_values(tiny: dict) -> dict:
     """From the bundled model, whose early head tells rain from a clear day."""
     small = {"kind": "town", "frames": 8, "every": 5, "size": [128, 96]}
     return {
-        **tiny_run,
+        **tiny,
         "checkpoint": None,
         "source": {**small, "seed": 1},
         "target": {**small, "seed": 2},
@@ -40,8 +40,27 @@ def hamlet_run(tiny_run) -> dict:
     }
 
 
-def test_a_storm_is_noticed_and_answered(hamlet_run) -> None:
-    done = read_run(run(check(hamlet_run, RunConfig, where="test")))
+@pytest.fixture
+def hamlet_run(tiny_run) -> dict:
+    return hamlet_values(tiny_run)
+
+
+@pytest.fixture
+def brief_run(hamlet_run) -> dict:
+    """Of five frames, for what shows from the first one on."""
+    wet = {"name": "night", "night": 1, "rain": 200, "frames": 2}
+    return {**hamlet_run, "schedule": [{"name": "clear", "frames": 3}, wet]}
+
+
+@pytest.fixture(scope="module")
+def storm(tiny_checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The record of the whole run, which several tests read."""
+    values = hamlet_values(tiny_values(tiny_checkpoint, tmp_path_factory.mktemp("storm")))
+    return read_run(run(check(values, RunConfig, where="test")))
+
+
+def test_a_storm_is_noticed_and_answered(storm: Run) -> None:
+    done = storm
     events = [row["event"] for row in done.frames if row["event"]]
     assert events
     assert events[0]["direction"] == "away"
@@ -56,8 +75,8 @@ def test_a_storm_is_noticed_and_answered(hamlet_run) -> None:
     assert looked == [0, 10]
 
 
-def test_what_was_learnt_is_recorded_and_used(hamlet_run) -> None:
-    done = read_run(run(check(hamlet_run, RunConfig, where="test")))
+def test_what_was_learnt_is_recorded_and_used(storm: Run) -> None:
+    done = storm
     learnt = done.calibration["detector"]
     reading = done.frames[0]["detector"]
     assert (reading["window"], reading["rise"]) == (learnt["window"], learnt["rise"])
@@ -99,8 +118,8 @@ def test_hamlet_weighs_pixels_unless_told_otherwise(hamlet_run, given: dict, fou
     assert (told.rule, told.threshold, told.weigh) == found
 
 
-def test_published_runs_without_calibration(hamlet_run) -> None:
-    values = {**hamlet_run, "calibration": None,
+def test_published_runs_without_calibration(brief_run) -> None:
+    values = {**brief_run, "calibration": None,
               "method": {"name": "hamlet", "compat": "published", "start_training": True,
                          "detector": {"window": 2}, "feature_distance": 0.005,
                          "feature_distance_classes": ["car"]}}  # fmt: skip
@@ -111,24 +130,25 @@ def test_published_runs_without_calibration(hamlet_run) -> None:
 
 
 @pytest.mark.parametrize("name", ["adwin", "page_hinkley"])
-def test_detectors_of_the_library(hamlet_run, name: str) -> None:
+def test_detectors_of_the_library(brief_run, name: str) -> None:
     pytest.importorskip("river", reason="the [drift] extra is not installed")
-    values = {**hamlet_run, "method": {"name": "hamlet", "detector": {"name": name}}}
+    values = {**brief_run, "method": {"name": "hamlet", "detector": {"name": name}}}
     done = read_run(run(check(values, RunConfig, where="test")))
     assert {row["detector"]["name"] for row in done.frames} == {name}
 
 
 @pytest.mark.parametrize("selection", ["random", "round_robin", "stage3"])
-def test_other_selections(hamlet_run, selection: str) -> None:
-    method = {**hamlet_run["method"], "selection": selection, "start_training": True}
-    done = read_run(run(check({**hamlet_run, "method": method}, RunConfig, where="test")))
+def test_other_selections(brief_run, selection: str) -> None:
+    method = {**brief_run["method"], "selection": selection, "start_training": True}
+    done = read_run(run(check({**brief_run, "method": method}, RunConfig, where="test")))
     chosen = [row["plan"]["module"] for row in done.frames if row["trained"]]
+    assert chosen
     assert set(chosen) <= ({3} if selection == "stage3" else {1, 2, 3, 4})
 
 
-def test_deadline_that_nothing_meets(hamlet_run) -> None:
-    method = {**hamlet_run["method"], "deadline_ms": 0.001, "start_training": True}
-    done = read_run(run(check({**hamlet_run, "method": method}, RunConfig, where="test")))
+def test_deadline_that_nothing_meets(brief_run) -> None:
+    method = {**brief_run["method"], "deadline_ms": 0.001, "start_training": True}
+    done = read_run(run(check({**brief_run, "method": method}, RunConfig, where="test")))
     assert not any(row["trained"] for row in done.frames)
     assert done.frames[0]["plan"]["skipped"] == "deadline"
 
