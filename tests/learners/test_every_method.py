@@ -20,13 +20,14 @@ from driftseg.models.trainable import NORMS
 FRAMES_ONLY = (
     "alpha_bn", "eata", "sar", "rdumb", "cotta", "rmt", "roid", "rotta", "asr",
 )  # fmt: skip
-NAMES = (*FRAMES_ONLY, "mic")
+NAMES = (*FRAMES_ONLY, "mic", "auto")
 QUICK: dict[str, dict] = {
     "eata": {"fisher_frames": 2},
     "rdumb": {"reset_every": 3},
     "cotta": {"scales": [1.0, 1.5]},
     "rotta": {"every": 2, "memory_frames": 3},
     "mic": {"learning_rate": 1e-4},
+    "auto": {"blend": {"every": 2}},
 }
 """Settings under which ten frames show what takes hundreds."""
 GOLDEN = Path(__file__).parent / "golden.json"
@@ -36,7 +37,11 @@ and say in the commit why they moved."""
 
 
 def settings_of(name: str, kind: str) -> dict:
-    plain = {"norm_statistics": "batch"} if "norm_statistics" in fields(name) else {}
+    plain = (
+        {"norm_statistics": "batch"}
+        if name not in ("auto", "alpha_bn") and "norm_statistics" in fields(name)
+        else {}
+    )
     return {**plain, **QUICK.get(name, {})} if kind == "efficientnet_lite0" else QUICK.get(name, {})
 
 

@@ -26,6 +26,7 @@ from driftseg.learners.contract import (
     bring_back,
     learnt,
 )
+from driftseg.learners.parts.blending import Blending
 from driftseg.learners.parts.ema import momentum
 from driftseg.learners.parts.jitter import jitter_and_blur
 from driftseg.learners.parts.losses import as_numbers, weighted_cross_entropy
@@ -88,7 +89,12 @@ class ReplayTrainingSettings(MethodSettings):
         return Order(True, learning_rate=self.learning_rate)
 
     def make_training(
-        self, supplies: Supplies, *, restyle: Restyling | None, references: int
+        self,
+        supplies: Supplies,
+        *,
+        restyle: Restyling | None,
+        references: int,
+        blending: Blending | None = None,
     ) -> ReplayTraining:
         """The update rule, with or without a restyling."""
         return ReplayTraining(
@@ -102,6 +108,7 @@ class ReplayTrainingSettings(MethodSettings):
             weight_decay=self.weight_decay,
             teacher_momentum=self.teacher_momentum,
             jitter=self.jitter,
+            blending=blending,
             generator=supplies.numpy("learner"),
             dropout_generator=supplies.torch(),
         )
@@ -152,6 +159,8 @@ class ReplayTraining:
         weight_decay: AdamW's; norms do not decay.
         teacher_momentum: largest momentum of the teacher's moving average.
         jitter: strength of colour jitter of the image that is not restyled.
+        blending: chooses the weight of the target's batch-normalisation statistics; None keeps
+            the policy of the roles.
         generator: draws references, jitter and what a restyling draws.
         dropout_generator: draws dropout and drop path.
     """
@@ -171,6 +180,7 @@ class ReplayTraining:
         weight_decay: float,
         teacher_momentum: float = 0.999,
         jitter: float,
+        blending: Blending | None = None,
         generator: np.random.Generator,
         dropout_generator: torch.Generator,
     ):
@@ -183,6 +193,7 @@ class ReplayTraining:
         self._rate = learning_rate
         self._teacher_momentum = teacher_momentum
         self._jitter = jitter
+        self._blending = blending
         self.one_pass = roles.norm_statistics == "source"
         """Whether both images go through the network as one batch, which is quicker; not where
         norms would look at that batch or count it."""
@@ -200,6 +211,8 @@ class ReplayTraining:
         """Keeps the frame for its appearance."""
         if self._restyle is not None:
             self._references.add(answer.image)
+        if self._blending is not None and self._blending.see(answer):
+            self.updates += 1
 
     def learn(self, answer: Answer, order: Order) -> Step:
         """One step on two replay batches, one of them in the last frames' appearance."""
@@ -231,8 +244,14 @@ class ReplayTraining:
         if self.one_pass:
             together = self._student(torch.cat([batch.images for batch in batches]))
             logits = [together[: len(jittered.images)], together[len(jittered.images) :]]
-        else:
+        elif self._blending is None or not self._blending.active:
             logits = [self._student(batch.images) for batch in batches]
+        else:
+            weight = self.roles.blend_weight
+            self.roles.blend_statistics(0.0)  # a source image in its own appearance
+            logits = [self._student(jittered.images)]
+            self.roles.blend_statistics(weight)
+            logits.append(self._student(worn.images))
         return {
             name: weighted_cross_entropy(of, batch.labels)
             for name, of, batch in zip(names, logits, batches, strict=True)
@@ -278,6 +297,7 @@ class ReplayTraining:
             "updates": self.updates,
             "teacher_waits": self._teacher_waits,
             "references": self._references.state_dict(),
+            "blending": None if self._blending is None else self._blending.state_dict(),
             "replay": self.replay.state_dict(),
             "generator": self._generator.bit_generator.state,
             "dropout_generator": self._dropout_generator.get_state(),
@@ -290,6 +310,8 @@ class ReplayTraining:
         self.updates = state["updates"]
         self._teacher_waits = state["teacher_waits"]
         self._references.load_state_dict(state["references"])
+        if self._blending is not None:
+            self._blending.load_state_dict(state["blending"])
         self.replay.load_state_dict(state["replay"])
         self._generator.bit_generator.state = state["generator"]
         self._dropout_generator.set_state(state["dropout_generator"])

@@ -16,6 +16,7 @@ METHODS: PartTable[Any] = PartTable(
         "hamlet": "driftseg.methods.hamlet:HamletSettings",
         "replay_only": "driftseg.learners.replay_training:ReplayOnlySettings",
         "restyled_replay": "driftseg.learners.replay_training:RestyledReplaySettings",
+        "auto": "driftseg.learners.auto:AutoSettings",
         "lae": "driftseg.methods.lae:LaeSettings",
         "alpha_bn": "driftseg.learners.alpha_bn:AlphaBnSettings",
         "eata": "driftseg.learners.eata:EataSettings",

@@ -1,0 +1,111 @@
+"""The default recipe: blended statistics, by the entropy of the answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from adapting import frames, make, network, play, seen, weights
+
+from driftseg.control.contract import Order
+from driftseg.learners.answering import answer
+from driftseg.learners.parts.blending import Blending, BlendSettings
+from driftseg.learners.parts.losses import entropy
+from driftseg.models.norm import BatchNorm
+from driftseg.models.roles import Roles
+
+GRID = [0.0, 0.5, 1.0]
+
+
+def blended(kind: str = "efficientnet_lite0", **settings) -> tuple[Roles, Blending]:
+    roles = Roles(network(kind), [], norm_statistics="blend")
+    return roles, Blending(roles, BlendSettings(weights=GRID, **settings))
+
+
+def entropies(roles: Roles, image: np.ndarray) -> list[float]:
+    found = []
+    for weight in GRID:
+        roles.blend_statistics(weight)
+        found.append(float(entropy(answer(roles, image).logits)))
+    return found
+
+
+def test_the_least_unsure_weight_is_used() -> None:
+    for gain in (1.0, 0.2):
+        image = (frames()[0] * gain).astype(np.uint8)
+        roles, blending = blended(rate=0.9)
+        blending.see(answer(roles, image))
+        chosen = roles.blend_weight
+        measured = entropies(roles, image)
+        assert chosen == GRID[int(np.argmin(measured))], measured
+
+
+def test_measurements_are_averaged() -> None:
+    roles, blending = blended(every=1, memory=0.5)
+    first = second = None
+    for image in frames()[:2]:
+        blending.see(answer(roles, image))
+        weight = roles.blend_weight
+        measured = torch.tensor(entropies(roles, image))
+        roles.blend_statistics(weight)
+        first, second = second, measured
+    wanted = 0.5 * first + 0.5 * second
+    assert torch.allclose(blending.state_dict()["unsure"], wanted, atol=1e-5)
+
+
+def test_one_frame_moves_the_target_by_the_rate() -> None:
+    roles, blending = blended(rate=0.25)
+    name, norm = next(
+        (n, m) for n, m in roles.network.module.named_modules() if isinstance(m, BatchNorm)
+    )
+    taken = []
+    norm.register_forward_pre_hook(lambda module, given: taken.append(given[0].detach()))
+    before = roles.moving_statistics()[f"{name}.running_mean"]
+    blending.see(answer(roles, frames()[0]))
+    mean = taken[1].mean(dim=(0, 2, 3))  # the first pass was the answer
+    wanted = 0.75 * before + 0.25 * mean
+    roles.blend_statistics(1.0)
+    assert torch.allclose(norm.running_mean, wanted, atol=1e-5)
+
+
+def test_source_images_pass_with_the_sources_statistics() -> None:
+    """However far the target's statistics are: the source loss alone does not know them."""
+    losses = []
+    for image in (frames()[0], np.zeros_like(frames()[0])):
+        model = make("auto", blend={"weights": [1.0], "rate": 1.0})
+        model.learner.look(seen(model, image))
+        step = model.learner.learn(seen(model, image), Order(True, learning_rate=0.0))
+        losses.append(step.losses)
+    assert losses[0]["source"] == losses[1]["source"]
+    assert losses[0]["restyled"] != losses[1]["restyled"]
+
+
+def test_with_weight_0_it_is_restyled_replay() -> None:
+    plain = play(make("restyled_replay"), frames()[:3])
+    none = play(make("auto", blend={"weights": [0.0]}), frames()[:3])
+    for one, other in zip(plain, none, strict=True):
+        assert one == pytest.approx(other, rel=1e-3)
+
+
+def test_frames_that_are_not_learnt_from_move_the_statistics_too() -> None:
+    model = make("auto", blend={"weights": [1.0]})
+    model.predict(frames()[0])
+    before, updates = weights(model), model.updates
+    model.learner.look(seen(model, frames()[0]))
+    after = weights(model)
+    moved = {name for name in after if not torch.equal(after[name], before[name])}
+    assert moved
+    assert all("running" in name for name in moved)
+    assert model.updates == updates + 1
+
+
+def test_a_network_without_batch_normalisation_only_replays() -> None:
+    model = make("auto", "plain")
+    rows = play(model, frames()[:2])
+    assert all(row["trained"] for row in rows)
+
+
+@pytest.mark.parametrize("grid", [[0.5, 0.0], [0.0, 0.0]])
+def test_a_grid_that_does_not_ascend_is_refused(grid: list[float]) -> None:
+    with pytest.raises(ValueError, match="expected ascending numbers, got"):
+        BlendSettings(weights=grid)
