@@ -13,6 +13,13 @@ from driftseg.runs.build import build
 LIST = ["histogram", "blur", "texture"]
 
 
+@pytest.fixture
+def tiny_run(tiny_run: dict) -> dict:
+    """One frame a visit, and nothing held out: these tests look at how frames are learnt."""
+    schedule = [{**visit, "frames": 1} for visit in tiny_run["schedule"]]
+    return {**tiny_run, "schedule": schedule, "evaluation": None}
+
+
 def losses(done) -> list:
     return [row["losses"] for row in done.frames]
 
