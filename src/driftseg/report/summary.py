@@ -291,9 +291,13 @@ def run_continual(run: Run) -> Continual:
 
 
 def run_latency(run: Run) -> Latency | None:
-    """Latency of all frames except the first, which includes the warm-up."""
-    frames = run.frames[1:] or run.frames
+    """Latency of all frames except the first, which includes the warm-up, and dropped ones."""
+    frames = [f for f in run.frames[1:] or run.frames if not _dropped(f)]
     return latency([f["predict_ms"] for f in frames], [f["adapt_ms"] for f in frames])
+
+
+def _dropped(frame: Mapping[str, Any]) -> bool:
+    return bool(frame.get("pace")) and frame["pace"]["frame"] == "dropped"
 
 
 def trained_share(run: Run) -> float:
