@@ -184,7 +184,7 @@ def _label(index: int, methods: Sequence[str], settings: Sequence[Mapping[str, A
     mine = settings[index]
     rivals = [i for i, name in enumerate(methods) if name == methods[index] and i != index]
     keys = sorted({key for i in (index, *rivals) for key in settings[i]})
-    keys.sort(key=lambda key: key != "method.train")  # the most useful setting, if it differs
+    keys.sort(key=lambda key: key not in _FIRST)
     keys.sort(key=lambda key: not key.startswith("method."))
     told: list[str] = []
     for key in keys:
@@ -194,6 +194,10 @@ def _label(index: int, methods: Sequence[str], settings: Sequence[Mapping[str, A
             told.append(text)
             rivals = [i for i in rivals if i not in other]
     return f"{methods[index]} ({', '.join(told)})" if told else methods[index]
+
+
+_FIRST = ("method.train", "pace.relative", "pace.frames_per_second")
+"""The most useful settings of a label, if they differ."""
 
 
 def _told(key: str, settings: Mapping[str, Any]) -> str | None:
