@@ -122,9 +122,9 @@ def test_measured_times_decide_before_the_step(
     slow = rows(tiny_checkpoint, tmp_path / "slow", "dacs", pace={"frames_per_second": 0.01})
     assert [row["losses"] for row in slow] == [row["losses"] for row in free]
     assert [scores(row) for row in slow] == [scores(row) for row in free]
-    monkeypatch.setattr(MeasuredCosts, "answer", lambda self: 10.0)
-    monkeypatch.setattr(MeasuredCosts, "_plain", lambda self, image: 10.0)
-    monkeypatch.setattr(MeasuredCosts, "_median", lambda self, kind: 20.0 * (kind == "step"))
+    monkeypatch.setattr(MeasuredCosts, "_timed", lambda self, call, image: [10.0])
+    known = {"answer": 10.5, "answer to learn from": 11.0, "step": 19.5}
+    monkeypatch.setattr(MeasuredCosts, "_median", lambda self, kind: known.get(kind, 0.0))
     fast = rows(tiny_checkpoint, tmp_path / "fast", "dacs", pace={"relative": 1.0})
     assert [row["pace"]["learnt_from"] for row in fast] == [None, None, 0, None, None, 3]
 

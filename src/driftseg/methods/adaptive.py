@@ -92,15 +92,17 @@ class AdaptiveModel:
         brought_back = 0 if self.memory is None else self.memory.brought_back
         return int(self.learner.updates + brought_back)
 
-    def predict(self, image: Image) -> Prediction:
+    def predict(self, image: Image, *, remember: bool = True) -> Prediction:
         """Answers with the weights as they stand, and remembers the image for ``learn``.
 
         Args:
             image: RGB, (H, W, 3), uint8.
+            remember: whether ``learn`` may follow.
         """
         with self._lock:
             self._started = self._clock()
-            answered = self._answered = answer(self.roles, image, keep_graph=self._keeps_graph)
+            answered = answer(self.roles, image, keep_graph=remember and self._keeps_graph)
+            self._answered = answered if remember else None
             self.controller.answered(1000 * (self._clock() - self._started))
             self._logits = self._output(answered).detach()
             return to_prediction(self._logits, answered.size)

@@ -34,8 +34,12 @@ def _row(group: Group) -> dict[str, Any]:
         "policy": "–" if pace is None else pace["policy"],
         "costs": "–" if pace is None else _costs(pace["costs"]),
         "stream": group.over_seeds(lambda run: harmonic_mean(stream_scores(run))),
-        "counts": [Spread(()) if pace is None else spread for spread in counts.values()],
+        "counts": ["–" if pace is None else _number(spread) for spread in counts.values()],
     }
+
+
+def _number(spread: Spread) -> str:
+    return str(spread) if len(spread.values) > 1 else f"{spread.mean:g}"
 
 
 def _pace(run: Run) -> Mapping[str, Any] | None:

@@ -6,6 +6,7 @@ import copy
 import statistics
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -24,8 +25,8 @@ IN_TIME = 0.1
 same work differ by a few percent."""
 RECENT = 15
 """Measurements whose median is the cost."""
-PLAIN = 5
-"""Timed answers of the source model, after one that is not timed."""
+WARM, TIMED = 1, 5
+"""Answers that are made before the first frame without and with the clock."""
 
 
 class Costs(Protocol):
@@ -39,8 +40,8 @@ class Costs(Protocol):
         """Called with every frame before it is answered."""
         ...
 
-    def answered(self, milliseconds: float) -> None:
-        """An answer took this long."""
+    def answered(self, milliseconds: float, *, late: bool) -> None:
+        """An answer took this long; only an answer that is not late may be learnt from."""
         ...
 
     def held(self, held: Held, milliseconds: float) -> Held:
@@ -52,11 +53,11 @@ class Costs(Protocol):
         ...
 
     def answer(self) -> float:
-        """Cost of an answer."""
+        """Cost of an answer that is not learnt from."""
         ...
 
-    def step(self, order: Order) -> float:
-        """Cost of all after the answer."""
+    def whole(self, order: Order) -> float:
+        """Cost of an answer and of all that follows an order."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -82,7 +83,7 @@ class TableCosts:
     def start(self, image: Image) -> None:
         """Nothing to measure."""
 
-    def answered(self, milliseconds: float) -> None:
+    def answered(self, milliseconds: float, *, late: bool) -> None:
         """Measured times do not count."""
 
     def held(self, held: Held, milliseconds: float) -> Held:
@@ -96,9 +97,9 @@ class TableCosts:
         """From the table."""
         return self._costs.answer
 
-    def step(self, order: Order) -> float:
+    def whole(self, order: Order) -> float:
         """From the table."""
-        return self._costs.step if order.train else 0.0
+        return self._costs.answer + (self._costs.step if order.train else 0.0)
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing changes."""
@@ -122,23 +123,30 @@ class MeasuredCosts:
         self.interval = 0.0
 
     def start(self, image: Image) -> None:
-        """Measures the source model's answer, once, where the speed of the stream needs it."""
-        if self.interval == 0:
-            self.interval = self._pace.interval(self._plain(image))
+        """Measures answers of the source model and of the method, once."""
+        if self.interval > 0:
+            return
+        self.interval = self._pace.interval(statistics.median(self._timed(self._plain, image)))
+        for milliseconds in self._timed(partial(self._model.predict, remember=False), image):
+            self.answered(milliseconds, late=True)
 
-    def _plain(self, image: Image) -> float:
+    @torch.no_grad()
+    def _plain(self, image: Image) -> None:
+        answered = answer(self._model.roles, image)
+        to_prediction(answered.logits, answered.size)
+
+    def _timed(self, call: Callable[[Image], object], image: Image) -> list[float]:
+        """Milliseconds of every call but the first."""
         times = []
-        with torch.no_grad():
-            for _ in range(PLAIN + 1):
-                started = self._clock()
-                answered = answer(self._model.roles, image)
-                to_prediction(answered.logits, answered.size)
-                times.append(1000 * (self._clock() - started))
-        return statistics.median(times[1:])
+        for _ in range(WARM + TIMED):
+            started = self._clock()
+            call(image)
+            times.append(1000 * (self._clock() - started))
+        return times[WARM:]
 
-    def answered(self, milliseconds: float) -> None:
+    def answered(self, milliseconds: float, *, late: bool) -> None:
         """Kept."""
-        self._keep("answer", milliseconds)
+        self._keep("answer" if late else "answer to learn from", milliseconds)
 
     def held(self, held: Held, milliseconds: float) -> Held:
         """Kept; measures a step of a new kind."""
@@ -171,9 +179,9 @@ class MeasuredCosts:
         """Median of recent answers."""
         return self._median("answer")
 
-    def step(self, order: Order) -> float:
-        """Medians of looking at a frame and of a step of this kind."""
-        return self._median("look") + self._median(_kind(order))
+    def whole(self, order: Order) -> float:
+        """Medians of an answer, of looking at its frame, and of a step of this kind."""
+        return sum(map(self._median, ("answer to learn from", "look", _kind(order))))
 
     def _keep(self, kind: str, milliseconds: float) -> None:
         self._times.setdefault(kind, deque(maxlen=RECENT)).append(milliseconds)

@@ -129,9 +129,9 @@ class Paced:
         else:
             became = "late" if busy else "on_time"
             started = self._clock()
-            prediction = self._model.predict(image)
+            prediction = self._model.predict(image, remember=not busy)
             predict_ms = 1000 * (self._clock() - started)
-            self.costs.answered(predict_ms)
+            self.costs.answered(predict_ms, late=busy)
             self._free = number + self._intervals(self.costs.answer())
             height, width = image.shape[:2]
             self._last = (self._model.last_logits(), (height, width))
@@ -152,7 +152,7 @@ class Paced:
         held = self._model.hold()
         looked_ms = 1000 * (self._clock() - started)
         held = self.costs.held(held, looked_ms)
-        takes = self._intervals(self.costs.answer() + self.costs.step(held.order))
+        takes = self._intervals(self.costs.whole(held.order))
         self._step = _Step(held, index, number + takes, looked_ms)
 
     def _end(self, step: _Step) -> tuple[Adaptation, float]:
