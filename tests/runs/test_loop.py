@@ -31,7 +31,7 @@ def test_frames_a_second_are_those_that_were_played(
         "schedule": [{"name": "here", "frames": 6}], "corrupt_share": 0.5,
     }  # fmt: skip
     monkeypatch.setattr(  # a second between any two readings: two a frame
-        "driftseg.runs.loop.device_clock", lambda device: itertools.count().__next__
+        "driftseg.runs.pacing.device_clock", lambda device: itertools.count().__next__
     )
     seen: list[Moment] = []
     run(check(values, RunConfig, where="test"), seen.append)

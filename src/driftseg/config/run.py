@@ -20,6 +20,7 @@ from driftseg.parts import Pick
 from driftseg.replay.replay import ReplaySettings
 from driftseg.scenes.datasets import Data
 from driftseg.settings import Name, Pixels, Positive, Seed, Settings, Share, is_none
+from driftseg.stream.pace import PaceSettings
 from driftseg.stream.schedule import PresetSettings, VisitSettings
 from driftseg.trackers.table import Tracking
 from driftseg.weather.camera import CameraName, CameraSettings
@@ -143,6 +144,8 @@ class RunConfig(Settings):
     order: Literal["sequential", "shuffled"] = "sequential"
     """Order of the frames within a visit: the target's order, or a new random order for each pass,
     as in HAMLET's code."""
+    pace: PaceSettings | None = Field(default=None, exclude_if=is_none)
+    """The speed of a stream that does not wait for the method (docs/protocols.md); null waits."""
     crop: tuple[Pixels, Pixels] | None = None
     """(width, height) in pixels of a random window. The method learns from such a window of each
     frame and of each source image; HAMLET: 512, 512. null takes whole frames. Held-out frames are

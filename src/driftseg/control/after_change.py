@@ -278,6 +278,7 @@ class AfterChange:
             "costs": self.costs.state_dict(),
             "changed": self._changed,
             "trained": self._trained,
+            "plan": None if self._plan is None else asdict(self._plan),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -287,6 +288,8 @@ class AfterChange:
         self._selector.load_state_dict(state["selector"])
         self.costs.load_state_dict(state["costs"])
         self._changed, self._trained = state["changed"], state["trained"]
+        plan = state.get("plan")  # states of before it was kept have none
+        self._plan = None if plan is None else Plan(**plan)
 
 
 def published_speeds(numbers: tuple[int, ...]) -> dict[int, float]:

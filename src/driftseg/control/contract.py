@@ -103,7 +103,7 @@ class Controller(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """For exact continuation."""
+        """For exact continuation. It may be asked between ``order`` and ``done`` of a frame."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

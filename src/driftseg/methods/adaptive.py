@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -26,6 +26,16 @@ WARM_ANSWERS = 2
 """Answers timed beside the first frame's own, so that the median is of a device at work."""
 PAUSE = 25
 """Frames that learning pauses after failed steps, where no change can end the pause."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A frame that was looked at, and the order for it. ``learn`` follows the order."""
+
+    answered: Answer
+    order: Order
+    signal: Tensor | None
+    level: Tensor | None
 
 
 class AdaptiveModel:
@@ -70,6 +80,10 @@ class AdaptiveModel:
         return sum(replay.unlabelled for replay in self._replays)
 
     @property
+    def _keeps_graph(self) -> bool:
+        return self.learner.keeps_graph and self.choices is None  # a choice comes later
+
+    @property
     def updates(self) -> int:
         """Times the weights have changed, by learning or by being brought back.
 
@@ -78,17 +92,17 @@ class AdaptiveModel:
         brought_back = 0 if self.memory is None else self.memory.brought_back
         return int(self.learner.updates + brought_back)
 
-    def predict(self, image: Image) -> Prediction:
+    def predict(self, image: Image, *, remember: bool = True) -> Prediction:
         """Answers with the weights as they stand, and remembers the image for ``learn``.
 
         Args:
             image: RGB, (H, W, 3), uint8.
+            remember: whether ``learn`` may follow.
         """
         with self._lock:
             self._started = self._clock()
-            keeps = self.learner.keeps_graph and self.choices is None  # a choice comes later
-            answered = answer(self.roles, image, keep_graph=keeps)
-            self._answered = answered
+            answered = answer(self.roles, image, keep_graph=remember and self._keeps_graph)
+            self._answered = answered if remember else None
             self.controller.answered(1000 * (self._clock() - self._started))
             self._logits = self._output(answered).detach()
             return to_prediction(self._logits, answered.size)
@@ -112,8 +126,10 @@ class AdaptiveModel:
         """The parts of the network that learn now."""
         return self.roles.learning_parts()
 
-    def learn(self) -> Adaptation:
-        """May learn from the image last predicted.
+    def hold(self) -> Held:
+        """The first half of ``learn``: looks at the image last predicted and orders what is done.
+
+        Images may be predicted before ``learn(held)``. Weights change in ``learn`` alone.
 
         Raises:
             RuntimeError: nothing was predicted since the last call.
@@ -127,9 +143,26 @@ class AdaptiveModel:
                 )
             self.learner.look(answered)
             self._measure_costs(answered)
-            seen, level = self._look(answered)
+            signal, level = self._look(answered)
             order = self.controller.order(Seen(self.guard.paused, self._elapsed_ms))
-            step, milliseconds = self._step(answered, order)
+            return Held(answered, order, signal, level)
+
+    def held_again(self, image: Image, order: Order) -> Held:
+        """What ``hold`` gave for an image, under the same weights; for a continuation."""
+        with self._lock:
+            answered = answer(self.roles, image, keep_graph=self._keeps_graph)
+            return Held(answered, order, *self._look(answered))
+
+    def learn(self, held: Held | None = None) -> Adaptation:
+        """May learn from the image last predicted, or from a held one.
+
+        Raises:
+            RuntimeError: nothing is held or was predicted since the last call.
+        """
+        with self._lock:
+            held = self.hold() if held is None else held
+            order, seen, level = held.order, held.signal, held.level
+            step, milliseconds = self._step(held.answered, order)
             made = step is not None and step.made
             self.controller.done(order, step, milliseconds)
             if self.memory is not None:

@@ -28,6 +28,7 @@ from driftseg.report.drift import (
     source_run,
 )
 from driftseg.report.drift_figure import drift_figure
+from driftseg.report.pace import pace_rows
 from driftseg.report.plots import colour_of, picture
 from driftseg.report.summary import (
     Group,
@@ -108,6 +109,7 @@ def _facts(groups: Sequence[Group], title: str | None, oracle: Run | None) -> di
         "visit_rows": _visit_rows(groups, held=held, labelled=labelled),
         "recovery": None if oracle is None else recovery_table(groups, oracle),
         "drift": _drift(groups),
+        "pace": pace_rows(groups),
         "diagnostics": [
             {"label": group.label, "figure": picture(partial(diagnostics_figure, group.runs[0]))}
             for group in groups

@@ -184,7 +184,7 @@ def _label(index: int, methods: Sequence[str], settings: Sequence[Mapping[str, A
     mine = settings[index]
     rivals = [i for i, name in enumerate(methods) if name == methods[index] and i != index]
     keys = sorted({key for i in (index, *rivals) for key in settings[i]})
-    keys.sort(key=lambda key: key != "method.train")  # the most useful setting, if it differs
+    keys.sort(key=lambda key: key not in _FIRST)
     keys.sort(key=lambda key: not key.startswith("method."))
     told: list[str] = []
     for key in keys:
@@ -194,6 +194,10 @@ def _label(index: int, methods: Sequence[str], settings: Sequence[Mapping[str, A
             told.append(text)
             rivals = [i for i in rivals if i not in other]
     return f"{methods[index]} ({', '.join(told)})" if told else methods[index]
+
+
+_FIRST = ("method.train", "pace.relative", "pace.frames_per_second")
+"""The most useful settings of a label, if they differ."""
 
 
 def _told(key: str, settings: Mapping[str, Any]) -> str | None:
@@ -291,9 +295,13 @@ def run_continual(run: Run) -> Continual:
 
 
 def run_latency(run: Run) -> Latency | None:
-    """Latency of all frames except the first, which includes the warm-up."""
-    frames = run.frames[1:] or run.frames
+    """Latency of all frames except the first, which includes the warm-up, and dropped ones."""
+    frames = [f for f in run.frames[1:] or run.frames if not _dropped(f)]
     return latency([f["predict_ms"] for f in frames], [f["adapt_ms"] for f in frames])
+
+
+def _dropped(frame: Mapping[str, Any]) -> bool:
+    return bool(frame.get("pace")) and frame["pace"]["frame"] == "dropped"
 
 
 def trained_share(run: Run) -> float:

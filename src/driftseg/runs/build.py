@@ -34,6 +34,7 @@ from driftseg.runs.classes import (
 )
 from driftseg.runs.data import RunData
 from driftseg.runs.notes import make_notes, mapping_notes
+from driftseg.runs.pacing import Pacing, pacing_of
 from driftseg.runs.source_model import in_order, load_model
 from driftseg.runs.train import use_device, use_threads
 from driftseg.scenes.dataset import Dataset, select
@@ -65,6 +66,8 @@ class Parts:
     notes: tuple[str, ...]
     data: RunData
     """All datasets of the run."""
+    pacing: Pacing
+    """Whether the stream waits for the method."""
     calibration: Calibration | None = None
     scoring: LabelMapping | None = None
     """The mapping of predictions to the label space; None if it is the model's own."""
@@ -128,6 +131,11 @@ def _build(config: RunConfig, device: torch.device, data: RunData) -> Parts:
                 "label_free: expected a target whose frames can be read again, got a live one. "
                 "To fix: remove label_free"
             )
+    if config.pace is not None and isinstance(target, LiveScenes):
+        raise InputError(
+            "pace: expected a target whose frames can wait for the simulation, got a live one. To "
+            "fix: remove pace, or record the camera and run on its video"
+        )
     held_out = build_held_out(config, visits, space, data)
     home = visits[0].domain if config.home is None else config.home
     if held_out and home not in held_out:
@@ -168,6 +176,7 @@ def _build(config: RunConfig, device: torch.device, data: RunData) -> Parts:
         info,
         tuple(notes),
         data,
+        pacing_of(config.pace, adaptive),
         calibration,
         scoring,
     )

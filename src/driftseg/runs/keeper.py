@@ -69,6 +69,7 @@ class Keeper:
         state = {
             "model": self._parts.model.state_dict(),
             "place": self.place.state_dict(),
+            "pacing": self._parts.pacing.state_dict(),
             "random": random_state(),
         }
         status = self._writer.status
@@ -80,6 +81,7 @@ class Keeper:
         """Sets model, stream and loop to the state of a checkpoint."""
         self._parts.model.load_state_dict(state["model"])
         self.place.load_state_dict(state["place"])
+        self._parts.pacing.load_state_dict(state["pacing"])
         self._parts.stream.load_state_dict(self.place.stream)
         load_random_state(state["random"])
 

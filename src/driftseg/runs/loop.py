@@ -7,15 +7,13 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from torch import Tensor
-
 from driftseg.evaluation.confusion import Score
-from driftseg.frame import Adaptation, Frame, Label, Prediction
-from driftseg.methods.device_clock import device_clock
+from driftseg.frame import Adaptation, Frame, Label
 from driftseg.models.segmenter import probabilities
 from driftseg.runs.build import Parts
 from driftseg.runs.held_out import HeldOut
 from driftseg.runs.keeper import Keeper
+from driftseg.runs.pacing import Taken
 from driftseg.runs.place import NEVER, Place
 from driftseg.runs.tracked import Recorder
 from driftseg.saving.saver import Saver
@@ -58,7 +56,6 @@ def play(
     """
     model, stream, at = parts.model, parts.stream, keeper.place
     evaluator = Evaluator(parts, writer, at, keeper.check)
-    clock = device_clock(model.roles.device)
     if at.evaluated == NEVER:
         evaluator.evaluate(-1, watch)
     shown = _shown(stream.frames_of(at.visit), pictures)
@@ -68,26 +65,20 @@ def play(
             at.next_visit()
             shown = _shown(stream.frames_of(at.visit), pictures)
             keeper.between(visit_ended=True)
-        started = clock()
-        prediction = model.predict(frame.image)
-        answered = clock()
-        adaptation = model.learn()
-        learnt = clock()
-        times = (1000 * (answered - started), 1000 * (learnt - answered))
-        scored = parts.scored(prediction.label)
+        taken = parts.pacing.take(frame.image, frame.index, at.played)
+        scored = parts.scored(taken.prediction.label)
         if frame.label is not None:
             at.score.add(scored, frame.label)
         looked = diagnostics_every > 0 and frame.index % diagnostics_every == 0
         diagnostics = model.diagnose(frame.image) if looked else None
-        row = _row(frame, prediction, scored, adaptation, times, at.score.classes, diagnostics)
-        writer.frame(row)
+        writer.frame(_row(frame, taken, scored, at.score.classes, diagnostics))
         if at.seen in shown:
             _keep_pictures(writer, parts, frame, scored, shown.index(at.seen))
         if saver is not None:
-            saver.put(_shot(frame, scored, adaptation, times, model.last_logits()))
-        at.played_one(stream.state_dict(), seconds=learnt - started)
-        watch(_moment(frame, stream_length=len(stream), score=at.score, adaptation=adaptation,
-                      speed=at.played / at.seconds))  # fmt: skip
+            saver.put(_shot(frame, scored, taken))
+        at.played_one(stream.state_dict(), seconds=sum(taken.times) / 1000)
+        watch(_moment(frame, stream_length=len(stream), score=at.score,
+                      adaptation=taken.adaptation, speed=at.played / at.seconds))  # fmt: skip
         keeper.between()
     while at.visit < len(stream.visits):
         evaluator.evaluate(at.visit, watch)
@@ -174,10 +165,8 @@ def _scores(domain: str, head: str, score: Score, parts: Parts, *, frames: int) 
 
 def _row(
     frame: Frame,
-    prediction: Prediction,
+    taken: Taken,
     scored: Label,
-    adaptation: Adaptation,
-    times: tuple[float, float],
     classes: int,
     diagnostics: Mapping[str, Any] | None,
 ) -> Mapping[str, Any]:
@@ -193,12 +182,13 @@ def _row(
         "labelled": frame.label is not None,
         "intersection": score.intersection,
         "union": score.union,
-        "confidence": prediction.confidence,
-        "entropy": prediction.entropy,
-        **asdict(adaptation),
-        "predict_ms": times[0],
-        "adapt_ms": times[1],
+        "confidence": taken.prediction.confidence,
+        "entropy": taken.prediction.entropy,
+        **asdict(taken.adaptation),
+        "predict_ms": taken.times[0],
+        "adapt_ms": taken.times[1],
         "diagnostics": diagnostics,
+        **({} if taken.pace is None else {"pace": taken.pace}),
     }
 
 
@@ -221,13 +211,12 @@ def _keep_pictures(
         writer.picture(frame.visit, frame.domain, number, kind, image)
 
 
-def _shot(
-    frame: Frame, scored: Label, adaptation: Adaptation, times: tuple[float, float], logits: Tensor
-) -> Shot:
+def _shot(frame: Frame, scored: Label, taken: Taken) -> Shot:
     """Saves a frame's results; each visit has a folder, because frames may be repeated."""
+    adaptation, logits = taken.adaptation, taken.logits
     facts = {
-        "domain": frame.domain, "visit": frame.visit, "predict_ms": times[0],
-        "learn_ms": times[1], "signal": adaptation.signal, "event": adaptation.event,
+        "domain": frame.domain, "visit": frame.visit, "predict_ms": taken.times[0],
+        "learn_ms": taken.times[1], "signal": adaptation.signal, "event": adaptation.event,
         "trained": adaptation.trained,
     }  # fmt: skip
     return Shot(

@@ -112,12 +112,14 @@ def compare(before: Run, now: Run) -> Repetition:
             found = _first(one, two)
             if found is not None and difference is None:
                 difference = Difference(name, line + 1, *found)
+    pace = before.config.get("pace")
+    measured_pace = pace is not None and pace["costs"] is None
     return Repetition(
         len(before.frames),
         len(before.evaluations),
         difference,
         tuple(_environment(before.environment, now.environment)),
-        any((frame.get("plan") or {}).get("costs_ms") for frame in before.frames),
+        measured_pace or any((f.get("plan") or {}).get("costs_ms") for f in before.frames),
     )
 
 

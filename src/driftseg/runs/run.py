@@ -18,6 +18,7 @@ from driftseg.runs.keeper import SAVED_LINES, Keeper
 from driftseg.runs.keeping import CHECKPOINTS, keep_model
 from driftseg.runs.label_free import measure, write
 from driftseg.runs.loop import Watch, play
+from driftseg.runs.pace_record import write_pace
 from driftseg.runs.record import DEPENDS_ON_SEED, make_serial
 from driftseg.runs.remarks import NO_REMARKS, Remarks, write_remarks
 from driftseg.runs.seeds import depends_on_seed
@@ -115,7 +116,7 @@ def play_record(
             except Stopped:
                 keeper.write()
                 raise
-            return _finish(config, parts, writer, told, saver)
+            return _finish(config, parts, writer, told, saver, tell)
     except Stopped:
         if told is not None:
             told.end("interrupted")
@@ -158,7 +159,12 @@ def _play(
 
 
 def _finish(
-    config: RunConfig, parts: Parts, writer: RunWriter, told: TrackedWriter, saver: Saver | None
+    config: RunConfig,
+    parts: Parts,
+    writer: RunWriter,
+    told: TrackedWriter,
+    saver: Saver | None,
+    tell: Tell,
 ) -> Path:
     if saver is not None:
         saver.close()
@@ -167,6 +173,10 @@ def _finish(
     found = measure(config, parts)
     if found is not None:
         write(writer.folder, found)
+    pace = parts.pacing.told()
+    if config.pace is not None and pace is not None:
+        for line in write_pace(writer.folder, config.pace, pace, schedule_of(parts)):
+            tell(line)
     folder = writer.finish(_skipped(parts) + _failed(parts) + told.end("finished"))
     remove_checkpoints(folder)
     return folder
