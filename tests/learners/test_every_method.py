@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from adapting import NETWORKS, frames, make, moved, play, weights
+from adapting import NETWORKS, SIZE, frames, make, moved, network, play, weights
 from torch import nn
 
 from driftseg.learners.settings import MethodSettings
 from driftseg.methods.table import METHODS
+from driftseg.models.adapters import adapter_spec, attach
 from driftseg.models.trainable import NORMS
+from driftseg.runs.adapting import make_adaptive
 
 FRAMES_ONLY = (
     "alpha_bn", "eata", "sar", "rdumb", "cotta", "rmt", "roid", "rotta", "asr",
@@ -42,6 +44,16 @@ def settings_of(name: str, kind: str) -> dict:
 
 def fields(name: str) -> dict:
     return METHODS.find(name).model_fields
+
+
+def adapt_tiny(name: str, *, factor: float):
+    """The method on a tiny MiT with adapters, which it trains with the head."""
+    net = network("mit")
+    attach(net, adapter_spec("adaptformer"), torch.Generator().manual_seed(1))
+    method = METHODS.find(name).model_validate({"name": name, "train": ["adapters", "head"]})
+    return make_adaptive(
+        method, net, source=None, classes=tuple("abcdefghijk"), size=SIZE, adapter_factor=factor
+    )
 
 
 def norms(model: nn.Module) -> set[str]:
@@ -125,6 +137,24 @@ def test_no_source_reaches_it(name: str) -> None:
         given |= {*inspect.signature(kind.__init__).parameters}
     assert not {word for word in given if "replay" in word or "label" in word or "batch" in word}
     assert not hasattr(make(name).learner, "replay")
+
+
+def test_what_draws_nothing_is_known_to_reports() -> None:
+    from driftseg.report.pairing import NOTHING_RANDOM
+
+    for name in NAMES:
+        drawn = METHODS.find(name).model_validate({"name": name}).random
+        assert drawn == (name not in NOTHING_RANDOM), name
+
+
+@pytest.mark.parametrize("name", ["cotta", "rmt"])
+def test_adapters_learn_faster_where_a_factor_says_so(name: str) -> None:
+    model = adapt_tiny(name, factor=7.0)
+    rates = {group["factor"] for group in model.learner.optimiser.param_groups}
+    assert rates == {1.0, 7.0}
+    play(model, frames()[:1])
+    found = {group["lr"] / group["factor"] for group in model.learner.optimiser.param_groups}
+    assert found == {model.learner._rate}
 
 
 @pytest.mark.parametrize("name", [n for n in FRAMES_ONLY if n != "alpha_bn"])
