@@ -13,21 +13,25 @@ from driftseg.learners.answering import answer
 from driftseg.learners.contract import Answer
 from driftseg.methods.adaptive import AdaptiveModel
 from driftseg.methods.table import METHODS
+from driftseg.models.encoders.efficientnet import EfficientNetLite0, InvertedResidual
+from driftseg.models.encoders.mit import Mit, MitSize
+from driftseg.models.heads import MlpHead
 from driftseg.models.network import Network
 from driftseg.models.norm import BatchNorm
+from driftseg.models.segmenter import Segmenter
 from driftseg.models.wrapped import wrap
 from driftseg.replay.replay import ReplaySettings
 from driftseg.runs.adapting import Source, make_adaptive
 from driftseg.town.scenes import TownScenes
 from foreign_models import foreign
-from tiny_networks import build
 
 SIZE = (96, 64)
 CLASSES = 11
-NETWORKS = ("mit_b0", "efficientnet_lite0", "plain")
+NETWORKS = ("mit", "efficientnet", "plain")
+TINY_MIT = MitSize((8, 16, 40, 64), (1, 1, 1, 1), 16)
 
 
-def network(kind: str = "efficientnet_lite0") -> Network:
+def network(kind: str = "efficientnet") -> Network:
     """A copy of a network of that kind."""
     return copy.deepcopy(_network(kind))
 
@@ -42,7 +46,9 @@ def _network(kind: str) -> Network:
         return wrap(module, size=(SIZE[1], SIZE[0]))
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        model = build(kind, classes=CLASSES, head_width=16)
+        body = Mit(TINY_MIT) if kind == "mit" else shallow(EfficientNetLite0())
+        heads = [MlpHead(body.channels[:n], width=16, classes=CLASSES) for n in (4, 1)]
+        model = Segmenter(body, *heads).eval()
         with torch.no_grad():
             model.head.classifier.weight.mul_(90)
             for module in model.modules():
@@ -52,13 +58,23 @@ def _network(kind: str) -> Network:
     return model
 
 
+def shallow(encoder: EfficientNetLite0) -> EfficientNetLite0:
+    """The first block of every kind alone."""
+    for stage in encoder.stages:
+        for index in reversed(range(len(stage))):
+            block = stage[index]
+            if isinstance(block, InvertedResidual) and block.residual:
+                del stage[index]
+    return encoder
+
+
 @cache
 def frames(count: int = 10) -> list[Image]:
     scenes = TownScenes(seed=3, frames=count, every=9, size=SIZE)
     return [scenes.scene(number).image for number in range(count)]
 
 
-def make(name: str, kind: str | Network = "efficientnet_lite0", **settings) -> AdaptiveModel:
+def make(name: str, kind: str | Network = "efficientnet", **settings) -> AdaptiveModel:
     """The method under the controller that learns from every frame."""
     made = network(kind) if isinstance(kind, str) else kind
     method = METHODS.find(name).model_validate({"name": name, **settings})

@@ -21,15 +21,15 @@ def test_the_spread_is_largest_for_balanced_answers() -> None:
 
 def test_without_collapse_it_is_tent() -> None:
     images = frames()[:3]
-    ours = play(make("asr", "mit_b0", learning_rate=1e-4), images)
-    theirs = play(make("tent", "mit_b0", learning_rate=1e-4), images)
+    ours = play(make("asr", "mit", learning_rate=1e-4), images)
+    theirs = play(make("tent", "mit", learning_rate=1e-4), images)
     assert [row["loss"] for row in ours] == pytest.approx([row["entropy"] for row in theirs])
     assert [row["confidence"] for row in ours] == [row["confidence"] for row in theirs]
     assert not any(row["reset"] for row in ours)
 
 
 def test_the_average_is_the_released_codes() -> None:
-    model = make("asr", "mit_b0", learning_rate=1e-2, start=0.01)
+    model = make("asr", "mit", learning_rate=1e-2, start=0.01)
     average = None
     for row in play(model, frames()[:4]):
         if average is None:
@@ -43,7 +43,7 @@ def test_the_average_is_the_released_codes() -> None:
 @pytest.mark.parametrize(("fall", "kept"), [(0.0001, 0.498), (0.01, 0.3), (0.025, 0.0), (9, 0.0)])
 def test_the_last_layers_return_to_the_source(fall: float, kept: float) -> None:
     """The first share of the tensors stays; the deeper the fall, the fewer."""
-    model = make("asr", "mit_b0", learning_rate=1e-2)
+    model = make("asr", "mit", learning_rate=1e-2)
     source = weights(model)
     play(model, frames()[:2])
     changed = moved(model, source)
@@ -61,7 +61,7 @@ def test_the_last_layers_return_to_the_source(fall: float, kept: float) -> None:
 
 
 def test_collapse_is_a_fall_below_the_average() -> None:
-    model = make("asr", "mit_b0")
+    model = make("asr", "mit")
     play(model, frames()[:1])
     learner = model.learner
     learner._average = 1.0

@@ -47,8 +47,8 @@ def test_the_anchor_chooses(anchor: float) -> None:
 
 
 def test_one_step_is_adams_on_the_hard_label_and_the_teacher_follows() -> None:
-    model = make("cotta", "mit_b0", scales=[1.0], flip=False, restore=0.0, teacher_momentum=0.9)
-    plain = network("mit_b0").module.eval()
+    model = make("cotta", "mit", scales=[1.0], flip=False, restore=0.0, teacher_momentum=0.9)
+    plain = network("mit").module.eval()
     teacher = copy.deepcopy(plain)
     named = [(n, p) for n, p in plain.named_parameters() if not n.startswith("early_head")]
     optimiser = torch.optim.Adam([parameter for _, parameter in named], lr=7.5e-6)
@@ -70,7 +70,7 @@ def test_one_step_is_adams_on_the_hard_label_and_the_teacher_follows() -> None:
 
 
 def test_restored_numbers_are_the_sources_and_their_share_is_stated() -> None:
-    model = make("cotta", "mit_b0", scales=[1.0], flip=False, restore=0.3, learning_rate=1e-3)
+    model = make("cotta", "mit", scales=[1.0], flip=False, restore=0.3, learning_rate=1e-3)
     source = weights(model)
     model.predict(frames()[0])
     assert model.learn().trained
@@ -82,7 +82,7 @@ def test_restored_numbers_are_the_sources_and_their_share_is_stated() -> None:
 
 
 def test_everything_restored_is_the_source() -> None:
-    model = make("cotta", "mit_b0", scales=[1.0], flip=False, restore=1.0)
+    model = make("cotta", "mit", scales=[1.0], flip=False, restore=1.0)
     source = weights(model)
     step = model.learner.learn(seen(model, frames()[0]), Order(True))
     assert step.made

@@ -41,7 +41,7 @@ def test_loss_and_mean_prediction_are_the_papers() -> None:
 
 def test_the_gradient_is_that_of_the_weighted_entropy() -> None:
     """The weights carry no gradient: d loss is the mean of weight * d entropy."""
-    one, other = (make("eata", "mit_b0", fisher_frames=0) for _ in range(2))
+    one, other = (make("eata", "mit", fisher_frames=0) for _ in range(2))
     answer = seen(one, frames()[0])
     one.learner.learn(answer, Order(True))
     again = seen(other, frames()[0])
@@ -56,7 +56,7 @@ def test_the_gradient_is_that_of_the_weighted_entropy() -> None:
 
 
 def test_fisher_is_the_mean_squared_gradient_of_the_answers_cross_entropy() -> None:
-    model, plain = (make("eata", "mit_b0", fisher_frames=2, fisher_weight=3.0) for _ in range(2))
+    model, plain = (make("eata", "mit", fisher_frames=2, fisher_weight=3.0) for _ in range(2))
     wanted = {n: torch.zeros_like(p) for n, p in plain.learner.parameters.items()}
     before = weights(model)
     for image in frames()[:2]:
@@ -90,7 +90,7 @@ def test_nothing_is_learnt_where_no_pixel_passes() -> None:
 @pytest.mark.parametrize("settings", [{"fisher_frames": 0}, {"fisher_weight": 0.0}])
 def test_without_a_regulariser_it_is_rdumbs_step(settings) -> None:
     """ETA, the paper's own name for it."""
-    eata, rdumb = make("eata", "mit_b0", **settings), make("rdumb", "mit_b0")
+    eata, rdumb = make("eata", "mit", **settings), make("rdumb", "mit")
     waits = 0 if settings == {"fisher_frames": 0} else 4
     for image in frames()[:waits]:
         eata.predict(image)

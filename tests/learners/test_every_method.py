@@ -10,19 +10,21 @@ from pathlib import Path
 
 import pytest
 import torch
-from adapting import NETWORKS, frames, make, moved, play, weights
+from adapting import NETWORKS, SIZE, frames, make, moved, network, play, weights
 from torch import nn
 
 from driftseg.learners.settings import MethodSettings
 from driftseg.methods.table import METHODS
+from driftseg.models.adapters import adapter_spec, attach
 from driftseg.models.trainable import NORMS
+from driftseg.runs.adapting import make_adaptive
 
 FRAMES_ONLY = (
     "alpha_bn", "eata", "sar", "rdumb", "cotta", "rmt", "roid", "rotta", "asr",
 )  # fmt: skip
 NAMES = (*FRAMES_ONLY, "mic", "auto")
 QUICK: dict[str, dict] = {
-    "eata": {"fisher_frames": 2},
+    "eata": {"fisher_frames": 2, "fisher_weight": 1.0},
     "rdumb": {"reset_every": 3},
     "cotta": {"scales": [1.0, 1.5]},
     "rotta": {"every": 2, "memory_frames": 3},
@@ -37,16 +39,23 @@ and say in the commit why they moved."""
 
 
 def settings_of(name: str, kind: str) -> dict:
-    plain = (
-        {"norm_statistics": "batch"}
-        if name not in ("auto", "alpha_bn") and "norm_statistics" in fields(name)
-        else {}
-    )
-    return {**plain, **QUICK.get(name, {})} if kind == "efficientnet_lite0" else QUICK.get(name, {})
+    asks = name != "auto" and "norm_statistics" in fields(name)
+    plain = {"norm_statistics": "batch"} if asks else {}
+    return {**({} if kind == "mit" else plain), **QUICK.get(name, {})}
 
 
 def fields(name: str) -> dict:
     return METHODS.find(name).model_fields
+
+
+def adapt_tiny(name: str, *, factor: float):
+    """The method on a tiny MiT with adapters, which it trains with the head."""
+    net = network("mit")
+    attach(net, adapter_spec("adaptformer"), torch.Generator().manual_seed(1))
+    method = METHODS.find(name).model_validate({"name": name, "train": ["adapters", "head"]})
+    return make_adaptive(
+        method, net, source=None, classes=tuple("abcdefghijk"), size=SIZE, adapter_factor=factor
+    )
 
 
 def norms(model: nn.Module) -> set[str]:
@@ -61,7 +70,7 @@ def norms(model: nn.Module) -> set[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_golden_run_of_ten_frames(name: str) -> None:
-    kind = "efficientnet_lite0"
+    kind = "efficientnet"
     got = play(make(name, kind, **settings_of(name, kind)), frames())
     known = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
     if os.environ.get("DRIFTSEG_GOLDEN") == "write":
@@ -74,19 +83,19 @@ def test_golden_run_of_ten_frames(name: str) -> None:
 @pytest.mark.parametrize("kind", NETWORKS)
 @pytest.mark.parametrize("name", NAMES)
 def test_it_goes_on_to_the_last_bit_and_moves_what_it_says(name: str, kind: str) -> None:
-    """Saved after three frames as tensors and plain data, in the middle of what it remembers."""
+    """Saved after a frame as tensors and plain data, in the middle of what it remembers."""
     options = settings_of(name, kind)
     whole = make(name, kind, **options)
     before = weights(whole)
-    play(whole, frames()[:3])
+    play(whole, frames()[:1])
     file = io.BytesIO()
     torch.save({"state": whole.state_dict()}, file)
-    rest = play(whole, frames()[3:5])
+    rest = play(whole, frames()[1:3])
     file.seek(0)
     second = make(name, kind, **options)
     with torch.serialization.safe_globals(SAFE):
         second.load_state_dict(torch.load(file, weights_only=True)["state"])
-    assert play(second, frames()[3:5]) == rest
+    assert play(second, frames()[1:3]) == rest
     assert all(torch.equal(t, weights(second)[n]) for n, t in weights(whole).items())
     allowed = {*whole.roles.trainable, *whole.roles.moving_statistics()}
     assert moved(whole, before) <= allowed
@@ -106,7 +115,7 @@ SAFE = safe()
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_trainable_set_is_exact(name: str) -> None:
-    model = make(name, "mit_b0") if name != "alpha_bn" else make(name)
+    model = make(name, "mit") if name != "alpha_bn" else make(name)
     module = model.roles.network.module
     if name == "alpha_bn":
         assert model.roles.trainable == ()
@@ -132,17 +141,35 @@ def test_no_source_reaches_it(name: str) -> None:
     assert not hasattr(make(name).learner, "replay")
 
 
+def test_what_draws_nothing_is_known_to_reports() -> None:
+    from driftseg.report.pairing import NOTHING_RANDOM
+
+    for name in NAMES:
+        drawn = METHODS.find(name).model_validate({"name": name}).random
+        assert drawn == (name not in NOTHING_RANDOM), name
+
+
+@pytest.mark.parametrize("name", ["cotta", "rmt"])
+def test_adapters_learn_faster_where_a_factor_says_so(name: str) -> None:
+    model = adapt_tiny(name, factor=7.0)
+    rates = {group["factor"] for group in model.learner.optimiser.param_groups}
+    assert rates == {1.0, 7.0}
+    play(model, frames()[:1])
+    found = {group["lr"] / group["factor"] for group in model.learner.optimiser.param_groups}
+    assert found == {model.learner._rate}
+
+
 @pytest.mark.parametrize("name", [n for n in FRAMES_ONLY if n != "alpha_bn"])
 def test_the_orders_rate_counts(name: str) -> None:
     """A step with rate 0 moves no weight."""
     from driftseg.control.contract import Order
 
-    model = make(name, "mit_b0", **QUICK.get(name, {}))
+    model = make(name, "mit", **QUICK.get(name, {}))
     before = weights(model)
     from adapting import seen
 
     made = 0
-    for image in frames()[:4]:
+    for image in frames()[:3]:
         with torch.no_grad():
             model.predict(image)
         step = model.learner.learn(seen(model, image), Order(True, learning_rate=0.0))

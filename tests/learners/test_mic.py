@@ -42,7 +42,7 @@ def test_hidden_pixels_have_the_mean_colour() -> None:
 
 def test_the_first_frames_other_losses_are_dacs() -> None:
     """The masked image is drawn after the mixed one, so the first step's own draws are DACS's."""
-    dacs, mic = (play(make(name, "mit_b0"), frames()[:1])[0] for name in ("dacs", "mic"))
+    dacs, mic = (play(make(name, "mit"), frames()[:1])[0] for name in ("dacs", "mic"))
     assert mic["source"] == dacs["source"]
     assert mic["pseudo_label_weight"] == dacs["pseudo_label_weight"]
     assert mic["masked"] > 0
@@ -51,8 +51,8 @@ def test_the_first_frames_other_losses_are_dacs() -> None:
 
 def test_a_weight_of_nothing_is_dacs() -> None:
     dacs, mic = (
-        play(make("dacs", "mit_b0"), frames()[:1]),
-        play(make("mic", "mit_b0", mask_weight=0.0), frames()[:1]),
+        play(make("dacs", "mit"), frames()[:1]),
+        play(make("mic", "mit", mask_weight=0.0), frames()[:1]),
     )
     assert mic[0]["mixed"] == pytest.approx(dacs[0]["mixed"])
 

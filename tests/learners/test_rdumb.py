@@ -7,7 +7,7 @@ from adapting import frames, make, moved, play, weights
 
 
 def test_after_every_interval_it_is_the_source_again() -> None:
-    model = make("rdumb", "mit_b0", reset_every=3)
+    model = make("rdumb", "mit", reset_every=3)
     source = weights(model)
     first = play(model, frames()[:2])
     assert moved(model, source)

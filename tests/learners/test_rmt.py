@@ -32,8 +32,8 @@ def test_symmetric_cross_entropy_of_equals_is_their_entropy() -> None:
 
 
 def test_two_steps_are_sgds_on_both_views() -> None:
-    model = make("rmt", "mit_b0", teacher_momentum=0.5)
-    plain = network("mit_b0").module.eval()
+    model = make("rmt", "mit", teacher_momentum=0.5)
+    plain = network("mit").module.eval()
     teacher = copy.deepcopy(plain).requires_grad_(False)
     named = [(n, p) for n, p in plain.named_parameters() if not n.startswith("early_head")]
     optimiser = torch.optim.SGD([parameter for _, parameter in named], lr=1e-3, momentum=0.9)

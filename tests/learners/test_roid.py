@@ -61,7 +61,7 @@ def test_loss_weights_and_mean_prediction_are_the_papers() -> None:
 
 
 def test_weights_are_pulled_to_the_source() -> None:
-    free, pulled = (make("roid", "mit_b0", source_momentum=m) for m in (1.0, 0.75))
+    free, pulled = (make("roid", "mit", source_momentum=m) for m in (1.0, 0.75))
     source = free.learner.copies()
     for model in (free, pulled):
         model.learner.learn(seen(model, frames()[0]), Order(True))

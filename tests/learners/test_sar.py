@@ -23,8 +23,8 @@ def plain_entropies(module, image) -> torch.Tensor:
 
 
 def test_two_steps_are_sharpness_aware_minimisation() -> None:
-    model = make("sar", "mit_b0", reset_below=0.0)
-    plain = network("mit_b0").module.eval()
+    model = make("sar", "mit", reset_below=0.0)
+    plain = network("mit").module.eval()
     names = lower_norms(model.roles)
     tensors = [parameter for name, parameter in plain.named_parameters() if name in names]
     optimiser = torch.optim.SGD(tensors, lr=2.5e-4, momentum=0.9)
@@ -52,14 +52,14 @@ def test_two_steps_are_sharpness_aware_minimisation() -> None:
         assert torch.allclose(weights(model)[name], tensor, atol=1e-5), name
 
 
-@pytest.mark.parametrize("kind", ["mit_b0", "plain"])
+@pytest.mark.parametrize("kind", ["mit", "plain"])
 def test_the_top_layers_do_not_learn(kind: str) -> None:
     model = make("sar", kind)
     before = weights(model)
     play(model, frames()[:2])
     found = moved(model, before)
     assert found
-    if kind == "mit_b0":
+    if kind == "mit":
         assert not [n for n in found if n.startswith(("encoder.stages.3", "head"))]
         assert [n for n in found if n.startswith("encoder.stages.2")]
     else:
@@ -67,7 +67,7 @@ def test_the_top_layers_do_not_learn(kind: str) -> None:
 
 
 def test_a_low_average_brings_the_source_back() -> None:
-    model = make("sar", "mit_b0", reset_below=1.0)
+    model = make("sar", "mit", reset_below=1.0)
     before = weights(model)
     assert play(model, frames()[:1])[0]["trained"]
     assert moved(model, before) == set()
@@ -75,7 +75,7 @@ def test_a_low_average_brings_the_source_back() -> None:
 
 
 def test_the_average_is_the_papers() -> None:
-    model = make("sar", "mit_b0", reset_below=0.0)
+    model = make("sar", "mit", reset_below=0.0)
     average = None
     for row in play(model, frames()[:3]):
         average = row["loss"] if average is None else 0.9 * average + 0.1 * row["loss"]
@@ -83,7 +83,7 @@ def test_the_average_is_the_papers() -> None:
 
 
 def test_the_published_limit_is_for_a_thousand_classes() -> None:
-    roles = Roles(network("mit_b0"), trainable_names(network("mit_b0"), ["norms"]))
+    roles = Roles(network("mit"), trainable_names(network("mit"), ["norms"]))
     assert len(lower_norms(roles)) < len(roles.trainable)
-    learner = make("sar", "mit_b0").learner
+    learner = make("sar", "mit").learner
     assert learner._limit == pytest.approx(0.2 * math.log(CLASSES) / math.log(1000))

@@ -60,6 +60,7 @@ class CottaSettings(FramesOnlySettings):
         return Cotta(
             supplies.roles,
             learning_rate=self.learning_rate,
+            adapter_factor=supplies.adapter_factor,
             scales=self.scales,
             flip=self.flip,
             anchor=self.anchor,
@@ -75,6 +76,7 @@ class Cotta(FramesOnly):
     Args:
         roles: with a teacher and the whole static role.
         learning_rate: Adam's.
+        adapter_factor: adapters of the encoder learn this many times as fast.
         scales: of views.
         flip: whether views are mirrored, too.
         anchor: confidence of the static role above which one view is enough.
@@ -88,6 +90,7 @@ class Cotta(FramesOnly):
         roles: Roles,
         *,
         learning_rate: float,
+        adapter_factor: float = 1.0,
         scales: Sequence[float],
         flip: bool,
         anchor: float,
@@ -95,7 +98,9 @@ class Cotta(FramesOnly):
         restore: float,
         generator: torch.Generator,
     ):
-        super().__init__(roles, learning_rate=learning_rate, optimiser="adam")
+        super().__init__(
+            roles, learning_rate=learning_rate, optimiser="adam", adapter_factor=adapter_factor
+        )
         self._views = [
             (scale, mirrored) for scale in scales for mirrored in (False, True)[: 1 + flip]
         ]

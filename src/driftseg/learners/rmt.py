@@ -45,6 +45,7 @@ class RmtSettings(FramesOnlySettings):
         return Rmt(
             supplies.roles,
             learning_rate=self.learning_rate,
+            adapter_factor=supplies.adapter_factor,
             teacher_momentum=self.teacher_momentum,
             jitter=self.jitter,
             generator=supplies.numpy("learner"),
@@ -57,6 +58,7 @@ class Rmt(FramesOnly):
     Args:
         roles: with a teacher.
         learning_rate: SGD's.
+        adapter_factor: adapters of the encoder learn this many times as fast.
         teacher_momentum: of the moving average.
         jitter: strength of colour jitter.
         generator: draws distortions.
@@ -67,11 +69,14 @@ class Rmt(FramesOnly):
         roles: Roles,
         *,
         learning_rate: float,
+        adapter_factor: float = 1.0,
         teacher_momentum: float,
         jitter: float,
         generator: np.random.Generator,
     ):
-        super().__init__(roles, learning_rate=learning_rate, optimiser="sgd")
+        super().__init__(
+            roles, learning_rate=learning_rate, optimiser="sgd", adapter_factor=adapter_factor
+        )
         self._momentum, self._jitter, self._generator = teacher_momentum, jitter, generator
 
     @torch.no_grad()

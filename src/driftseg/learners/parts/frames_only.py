@@ -26,7 +26,12 @@ from driftseg.learners.parts.losses import as_numbers
 from driftseg.learners.settings import MethodSettings
 from driftseg.models.roles import Roles
 from driftseg.models.sending import sent
-from driftseg.models.trainable import load_optimiser_state, optimiser_state, set_learning_rate
+from driftseg.models.trainable import (
+    load_optimiser_state,
+    optimiser_state,
+    parameter_groups,
+    set_learning_rate,
+)
 from driftseg.settings import Positive
 
 Optimiser = Literal["adam", "sgd"]
@@ -57,9 +62,17 @@ class FramesOnly:
         roles: whose student learns.
         learning_rate: without an order's.
         optimiser: Adam (betas .9 and .999) or SGD (momentum .9), without weight decay.
+        adapter_factor: adapters of the encoder learn this many times as fast.
     """
 
-    def __init__(self, roles: Roles, *, learning_rate: float, optimiser: Optimiser):
+    def __init__(
+        self,
+        roles: Roles,
+        *,
+        learning_rate: float,
+        optimiser: Optimiser,
+        adapter_factor: float = 1.0,
+    ):
         self.roles = roles
         self.updates = 0
         """Steps that moved weights or statistics."""
@@ -72,7 +85,10 @@ class FramesOnly:
             if name in set(roles.trainable)
         }
         """The trainable set, in the network's order."""
-        groups = [{"params": [*self.parameters.values()], "lr": learning_rate, "factor": 1.0}]
+        groups = parameter_groups(
+            roles.network, roles.trainable, learning_rate=learning_rate, head_factor=1.0,
+            weight_decay=0.0, adapter_factor=adapter_factor,
+        )  # fmt: skip
         self.optimiser: torch.optim.Optimizer
         if optimiser == "adam":
             self.optimiser = torch.optim.Adam(groups, lr=learning_rate, betas=(0.9, 0.999))
