@@ -18,7 +18,7 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 GRID = [0.0, 0.5, 1.0]
 
 
-def blended(kind: str = "efficientnet_lite0", **settings) -> tuple[Roles, Blending]:
+def blended(kind: str = "efficientnet", **settings) -> tuple[Roles, Blending]:
     roles = Roles(network(kind), [], norm_statistics="blend")
     return roles, Blending(roles, BlendSettings(weights=GRID, **settings))
 
