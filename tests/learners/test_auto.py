@@ -10,9 +10,11 @@ from adapting import frames, make, network, play, seen, weights
 from driftseg.control.contract import Order
 from driftseg.learners.answering import answer
 from driftseg.learners.parts.blending import Blending, BlendSettings
+from driftseg.learners.parts.homing import Homing, HomingSettings
 from driftseg.learners.parts.losses import entropy
 from driftseg.models.norm import BatchNorm
 from driftseg.models.roles import Roles
+from driftseg.models.trainable import trainable_names
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 GRID = [0.0, 0.5, 1.0]
@@ -73,7 +75,7 @@ def test_source_images_pass_with_the_sources_statistics() -> None:
     """However far the target's statistics are: the source loss alone does not know them."""
     losses = []
     for image in (frames()[0], np.zeros_like(frames()[0])):
-        model = make("auto", blend={"weights": [1.0], "rate": 1.0})
+        model = make("auto", blend={"weights": [1.0], "rate": 1.0}, homing=None)
         model.learner.look(seen(model, image))
         step = model.learner.learn(seen(model, image), Order(True, learning_rate=0.0))
         losses.append(step.losses)
@@ -83,7 +85,7 @@ def test_source_images_pass_with_the_sources_statistics() -> None:
 
 def test_with_weight_0_it_is_restyled_replay() -> None:
     plain = play(make("restyled_replay"), frames()[:3])
-    none = play(make("auto", blend={"weights": [0.0]}), frames()[:3])
+    none = play(make("auto", blend={"weights": [0.0]}, homing=None), frames()[:3])
     for one, other in zip(plain, none, strict=True):
         assert one == pytest.approx(other, rel=1e-3)
 
@@ -101,9 +103,85 @@ def test_frames_that_are_not_learnt_from_move_the_statistics_too() -> None:
 
 
 def test_a_network_without_batch_normalisation_only_replays() -> None:
-    model = make("auto", "plain")
+    model = make("auto", "plain", homing=None)
     rows = play(model, frames()[:2])
     assert all(row["trained"] for row in rows)
+
+
+def test_the_surer_of_blend_and_source_answers() -> None:
+    image = frames()[0]
+    roles, blending = blended(rate=1.0)
+    blending.see(answer(roles, frames()[5]))
+    for weight in (0.5, 1.0):
+        roles.blend_statistics(0.0)
+        plain = answer(roles, image).logits
+        roles.blend_statistics(weight)
+        seen_now = answer(roles, image)
+        both = [plain, seen_now.logits]
+        surer = min(both, key=lambda logits: float(entropy(logits)))
+        assert torch.equal(blending.least_unsure(seen_now), surer)
+        assert roles.blend_weight == weight
+
+
+def homes(**settings) -> tuple[Roles, Homing]:
+    net = network("mit")
+    names = trainable_names(net, ["encoder", "head"])
+    roles = Roles(net, names, static="whole")
+    return roles, Homing(roles, HomingSettings(every=1, **settings))
+
+
+def test_the_distance_is_a_ratio_of_the_static_models_entropies() -> None:
+    roles, homing = homes(memory=0.0)
+    assert homing.distance is None
+    assert homing.strength == 1
+    here, source = frames()[0], frames()[1]
+    homing.see(answer(roles, here))
+    homing.see_source(answer(roles, source).images)
+    wanted = float(entropy(answer(roles, here).logits)) / float(
+        entropy(answer(roles, source).logits)
+    )
+    assert homing.distance == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("distance", "strength"), [(0.5, 0.0), (1.1, 0.0), (1.2, 0.5), (1.3, 1.0), (9.0, 1.0)]
+)
+def test_the_strength_is_a_ramp(distance: float, strength: float) -> None:
+    _, homing = homes()
+    homing.load_state_dict({"frames": 1, "here": distance * 0.3, "source": 0.3})
+    assert homing.strength == pytest.approx(strength)
+
+
+def test_pulling_goes_back_to_the_source_model_and_stays() -> None:
+    roles, homing = homes(pull=0.25)
+    source = {name: tensor.clone() for name, tensor in roles.overlays["static"].items()}
+    assert not homing.pull()
+    parameters = dict(roles.network.module.named_parameters())
+    name = roles.trainable[0]
+    with torch.no_grad():
+        parameters[name].add_(1.0)
+    assert homing.pull()
+    assert torch.allclose(parameters[name], source[name] + 0.75, atol=1e-5)
+    for _ in range(60):
+        homing.pull()
+    assert torch.allclose(parameters[name], source[name], atol=1e-6)
+
+
+def test_frames_like_the_source_are_no_failures() -> None:
+    """Nothing is learnt, the guard neither counts nor warns, and the record says why."""
+    model = make("auto", "mit", homing={"near": 1e6, "far": 2e6})
+    for image in frames()[:5]:
+        model.predict(image)
+        done = model.learn()
+        assert not done.trained
+        assert done.plan == {"skipped": "like the source"}
+    assert not model.guard.paused
+    assert model.guard.skipped == 0
+
+
+def test_distances_in_the_wrong_order_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected more than near 1\.1, got 1\. To fix"):
+        HomingSettings(far=1.0)
 
 
 @pytest.mark.parametrize("grid", [[0.5, 0.0], [0.0, 0.0]])

@@ -14,9 +14,11 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt
 
 from driftseg.learners.parts.blending import Blending, BlendSettings
+from driftseg.learners.parts.homing import Homing, HomingSettings
 from driftseg.learners.parts.restyle import RestyleSettings, RestylingName
 from driftseg.learners.replay_training import ReplayTraining, ReplayTrainingSettings
 from driftseg.learners.settings import Needs, Supplies
+from driftseg.models.roles import StaticDepth
 
 
 class AutoSettings(ReplayTrainingSettings, RestyleSettings):
@@ -31,10 +33,13 @@ class AutoSettings(ReplayTrainingSettings, RestyleSettings):
     """Last frames of which one is drawn at random for each image."""
     blend: BlendSettings = BlendSettings()
     """How the weight of the target's statistics is chosen."""
+    homing: HomingSettings | None = HomingSettings()
+    """When nothing is learnt because the frames are like the source; null always learns."""
 
     def needs(self) -> Needs:
-        """Labelled source scenes, and frames that are as large as these."""
-        return replace(super().needs(), as_large_as_source=True)
+        """Labelled source scenes, frames that are as large as these, and the source model."""
+        static: StaticDepth = "none" if self.homing is None else "whole"
+        return replace(super().needs(), as_large_as_source=True, static=static)
 
     def make_learner(self, supplies: Supplies) -> ReplayTraining:
         """Restyled replay with blending."""
@@ -43,4 +48,5 @@ class AutoSettings(ReplayTrainingSettings, RestyleSettings):
             restyle=self.make_restyling(),
             references=self.references,
             blending=Blending(supplies.roles, self.blend),
+            homing=None if self.homing is None else Homing(supplies.roles, self.homing),
         )

@@ -18,6 +18,7 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor
 
 from driftseg.frame import Image, SourceBatch
+from driftseg.learners.answering import with_offline
 from driftseg.learners.contract import (
     NOT_FINITE,
     Answer,
@@ -28,6 +29,7 @@ from driftseg.learners.contract import (
 )
 from driftseg.learners.parts.blending import Blending
 from driftseg.learners.parts.ema import momentum
+from driftseg.learners.parts.homing import Homing
 from driftseg.learners.parts.jitter import jitter_and_blur
 from driftseg.learners.parts.losses import as_numbers, weighted_cross_entropy
 from driftseg.learners.parts.references import References
@@ -55,6 +57,9 @@ from driftseg.models.trainable import (
     set_learning_rate,
 )
 from driftseg.settings import Positive, TrainableSet
+
+LIKE_SOURCE = "like the source"
+"""Why a step was not made: the frames are like the source, where nothing is to be learnt."""
 
 
 class ReplayTrainingSettings(MethodSettings):
@@ -95,6 +100,7 @@ class ReplayTrainingSettings(MethodSettings):
         restyle: Restyling | None,
         references: int,
         blending: Blending | None = None,
+        homing: Homing | None = None,
     ) -> ReplayTraining:
         """The update rule, with or without a restyling."""
         return ReplayTraining(
@@ -109,6 +115,7 @@ class ReplayTrainingSettings(MethodSettings):
             teacher_momentum=self.teacher_momentum,
             jitter=self.jitter,
             blending=blending,
+            homing=homing,
             generator=supplies.numpy("learner"),
             dropout_generator=supplies.torch(),
         )
@@ -161,6 +168,8 @@ class ReplayTraining:
         jitter: strength of colour jitter of the image that is not restyled.
         blending: chooses the weight of the target's batch-normalisation statistics; None keeps
             the policy of the roles.
+        homing: says where frames are like the source, so that nothing is learnt; None always
+            learns.
         generator: draws references, jitter and what a restyling draws.
         dropout_generator: draws dropout and drop path.
     """
@@ -181,6 +190,7 @@ class ReplayTraining:
         teacher_momentum: float = 0.999,
         jitter: float,
         blending: Blending | None = None,
+        homing: Homing | None = None,
         generator: np.random.Generator,
         dropout_generator: torch.Generator,
     ):
@@ -193,7 +203,7 @@ class ReplayTraining:
         self._rate = learning_rate
         self._teacher_momentum = teacher_momentum
         self._jitter = jitter
-        self._blending = blending
+        self._blending, self._homing = blending, homing
         self.one_pass = roles.norm_statistics == "source"
         """Whether both images go through the network as one batch, which is quicker; not where
         norms would look at that batch or count it."""
@@ -213,11 +223,28 @@ class ReplayTraining:
             self._references.add(answer.image)
         if self._blending is not None and self._blending.see(answer):
             self.updates += 1
+        if self._homing is not None:
+            self._homing.see(answer)
+
+    def output(self, answer: Answer) -> Tensor:
+        """The student's logits; with blended statistics the surer of two (`Blending`)."""
+        if self._blending is None:
+            return with_offline(self.roles, answer)
+        return self._blending.least_unsure(answer)
 
     def learn(self, answer: Answer, order: Order) -> Step:
         """One step on two replay batches, one of them in the last frames' appearance."""
         if "teacher" in self.roles.overlays and not self._teacher_waits:
             self.roles.move_teacher(momentum(self.updates, self._teacher_momentum))
+        strength = 1.0
+        if self._homing is not None:
+            if self._homing.due or self._homing.distance is None:
+                batch = on_device(self.replay.sample(), self.roles.device)
+                self._homing.see_source(batch.images)
+            strength = self._homing.strength
+            if strength == 0:
+                self.updates += self._homing.pull()
+                return Step(False, reason=LIKE_SOURCE)
         statistics = self.roles.moving_statistics()
         losses = self._losses(
             self._jittered(self.replay.sample()), self._worn(self.replay.sample())
@@ -230,6 +257,7 @@ class ReplayTraining:
             self._teacher_waits = True
             return Step(False, values, reason=NOT_FINITE)
         rate = self._rate if order.learning_rate is None else order.learning_rate
+        rate *= strength
         set_learning_rate(self.optimiser, rate, same_for_all=order.one_rate)
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
@@ -297,6 +325,7 @@ class ReplayTraining:
             "updates": self.updates,
             "teacher_waits": self._teacher_waits,
             "references": self._references.state_dict(),
+            "homing": None if self._homing is None else self._homing.state_dict(),
             "blending": None if self._blending is None else self._blending.state_dict(),
             "replay": self.replay.state_dict(),
             "generator": self._generator.bit_generator.state,
@@ -312,6 +341,8 @@ class ReplayTraining:
         self._references.load_state_dict(state["references"])
         if self._blending is not None:
             self._blending.load_state_dict(state["blending"])
+        if self._homing is not None:
+            self._homing.load_state_dict(state["homing"])
         self.replay.load_state_dict(state["replay"])
         self._generator.bit_generator.state = state["generator"]
         self._dropout_generator.set_state(state["dropout_generator"])

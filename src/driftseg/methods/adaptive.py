@@ -15,7 +15,7 @@ from driftseg.control.contract import Order, Seen, Step
 from driftseg.control.guard import Guard
 from driftseg.frame import Adaptation, Image, Label, Prediction
 from driftseg.learners.answering import answer, to_label, to_prediction, with_offline
-from driftseg.learners.contract import Answer
+from driftseg.learners.contract import NOT_FINITE, Answer
 from driftseg.learners.settings import Composition, SignalSettings, SourceBatches
 from driftseg.methods.device_clock import device_clock
 from driftseg.methods.diagnostics import Certainty, diagnose
@@ -210,7 +210,7 @@ class AdaptiveModel:
         step = self.learner.learn(answered, order)
         if step.made:
             self.guard.passed()
-        elif step.reason is not None:
+        elif step.reason == NOT_FINITE:
             self.guard.failed()
         return step, 1000 * (self._clock() - started) if step.made else None
 

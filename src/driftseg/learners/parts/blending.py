@@ -86,6 +86,22 @@ class Blending:
         self._frames += 1
         return True
 
+    @torch.no_grad()
+    def least_unsure(self, answer: Answer) -> Tensor:
+        """Logits of the student with the blend or with the source's statistics, the surer of both.
+
+        So a frame that is like the source again is answered well at once, and an evaluation on
+        source frames does not suffer from the statistics of the present weather.
+        """
+        weight = self._roles.blend_weight
+        if not self.active or weight == 0:
+            return answer.logits
+        self._roles.blend_statistics(0.0)
+        plain = self._logits(answer)
+        self._roles.blend_statistics(weight)
+        unsure = torch.stack([entropy(plain), entropy(answer.logits)])
+        return plain if bool(unsure[0] <= unsure[1]) else answer.logits
+
     def _measure(self, answer: Answer) -> None:
         grid = self._settings.weights
         found = []

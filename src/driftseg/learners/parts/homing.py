@@ -1,0 +1,124 @@
+"""How far the frames are from the source, and the way back to the source model.
+
+The static model is more unsure of frames that are unlike the source. So the distance is the
+static model's mean entropy on the last frames over its mean entropy on source images. Both are
+measured while the method runs, so no threshold depends on the model or on the data set. At a
+distance near 1 the frames are like the source. There the source model is known to be good:
+nothing is learnt, and every frame pulls the trained weights a share of the way back to the
+source's.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field, PositiveInt, model_validator
+from torch import Tensor
+
+from driftseg.learners.contract import Answer
+from driftseg.learners.parts.losses import entropy
+from driftseg.models.network import Walk
+from driftseg.models.roles import Roles
+from driftseg.settings import Positive, Settings, Share
+
+
+class HomingSettings(Settings):
+    """When frames count as like the source, and how fast the weights then go back."""
+
+    near: Positive = 1.1
+    """Distance up to which nothing is learnt."""
+    far: Positive = 1.3
+    """Distance from which the whole learning rate is used; in between, a part of it."""
+    pull: Share = 0.1
+    """Share of the way back to the source's weights that a frame goes where nothing is learnt."""
+    every: PositiveInt = 4
+    """Frames between two measurements."""
+    memory: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Share of the average that a measurement leaves to the ones before it."""
+
+    @model_validator(mode="after")
+    def _near_before_far(self) -> HomingSettings:
+        if self.near >= self.far:
+            raise ValueError(
+                f"far: expected more than near {self.near:g}, got {self.far:g}. To fix: raise far"
+            )
+        return self
+
+
+class Homing:
+    """Measures the distance and says how much of the learning rate to use.
+
+    Args:
+        roles: with a whole static role.
+        settings: the two distances, pull, pace and memory.
+    """
+
+    def __init__(self, roles: Roles, settings: HomingSettings):
+        self._roles, self._settings = roles, settings
+        self._frames = 0
+        self._here: float | None = None
+        """Average entropy of the static model on frames, in nats."""
+        self._source: float | None = None
+        """The same on source images."""
+
+    @torch.no_grad()
+    def see(self, answer: Answer) -> None:
+        """Looks at a frame, where it is time."""
+        if self.due:
+            self._here = self._averaged(self._here, self._unsure(answer.walk))
+        self._frames += 1
+
+    @property
+    def due(self) -> bool:
+        """Whether the next frame is measured."""
+        return self._frames % self._settings.every == 0
+
+    @torch.no_grad()
+    def see_source(self, images: Tensor) -> None:
+        """Looks at source images (B, 3, H, W) in [0, 1], on the device."""
+        self._source = self._averaged(self._source, self._unsure(self._roles.prefix(images)))
+
+    def _unsure(self, walk: Walk) -> float:
+        levels = self._roles.levels("static", walk)
+        return float(entropy(self._roles.logits("static", levels)))
+
+    def _averaged(self, before: float | None, now: float) -> float:
+        kept = self._settings.memory
+        return now if before is None else kept * before + (1 - kept) * now
+
+    @property
+    def distance(self) -> float | None:
+        """Entropy here over entropy on the source; None before both are known."""
+        if self._here is None or self._source is None:
+            return None
+        return self._here / max(self._source, 1e-6)
+
+    @property
+    def strength(self) -> float:
+        """Share of the learning rate to use, from 0 (like the source) to 1."""
+        distance, near, far = self.distance, self._settings.near, self._settings.far
+        return 1.0 if distance is None else min(max((distance - near) / (far - near), 0.0), 1.0)
+
+    @torch.no_grad()
+    def pull(self) -> bool:
+        """Goes a share of the way back to the source's weights.
+
+        Returns:
+            Whether any weight moved.
+        """
+        moved = False
+        source = self._roles.overlays["static"]
+        for name, parameter in self._roles.network.module.named_parameters():
+            if name in self._roles.trainable and not torch.equal(parameter, source[name]):
+                parameter.lerp_(source[name], self._settings.pull)
+                moved = True
+        return moved
+
+    def state_dict(self) -> dict[str, Any]:
+        """Count and averages."""
+        return {"frames": self._frames, "here": self._here, "source": self._source}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues."""
+        self._frames, self._here, self._source = state["frames"], state["here"], state["source"]
