@@ -144,11 +144,11 @@ def test_the_distance_is_a_ratio_of_the_static_models_entropies() -> None:
 
 
 @pytest.mark.parametrize(
-    ("distance", "strength"), [(0.5, 0.0), (1.1, 0.0), (1.2, 0.5), (1.3, 1.0), (9.0, 1.0)]
+    ("distance", "strength"), [(0.5, 0.0), (1.2, 0.0), (1.35, 0.5), (1.5, 1.0), (9.0, 1.0)]
 )
 def test_the_strength_is_a_ramp(distance: float, strength: float) -> None:
     _, homing = homes()
-    homing.load_state_dict({"frames": 1, "here": distance * 0.3, "source": 0.3})
+    homing.load_state_dict({"frames": 1, "here": distance * 0.3, "source": 0.3, "measured": 1})
     assert homing.strength == pytest.approx(strength)
 
 
@@ -180,7 +180,7 @@ def test_frames_like_the_source_are_no_failures() -> None:
 
 
 def test_distances_in_the_wrong_order_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"expected more than near 1\.1, got 1\. To fix"):
+    with pytest.raises(ValueError, match=r"expected more than near 1\.2, got 1\. To fix"):
         HomingSettings(far=1.0)
 
 

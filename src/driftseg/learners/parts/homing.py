@@ -22,20 +22,24 @@ from driftseg.models.network import Walk
 from driftseg.models.roles import Roles
 from driftseg.settings import Positive, Settings, Share
 
+SOURCE_MEASUREMENTS = 32
+"""About how many of the last measurements on source images are averaged."""
+
 
 class HomingSettings(Settings):
     """When frames count as like the source, and how fast the weights then go back."""
 
-    near: Positive = 1.1
+    near: Positive = 1.2
     """Distance up to which nothing is learnt."""
-    far: Positive = 1.3
+    far: Positive = 1.5
     """Distance from which the whole learning rate is used; in between, a part of it."""
     pull: Share = 0.1
     """Share of the way back to the source's weights that a frame goes where nothing is learnt."""
     every: PositiveInt = 4
     """Frames between two measurements."""
     memory: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    """Share of the average that a measurement leaves to the ones before it."""
+    """Share of the frames' average that a measurement leaves to the ones before it. The source's
+    is the mean of its last `SOURCE_MEASUREMENTS`."""
 
     @model_validator(mode="after")
     def _near_before_far(self) -> HomingSettings:
@@ -61,12 +65,15 @@ class Homing:
         """Average entropy of the static model on frames, in nats."""
         self._source: float | None = None
         """The same on source images."""
+        self._measured = 0
+        """Measurements on source images."""
 
     @torch.no_grad()
     def see(self, answer: Answer) -> None:
         """Looks at a frame, where it is time."""
         if self.due:
-            self._here = self._averaged(self._here, self._unsure(answer.walk))
+            kept, now = self._settings.memory, self._unsure(answer.walk)
+            self._here = now if self._here is None else kept * self._here + (1 - kept) * now
         self._frames += 1
 
     @property
@@ -77,15 +84,14 @@ class Homing:
     @torch.no_grad()
     def see_source(self, images: Tensor) -> None:
         """Looks at source images (B, 3, H, W) in [0, 1], on the device."""
-        self._source = self._averaged(self._source, self._unsure(self._roles.prefix(images)))
+        self._measured += 1
+        share = 1 / min(self._measured, SOURCE_MEASUREMENTS)
+        now = self._unsure(self._roles.prefix(images))
+        self._source = now if self._source is None else (1 - share) * self._source + share * now
 
     def _unsure(self, walk: Walk) -> float:
         levels = self._roles.levels("static", walk)
         return float(entropy(self._roles.logits("static", levels)))
-
-    def _averaged(self, before: float | None, now: float) -> float:
-        kept = self._settings.memory
-        return now if before is None else kept * before + (1 - kept) * now
 
     @property
     def distance(self) -> float | None:
@@ -117,8 +123,14 @@ class Homing:
 
     def state_dict(self) -> dict[str, Any]:
         """Count and averages."""
-        return {"frames": self._frames, "here": self._here, "source": self._source}
+        return {
+            "frames": self._frames,
+            "here": self._here,
+            "source": self._source,
+            "measured": self._measured,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues."""
-        self._frames, self._here, self._source = state["frames"], state["here"], state["source"]
+        self._frames, self._measured = state["frames"], state["measured"]
+        self._here, self._source = state["here"], state["source"]
