@@ -23,7 +23,7 @@ from matplotlib import pyplot as plt
 from matplotlib.patches import Patch
 
 DOMAINS = {"storm": "rain, 100 mm/h", "night": "night"}
-BEFORE, AFTER = "source_only", "restyled_replay"
+BEFORE, AFTER = "source_only", "auto"
 
 
 def read(run: Run, domain: str, kind: str) -> np.ndarray:

@@ -6,7 +6,7 @@ except in `driftseg.weather`, `driftseg.metrics` and `driftseg.methods`.
 >>> import driftseg
 >>> model = driftseg.load_model()  # the bundled one; or a file, a folder, a hub id, a module
 >>> source = driftseg.load_dataset("town", frames=8, every=20, size=(128, 96))
->>> adapter = driftseg.adapt(model, "restyled_replay", source=source, seed=0)
+>>> adapter = driftseg.adapt(model, "auto", source=source, seed=0)
 >>> street = driftseg.load_dataset("town", seed=2, frames=2, size=(128, 96))
 >>> for number in range(2):
 ...     answer = adapter.predict(street.scene(number).image)

@@ -127,7 +127,7 @@ def test_demo(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "open the report:" in done.stdout
     page = (tmp_path / "runs" / "report.html").read_text(encoding="utf-8")
-    for word in ("source_only", "norm_statistics", "restyled_replay", "night", "way home"):
+    for word in ("source_only", "norm_statistics", "auto", "night", "way home"):
         assert word in page
     assert "in the worst weather (night)" in page
     assert len(list((tmp_path / "runs").iterdir())) == 4

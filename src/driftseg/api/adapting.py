@@ -42,7 +42,7 @@ SECTIONS = ("adapters", "replay", "crop", "seed")
 
 def adapt(
     model: Model | nn.Module | str | Path,
-    method: str | Mapping[str, Any] | MethodSettings = "restyled_replay",
+    method: str | Mapping[str, Any] | MethodSettings = "auto",
     *,
     source: Dataset | Labelled | None = None,
     calibration: Dataset | Labelled | None = None,
@@ -52,7 +52,7 @@ def adapt(
 
     Args:
         model: from ``load_model``, or an argument of ``load_model``; its weights change.
-        method: a name (``tent``, ``dacs``, ``hamlet``, ``restyled_replay``, ...), the import path
+        method: a name (``auto``, ``tent``, ``dacs``, ``hamlet``, ...), the import path
             of a method of your own, or a whole method section.
         source: labelled source scenes for methods that learn from them: a dataset or (image,
             label) pairs, labelled in the model's classes. They are read at the first image,

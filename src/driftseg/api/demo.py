@@ -14,7 +14,7 @@ from driftseg.report.summary import stream_scores
 from driftseg.runs.loop import Watch
 from driftseg.runs.record import read_run
 
-METHODS = ("source_only", "norm_statistics", "restyled_replay")
+METHODS = ("source_only", "norm_statistics", "auto")
 """The last is the config's own; the others have their default settings."""
 
 

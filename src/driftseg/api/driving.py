@@ -30,7 +30,7 @@ MISSING = 0.05
 """Share of a video's frames that may be missing: headers of some containers are estimates."""
 TRIED = 3
 """Number of frames after which the speed is printed."""
-WITH_SOURCE, WITHOUT_SOURCE = "restyled_replay", "norm_statistics"
+WITH_SOURCE, WITHOUT_SOURCE = "auto", "norm_statistics"
 """Default methods. norm_statistics changes no weight."""
 
 
@@ -82,7 +82,7 @@ def drive(
         source: as of ``driftseg.frames``.
         model: as of ``driftseg.load_model``; with ``learn=False`` also an exported .onnx or .xml
             file.
-        method: as of ``driftseg.adapt``; None is ``restyled_replay`` with labelled source images
+        method: as of ``driftseg.adapt``; None is ``auto`` with labelled source images
             and ``norm_statistics`` without.
         labelled: labelled source images, as ``source`` of ``driftseg.adapt``.
         learn: whether the method learns; False only predicts (``driftseg predict``).

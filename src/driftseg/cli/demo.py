@@ -42,8 +42,8 @@ def demo(
         "Three methods see the same frames, without labels:\n"
         "  source_only      never changes\n"
         "  norm_statistics  normalises with the statistics of each frame; no weight changes\n"
-        "  restyled_replay  trains adapters on labelled source images that are restyled to\n"
-        "                   the last frames\n"
+        "  auto             also trains adapters, on labelled source images that are restyled\n"
+        "                   to the last frames\n"
         "Scores are mIoU of predictions made before the method learns from the frame.\n",
         highlight=False,
     )
