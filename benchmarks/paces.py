@@ -23,7 +23,7 @@ from driftseg.runs.run import run
 
 METHODS = ("source_only", "norm_statistics", "tent", "dacs", "restyled_replay")
 PACES = (None, 0.25, 1.0)
-SIZE = [256, 192]
+SIZE = [128, 96]
 WARM, TIMED = 2, 15
 
 
@@ -35,7 +35,7 @@ def config(method: str, out: Path, pace: dict[str, Any] | None = None) -> RunCon
     values = {
         "name": "paces",
         "source_name": "town",
-        "source": {"kind": "town", "seed": 1, "frames": 60, "every": 26, "size": SIZE},
+        "source": {"kind": "town", "seed": 1, "frames": 24, "every": 65, "size": SIZE},
         "target": {"kind": "town", "seed": 7, "frames": 60, "every": 5, "size": SIZE},
         "schedule": [
             {"name": "clear", "frames": 10},
@@ -44,7 +44,7 @@ def config(method: str, out: Path, pace: dict[str, Any] | None = None) -> RunCon
         ],
         "camera": "town",
         "method": settings,
-        "replay": {"capacity": 60, "temperature": 0.05, "minimum_share": 0.004},
+        "replay": {"capacity": 24, "temperature": 0.05, "minimum_share": 0.004},
         "diagnostics_every": 0,
         "threads": 1,
         "out": str(out),
