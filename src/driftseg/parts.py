@@ -53,12 +53,12 @@ class PartTable(Generic[Part]):
         self._modules = dict(modules)
         self._group = group
         self._kind = kind
-        self._implied = dict(implied or {})
+        self.implied = dict(implied or {})
 
     def named(self, values: Mapping[str, Any]) -> Any:
         """The name that a section says or implies; None where it does neither."""
         name = values.get(self.key)
-        implied = next((self._implied[key] for key in self._implied if key in values), None)
+        implied = next((self.implied[key] for key in self.implied if key in values), None)
         return implied if name is None else name
 
     def __iter__(self) -> Iterator[str]:
@@ -159,7 +159,7 @@ class Pick:
             "$comment": self.table.what,
             "type": "object",
             "properties": {key: names},
-            "required": [key],
+            **({} if self.table.implied else {"required": [key]}),
         }
 
     def section(self, values: Mapping[str, Any], *, where: str | None = None) -> Any:

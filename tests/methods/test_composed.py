@@ -141,3 +141,16 @@ def test_a_deadline_takes_the_deepest_choice_that_fits() -> None:
 def test_wrong_compositions_are_refused(method: dict, told: str, tiny_run: dict) -> None:
     with pytest.raises(InputError, match=told):
         check({**tiny_run, "method": method}, RunConfig, where="test")
+
+
+def test_editors_know_compositions(tiny_run: dict) -> None:
+    from jsonschema import Draft202012Validator
+
+    from driftseg.config.schema import schema_of
+
+    validator = Draft202012Validator(schema_of(RunConfig))
+    good = {"control": CONTROLS["every"], "learner": LEARNERS["tent"]}
+    assert validator.is_valid({**tiny_run, "method": good})
+    assert validator.is_valid({**tiny_run, "method": LEARNERS["tent"]})
+    bad = {"control": {"kind": "every", "frame": 2}, "learner": LEARNERS["tent"]}
+    assert not validator.is_valid({**tiny_run, "method": bad})

@@ -7,13 +7,14 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from driftseg.control.table import CONTROLLERS
 from driftseg.methods.table import METHODS
 from driftseg.parts import PartTable
 from driftseg.scenes.datasets import DATASETS
 from driftseg.trackers.table import TRACKERS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-TABLES: tuple[PartTable[Any], ...] = (METHODS, DATASETS, TRACKERS)
+TABLES: tuple[PartTable[Any], ...] = (METHODS, CONTROLLERS, DATASETS, TRACKERS)
 """Tables of the parts that a section picks by name. A part may hold another of its table."""
 
 
@@ -29,11 +30,14 @@ def schema_of(kind: type[BaseModel]) -> dict[str, Any]:
     for table in TABLES:
         cases = [
             {
-                "if": {"properties": {table.key: {"const": name}}},
+                "if": {"properties": {table.key: {"const": name}}, "required": [table.key]},
                 "then": places[part, "validation"],
             }
             for name, part in parts[table.what].items()
         ]
+        for name in sorted(set(table.implied.values())):
+            implied = places[parts[table.what][name], "validation"]
+            cases.append({"if": {"not": {"required": [table.key]}}, "then": implied})
         definitions[table.what] = {**_names(definitions, table.what), "allOf": cases}
     root = places[kind, "validation"]["$ref"].rpartition("/")[2]
     definitions = {name: _with_parts(each, name) for name, each in definitions.items()}

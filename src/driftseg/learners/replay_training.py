@@ -205,8 +205,7 @@ class ReplayTraining:
         self._jitter = jitter
         self._blending, self._homing = blending, homing
         self.one_pass = roles.norm_statistics == "source"
-        """Whether both images go through the network as one batch, which is quicker; not where
-        norms would look at that batch or count it."""
+        """Whether both images are one batch, which is quicker; not where norms look at it."""
         self._generator = generator
         self._dropout_generator = dropout_generator
         self._teacher_waits = False
@@ -227,8 +226,11 @@ class ReplayTraining:
             self._homing.see(answer)
 
     def output(self, answer: Answer) -> Tensor:
-        """The student's logits; with blended statistics the surer of two (`Blending`)."""
-        if self._blending is None:
+        """The student's logits; with blended statistics the surer of two (`Blending`).
+
+        Beside an offline role (LAE) that role and the blend answer together.
+        """
+        if self._blending is None or "offline" in self.roles.overlays:
             return with_offline(self.roles, answer)
         return self._blending.least_unsure(answer)
 
