@@ -144,11 +144,11 @@ def test_wrong_compositions_are_refused(method: dict, told: str, tiny_run: dict)
 
 
 def test_editors_know_compositions(tiny_run: dict) -> None:
-    from jsonschema import Draft202012Validator
+    validators = pytest.importorskip("jsonschema")
 
     from driftseg.config.schema import schema_of
 
-    validator = Draft202012Validator(schema_of(RunConfig))
+    validator = validators.Draft202012Validator(schema_of(RunConfig))
     good = {"control": CONTROLS["every"], "learner": LEARNERS["tent"]}
     assert validator.is_valid({**tiny_run, "method": good})
     assert validator.is_valid({**tiny_run, "method": LEARNERS["tent"]})
