@@ -157,6 +157,7 @@ def _build(config: RunConfig, device: torch.device, data: RunData) -> Parts:
         calibration=calibration,
         adapter_factor=1.0 if config.adapters is None else config.adapters.factor,
         seed=config.seed,
+        guard=config.guard,
     )
     return Parts(
         adaptive,
