@@ -6,7 +6,7 @@ source model says of the same probe under mild changes is the band of what is or
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,6 +20,9 @@ LEAST_SHARE = 0.005
 """Share of a probe's pixels from which a class counts in its agreement."""
 LEAST_ROOM = 0.03
 """Room below the source model's agreement, however little mild changes do."""
+
+LEAST_PART = 0.5
+"""Part of the source model's agreement that is always asked for."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,10 @@ def band(plain: Reading, changed: Sequence[Reading], widen: float) -> Band:
     largest = max(one.largest for one in every)
     return Band(
         plain=plain.agreement,
-        agreement=plain.agreement - max(LEAST_ROOM, widen * (plain.agreement - mild)),
+        agreement=max(
+            plain.agreement - max(LEAST_ROOM, widen * (plain.agreement - mild)),
+            LEAST_PART * plain.agreement,
+        ),
         mild=mild,
         largest=1 - (1 - largest) / widen,
         entropy=min(one.entropy for one in every) / widen,
@@ -137,8 +143,10 @@ class Checkup:
         self.bands: list[Band] = []
         self._learnt = 0
         self._next = 0
-        self._round: list[float] = []
-        """Agreement of every probe of this round, minus the source model's."""
+        self._last: list[float] = []
+        """Agreement of the last answers, one for each probe, minus the source model's."""
+        self._passed = 0
+        """Answers of this round that were in order."""
         self._collapses = 0
         """In a row."""
         self._left = 0
@@ -163,21 +171,38 @@ class Checkup:
         known = len(self.bands)
         return [(probe + step) % known for step in range(1, min(count, known - 1) + 1)]
 
-    def passed(self, probe: int, found: Reading) -> bool:
-        """The answer was ordinary; True where it completes a round."""
+    def suspicion(self, probe: int, found: Reading) -> str | None:
+        """What is wrong with an answer, or with the mean of the last answers to all probes."""
         self._next = probe + 1
-        self._round.append(found.agreement - self.bands[probe].plain)
-        if len(self._round) < len(self.bands):
+        wrong = complaint(found, self.bands[probe])
+        self._last = [*self._last, found.agreement - self.bands[probe].plain][-len(self.bands) :]
+        if wrong is None and len(self._last) == len(self.bands):
+            room = np.mean([one.plain - one.mild for one in self.bands])
+            if np.mean(self._last) < -max(LEAST_ROOM, float(room)):
+                return "decline"
+        return wrong
+
+    def healthy(self, readings: Mapping[int, Reading]) -> bool:
+        """Whether answers to several probes are in order, each for itself and all together."""
+        bands = {probe: self.bands[probe] for probe in readings}
+        wrong = sum(complaint(found, bands[probe]) is not None for probe, found in readings.items())
+        lost = np.mean([bands[probe].plain - found.agreement for probe, found in readings.items()])
+        room = np.mean([one.plain - one.mild for one in bands.values()])
+        return 2 * wrong < len(readings) and bool(lost <= max(LEAST_ROOM, float(room)))
+
+    def passed(self) -> bool:
+        """The answer was in order; True where it completes a round."""
+        self._passed += 1
+        if self._passed < len(self.bands):
             return False
-        self._round = []
-        self._collapses = 0
+        self._passed, self._collapses = 0, 0
         return True
 
     def collapsed(self) -> int:
         """Learning pauses; for how many frames."""
         self._left = self._pause * 2 ** min(self._collapses, 10)
         self._collapses += 1
-        self._round, self._learnt = [], 0
+        self._last, self._passed, self._learnt = [], 0, 0
         return self._left
 
     def state_dict(self) -> dict[str, Any]:
@@ -186,7 +211,8 @@ class Checkup:
             "bands": [asdict(one) for one in self.bands],
             "learnt": self._learnt,
             "next": self._next,
-            "round": list(self._round),
+            "last": list(self._last),
+            "passed": self._passed,
             "collapses": self._collapses,
             "left": self._left,
         }
@@ -195,5 +221,5 @@ class Checkup:
         """Continues."""
         self.bands = [Band(**one) for one in state["bands"]]
         self._learnt, self._next = state["learnt"], state["next"]
-        self._round = list(state["round"])
+        self._last, self._passed = list(state["last"]), state["passed"]
         self._collapses, self._left = state["collapses"], state["left"]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from driftseg.control.checkup import Checkup, Reading, band, complaint, reading
+from driftseg.control.checkup import Checkup, Reading, band, reading
 from driftseg.control.frame_gate import FrameGate
 from driftseg.control.guard import GuardSettings
 from driftseg.frame import Image, Label
@@ -74,6 +74,7 @@ class Protection:
         self._snapshots: list[dict[str, Any]] = []
         self._frames = 0
         self._unusable: str | None = None
+        self._calibrated = False
 
     @property
     def paused(self) -> bool:
@@ -81,19 +82,28 @@ class Protection:
         return self.checkup.paused
 
     @property
-    def calibrated_on(self) -> str:
-        """``source`` or ``stream``; empty while the first frames of the stream are collected."""
-        return self.gate.calibrated_on
+    def note(self) -> str:
+        """What the guard takes for ordinary, for a record."""
+        if self._labelled:
+            return f"guard: calibrated on {len(self._labelled)} labelled source images"
+        return (
+            f"guard: there is no source, so it is calibrated on the first {self._settings.probes} "
+            "usable frames of the stream"
+        )
 
     def see(self, image: Image) -> str | None:
         """Why a frame is not to be learnt from; None where it may be."""
+        before = self.gate.calibrated_on if self._frames else ""
         self._unusable = self.gate.see(image)
+        self._calibrated = self.gate.calibrated_on != before
         return self._unusable
 
     def after(self, image: Image, *, learnt: bool) -> dict[str, Any] | None:
         """Looks after the model once a frame is done with; what it found, for the record."""
         self._frames += 1
         told: dict[str, Any] = {}
+        if self._calibrated:
+            told["calibrated_on"] = self.gate.calibrated_on
         if self._unusable is not None:
             told["unusable"] = self._unusable
         elif len(self._probes) < self._wanted:
@@ -109,36 +119,31 @@ class Protection:
 
     def _check(self, probe: int) -> dict[str, Any]:
         found = self._read(self._probes[probe])
-        wrong = complaint(found, self.checkup.bands[probe])
+        wrong = self.checkup.suspicion(probe, found)
         told = {"probe": probe, **asdict(found), "least": self.checkup.bands[probe].agreement}
-        if wrong is None:
-            if self.checkup.passed(probe, found):
-                self._keep()
-            return told
-        told["suspicious"] = wrong
-        if not self._collapsed(probe):
-            self.checkup.passed(probe, found)
-            return told
-        told |= {"collapse": wrong, "brought_back": self._bring_back(probe)}
-        return {**told, "pause": self.checkup.collapsed()}
+        if wrong is not None:
+            told["suspicious"] = wrong
+            asked = [probe, *self.checkup.others(probe, BURST)]
+            if not self._healthy(asked):
+                told |= {"collapse": wrong, "brought_back": self._bring_back(asked)}
+                return {**told, "pause": self.checkup.collapsed()}
+        if self.checkup.passed():
+            self._keep()
+        return told
 
-    def _collapsed(self, probe: int) -> bool:
-        """Whether at least half of this probe and the next ones say so."""
-        others = self.checkup.others(probe, BURST)
-        return 2 * (1 + sum(self._suspicious(other) for other in others)) >= 1 + len(others)
+    def _healthy(self, asked: Sequence[int]) -> bool:
+        return self.checkup.healthy({probe: self._read(self._probes[probe]) for probe in asked})
 
-    def _suspicious(self, probe: int) -> bool:
-        found = self._read(self._probes[probe])
-        return complaint(found, self.checkup.bands[probe]) is not None
+    def _bring_back(self, asked: Sequence[int]) -> int:
+        """Goes on with the newest state that answers as it should; the frame it is from.
 
-    def _bring_back(self, probe: int) -> int:
-        """Goes on with the newest state that answers as it should; the frame it is from."""
+        A state is used once: where it leads to another collapse, an older one is next.
+        """
         self.brought_back += 1
-        asked = [probe, *self.checkup.others(probe, BURST)]
         while self._snapshots:
             state = self._snapshots.pop()
             self._restore(state)
-            if 2 * sum(self._suspicious(one) for one in asked) < len(asked):
+            if self._healthy(asked):
                 return int(state["frame"])
         self._restore(self._start)
         return 0

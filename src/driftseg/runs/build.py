@@ -159,6 +159,8 @@ def _build(config: RunConfig, device: torch.device, data: RunData) -> Parts:
         seed=config.seed,
         guard=config.guard,
     )
+    if adaptive.protection is not None:
+        notes.append(adaptive.protection.note)
     return Parts(
         adaptive,
         stream,
