@@ -157,11 +157,17 @@ class Checkup:
         """Whether learning waits after a collapse."""
         return self._left > 0
 
-    def frame(self, *, learnt: bool) -> int | None:
-        """A frame has gone by; which probe is to be asked now, if any."""
+    def frame(self, *, learnt: bool, failed: bool = False) -> int | None:
+        """A frame has gone by; which probe is to be asked now, if any.
+
+        Args:
+            learnt: whether a step was made.
+            failed: whether a step was tried and its loss was not finite, which is suspicious.
+        """
         self._left = max(0, self._left - 1)
         self._learnt += learnt
-        if not learnt or self._learnt < self._every or not self.bands:
+        due = learnt and self._learnt >= self._every
+        if not self.bands or not (due or failed):
             return None
         self._learnt = 0
         return self._next % len(self.bands)

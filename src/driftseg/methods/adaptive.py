@@ -158,7 +158,10 @@ class AdaptiveModel:
                 bank = self.memory.after(level, changed=event is not None)
             guarded = None
             if self.protection is not None:
-                guarded = self.protection.after(answered.image, learnt=made)
+                failed = step is not None and step.reason is not None
+                guarded = self.protection.after(answered.image, learnt=made, failed=failed)
+                if guarded is not None and "collapse" in guarded:
+                    self.guard.resume()  # the pause is the protection's now
             return Adaptation(
                 trained=made,
                 losses={} if step is None else step.losses,

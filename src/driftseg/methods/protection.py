@@ -98,8 +98,14 @@ class Protection:
         self._calibrated = self.gate.calibrated_on != before
         return self._unusable
 
-    def after(self, image: Image, *, learnt: bool) -> dict[str, Any] | None:
-        """Looks after the model once a frame is done with; what it found, for the record."""
+    def after(self, image: Image, *, learnt: bool, failed: bool = False) -> dict[str, Any] | None:
+        """Looks after the model once a frame is done with; what it found, for the record.
+
+        Args:
+            image: the frame.
+            learnt: whether a step was made.
+            failed: whether a step was tried and its loss was not finite.
+        """
         self._frames += 1
         told: dict[str, Any] = {}
         if self._calibrated:
@@ -108,7 +114,7 @@ class Protection:
             told["unusable"] = self._unusable
         elif len(self._probes) < self._wanted:
             self._prepare(image)
-        probe = self.checkup.frame(learnt=learnt)
+        probe = self.checkup.frame(learnt=learnt, failed=failed)
         if probe is not None:
             told |= self._check(probe)
         return told or None
