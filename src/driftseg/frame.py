@@ -91,3 +91,7 @@ class Adaptation:
     bank: Mapping[str, Any] | None = None
     """The action of a bank at a detected change: `driftseg.control.bank.Turn`, and the size of the
     bank in ``bytes``."""
+    guard: Mapping[str, Any] | None = None
+    """What the guard found at this frame: why it is ``unusable``, the answer to a ``probe``, and
+    after a ``collapse`` the frame whose state was ``brought_back`` (0 is the start) and the frames
+    of the ``pause``."""

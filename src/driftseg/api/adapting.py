@@ -36,7 +36,7 @@ from driftseg.weather.weather import Weather
 
 Labelled = Sequence[tuple[Any, Any]]
 """Pairs of an image and its label map, each an array or the path of a file."""
-SECTIONS = ("adapters", "replay", "crop", "seed")
+SECTIONS = ("adapters", "replay", "crop", "guard", "seed")
 """Keyword arguments of ``adapt`` that are no settings of the method."""
 
 
@@ -61,8 +61,9 @@ def adapt(
             than frames, the method learns from windows of the scenes' size.
         calibration: labelled source scenes in stream order that the model was not trained on,
             for methods with calibrated thresholds (``hamlet``).
-        settings: settings of the method, and the sections ``adapters``, ``replay``, ``crop`` and
-            ``seed`` of a run's config, with the same names and checks.
+        settings: settings of the method, and the sections ``adapters``, ``replay``, ``crop``,
+            ``guard`` and ``seed`` of a run's config, with the same names and checks. The guard is
+            on by default; ``guard="off"`` turns it off.
 
     Raises:
         InputError: a setting is wrong, or model or source lack what the method needs.

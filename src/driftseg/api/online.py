@@ -319,6 +319,7 @@ class OnlineModel:
                 calibration=self._calibration,
                 adapter_factor=1.0 if self.config.adapters is None else self.config.adapters.factor,
                 seed=self.config.seed,
+                guard=self.config.guard,
             )
             self._size = size
             self._start = self._adaptive.state_dict()

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import SerializeAsAny
 
+from driftseg.control.guard import Guarding, GuardSettings
 from driftseg.learners.settings import MethodSettings
 from driftseg.methods.table import METHODS
 from driftseg.models.adapters.settings import AdapterSettings
@@ -27,5 +28,7 @@ class AdaptConfig(Settings):
     """(width, height) in pixels of a random window. The method learns from such a window of each
     frame and of each source image. null takes whole frames, cropped to the size of source images
     where these are smaller."""
+    guard: Guarding = GuardSettings()
+    """Keeps adaptation from wrecking the model (docs/guard.md): a section, or ``off``."""
     seed: Seed = 0
     """Seed of everything random in adaptation."""

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, SerializeAsAny, model_validator
 
+from driftseg.control.guard import Guarding
 from driftseg.labels.classes import Stated as StatedClasses
 from driftseg.labels.mappings import Stated as StatedMapping
 from driftseg.learners.settings import MethodSettings
@@ -160,6 +161,9 @@ class RunConfig(Settings):
     Calibrated confidence needs it, too."""
     label_free: LabelFreeSettings | None = Field(default=None, exclude_if=is_none)
     """Measures the adapted model without labels of the target; null does not."""
+    guard: Guarding = Field(default=None, exclude_if=is_none)
+    """Keeps adaptation from wrecking the model (docs/guard.md): a section, or ``on`` for its
+    defaults. null or ``off`` guards nothing, as in research."""
     diagnostics_every: Annotated[int, Field(ge=0)] = 10
     """Frames between two measurements of every role's confidence and entropy, outside the timed
     part; 0 measures none."""

@@ -3,7 +3,48 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PositiveInt
+
+from driftseg.settings import Settings
+
+OFF, ON = ("off", False), ("on", True)
+
+
+class GuardSettings(Settings):
+    """What keeps adaptation from wrecking a model (docs/guard.md)."""
+
+    check_every: PositiveInt = 33
+    """Learnt frames between two probes that the model is asked about. One probe is one forward
+    pass, so 33 cost at most 3 % of the passes that answer frames."""
+    probes: Annotated[int, Field(ge=1, le=64)] = 8
+    """Probe images: labelled source images, or else the first usable frames of the stream."""
+    tolerance: Annotated[float, Field(ge=1)] = 2.0
+    """Factor between what mild changes of a probe do to the source model's answer, and what counts
+    as a collapse."""
+    snapshots: PositiveInt = 3
+    """Healthy states that are kept, besides that of the start."""
+    pause: PositiveInt = 25
+    """Frames without learning after a collapse. They double while collapses repeat."""
+    frame_tolerance: Annotated[float, Field(ge=1)] = 4.0
+    """Factor between what good frames show and what is not learnt from."""
+    frozen_after: PositiveInt = 5
+    """Frames that may repeat the one before them and are still learnt from."""
+
+
+def _said(value: Any) -> Any:
+    """``off`` and ``on`` as people and YAML write them."""
+    if isinstance(value, str | bool):
+        if value in OFF:
+            return None
+        if value in ON:
+            return {}
+    return value
+
+
+Guarding = Annotated[GuardSettings | None, BeforeValidator(_said)]
+"""A section, ``on`` for its defaults, or ``off``."""
 
 
 class Guard:

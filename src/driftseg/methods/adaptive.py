@@ -5,20 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from driftseg.control.contract import Order, Seen, Step
-from driftseg.control.guard import Guard
+from driftseg.control.guard import Guard, GuardSettings
 from driftseg.frame import Adaptation, Image, Label, Prediction
 from driftseg.learners.answering import answer, to_label, to_prediction, with_offline
 from driftseg.learners.contract import NOT_FINITE, Answer
 from driftseg.learners.settings import Composition, SignalSettings, SourceBatches
 from driftseg.methods.device_clock import device_clock
 from driftseg.methods.diagnostics import Certainty, diagnose
+from driftseg.methods.protection import Protection
 from driftseg.methods.signal import disagreement, static_level
 from driftseg.models.roles import Roles
 
@@ -51,6 +52,8 @@ class AdaptiveModel:
         clock: in seconds; None takes the device's where costs of choices are measured, and the
             host's elsewhere, which waits for nothing.
         replays: what the learner draws its source batches from, to tell of them.
+        guard: settings of what keeps it from being wrecked; None guards nothing.
+        labelled: source images and labels that the guard asks about.
     """
 
     def __init__(
@@ -61,6 +64,8 @@ class AdaptiveModel:
         signal: SignalSettings | None = None,
         clock: Callable[[], float] | None = None,
         replays: Sequence[SourceBatches] = (),
+        guard: GuardSettings | None = None,
+        labelled: Sequence[tuple[Image, Label]] = (),
     ):
         self.roles = roles
         self.learner, self.controller, self.memory = parts.learner, parts.controller, parts.memory
@@ -73,6 +78,11 @@ class AdaptiveModel:
         self._answered: Answer | None = None
         self._started = 0.0
         self._logits: Tensor | None = None
+        self.protection: Protection | None = None
+        if guard is not None:
+            self.protection = Protection(
+                roles, self.learner, guard, self._output, labelled=labelled
+            )
 
     @property
     def unlabelled_batches(self) -> int:
@@ -90,7 +100,8 @@ class AdaptiveModel:
         Evaluations made at the same number are the same.
         """
         brought_back = 0 if self.memory is None else self.memory.brought_back
-        return int(self.learner.updates + brought_back)
+        rescued = 0 if self.protection is None else self.protection.brought_back
+        return int(self.learner.updates + brought_back + rescued)
 
     def predict(self, image: Image, *, remember: bool = True) -> Prediction:
         """Answers with the weights as they stand, and remembers the image for ``learn``.
@@ -141,11 +152,13 @@ class AdaptiveModel:
                     "expected predict() before learn(), got learn() first. To fix: call "
                     "predict() first"
                 )
+            unusable = None if self.protection is None else self.protection.see(answered.image)
+            if unusable is not None:
+                return Held(answered, self._order(unusable), None, None)
             self.learner.look(answered)
             self._measure_costs(answered)
             signal, level = self._look(answered)
-            order = self.controller.order(Seen(self.guard.paused, self._elapsed_ms))
-            return Held(answered, order, signal, level)
+            return Held(answered, self._order(None), signal, level)
 
     def held_again(self, image: Image, order: Order) -> Held:
         """What ``hold`` gave for an image, under the same weights; for a continuation."""
@@ -161,8 +174,8 @@ class AdaptiveModel:
         """
         with self._lock:
             held = self.hold() if held is None else held
-            order, seen, level = held.order, held.signal, held.level
-            step, milliseconds = self._step(held.answered, order)
+            answered, order, seen, level = held.answered, held.order, held.signal, held.level
+            step, milliseconds = self._step(answered, order)
             made = step is not None and step.made
             self.controller.done(order, step, milliseconds)
             if self.memory is not None:
@@ -175,6 +188,12 @@ class AdaptiveModel:
             bank = None
             if self.memory is not None:
                 bank = self.memory.after(level, changed=event is not None)
+            guarded = None
+            if self.protection is not None:
+                failed = step is not None and step.reason == NOT_FINITE
+                guarded = self.protection.after(answered.image, learnt=made, failed=failed)
+                if guarded is not None and "collapse" in guarded:
+                    self.guard.resume()  # the pause is the protection's now
             return Adaptation(
                 trained=made,
                 losses={} if step is None else step.losses,
@@ -182,8 +201,20 @@ class AdaptiveModel:
                 signal=signal,
                 event=None if event is None else asdict(event),
                 bank=bank,
+                guard=guarded,
                 **self.controller.told(order, step),
             )
+
+    def _order(self, unusable: str | None) -> Order:
+        """The controller's order; a frame that is not to be learnt from is told as a pause."""
+        rescued = self.protection is not None and self.protection.paused
+        paused = self.guard.paused or rescued or unusable is not None
+        order = self.controller.order(Seen(paused, self._elapsed_ms))
+        if not paused or not (order.train or order.skipped):
+            return order
+        if unusable is not None:
+            return replace(order, train=False, skipped=f"unusable frame: {unusable}")
+        return replace(order, train=False, skipped="collapse") if rescued else order
 
     def _elapsed_ms(self) -> float:
         return 1000 * (self._clock() - self._started)
@@ -271,6 +302,7 @@ class AdaptiveModel:
                 "controller": self.controller.state_dict(),
                 "guard": self.guard.state_dict(),
                 "memory": None if self.memory is None else self.memory.state_dict(),
+                "protection": None if self.protection is None else self.protection.state_dict(),
             }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -286,4 +318,6 @@ class AdaptiveModel:
                 names = self.memory.narrow()
                 if names is not None:
                     self.roles.learn_only(names)
+            if self.protection is not None and state.get("protection") is not None:
+                self.protection.load_state_dict(state["protection"])
             self._answered = None

@@ -15,7 +15,7 @@ learnt is the same for all roles and belongs to the shared prefix.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -234,6 +234,32 @@ class Roles:
     def restore_statistics(self, statistics: dict[str, Tensor]) -> None:
         """Puts copies back."""
         self._norms.restore(statistics)
+
+    def own_tensors(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Copies of the student's trained tensors, and of the statistics that passes move."""
+        state = self.network.module.state_dict()
+        return (
+            {name: state[name].clone() for name in self.trainable},
+            {name: tensor.clone() for name, tensor in self._norms.buffers().items()},
+        )
+
+    @contextmanager
+    def answering_with(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
+        """Inside, every role but static has these tensors in place of its own.
+
+        Nothing is copied or changed, so all is the same afterwards to the last bit. Where a policy
+        blends a frame's statistics in, the stored ones are used alone.
+        """
+        before = self.overlays
+        self.overlays = {
+            role: overlay if role == "static" else {**overlay, **tensors}
+            for role, overlay in before.items()
+        }
+        try:
+            with self._norms.unblended():
+                yield
+        finally:
+            self.overlays = before
 
     def overlay_bytes(self, role: Role) -> int:
         """Bytes that a role needs beside the shared network."""

@@ -143,6 +143,17 @@ class NormPolicy:
             if moves:
                 self._show_blend()
 
+    @contextmanager
+    def unblended(self) -> Iterator[None]:
+        """Passes inside use no batch where the policy blends one in; the weight returns after."""
+        before = self.weight
+        if self._policy == "blend_with_frame":
+            self.weight = 0.0
+        try:
+            yield
+        finally:
+            self.weight = before
+
     def _statistics(self, role: str, training: bool, update: bool) -> Statistics:
         if role == "static" or self._policy == "source":
             return "stored"

@@ -28,6 +28,7 @@ from driftseg.report.drift import (
     source_run,
 )
 from driftseg.report.drift_figure import drift_figure
+from driftseg.report.guarding import guard_line
 from driftseg.report.pace import pace_rows
 from driftseg.report.plots import colour_of, picture
 from driftseg.report.summary import (
@@ -122,7 +123,7 @@ def _facts(groups: Sequence[Group], title: str | None, oracle: Run | None) -> di
             for name, colour in zip(first.classes, first.colours, strict=True)
         ],
         "pictures": _pictures(groups),
-        "notes": [*_parts(groups), *_common_notes(groups)],
+        "notes": [*_parts(groups), *_guarded(groups), *_common_notes(groups)],
         "runs": [
             {
                 "name": run.path.name + ("" if run.part is None else f" ({run.part})"),
@@ -145,6 +146,11 @@ def _parts(groups: Sequence[Group]) -> list[str]:
         for run in group.runs
         if run.part is not None
     ]
+
+
+def _guarded(groups: Sequence[Group]) -> list[str]:
+    lines = [guard_line(run) for group in groups for run in group.runs]
+    return [line for line in lines if line is not None]
 
 
 def _common_notes(groups: Sequence[Group]) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from driftseg.control.calibration import Calibration
+from driftseg.control.guard import GuardSettings
 from driftseg.errors import InputError, OwnCodeError
 from driftseg.learners.settings import (
     STREAMS,
@@ -22,6 +23,7 @@ from driftseg.learners.settings import (
 from driftseg.methods.adaptive import AdaptiveModel
 from driftseg.models.network import Network
 from driftseg.replay.replay import ReplaySettings, build_replay
+from driftseg.runs.probes import probes_from
 from driftseg.scenes.dataset import Dataset
 from driftseg.scenes.sizes import check_least
 
@@ -47,6 +49,7 @@ def make_adaptive(
     calibration: Calibration | None = None,
     adapter_factor: float = 1.0,
     seed: int = 0,
+    guard: GuardSettings | None = None,
 ) -> AdaptiveModel:
     """Makes the adaptive model.
 
@@ -61,6 +64,7 @@ def make_adaptive(
         calibration: results on held-out source frames, if there are any.
         adapter_factor: factor on the encoder's learning rate for its adapters.
         seed: of all random streams.
+        guard: what keeps the model from being wrecked; None guards nothing.
 
     Raises:
         InputError: the network or the source lacks something that the method needs.
@@ -96,7 +100,12 @@ def make_adaptive(
         seed=seed,
     )
     composed = _composed(method, supplies)
-    return AdaptiveModel(roles, composed, signal=method.signal, replays=drawn_from)
+    labelled = []
+    if guard is not None and source is not None:
+        labelled = probes_from(source.scenes, size, guard.probes)
+    return AdaptiveModel(
+        roles, composed, signal=method.signal, replays=drawn_from, guard=guard, labelled=labelled
+    )
 
 
 def _composed(method: MethodSettings, supplies: Supplies) -> Composition:

@@ -165,7 +165,10 @@ def _build(config: RunConfig, device: torch.device, data: RunData) -> Parts:
         calibration=calibration,
         adapter_factor=1.0 if config.adapters is None else config.adapters.factor,
         seed=config.seed,
+        guard=config.guard,
     )
+    if adaptive.protection is not None:
+        notes.append(adaptive.protection.note)
     return Parts(
         adaptive,
         stream,

@@ -34,7 +34,7 @@ OF_A_FRAME = {
 """Columns of frames.jsonl that are one number."""
 SECTIONS = {
     "losses": "losses", "plan": "plan", "detector": "detector", "bank": "bank",
-    "diagnostics": "roles",
+    "diagnostics": "roles", "guard": "guard",
 }  # fmt: skip
 """Columns that hold several; what is no number in them is left out."""
 SCORES = ("mean_iou", "mean_accuracy", "pixel_accuracy")
