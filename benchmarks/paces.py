@@ -2,6 +2,7 @@
 
 It measures the cost of a learning step of every method, relative to an answer of the source model,
 and runs every method at every pace with these costs. Both tables are for docs/protocols.md.
+A part of them: ``python -m benchmarks.paces tent --paces 1 --cost tent=1.5``, with known costs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from driftseg.runs.run import run
 
 METHODS = ("source_only", "norm_statistics", "tent", "dacs", "restyled_replay")
 PACES = (None, 0.25, 1.0)
-SIZE = [128, 96]
+SIZE = [256, 192]
 WARM, TIMED = 2, 15
 
 
@@ -35,7 +36,7 @@ def config(method: str, out: Path, pace: dict[str, Any] | None = None) -> RunCon
     values = {
         "name": "paces",
         "source_name": "town",
-        "source": {"kind": "town", "seed": 1, "frames": 24, "every": 65, "size": SIZE},
+        "source": {"kind": "town", "seed": 1, "frames": 60, "every": 26, "size": SIZE},
         "target": {"kind": "town", "seed": 7, "frames": 60, "every": 5, "size": SIZE},
         "schedule": [
             {"name": "clear", "frames": 10},
@@ -44,7 +45,7 @@ def config(method: str, out: Path, pace: dict[str, Any] | None = None) -> RunCon
         ],
         "camera": "town",
         "method": settings,
-        "replay": {"capacity": 24, "temperature": 0.05, "minimum_share": 0.004},
+        "replay": {"capacity": 60, "temperature": 0.05, "minimum_share": 0.004},
         "diagnostics_every": 0,
         "threads": 1,
         "out": str(out),
@@ -78,21 +79,27 @@ def learning_cost(method: str, out: Path) -> tuple[float, float, float]:
 def main() -> None:
     """Prints both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("methods", nargs="*", default=METHODS)
+    parser.add_argument("--paces", nargs="*", type=float, default=PACES)
+    parser.add_argument("--cost", action="append", default=[], help="METHOD=LEARN, not measured")
     parser.add_argument("--policy", default="answer")
-    policy = parser.parse_args().policy
+    given = parser.parse_args()
+    costs = {name: float(cost) for name, cost in (each.split("=") for each in given.cost)}
     with tempfile.TemporaryDirectory() as place:
-        out, costs = Path(place), {}
+        out = Path(place)
         print("| method | answer of the source model, ms | answer and step, ms | `costs.learn` |")
         print("|---|---|---|---|")
-        for method in METHODS:
+        for method in given.methods:
+            if method in costs:
+                continue
             answer, whole, costs[method] = learning_cost(method, out)
             if method == "source_only":
                 costs[method] = 0.0  # it has no step; what was measured is noise
             print(f"| {method} | {answer:.0f} | {whole:.0f} | {costs[method]} |", flush=True)
         print("\n| method | pace | clear | storm | night | learnt from | late | dropped |")
         print("|---|---|---|---|---|---|---|---|")
-        for method, pace in itertools.product(METHODS, PACES):
-            print(row(method, pace, costs[method], policy, out), flush=True)
+        for method, pace in itertools.product(given.methods, given.paces):
+            print(row(method, pace, costs[method], given.policy, out), flush=True)
 
 
 def row(method: str, pace: float | None, cost: float, policy: str, out: Path) -> str:
