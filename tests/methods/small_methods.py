@@ -8,11 +8,12 @@ from functools import partial
 import numpy as np
 import torch
 
+from driftseg.control.after_change import AfterChange
 from driftseg.control.bank import Bank
 from driftseg.control.budget import Budget, Levels
 from driftseg.control.drift import WindowDetector
 from driftseg.control.selection import PUBLISHED_SPEEDS, RewardSelector
-from driftseg.control.when import AfterChange, Always, Never
+from driftseg.control.when import Always, Never
 from driftseg.learners.norm_statistics import NormStatistics
 from driftseg.learners.parts.confidence import Thresholds
 from driftseg.learners.parts.mixing import Mixing

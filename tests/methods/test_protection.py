@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from small_methods import GOLDEN_METHODS, make
+from small_methods import NAMES, make
 
 import driftseg
 from driftseg.control.guard import GuardSettings
@@ -65,7 +65,7 @@ def wreck(adapter) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "with_source"), [*((name, True) for name in GOLDEN_METHODS), ("tent", False)]
+    ("name", "with_source"), [*((name, True) for name in NAMES), ("tent", False)]
 )
 def test_nothing_changes_while_all_is_well(
     name: str, with_source: bool, make_model, make_replay, frames
