@@ -5,7 +5,8 @@ OMP_WAIT_POLICY=PASSIVE python -m benchmarks.hostile --frames 2000 --csv hostile
 Town drives through storms, in a cycle: clear, rain, night, heavy rain, fog. After each comes a
 stretch in which the camera sees nothing: black, frozen, inverted, blurred, noisy or overexposed
 frames. The model with the guard and the one without see the same frames in turn in one process, so
-their times compare; they are CPU times, which other programs disturb least. The last stretch is clear. Scores are mIoU in percent on clear held-out frames.
+their times compare; they are CPU times, which other programs disturb least. The last stretch is
+clear. Scores are mIoU in percent on clear held-out frames.
 """
 
 from __future__ import annotations
