@@ -100,7 +100,7 @@ def test_commands_on_camvid(
     (tmp_path / "camvid").symlink_to(camvid_root)
     for command in filter(of_camvid, COMMANDS):
         call([*command, *SHORT_CAMVID[command[1]]], monkeypatch)
-    assert list((tmp_path / "runs").glob("*auto*/frames.jsonl"))
+    assert list((tmp_path / "runs").glob("*restyled_replay*/frames.jsonl"))
 
 
 @pytest.mark.slow

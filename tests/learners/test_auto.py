@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -108,7 +110,7 @@ def test_a_network_without_batch_normalisation_only_replays() -> None:
     assert all(row["trained"] for row in rows)
 
 
-def test_the_surer_of_blend_and_source_answers() -> None:
+def test_the_blend_answers_unless_the_source_is_far_surer() -> None:
     image = frames()[0]
     roles, blending = blended(rate=1.0)
     blending.see(answer(roles, frames()[5]))
@@ -117,9 +119,10 @@ def test_the_surer_of_blend_and_source_answers() -> None:
         plain = answer(roles, image).logits
         roles.blend_statistics(weight)
         seen_now = answer(roles, image)
-        both = [plain, seen_now.logits]
-        surer = min(both, key=lambda logits: float(entropy(logits)))
-        assert torch.equal(blending.least_unsure(seen_now), surer)
+        far = float(entropy(plain)) <= 0.75 * float(entropy(seen_now.logits))
+        assert torch.equal(blending.surer(seen_now), plain if far else seen_now.logits)
+        certain = dataclasses.replace(seen_now, logits=torch.zeros_like(plain))  # unsure of all
+        assert torch.equal(blending.surer(certain), plain)
         assert roles.blend_weight == weight
 
 

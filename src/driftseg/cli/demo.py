@@ -30,7 +30,7 @@ def demo(
     """Run three methods in a rainstorm, night and fog.
 
     The streets are procedural and the model comes with the package. Nothing is downloaded. The
-    demo takes about two minutes on two cores.
+    demo takes some minutes on two cores.
     """
     # Heavy imports wait until they are needed, so that --help is quick.
     from driftseg.api import demo as api
@@ -41,7 +41,7 @@ def demo(
         "A model trained on clear days drives through a rainstorm, night and fog.\n"
         "Three methods see the same frames, without labels:\n"
         "  source_only      never changes\n"
-        "  norm_statistics  normalises with the statistics of each frame; no weight changes\n"
+        "  norm_statistics  its batch-normalisation statistics follow the frames; no weight changes\n"
         "  auto             also trains adapters, on labelled source images that are restyled\n"
         "                   to the last frames\n"
         "Scores are mIoU of predictions made before the method learns from the frame.\n",

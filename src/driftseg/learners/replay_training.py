@@ -226,13 +226,13 @@ class ReplayTraining:
             self._homing.see(answer)
 
     def output(self, answer: Answer) -> Tensor:
-        """The student's logits; with blended statistics the surer of two (`Blending`).
+        """The student's logits; with blended statistics one of two (`Blending`).
 
         Beside an offline role (LAE) that role and the blend answer together.
         """
         if self._blending is None or "offline" in self.roles.overlays:
             return with_offline(self.roles, answer)
-        return self._blending.least_unsure(answer)
+        return self._blending.surer(answer)
 
     def learn(self, answer: Answer, order: Order) -> Step:
         """One step on two replay batches, one of them in the last frames' appearance."""

@@ -22,6 +22,10 @@ from driftseg.learners.parts.losses import entropy
 from driftseg.models.roles import Roles
 from driftseg.settings import Settings, Share
 
+FAR_SURER = 0.75
+"""Share of the blend's entropy that the source's statistics must stay below to answer a frame.
+At 1, they answer some frames of dusk that the blend answers better (docs/results.md)."""
+
 
 class BlendSettings(Settings):
     """How the weight of the target's batch-normalisation statistics is chosen."""
@@ -87,8 +91,8 @@ class Blending:
         return True
 
     @torch.no_grad()
-    def least_unsure(self, answer: Answer) -> Tensor:
-        """Logits of the student with the blend or with the source's statistics, the surer of both.
+    def surer(self, answer: Answer) -> Tensor:
+        """Logits of the student with the blend, or with the source's statistics if far surer.
 
         So a frame that is like the source again is answered well at once, and an evaluation on
         source frames does not suffer from the statistics of the present weather.
@@ -100,7 +104,7 @@ class Blending:
         plain = self._logits(answer)
         self._roles.blend_statistics(weight)
         unsure = torch.stack([entropy(plain), entropy(answer.logits)])
-        return plain if bool(unsure[0] <= unsure[1]) else answer.logits
+        return plain if bool(unsure[0] <= FAR_SURER * unsure[1]) else answer.logits
 
     def _measure(self, answer: Answer) -> None:
         grid = self._settings.weights
