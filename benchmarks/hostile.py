@@ -206,7 +206,10 @@ def tell(name: str, sides: list[Side], rows: list[dict[str, Any]], frames: int) 
         if a == b
     ][10:]  # the first frames warm up, and prepare the probes
     late = [(row["frames"], row["rss_mb"]) for row in rows if row["frames"] > frames / 2]
-    slope = 1000 * np.polyfit(*zip(*late, strict=True), 1)[0] if len(late) > 3 else float("nan")
+    slope = float("nan")
+    if len(late) > 3:
+        at, megabytes = np.array(late, dtype=np.float64).T
+        slope = 1000 * float(np.polyfit(at, megabytes, 1)[0])
     for side in sides:
         scores = [row["clear_miou"] for row in rows if row["guard"] == side.guard]
         cost = ""
