@@ -236,7 +236,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("method", "settings", "message"),
         [
-            ("dac", {}, "got 'dac'.*dacs, hamlet, replay_only, restyled_replay, .*, lae, bank, composed, or"),
+            ("dac", {}, "got 'dac'.*dacs, hamlet, replay_only, .*, lae, bank, composed, or"),
             ("tent", {"learning_rat": 1}, r"you mean 'method\.learning_rate"),
             ("tent", {"learning_rate": -1}, "method.learning_rate: .*greater than 0"),
             ("dacs", {}, r"method dacs: expected labelled source scenes, got none.*give"),

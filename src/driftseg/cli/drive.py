@@ -33,7 +33,7 @@ Save = Annotated[
     typer.Option(help="labels, overlays, video or probabilities; repeatable; needs --out"),
 ]
 Size = Annotated[
-    str | None, typer.Option(help="WIDTHxHEIGHT in pixels to shrink frames to; default: longer side 1024")
+    str | None, typer.Option(help="WIDTHxHEIGHT to shrink frames to; default: longer side 1024")
 ]
 Stop = Annotated[int | None, typer.Option(min=1, help="number of the frame to stop before")]
 Every = Annotated[int, typer.Option(min=1, help="use every n-th frame")]
