@@ -41,7 +41,7 @@ def demo(
         "A model trained on clear days drives through a rainstorm, night and fog.\n"
         "Three methods see the same frames, without labels:\n"
         "  source_only      never changes\n"
-        "  norm_statistics  its batch-normalisation statistics follow the frames; no weight changes\n"
+        "  norm_statistics  normalises with statistics that follow the frames; no weight learns\n"
         "  auto             also trains adapters, on labelled source images that are restyled\n"
         "                   to the last frames\n"
         "Scores are mIoU of predictions made before the method learns from the frame.\n",
