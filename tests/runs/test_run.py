@@ -32,7 +32,7 @@ from tiny_runs import tiny_values
 FRAME_COLUMNS = {
     "index", "visit", "domain", "name", "labelled", "intersection", "union", "confidence",
     "entropy", "trained", "losses", "learning_rate", "signal", "event",
-    "detector", "plan", "bank", "predict_ms", "adapt_ms", "diagnostics",
+    "detector", "plan", "bank", "guard", "predict_ms", "adapt_ms", "diagnostics",
 }  # fmt: skip
 
 
