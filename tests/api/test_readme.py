@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
 import torch
 
 import layout_trees
 from driftseg.cli.main import entry
 from driftseg.labels import CITYSCAPES19
+from driftseg.town.scenes import TownScenes
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -44,8 +44,9 @@ SHORT_CAMVID = {
 
 def drive(path: Path) -> None:
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 10, (96, 64))
+    scenes = TownScenes(seed=2, frames=3, every=9, size=(96, 64))
     for number in range(3):
-        writer.write(np.full((64, 96, 3), 60 * number, np.uint8))
+        writer.write(cv2.cvtColor(scenes.scene(number).image, cv2.COLOR_RGB2BGR))
     writer.release()
 
 
@@ -144,6 +145,7 @@ def test_the_ten_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     exec(code.replace('"/data/cityscapes"', repr(str(tmp_path / "cityscapes"))), names)
     assert names["answer"].label.shape == (64, 96)
     assert names["answer"].classes == CITYSCAPES19.classes
-    assert names["adapter"].state().updates == 3
+    assert names["adapter"].state().frames == 3
+    assert names["adapter"].state().updates >= 3  # statistics move, and weights may
     assert (tmp_path / "adapted.safetensors").is_file()
     assert names["plain"].classes == CITYSCAPES19.classes

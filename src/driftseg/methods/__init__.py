@@ -4,7 +4,7 @@ The parts are usable alone, and loaded when they are first used:
 
 >>> from driftseg import methods
 >>> sorted(methods.METHODS)[:3]
-['bank', 'dacs', 'hamlet']
+['alpha_bn', 'asr', 'auto']
 """
 
 from __future__ import annotations
