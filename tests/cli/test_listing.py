@@ -62,5 +62,6 @@ def test_methods_that_need_more_than_their_name_are_marked() -> None:
         "hamlet": "source, calibration", "replay_only": "source", "restyled_replay": "source",
         "alpha_bn": "", "eata": "", "sar": "", "rdumb": "", "cotta": "", "rmt": "", "roid": "",
         "rotta": "", "asr": "", "mic": "source",
-        "lae": "method.learner", "bank": "method.learner",
+        "auto": "source", "lae": "method.learner", "bank": "method.learner",
+        "composed": "method.learner",
     }  # fmt: skip

@@ -36,6 +36,10 @@ FRAME_COLUMNS = {
 }  # fmt: skip
 
 
+ANSWER_IN_THEIR_OWN_WAY = ("alpha_bn", "cotta", "roid")
+"""By the frame's own statistics, averages over views, or a corrected prior, from the first on."""
+
+
 @pytest.fixture(scope="module")
 def every(tiny_checkpoint, tmp_path_factory) -> list:
     """A run of every method; they are only looked at, so one of each will do."""
@@ -100,10 +104,18 @@ def test_unmoved_weights_reuse_scores_exactly(every) -> None:
     assert reused == [False] * 4 + [True] * 12
     first, last = source_only.evaluations[:4], source_only.evaluations[-4:]
     assert [r["mean_iou"] for r in first] == [r["mean_iou"] for r in last]
-    for done in adapting:
+    always = [done for done in adapting if all(row["trained"] for row in done.frames)]
+    assert {done.method for done in always} >= {
+        "tent",
+        "dacs",
+        "restyled_replay",
+        "norm_statistics",
+    }
+    for done in always:  # others may have learnt nothing in a visit
         assert not any(row["reused"] for row in done.evaluations)
     for done in adapting:  # before the first frame all methods are the source model
-        assert [r["iou"] for r in done.evaluations[:4]] == [r["iou"] for r in first]
+        if done.method not in ANSWER_IN_THEIR_OWN_WAY:
+            assert [r["iou"] for r in done.evaluations[:4]] == [r["iou"] for r in first]
 
 
 def test_same_seed_same_record_other_seed_another(tiny_run) -> None:

@@ -201,9 +201,8 @@ class Roles:
     def blend_statistics(self, weight: float) -> None:
         """From now on passes use (1 - weight) * source + weight * target.
 
-        At any frame, under ``blend`` and ``blend_with_frame``. Under ``blend`` 0 gives the source's
-        numbers to the last bit, and 1 gives the target's running statistics. Passes with
-        ``update`` move these whatever the weight is.
+        At any frame. Under ``blend`` 0 gives the source's numbers to the last bit, and 1 gives the
+        target's running statistics. Passes with ``update`` move these whatever the weight is.
 
         Raises:
             ValueError: the weight is not from 0 to 1, or the policy blends nothing.
@@ -216,10 +215,7 @@ class Roles:
         return self.norm_statistics in BLENDS and bool(self._norms.norm_weights())
 
     def move_statistics_at(self, rate: float) -> None:
-        """Under ``blend``, how far one pass with ``update`` moves the target's statistics.
-
-        Networks of their own momentum differ tenfold (EfficientNet-Lite0 has 0.01).
-        """
+        """How far one pass with ``update`` moves ``blend``'s target; else it is the momentum."""
         self._norms.rate = rate
 
     @property
