@@ -17,7 +17,6 @@ from driftseg.runs.loop import Moment
 from driftseg.runs.resuming import resume
 from driftseg.runs.run import run
 
-
 SCORES_REUSED = ("source_only", "alpha_bn", "eata", "sar", "rdumb")
 """No weight of these moves in two frames of this model: nothing is evaluated after the visit."""
 
