@@ -24,7 +24,7 @@ from driftseg.settings import Settings, Share
 
 FAR_SURER = 0.75
 """Share of the blend's entropy that the source's statistics must stay below to answer a frame.
-At 1, they answer some frames of dusk that the blend answers better (docs/results.md)."""
+At 1, they answer some frames of dusk that the blend answers better (docs/results_tables.md, dusk)."""
 
 
 class BlendSettings(Settings):
