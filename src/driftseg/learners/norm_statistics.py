@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import torch
-
 from driftseg.errors import InputError
 from driftseg.learners.contract import NOT_FINITE, Answer, Order, Step
+from driftseg.learners.parts.following import follow
 from driftseg.learners.settings import MethodSettings, Needs, Supplies
 from driftseg.models.roles import Roles
 
@@ -61,14 +60,9 @@ class NormStatistics:
     def look(self, answer: Answer) -> None:
         """Nothing to see."""
 
-    @torch.no_grad()
     def learn(self, answer: Answer, order: Order) -> Step:
         """One more pass of the frame, in which the statistics move."""
-        before = self.roles.moving_statistics()
-        levels = self.roles.levels("student", answer.walk, update=True)
-        logits = self.roles.logits("student", levels, update=True)
-        if not torch.isfinite(logits).all():
-            self.roles.restore_statistics(before)
+        if not follow(self.roles, answer):
             return Step(False, reason=NOT_FINITE)
         self.updates += 1
         return Step(True)

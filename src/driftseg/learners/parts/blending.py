@@ -18,13 +18,14 @@ from pydantic import Field, PositiveInt, field_validator
 from torch import Tensor
 
 from driftseg.learners.contract import Answer
+from driftseg.learners.parts.following import follow
 from driftseg.learners.parts.losses import entropy
 from driftseg.models.roles import Roles
 from driftseg.settings import Settings, Share
 
 FAR_SURER = 0.75
 """Share of the blend's entropy that the source's statistics must stay below to answer a frame.
-At 1, they answer some frames of dusk that the blend answers better (docs/results_tables.md, dusk)."""
+At 1, they answer some frames of dusk that the blend answers better (docs/results_tables.md)."""
 
 
 class BlendSettings(Settings):
@@ -80,9 +81,7 @@ class Blending:
         """
         if not self.active:
             return False
-        before = self._roles.moving_statistics()
-        if not torch.isfinite(self._logits(answer, update=True)).all():
-            self._roles.restore_statistics(before)
+        if not follow(self._roles, answer):
             return False
         grid = self._settings.weights
         if len(grid) > 1 and self._frames % self._settings.every == 0:
@@ -119,9 +118,8 @@ class Blending:
             self._unsure = self._unsure.lerp(now, 1 - self._settings.memory)
         self._roles.blend_statistics(grid[int(self._unsure.argmin())])
 
-    def _logits(self, answer: Answer, *, update: bool = False) -> Tensor:
-        levels = self._roles.levels("student", answer.walk, update=update)
-        return self._roles.logits("student", levels, update=update)
+    def _logits(self, answer: Answer) -> Tensor:
+        return self._roles.logits("student", self._roles.levels("student", answer.walk))
 
     def state_dict(self) -> dict[str, Any]:
         """Count and average; the statistics and the weight are the roles' state."""

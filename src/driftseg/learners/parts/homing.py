@@ -3,8 +3,8 @@
 The static model is more unsure of frames that are unlike the source. So the distance is the
 static model's mean entropy on the last frames over its mean entropy on source images. Both are
 measured while the method runs; only their ratio counts. At a distance near 1 the frames are like
-the source. There the source model is expected to be good: nothing is learnt, and every frame pulls the trained weights a share of the way back to the
-source's.
+the source. There the source model is expected to be good: nothing is learnt, and every frame
+pulls the trained weights a share of the way back to the source's.
 """
 
 from __future__ import annotations
