@@ -194,3 +194,12 @@ def test_distances_in_the_wrong_order_are_refused() -> None:
 def test_a_grid_that_does_not_ascend_is_refused(grid: list[float]) -> None:
     with pytest.raises(ValueError, match="expected ascending numbers, got"):
         BlendSettings(weights=grid)
+
+
+def test_between_near_and_far_a_part_of_the_rate_is_used() -> None:
+    model = make("auto", "mit", learning_rate=1e-4, homing={"every": 100})
+    state = {"frames": 1, "here": 1.35, "source": 1.0, "measured": 9}
+    model.learner._homing.load_state_dict(state)
+    step = model.learner.learn(seen(model, frames()[0]), Order(True))
+    assert step.made
+    assert step.learning_rate == pytest.approx(0.5e-4)
