@@ -200,6 +200,7 @@ def test_between_near_and_far_a_part_of_the_rate_is_used() -> None:
     model = make("auto", "mit", learning_rate=1e-4, homing={"every": 100})
     state = {"frames": 1, "here": 1.35, "source": 1.0, "measured": 9}
     model.learner._homing.load_state_dict(state)
+    model.learner.look(seen(model, frames()[0]))
     step = model.learner.learn(seen(model, frames()[0]), Order(True))
     assert step.made
     assert step.learning_rate == pytest.approx(0.5e-4)
