@@ -9,7 +9,7 @@ from driftseg.config.reading import check
 from driftseg.config.run import RunConfig
 from driftseg.conformance.method import MethodLaws
 from driftseg.control.contract import Order
-from driftseg.control.settings import ControlSupplies
+from driftseg.control.settings import ControlSettings, ControlSupplies
 from driftseg.control.when import DeadlineSettings
 from driftseg.errors import InputError
 from driftseg.methods.table import METHODS
@@ -141,6 +141,18 @@ def test_a_deadline_takes_the_deepest_choice_that_fits() -> None:
 def test_wrong_compositions_are_refused(method: dict, told: str, tiny_run: dict) -> None:
     with pytest.raises(InputError, match=told):
         check({**tiny_run, "method": method}, RunConfig, where="test")
+
+
+class Nothing(ControlSettings):
+    kind: str
+
+
+def test_a_controller_without_make_is_told() -> None:
+    nothing = Nothing(kind="here:Nothing")
+    with pytest.raises(
+        InputError, match="expected the method make in Nothing, got a class without"
+    ):
+        nothing.make(ControlSupplies((), Order(True), lambda name: None))
 
 
 def test_editors_know_compositions(tiny_run: dict) -> None:

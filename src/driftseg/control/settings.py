@@ -10,6 +10,7 @@ import numpy as np
 from driftseg.control.calibration import Calibration
 from driftseg.control.contract import Controller, Order
 from driftseg.control.detectors import DetectorSettings
+from driftseg.errors import InputError
 from driftseg.settings import Settings
 
 
@@ -34,7 +35,10 @@ class ControlSettings(Settings):
 
     def make(self, supplies: ControlSupplies) -> Controller:
         """The controller."""
-        raise NotImplementedError
+        raise InputError(
+            f"method.control {self.kind}: expected the method make in {type(self).__name__}, got a "
+            "class without it. To fix: add it to the class"
+        )
 
     @property
     def chooses(self) -> bool:
