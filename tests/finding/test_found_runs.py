@@ -58,7 +58,7 @@ def test_states(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "problem"),
     [
-        ("config.yaml", "a: [", "config.yaml: is no YAML"),
+        ("config.yaml", "a: [", "config.yaml: expected YAML"),
         ("config.yaml", "just a text", "config.yaml: expected the config of a run, got str"),
         ("config.yaml", "seed: 0", "expected a record of driftseg .*, got one of 9.9"),
         ("schedule.json", "{", "expected a readable run, got a damaged one"),

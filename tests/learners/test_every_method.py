@@ -141,14 +141,6 @@ def test_no_source_reaches_it(name: str) -> None:
     assert not hasattr(make(name).learner, "replay")
 
 
-def test_what_draws_nothing_is_known_to_reports() -> None:
-    from driftseg.report.pairing import NOTHING_RANDOM
-
-    for name in NAMES:
-        drawn = METHODS.find(name).model_validate({"name": name}).random
-        assert drawn == (name not in NOTHING_RANDOM), name
-
-
 @pytest.mark.parametrize("name", ["cotta", "rmt"])
 def test_adapters_learn_faster_where_a_factor_says_so(name: str) -> None:
     model = adapt_tiny(name, factor=7.0)
