@@ -1,4 +1,4 @@
-"""The default recipe: blended statistics, by the entropy of the answers."""
+"""The default recipe: blended statistics by measured weights, and the way back to the source."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import torch
 from adapting import frames, make, network, play, seen, weights
 
 from driftseg.control.contract import Order
+from driftseg.frame import SourceBatch
 from driftseg.learners.answering import answer
 from driftseg.learners.parts.blending import Blending, BlendSettings
 from driftseg.learners.parts.homing import Homing, HomingSettings
-from driftseg.learners.parts.losses import entropy
+from driftseg.learners.parts.losses import uncertainty, weighted_cross_entropy
 from driftseg.models.norm import BatchNorm
 from driftseg.models.roles import Roles
 from driftseg.models.trainable import trainable_names
@@ -27,35 +28,80 @@ def blended(kind: str = "efficientnet", **settings) -> tuple[Roles, Blending]:
     return roles, Blending(roles, BlendSettings(weights=GRID, **settings))
 
 
-def entropies(roles: Roles, image: np.ndarray) -> list[float]:
+def worn(image: np.ndarray) -> SourceBatch:
+    """A source image with two classes, in halves."""
+    images = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None] / 255
+    labels = torch.zeros(1, *image.shape[:2], dtype=torch.long)
+    labels[:, :, image.shape[1] // 2 :] = 3
+    return SourceBatch(images, labels)
+
+
+def products(roles: Roles, image: np.ndarray, batch: SourceBatch) -> list[float]:
+    """Logarithms of uncertainty times loss, weight by weight."""
     found = []
     for weight in GRID:
         roles.blend_statistics(weight)
-        found.append(float(entropy(answer(roles, image).logits)))
+        unsure = uncertainty(answer(roles, image).logits)
+        levels = roles.levels("student", roles.prefix(batch.images))
+        loss = weighted_cross_entropy(roles.logits("student", levels), batch.labels)
+        found.append(float((unsure * loss).log()))
     return found
 
 
-def test_the_least_unsure_weight_is_used() -> None:
-    for gain in (1.0, 0.2):
-        image = (frames()[0] * gain).astype(np.uint8)
-        roles, blending = blended(rate=0.9)
-        blending.see(answer(roles, image))
-        chosen = roles.blend_weight
-        measured = entropies(roles, image)
-        assert chosen == GRID[int(np.argmin(measured))], measured
+def test_uncertainty_of_toy_answers() -> None:
+    """0 for certain pixels of several classes; 1 for one class, and where nothing is known."""
+    certain = torch.tensor([[[50.0, 0.0]], [[0.0, 50.0]]])[None]
+    one = torch.tensor([[[50.0, 50.0]], [[0.0, 0.0]]])[None]
+    assert float(uncertainty(certain)) == pytest.approx(0, abs=1e-6)
+    assert float(uncertainty(one)) == 1
+    assert float(uncertainty(torch.zeros(1, 4, 3, 3))) == pytest.approx(1)
+    p = torch.tensor([[0.9, 0.2], [0.1, 0.8]])  # classes by pixels
+    pixels = -(p * p.log()).sum(0).mean()
+    mean = p.mean(1)
+    wanted = float(pixels / -(mean * mean.log()).sum())
+    assert float(uncertainty(p.log()[None, :, None])) == pytest.approx(wanted, rel=1e-5)
 
 
-def test_measurements_are_averaged() -> None:
-    roles, blending = blended(every=1, memory=0.5)
-    first = second = None
+@pytest.mark.parametrize("gain", [1.0, 0.2])
+def test_the_weight_with_the_least_product_is_used(gain: float) -> None:
+    image = (frames()[0] * gain).astype(np.uint8)
+    roles, blending = blended(rate=0.9)
+    blending.see(answer(roles, image))
+    assert blending.due
+    blending.measure(answer(roles, image), worn(image))
+    assert not blending.due
+    chosen = roles.blend_weight
+    measured = products(roles, image, worn(image))
+    assert chosen == GRID[int(np.argmin(measured))], measured
+
+
+def test_measurements_are_averaged_and_the_choice_is_limited() -> None:
+    roles, blending = blended(every=1, memory=0.25)
+    found = []
     for image in frames()[:2]:
         blending.see(answer(roles, image))
+        blending.measure(answer(roles, image), worn(image), largest=0.1)
+        assert roles.blend_weight <= 0.1
         weight = roles.blend_weight
-        measured = torch.tensor(entropies(roles, image))
+        found.append(torch.tensor(products(roles, image, worn(image))))
         roles.blend_statistics(weight)
-        first, second = second, measured
-    wanted = 0.5 * first + 0.5 * second
-    assert torch.allclose(blending.state_dict()["unsure"], wanted, atol=1e-5)
+    wanted = 0.25 * found[0] + 0.75 * found[1]
+    state = blending.state_dict()
+    assert torch.allclose(state["scores"], wanted, atol=1e-5)
+    assert state["chosen"] == GRID[int(wanted.argmin())]
+    blending.limit(1.0)
+    assert roles.blend_weight == state["chosen"]
+
+
+def test_the_weight_is_measured_early_and_then_at_intervals() -> None:
+    roles, blending = blended(every=8)
+    at = []
+    for number in range(1, 18):
+        blending.see(answer(roles, frames()[0]))
+        if blending.due:
+            at.append(number)
+            blending.measure(answer(roles, frames()[0]), worn(frames()[1]))
+    assert at == [1, 2, 4, 8, 16]
 
 
 def test_one_frame_moves_the_target_by_the_rate() -> None:
@@ -110,22 +156,6 @@ def test_a_network_without_batch_normalisation_only_replays() -> None:
     assert all(row["trained"] for row in rows)
 
 
-def test_the_blend_answers_unless_the_source_is_far_surer() -> None:
-    image = frames()[0]
-    roles, blending = blended(rate=1.0)
-    blending.see(answer(roles, frames()[5]))
-    for weight in (0.5, 1.0):
-        roles.blend_statistics(0.0)
-        plain = answer(roles, image).logits
-        roles.blend_statistics(weight)
-        seen_now = answer(roles, image)
-        far = float(entropy(plain)) <= 0.75 * float(entropy(seen_now.logits))
-        assert torch.equal(blending.surer(seen_now), plain if far else seen_now.logits)
-        certain = dataclasses.replace(seen_now, logits=torch.zeros_like(plain))  # unsure of all
-        assert torch.equal(blending.surer(certain), plain)
-        assert roles.blend_weight == weight
-
-
 def homes(**settings) -> tuple[Roles, Homing]:
     net = network("mit")
     names = trainable_names(net, ["encoder", "head"])
@@ -133,13 +163,26 @@ def homes(**settings) -> tuple[Roles, Homing]:
     return roles, Homing(roles, HomingSettings(every=1, **settings))
 
 
-def test_the_distance_is_a_ratio_of_the_static_models_entropies() -> None:
+def test_the_source_model_answers_a_frame_that_is_near_by_itself() -> None:
+    """However uncertain the frames before it were; and where nothing is known, the student does."""
+    roles, homing = homes(near=1.15, memory=0.0)
+    here = answer(roles, frames()[0])
+    static = roles.logits("static", roles.levels("static", here.walk)).detach()
+    student = dataclasses.replace(here, logits=torch.zeros_like(static))
+    assert torch.equal(homing.output(student), student.logits)
+    now = float(uncertainty(static))
+    for source, nearby in ((now / 1.1, True), (now / 1.2, False)):
+        homing.load_state_dict({"frames": 8, "here": 9.0, "source": source, "measured": 4})
+        assert torch.equal(homing.output(student), static if nearby else student.logits)
+
+
+def test_the_distance_is_a_ratio_of_the_static_models_uncertainties() -> None:
     roles, homing = homes(memory=0.0)
     assert homing.distance is None
     assert homing.strength == 1
     here, source = frames()[0], frames()[1]
-    wanted = float(entropy(answer(roles, here).logits)) / float(
-        entropy(answer(roles, source).logits)
+    wanted = float(uncertainty(answer(roles, here).logits)) / float(
+        uncertainty(answer(roles, source).logits)
     )
     with torch.no_grad():  # what the student has learnt does not count
         for parameter in roles.network.module.parameters():
@@ -150,7 +193,7 @@ def test_the_distance_is_a_ratio_of_the_static_models_entropies() -> None:
 
 
 @pytest.mark.parametrize(
-    ("distance", "strength"), [(0.5, 0.0), (1.2, 0.0), (1.35, 0.5), (1.5, 1.0), (9.0, 1.0)]
+    ("distance", "strength"), [(0.5, 0.0), (1.15, 0.0), (1.275, 0.5), (1.4, 1.0), (9.0, 1.0)]
 )
 def test_the_strength_is_a_ramp(distance: float, strength: float) -> None:
     _, homing = homes()
@@ -186,7 +229,7 @@ def test_frames_like_the_source_are_no_failures() -> None:
 
 
 def test_distances_in_the_wrong_order_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"expected more than near 1\.2, got 1\. To fix"):
+    with pytest.raises(ValueError, match=r"expected more than near 1\.15, got 1\. To fix"):
         HomingSettings(far=1.0)
 
 
@@ -198,9 +241,19 @@ def test_a_grid_that_does_not_ascend_is_refused(grid: list[float]) -> None:
 
 def test_between_near_and_far_a_part_of_the_rate_is_used() -> None:
     model = make("auto", "mit", learning_rate=1e-4, homing={"every": 100})
-    state = {"frames": 1, "here": 1.35, "source": 1.0, "measured": 9}
+    state = {"frames": 1, "here": 1.275, "source": 1.0, "measured": 9}
     model.learner._homing.load_state_dict(state)
     model.learner.look(seen(model, frames()[0]))
     step = model.learner.learn(seen(model, frames()[0]), Order(True))
     assert step.made
     assert step.learning_rate == pytest.approx(0.5e-4)
+
+
+def test_the_weight_of_the_statistics_is_limited_by_the_distance() -> None:
+    model = make("auto", blend={"weights": [1.0]}, homing={"every": 100})
+    learner = model.learner
+    for distance, weight in ((1.0, 0.0), (1.275, 0.5), (3.0, 1.0)):
+        state = {"frames": 1, "here": distance, "source": 1.0, "measured": 9}
+        learner._homing.load_state_dict(state)
+        learner.look(seen(model, frames()[0]))
+        assert model.roles.blend_weight == pytest.approx(weight)

@@ -149,9 +149,7 @@ class Nothing(ControlSettings):
 
 def test_a_controller_without_make_is_told() -> None:
     nothing = Nothing(kind="here:Nothing")
-    with pytest.raises(
-        InputError, match="expected the method make in Nothing, got a class"
-    ):
+    with pytest.raises(InputError, match="expected the method make in Nothing, got a class"):
         nothing.make(ControlSupplies((), Order(True), lambda name: None))
 
 

@@ -2,8 +2,9 @@
 
 Three things adapt. Labelled source images restyled to the target train the weights
 (`driftseg.learners.replay_training`). The target's batch-normalisation statistics take part by a
-weight that the entropy of the answers chooses (`driftseg.learners.parts.blending`). Source images
-in their own appearance pass with the source's statistics, so that the way back stays open.
+weight that is measured (`driftseg.learners.parts.blending`). Where the frames are like the source,
+the source model answers and nothing is learnt (`driftseg.learners.parts.homing`). Source images in
+their own appearance pass with the source's statistics, so that the way back stays open.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class AutoSettings(ReplayTrainingSettings, RestyleSettings):
     blend: BlendSettings = BlendSettings()
     """How the weight of the target's statistics is chosen."""
     homing: HomingSettings | None = HomingSettings()
-    """When nothing is learnt because the frames are like the source; null always learns."""
+    """When the source model answers because the frames are like the source; null always learns."""
 
     def needs(self) -> Needs:
         """Labelled source scenes, frames that are as large as these, and the source model."""

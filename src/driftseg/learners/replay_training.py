@@ -1,8 +1,8 @@
 """Replay training: labelled source images restyled to the target.
 
-A frame gives only its appearance. The method uses no pseudo-labels. For each frame it draws two
-source images. One gets mild colour jitter, the other is restyled to a random one of the last
-frames. The loss is the cross-entropy of both. Without restyling this is the method `replay_only`.
+A frame gives only its appearance; there are no pseudo-labels. Two source images are drawn for each
+frame. One gets mild colour jitter, the other is restyled to a random one of the last frames. The
+loss is the cross-entropy of both. Without restyling this is the method `replay_only`.
 """
 
 from __future__ import annotations
@@ -166,10 +166,8 @@ class ReplayTraining:
         weight_decay: AdamW's; norms do not decay.
         teacher_momentum: largest momentum of the teacher's moving average.
         jitter: strength of colour jitter of the image that is not restyled.
-        blending: chooses the weight of the target's batch-normalisation statistics; None keeps
-            the policy of the roles.
-        homing: says where frames are like the source, so that nothing is learnt; None always
-            learns.
+        blending: chooses the weight of the target's batch-normalisation statistics.
+        homing: says where frames are like the source, so that nothing is learnt.
         generator: draws references, jitter and what a restyling draws.
         dropout_generator: draws dropout and drop path.
     """
@@ -224,15 +222,17 @@ class ReplayTraining:
             self.updates += 1
         if self._homing is not None:
             self._homing.see(answer)
+        if self._homing is not None and self._blending is not None:
+            self._blending.limit(self._homing.strength)
 
     def output(self, answer: Answer) -> Tensor:
-        """The student's logits; with blended statistics one of two (`Blending`).
+        """The student's logits, or the source model's where the frame is like the source.
 
-        Beside an offline role (LAE) that role and the blend answer together.
+        Beside an offline role (LAE) that role and the student answer together.
         """
-        if self._blending is None or "offline" in self.roles.overlays:
+        if self._homing is None or "offline" in self.roles.overlays:
             return with_offline(self.roles, answer)
-        return self._blending.surer(answer)
+        return self._homing.output(answer)
 
     def learn(self, answer: Answer, order: Order) -> Step:
         """One step on two replay batches, one of them in the last frames' appearance."""
@@ -241,20 +241,19 @@ class ReplayTraining:
         strength = 1.0
         if self._homing is not None:
             if self._homing.due or self._homing.distance is None:
-                batch = on_device(self.replay.sample(), self.roles.device)
-                self._homing.see_source(batch.images)
+                self._homing.see_source(on_device(self.replay.sample(), self.roles.device).images)
             strength = self._homing.strength
             if strength == 0:
                 self.updates += self._homing.pull()
                 return Step(False, reason=LIKE_SOURCE)
         statistics = self.roles.moving_statistics()
-        losses = self._losses(
-            self._jittered(self.replay.sample()), self._worn(self.replay.sample())
-        )
-        total = torch.stack(list(losses.values())).sum()
+        jittered, worn = self._jittered(self.replay.sample()), self._worn(self.replay.sample())
+        if self._blending is not None and self._blending.due:
+            self._blending.measure(answer, worn, largest=strength)
+        losses = self._losses(jittered, worn)
+        total = torch.stack([*losses.values()]).sum()
         values = as_numbers({**losses, "total": total})
-        summed = values.pop("total")
-        if not math.isfinite(summed):
+        if not math.isfinite(summed := values.pop("total")):
             self.roles.restore_statistics(statistics)
             self._teacher_waits = True
             return Step(False, values, reason=NOT_FINITE)
@@ -311,6 +310,10 @@ class ReplayTraining:
         where = window((frame.shape[0], frame.shape[1]), size, self._generator, why="restyling")
         return frame if where is None else np.ascontiguousarray(frame[where])
 
+    def _parts(self) -> dict[str, Blending | Homing]:
+        parts = {"blending": self._blending, "homing": self._homing}
+        return {name: part for name, part in parts.items() if part is not None}
+
     def learnt(self) -> dict[str, Any]:
         """Student, teacher and the optimiser's moments."""
         return learnt(self.roles, self.optimiser)
@@ -327,8 +330,7 @@ class ReplayTraining:
             "updates": self.updates,
             "teacher_waits": self._teacher_waits,
             "references": self._references.state_dict(),
-            "homing": None if self._homing is None else self._homing.state_dict(),
-            "blending": None if self._blending is None else self._blending.state_dict(),
+            **{name: part.state_dict() for name, part in self._parts().items()},
             "replay": self.replay.state_dict(),
             "generator": self._generator.bit_generator.state,
             "dropout_generator": self._dropout_generator.get_state(),
@@ -341,10 +343,8 @@ class ReplayTraining:
         self.updates = state["updates"]
         self._teacher_waits = state["teacher_waits"]
         self._references.load_state_dict(state["references"])
-        if self._blending is not None:
-            self._blending.load_state_dict(state["blending"])
-        if self._homing is not None:
-            self._homing.load_state_dict(state["homing"])
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
         self.replay.load_state_dict(state["replay"])
         self._generator.bit_generator.state = state["generator"]
         self._dropout_generator.set_state(state["dropout_generator"])

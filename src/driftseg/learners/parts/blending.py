@@ -1,12 +1,14 @@
-"""How much of the target's batch-normalisation statistics to use: the least unsure weight.
+"""How much of the target's batch-normalisation statistics to use: a weight that is measured.
 
 The target's running statistics help under some shifts and harm under others. So the weight between
-the source's statistics and the target's is measured: on every n-th frame the student answers with
-each weight of a grid, and the weight with the lowest mean entropy, averaged over the last
-measurements, is used from then on. No label is needed. Equal entropies take the smaller weight.
+the source's statistics and the target's is measured, on every n-th frame that is learnt from. The
+student answers the frame and a source image restyled to the target with each weight of a grid. The
+weight is used whose product of two numbers is lowest: uncertainty on the frame, which needs no
+label, and cross-entropy on the restyled image, whose label is known. Each alone has a bias.
+Uncertainty prefers too much of the target. Restyled images are not quite the target, so their loss
+prefers too little. docs/methods.md has a table.
 
-The blend is that of Schneider et al. (NeurIPS 2020), section 3. Entropy as the quantity to make
-small is TENT's (Wang et al., ICLR 2021); here it chooses one number, and no weight follows it.
+The blend is that of Schneider et al. (NeurIPS 2020), section 3.
 """
 
 from __future__ import annotations
@@ -17,15 +19,15 @@ import torch
 from pydantic import Field, PositiveInt, field_validator
 from torch import Tensor
 
+from driftseg.frame import SourceBatch
 from driftseg.learners.contract import Answer
 from driftseg.learners.parts.following import follow
-from driftseg.learners.parts.losses import entropy
+from driftseg.learners.parts.losses import uncertainty, weighted_cross_entropy
 from driftseg.models.roles import Roles
 from driftseg.settings import Settings, Share
 
-FAR_SURER = 0.75
-"""Share of the blend's entropy that the source's statistics must stay below to answer a frame.
-At 1, they answer some frames of dusk that the blend answers better (docs/results_tables.md)."""
+EARLY = (1, 2, 4)
+"""Numbers of frames after which the weight is measured, before the regular interval."""
 
 
 class BlendSettings(Settings):
@@ -55,76 +57,84 @@ class Blending:
 
     Args:
         roles: norm statistics ``blend``.
-        settings: grid, pace, memory and rate.
+        settings: grid, interval, memory and rate.
     """
 
     def __init__(self, roles: Roles, settings: BlendSettings):
         self._roles, self._settings = roles, settings
         self._frames = 0
-        self._unsure: Tensor | None = None
-        """Average entropy of each weight, in nats; None before the first measurement."""
+        self._waits = False
+        self._scores: Tensor | None = None
+        """Average logarithm of the product of each weight; None before the first measurement."""
+        self._chosen = settings.weights[0] if len(settings.weights) == 1 else 0.0
         roles.move_statistics_at(settings.rate)
-        if len(settings.weights) == 1:
-            roles.blend_statistics(settings.weights[0])
+        if self.active:
+            roles.blend_statistics(self._chosen)
 
     @property
     def active(self) -> bool:
         """Whether the network has statistics to blend."""
         return self._roles.blends
 
+    @property
+    def due(self) -> bool:
+        """Whether the weight is to be measured."""
+        return self._waits and self.active and len(self._settings.weights) > 1
+
     @torch.no_grad()
     def see(self, answer: Answer) -> bool:
-        """Moves the target's statistics to the frame, and measures where it is time.
+        """Moves the target's statistics to the frame.
 
         Returns:
             Whether anything moved.
         """
-        if not self.active:
+        if not self.active or not follow(self._roles, answer):
             return False
-        if not follow(self._roles, answer):
-            return False
-        grid = self._settings.weights
-        if len(grid) > 1 and self._frames % self._settings.every == 0:
-            self._measure(answer)
         self._frames += 1
+        self._waits |= self._frames in EARLY or self._frames % self._settings.every == 0
         return True
 
+    def limit(self, largest: float) -> None:
+        """Uses the chosen weight, but at most ``largest``."""
+        if self.active:
+            self._roles.blend_statistics(min(self._chosen, largest))
+
     @torch.no_grad()
-    def surer(self, answer: Answer) -> Tensor:
-        """Logits of the student with the blend, or with the source's statistics if far surer.
+    def measure(self, answer: Answer, restyled: SourceBatch, *, largest: float = 1.0) -> None:
+        """Chooses the weight anew.
 
-        So a frame that is like the source again is answered well at once, and an evaluation on
-        source frames does not suffer from the statistics of the present weather.
+        Args:
+            answer: to the present frame.
+            restyled: source images in the target's appearance, on the device.
+            largest: as of `limit`.
         """
-        weight = self._roles.blend_weight
-        if not self.active or weight == 0:
-            return answer.logits
-        self._roles.blend_statistics(0.0)
-        plain = self._logits(answer)
-        self._roles.blend_statistics(weight)
-        unsure = torch.stack([entropy(plain), entropy(answer.logits)])
-        return plain if bool(unsure[0] <= FAR_SURER * unsure[1]) else answer.logits
-
-    def _measure(self, answer: Answer) -> None:
-        grid = self._settings.weights
+        walk = self._roles.prefix(restyled.images)
         found = []
-        for weight in grid:
+        for weight in self._settings.weights:
             self._roles.blend_statistics(weight)
-            found.append(entropy(self._logits(answer)))
+            levels = self._roles.levels("student", answer.walk)
+            unsure = uncertainty(self._roles.logits("student", levels))
+            logits = self._roles.logits("student", self._roles.levels("student", walk))
+            loss = weighted_cross_entropy(logits, restyled.labels)
+            found.append((unsure * loss).clamp(min=1e-12).log())
         now = torch.stack(found).float().cpu()
-        if self._unsure is None:
-            self._unsure = now
-        else:
-            self._unsure = self._unsure.lerp(now, 1 - self._settings.memory)
-        self._roles.blend_statistics(grid[int(self._unsure.argmin())])
-
-    def _logits(self, answer: Answer) -> Tensor:
-        return self._roles.logits("student", self._roles.levels("student", answer.walk))
+        self._scores = (
+            now if self._scores is None else now.lerp(self._scores, self._settings.memory)
+        )
+        self._chosen = self._settings.weights[int(self._scores.argmin())]
+        self._waits = False
+        self.limit(largest)
 
     def state_dict(self) -> dict[str, Any]:
-        """Count and average; the statistics and the weight are the roles' state."""
-        return {"frames": self._frames, "unsure": self._unsure}
+        """Count, average and choice; the statistics and the weight in use are the roles' state."""
+        return {
+            "frames": self._frames,
+            "waits": self._waits,
+            "scores": self._scores,
+            "chosen": self._chosen,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues."""
-        self._frames, self._unsure = state["frames"], state["unsure"]
+        self._frames, self._waits = state["frames"], state["waits"]
+        self._scores, self._chosen = state["scores"], state["chosen"]

@@ -1,10 +1,10 @@
 """How far the frames are from the source, and the way back to the source model.
 
-The static model is more unsure of frames that are unlike the source. So the distance is the
-static model's mean entropy on the last frames over its mean entropy on source images. Both are
-measured while the method runs; only their ratio counts. At a distance near 1 the frames are like
-the source. There the source model is expected to be good: nothing is learnt, and every frame
-pulls the trained weights a share of the way back to the source's.
+The static model is more uncertain of frames that are unlike the source. So the distance is the
+static model's mean uncertainty on the last frames over its mean uncertainty on source images. Both
+are measured while the method runs; only their ratio counts. At a distance near 1 the frames are
+like the source. There the source model is expected to be good. So the source model answers, nothing
+is learnt, and every frame pulls the trained weights a share of the way back to the source's.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor
 
 from driftseg.learners.contract import Answer
-from driftseg.learners.parts.losses import entropy
-from driftseg.models.network import Walk
+from driftseg.learners.parts.losses import uncertainty
 from driftseg.models.roles import Roles
 from driftseg.settings import Positive, Settings, Share
 
@@ -28,10 +27,11 @@ SOURCE_MEASUREMENTS = 32
 class HomingSettings(Settings):
     """When frames count as like the source, and how fast the weights then go back."""
 
-    near: Positive = 1.2
-    """Distance up to which nothing is learnt."""
-    far: Positive = 1.5
-    """Distance from which the whole learning rate is used; in between, a part of it."""
+    near: Positive = 1.15
+    """Distance up to which nothing is learnt and the source model answers."""
+    far: Positive = 1.4
+    """Distance from which the whole learning rate and any weight of the target's statistics may be
+    used; in between, a part of both."""
     pull: Share = 0.1
     """Share of the way back to the source's weights that a frame goes where nothing is learnt."""
     every: PositiveInt = 4
@@ -61,18 +61,22 @@ class Homing:
         self._roles, self._settings = roles, settings
         self._frames = 0
         self._here: float | None = None
-        """Average entropy of the static model on frames, in nats."""
+        """Average uncertainty of the static model on frames."""
         self._source: float | None = None
         """The same on source images."""
         self._measured = 0
         """Measurements on source images."""
+        self._last: tuple[Answer, Tensor] | None = None
+        """The static model's logits for the last frame, so that no frame takes two passes."""
 
     @torch.no_grad()
     def see(self, answer: Answer) -> None:
         """Looks at a frame, where it is time."""
         if self.due:
-            kept, now = self._settings.memory, self._unsure(answer.walk)
+            now = float(uncertainty(self._static(answer)))
+            kept = self._settings.memory
             self._here = now if self._here is None else kept * self._here + (1 - kept) * now
+        self._last = None
         self._frames += 1
 
     @property
@@ -85,16 +89,31 @@ class Homing:
         """Looks at source images (B, 3, H, W) in [0, 1], on the device."""
         self._measured += 1
         share = 1 / min(self._measured, SOURCE_MEASUREMENTS)
-        now = self._unsure(self._roles.prefix(images))
+        levels = self._roles.levels("static", self._roles.prefix(images))
+        now = float(uncertainty(self._roles.logits("static", levels)))
         self._source = now if self._source is None else (1 - share) * self._source + share * now
 
-    def _unsure(self, walk: Walk) -> float:
-        levels = self._roles.levels("static", walk)
-        return float(entropy(self._roles.logits("static", levels)))
+    @torch.no_grad()
+    def output(self, answer: Answer) -> Tensor:
+        """The source model's logits if this frame alone is near, else the student's.
+
+        So a frame that is like the source again is answered as well as before, at once.
+        """
+        if self._source is None:
+            return answer.logits
+        static = self._static(answer)
+        near = uncertainty(static) <= self._settings.near * self._source
+        return torch.where(near, static, answer.logits)
+
+    def _static(self, answer: Answer) -> Tensor:
+        if self._last is None or self._last[0] is not answer:
+            levels = self._roles.levels("static", answer.walk)
+            self._last = (answer, self._roles.logits("static", levels))
+        return self._last[1]
 
     @property
     def distance(self) -> float | None:
-        """Entropy here over entropy on the source; None before both are known."""
+        """Uncertainty here over that on the source; None before both are known."""
         if self._here is None or self._source is None:
             return None
         return self._here / max(self._source, 1e-6)

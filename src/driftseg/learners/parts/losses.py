@@ -23,6 +23,21 @@ def entropy(logits: Tensor) -> Tensor:
     return per_pixel.mean()
 
 
+def uncertainty(logits: Tensor) -> Tensor:
+    """Entropy of the pixels over the entropy of their mean, from 0 to 1; logits (B, C, h, w).
+
+    It is 0 if every pixel is certain, and 1 if no pixel says more than the mean does. Entropy alone
+    is low, too, if a model answers all pixels with one class; this number is then high. The
+    difference of the two entropies is the information that Shi and Sha (ICML 2012) maximise. Where
+    the mean is one class with certainty, it is 1.
+    """
+    shares = logits.softmax(dim=1).mean(dim=(2, 3))
+    whole = -(shares * shares.clamp(min=1e-12).log()).sum(dim=1)
+    pixels = -(logits.softmax(dim=1) * logits.log_softmax(dim=1)).sum(dim=1).mean(dim=(1, 2))
+    share = torch.where(whole > 1e-6, pixels / whole.clamp(min=1e-6), 1.0)
+    return share.mean()
+
+
 def as_numbers(told: Mapping[str, Tensor]) -> dict[str, float]:
     """Single numbers on a device, for the record: fetched together, for each fetch waits for it."""
     fetched = torch.stack([tensor.detach() for tensor in told.values()]).tolist()
