@@ -3,8 +3,8 @@
 Three things adapt. Labelled source images restyled to the target train the weights
 (`driftseg.learners.replay_training`). The target's batch-normalisation statistics take part by a
 weight that is measured (`driftseg.learners.parts.blending`). Where the frames are like the source,
-the source model answers and nothing is learnt (`driftseg.learners.parts.homing`). Source images in
-their own appearance pass with the source's statistics, so that the way back stays open.
+the source model answers and nothing is learnt (`driftseg.learners.parts.homing`). The weights train
+with the source's statistics: trained with the blend, they gained nothing beside it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class AutoSettings(ReplayTrainingSettings, RestyleSettings):
 
     def needs(self) -> Needs:
         """Labelled source scenes, frames that are as large as these, and the source model."""
-        static: StaticDepth = "none" if self.homing is None else "whole"
+        alone = self.homing is None and len(self.blend.weights) == 1
+        static: StaticDepth = "none" if alone else "whole"
         return replace(super().needs(), as_large_as_source=True, static=static)
 
     def make_learner(self, supplies: Supplies) -> ReplayTraining:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -202,7 +203,7 @@ class ReplayTraining:
         self._teacher_momentum = teacher_momentum
         self._jitter = jitter
         self._blending, self._homing = blending, homing
-        self.one_pass = roles.norm_statistics == "source"
+        self.one_pass = roles.norm_statistics in ("source", "blend")
         """Whether both images are one batch, which is quicker; not where norms look at it."""
         self._generator = generator
         self._dropout_generator = dropout_generator
@@ -250,7 +251,8 @@ class ReplayTraining:
         jittered, worn = self._jittered(self.replay.sample()), self._worn(self.replay.sample())
         if self._blending is not None and self._blending.due:
             self._blending.measure(answer, worn, largest=strength)
-        losses = self._losses(jittered, worn)
+        with nullcontext() if self._blending is None else self._blending.off():
+            losses = self._losses(jittered, worn)
         total = torch.stack([*losses.values()]).sum()
         values = as_numbers({**losses, "total": total})
         if not math.isfinite(summed := values.pop("total")):
@@ -273,14 +275,8 @@ class ReplayTraining:
         if self.one_pass:
             together = self._student(torch.cat([batch.images for batch in batches]))
             logits = [together[: len(jittered.images)], together[len(jittered.images) :]]
-        elif self._blending is None or not self._blending.active:
-            logits = [self._student(batch.images) for batch in batches]
         else:
-            weight = self.roles.blend_weight
-            self.roles.blend_statistics(0.0)  # a source image in its own appearance
-            logits = [self._student(jittered.images)]
-            self.roles.blend_statistics(weight)
-            logits.append(self._student(worn.images))
+            logits = [self._student(batch.images) for batch in batches]
         return {
             name: weighted_cross_entropy(of, batch.labels)
             for name, of, batch in zip(names, logits, batches, strict=True)

@@ -2,17 +2,20 @@
 
 The target's running statistics help under some shifts and harm under others. So the weight between
 the source's statistics and the target's is measured, on every n-th frame that is learnt from. The
-student answers the frame and a source image restyled to the target with each weight of a grid. The
-weight is used whose product of two numbers is lowest: uncertainty on the frame, which needs no
+source model answers the frame and a source image restyled to the target with each weight of a grid.
+The weight is used whose product of two numbers is lowest: uncertainty on the frame, which needs no
 label, and cross-entropy on the restyled image, whose label is known. Each alone has a bias.
 Uncertainty prefers too much of the target. Restyled images are not quite the target, so their loss
-prefers too little. docs/methods.md has a table.
+prefers too little (docs/results_tables.md). The student's own loss would prefer the statistics that
+it trains with, so the source's weights are asked.
 
 The blend is that of Schneider et al. (NeurIPS 2020), section 3.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import torch
@@ -23,6 +26,7 @@ from driftseg.frame import SourceBatch
 from driftseg.learners.contract import Answer
 from driftseg.learners.parts.following import follow
 from driftseg.learners.parts.losses import uncertainty, weighted_cross_entropy
+from driftseg.models.network import Walk
 from driftseg.models.roles import Roles
 from driftseg.settings import Settings, Share
 
@@ -56,7 +60,7 @@ class Blending:
     """Moves the target's statistics with every frame, and chooses their weight.
 
     Args:
-        roles: norm statistics ``blend``.
+        roles: norm statistics ``blend``, with a whole static role if there is more than one weight.
         settings: grid, interval, memory and rate.
     """
 
@@ -110,13 +114,12 @@ class Blending:
         """
         walk = self._roles.prefix(restyled.images)
         found = []
-        for weight in self._settings.weights:
-            self._roles.blend_statistics(weight)
-            levels = self._roles.levels("student", answer.walk)
-            unsure = uncertainty(self._roles.logits("student", levels))
-            logits = self._roles.logits("student", self._roles.levels("student", walk))
-            loss = weighted_cross_entropy(logits, restyled.labels)
-            found.append((unsure * loss).clamp(min=1e-12).log())
+        with self._source_weights():
+            for weight in self._settings.weights:
+                self._roles.blend_statistics(weight)
+                unsure = uncertainty(self._logits(answer.walk))
+                loss = weighted_cross_entropy(self._logits(walk), restyled.labels)
+                found.append((unsure * loss).clamp(min=1e-12).log())
         now = torch.stack(found).float().cpu()
         self._scores = (
             now if self._scores is None else now.lerp(self._scores, self._settings.memory)
@@ -124,6 +127,33 @@ class Blending:
         self._chosen = self._settings.weights[int(self._scores.argmin())]
         self._waits = False
         self.limit(largest)
+
+    def _logits(self, walk: Walk) -> Tensor:
+        return self._roles.logits("student", self._roles.levels("student", walk))
+
+    @contextmanager
+    def _source_weights(self) -> Iterator[None]:
+        """Inside, the student has the source's weights; the statistics stay as they are."""
+        statistics = {*self._roles.moving_statistics()}
+        source = self._roles.overlays["static"].items()
+        own = self._roles.overlays["student"]
+        self._roles.overlays["student"] = {n: t for n, t in source if n not in statistics}
+        try:
+            yield
+        finally:
+            self._roles.overlays["student"] = own
+
+    @contextmanager
+    def off(self) -> Iterator[None]:
+        """Inside, the source's statistics alone are used."""
+        weight = self._roles.blend_weight
+        if self.active:
+            self._roles.blend_statistics(0.0)
+        try:
+            yield
+        finally:
+            if self.active:
+                self._roles.blend_statistics(weight)
 
     def state_dict(self) -> dict[str, Any]:
         """Count, average and choice; the statistics and the weight in use are the roles' state."""
