@@ -134,6 +134,7 @@ def test_a_signal_during_validation(values: dict, tmp_path: Path) -> None:
 
 
 def test_the_second_signal_ends_at_once() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
     told = []
     with Stopping(lambda: told.append(1)) as stop:
         os.kill(os.getpid(), signal.SIGINT)
@@ -145,6 +146,7 @@ def test_the_second_signal_ends_at_once() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
         assert stop.number == signal.SIGTERM
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
 
 
 def test_folders_of_earlier_versions(values: dict) -> None:
