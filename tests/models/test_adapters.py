@@ -207,12 +207,12 @@ def test_stages_and_targets_are_sets() -> None:
 def test_what_fits_where() -> None:
     transformers = [
         "adaptformer per block", "bottleneck per block", "bottleneck per stage", "lora per block",
-        "convpass per block", "convolution per stage",
+        "convpass per block", "convolution per stage", "vida per block",
     ]  # fmt: skip
     assert fitting_kinds(network("mit_b0").encoder) == transformers
     assert fitting_kinds(network("tiny_swin").encoder) == transformers
     assert fitting_kinds(network("efficientnet_lite0").encoder) == [
-        "bottleneck per stage", "convolution per block", "convolution per stage",
+        "bottleneck per stage", "convolution per block", "convolution per stage", "vida per block",
     ]  # fmt: skip
 
 
@@ -272,7 +272,7 @@ r"block.*bottleneck per stage, convolution",
     def test_unknown_words(self) -> None:
         self.refuse(
             "adapters: kind: expected some of adaptformer, bottleneck, lora, "
-            "convpass, convolution, got prefix",
+            "convpass, convolution, vida, got prefix",
             kind="prefix",
         )
         self.refuse(r"stages: expected some of 1, 2, 3, 4, got 5\.", kind="lora", stages=[5])

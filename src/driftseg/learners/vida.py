@@ -9,9 +9,9 @@ views by cross-entropy, the teacher follows, and it answers.
 Where we differ: the paper names dropout for the passes of U. Many networks have none, so the passes
 differ by their view, as in the released code for classification. They are also the views of the
 label, six in place of ten passes, for speed (``scales``, ``flip``), and their factors are 1.
-``fused_label`` passes the views again with the frame's factors, for the paper's label. U and loss
-are means over pixels. Adapters are in the encoder, in a module of your own anywhere; the head has
-none.
+``fused_views`` passes the views again with the frame's factors, for the paper's label. U and loss
+are means over pixels of the head's grid. driftseg's heads get no adapters; a module of your own
+gets them everywhere.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class VidaSettings(FramesOnlySettings):
     the paper has 10."""
     threshold: Share = 0.2
     """Theta: uncertainty from which the high-rank branches get the larger factor."""
-    fused_label: bool = False
-    """Whether the label comes from passes with the frame's factors, as in the paper; every view is
-    then passed twice."""
+    fused_views: bool = False
+    """Whether the label comes from views that are passed again with the frame's factors, as in the
+    paper. It doubles the teacher's passes."""
     teacher_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """alpha of the moving average."""
 
@@ -82,7 +82,7 @@ class VidaSettings(FramesOnlySettings):
             scales=self.scales,
             flip=self.flip,
             threshold=self.threshold,
-            fused_label=self.fused_label,
+            fused_views=self.fused_views,
             teacher_momentum=self.teacher_momentum,
         )
 
@@ -110,7 +110,7 @@ class Vida(FramesOnly):
         scales: of views.
         flip: whether views are mirrored, too.
         threshold: uncertainty from which the high rank gets the larger factor.
-        fused_label: whether the label comes from passes with the frame's factors.
+        fused_views: whether views are passed again, with the frame's factors, for the label.
         teacher_momentum: of the moving average.
 
     Raises:
@@ -126,7 +126,7 @@ class Vida(FramesOnly):
         scales: Sequence[float],
         flip: bool,
         threshold: float,
-        fused_label: bool,
+        fused_views: bool,
         teacher_momentum: float,
     ):
         super().__init__(
@@ -140,7 +140,7 @@ class Vida(FramesOnly):
                 "attach them first"
             )
         self._views = views_of(scales, flip=flip)
-        self._threshold, self._fused, self._momentum = threshold, fused_label, teacher_momentum
+        self._threshold, self._fused, self._momentum = threshold, fused_views, teacher_momentum
         self._last: tuple[Answer, Allotted] | None = None
 
     @torch.no_grad()
