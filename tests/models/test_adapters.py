@@ -172,6 +172,7 @@ def test_convpass_starts_with_the_identity_on_the_grid_at_any_width() -> None:
     [
         ("adaptformer", {}, (132_608, 264_704, 537_664, 1_976_512)),
         ("lora", {}, (32_768, 65_536, 133_120, 489_472)),
+        ("vida", {}, (2_119_680, 4_608_000, 9_438_336, 35_296_128)),
         ("convpass", {}, (44_288, 79_104, 160_384, 581_632)),
         ("bottleneck", {"width": 5, "activation": "gelu", "learnable_scale": True},
          (11_312, 22_576, 45_856, 168_568)),

@@ -46,17 +46,15 @@ def test_the_sum_of_the_layer_and_both_branches() -> None:
 def test_the_factors_are_one_again_also_after_an_error() -> None:
     model = adapted("mit_b0", "vida", "block")
     found = dual_ranks_of(model)
-    before, images = model(picture()).detach(), picture()
 
     def fail() -> None:
         with factors(found, 0.5, 1.5):
             assert {(a.low_factor, a.high_factor) for a in found} == {(0.5, 1.5)}
-            model(images[:, 0])
+            raise ZeroDivisionError
 
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ZeroDivisionError):
         fail()
     assert {(a.low_factor, a.high_factor) for a in found} == {(1.0, 1.0)}
-    assert torch.equal(model(images), before)
 
 
 def test_a_rank_is_at_most_what_the_layer_allows() -> None:
