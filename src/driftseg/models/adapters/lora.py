@@ -62,7 +62,7 @@ class UpdatedLinear(nn.Module):
         self.bias: nn.Parameter | None
         self.register_parameter("bias", base.bias)
         self.targets = tuple(targets)
-        named: dict[str, nn.Module] = {**updates}
+        named: dict[str, nn.Module] = {str(target): each for target, each in updates.items()}
         self.updates = nn.ModuleDict(named)
 
     def forward(self, x: Tensor) -> Tensor:
