@@ -61,7 +61,7 @@ def test_methods_that_need_more_than_their_name_are_marked() -> None:
         "source_only": "", "norm_statistics": "", "tent": "", "dacs": "source",
         "hamlet": "source, calibration", "replay_only": "source", "restyled_replay": "source",
         "alpha_bn": "", "eata": "", "sar": "", "rdumb": "", "cotta": "", "rmt": "", "roid": "",
-        "rotta": "", "asr": "", "mic": "source",
+        "rotta": "", "asr": "", "vida": "", "mic": "source",
         "auto": "source", "lae": "method.learner", "bank": "method.learner",
         "composed": "method.learner",
     }  # fmt: skip

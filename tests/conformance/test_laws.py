@@ -32,6 +32,7 @@ SETTINGS = {
         "learner": {"name": "restyled_replay", "train": ["adapters", "head"]},
     },
     "cotta": {"scales": [1.0], "flip": False},
+    "vida": {"scales": [1.0]},
     "bank": {"detector": DETECTOR, "learner": {"name": "dacs"}},
     "composed": {"control": {"kind": "every", "frames": 2}, "learner": {"name": "tent"}},
 }

@@ -17,6 +17,7 @@ from torch import nn
 import driftseg
 from driftseg import InputError
 from driftseg.models.adapters import adapter_spec, attach
+from driftseg.models.adapters.spec import LINEAR
 from driftseg.models.encoders.sites import adapters_of
 from driftseg.models.segmenter import build_segmenter
 from foreign_models import foreign
@@ -79,11 +80,12 @@ def test_every_encoder_leaves_for_every_target(name: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "kind", [pytest.param("lora", marks=pytest.mark.slow), "adaptformer"]
+    "kind",
+    [*(pytest.param(kind, marks=pytest.mark.slow) for kind in LINEAR), "adaptformer"],
 )  # a transformer takes its time
 def test_adapters_leave_with_the_model(kind: str, tmp_path: Path) -> None:
     network = tiny_mit()
-    attach(network, adapter_spec(kind, **({"rank": 2} if kind == "lora" else {"width": 4})),
+    attach(network, adapter_spec(kind, **({"rank": 2} if kind in LINEAR else {"width": 4})),
            torch.Generator().manual_seed(0))  # fmt: skip
     before = logits(driftseg.load_model(network), images(1, 64, 96))
     with torch.no_grad():
@@ -95,7 +97,7 @@ def test_adapters_leave_with_the_model(kind: str, tmp_path: Path) -> None:
     path = driftseg.export(model, "onnx", tmp_path / "m.onnx").path
     assert_answers(model, path, SHAPES[:2])
     told = facts_of(path)["adapters"]
-    assert told == ("merged into the weights" if kind == "lora" else "in the graph: AdaptFormer")
+    assert told == ("merged into the weights" if kind in LINEAR else "in the graph: AdaptFormer")
 
 
 GENERATOR = torch.Generator().manual_seed(3)

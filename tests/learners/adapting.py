@@ -13,6 +13,7 @@ from driftseg.learners.answering import answer
 from driftseg.learners.contract import Answer
 from driftseg.methods.adaptive import AdaptiveModel
 from driftseg.methods.table import METHODS
+from driftseg.models.adapters.settings import AdapterSettings
 from driftseg.models.encoders.efficientnet import EfficientNetLite0, InvertedResidual
 from driftseg.models.encoders.mit import Mit, MitSize
 from driftseg.models.heads import MlpHead
@@ -78,6 +79,8 @@ def make(name: str, kind: str | Network = "efficientnet", **settings) -> Adaptiv
     """The method under the controller that learns from every frame."""
     made = network(kind) if isinstance(kind, str) else kind
     method = METHODS.find(name).model_validate({"name": name, **settings})
+    if method.adapter_kind is not None:
+        put_adapters(made, method.adapter_kind)
     source = TownScenes(seed=1, frames=4, every=20, size=SIZE) if method.needs().source else None
     return make_adaptive(
         method,
@@ -89,6 +92,12 @@ def make(name: str, kind: str | Network = "efficientnet", **settings) -> Adaptiv
         size=SIZE,
         replay=ReplaySettings(capacity=4, minimum_share=0.004),
     )
+
+
+def put_adapters(made: Network, kind: str, **options) -> None:
+    """What a config does for a method with adapters of its own; small ranks, for speed."""
+    section = AdapterSettings(kind=kind, **({"high_rank": 8} | options))
+    section.put_into(made, section.spec(["adapters"], method="test"), torch.Generator())
 
 
 def play(model: AdaptiveModel, images: list[Image]) -> list[dict[str, float]]:

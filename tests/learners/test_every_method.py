@@ -16,11 +16,12 @@ from torch import nn
 from driftseg.learners.settings import MethodSettings
 from driftseg.methods.table import METHODS
 from driftseg.models.adapters import adapter_spec, attach
+from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.trainable import NORMS
 from driftseg.runs.adapting import make_adaptive
 
 FRAMES_ONLY = (
-    "alpha_bn", "eata", "sar", "rdumb", "cotta", "rmt", "roid", "rotta", "asr",
+    "alpha_bn", "eata", "sar", "rdumb", "cotta", "rmt", "roid", "rotta", "asr", "vida",
 )  # fmt: skip
 NAMES = (*FRAMES_ONLY, "mic", "auto")
 QUICK: dict[str, dict] = {
@@ -30,6 +31,7 @@ QUICK: dict[str, dict] = {
     "rotta": {"every": 2, "memory_frames": 3},
     "mic": {"learning_rate": 1e-4},
     "auto": {"blend": {"every": 2}, "homing": {"near": 0.1, "far": 0.2}},  # learns at once
+    "vida": {"scales": [1.0, 1.5], "learning_rate": 1e-3},
 }
 """Settings under which ten frames show what takes hundreds."""
 GOLDEN = Path(__file__).parent / "golden.json"
@@ -51,8 +53,9 @@ def fields(name: str) -> dict:
 def adapt_tiny(name: str, *, factor: float):
     """The method on a tiny MiT with adapters, which it trains with the head."""
     net = network("mit")
-    attach(net, adapter_spec("adaptformer"), torch.Generator().manual_seed(1))
     method = METHODS.find(name).model_validate({"name": name, "train": ["adapters", "head"]})
+    kind = method.adapter_kind or "adaptformer"
+    attach(net, adapter_spec(kind), torch.Generator().manual_seed(1))
     return make_adaptive(
         method, net, source=None, classes=tuple("abcdefghijk"), size=SIZE, adapter_factor=factor
     )
@@ -119,6 +122,8 @@ def test_the_trainable_set_is_exact(name: str) -> None:
     module = model.roles.network.module
     if name == "alpha_bn":
         assert model.roles.trainable == ()
+    elif name == "vida":
+        assert set(model.roles.trainable) == {*adapter_names(module)}
     elif "train" in fields(name):
         parts = model.roles.network.parts
         everything = {n for part in parts if part != "early_head" for n in parts[part]}
@@ -141,7 +146,7 @@ def test_no_source_reaches_it(name: str) -> None:
     assert not hasattr(make(name).learner, "replay")
 
 
-@pytest.mark.parametrize("name", ["cotta", "rmt"])
+@pytest.mark.parametrize("name", ["cotta", "rmt", "vida"])
 def test_adapters_learn_faster_where_a_factor_says_so(name: str) -> None:
     model = adapt_tiny(name, factor=7.0)
     rates = {group["factor"] for group in model.learner.optimiser.param_groups}

@@ -18,6 +18,7 @@ OPTIONS = {
              "targets": ("query", "key", "value", "projection", "expand", "contract")},
     "convpass": {"width": 4, "scale": 0.7},
     "convolution": {"width": 6, "dropout": 0.1},
+    "vida": {"rank": 1, "high_rank": 12},
 }  # fmt: skip
 
 CASES = [

@@ -172,6 +172,7 @@ def test_convpass_starts_with_the_identity_on_the_grid_at_any_width() -> None:
     [
         ("adaptformer", {}, (132_608, 264_704, 537_664, 1_976_512)),
         ("lora", {}, (32_768, 65_536, 133_120, 489_472)),
+        ("vida", {}, (2_119_680, 4_608_000, 9_438_336, 35_296_128)),
         ("convpass", {}, (44_288, 79_104, 160_384, 581_632)),
         ("bottleneck", {"width": 5, "activation": "gelu", "learnable_scale": True},
          (11_312, 22_576, 45_856, 168_568)),
@@ -207,12 +208,12 @@ def test_stages_and_targets_are_sets() -> None:
 def test_what_fits_where() -> None:
     transformers = [
         "adaptformer per block", "bottleneck per block", "bottleneck per stage", "lora per block",
-        "convpass per block", "convolution per stage",
+        "convpass per block", "convolution per stage", "vida per block",
     ]  # fmt: skip
     assert fitting_kinds(network("mit_b0").encoder) == transformers
     assert fitting_kinds(network("tiny_swin").encoder) == transformers
     assert fitting_kinds(network("efficientnet_lite0").encoder) == [
-        "bottleneck per stage", "convolution per block", "convolution per stage",
+        "bottleneck per stage", "convolution per block", "convolution per stage", "vida per block",
     ]  # fmt: skip
 
 
@@ -272,7 +273,7 @@ r"block.*bottleneck per stage, convolution",
     def test_unknown_words(self) -> None:
         self.refuse(
             "adapters: kind: expected some of adaptformer, bottleneck, lora, "
-            "convpass, convolution, got prefix",
+            "convpass, convolution, vida, got prefix",
             kind="prefix",
         )
         self.refuse(r"stages: expected some of 1, 2, 3, 4, got 5\.", kind="lora", stages=[5])

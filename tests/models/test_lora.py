@@ -63,7 +63,7 @@ def test_merging_leaves_modes_and_what_is_trainable() -> None:
 def test_what_is_not_linear_cannot_be_merged() -> None:
     with pytest.raises(
         InputError,
-        match=r"adapters: expected linear adapters \(lora\) to "
+        match=r"adapters: expected linear adapters \(lora or vida\) to "
         "merge into the network, got convpass",
     ):
         merge_adapters(adapted("mit_b0", "convpass", "block"))

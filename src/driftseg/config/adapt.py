@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import SerializeAsAny
+from pydantic import SerializeAsAny, model_validator
 
 from driftseg.control.guard import Guarding, GuardSettings
 from driftseg.learners.settings import MethodSettings
 from driftseg.methods.table import METHODS
-from driftseg.models.adapters.settings import AdapterSettings
+from driftseg.models.adapters.settings import AdapterSettings, with_own_kind
 from driftseg.parts import Pick
 from driftseg.replay.replay import ReplaySettings
 from driftseg.settings import Pixels, Seed, Settings
@@ -21,7 +21,7 @@ class AdaptConfig(Settings):
     method: Annotated[SerializeAsAny[MethodSettings], Pick(METHODS)]
     """The adaptation method and its settings."""
     adapters: AdapterSettings | None = None
-    """Adapters that are put into the model; null puts in none."""
+    """Adapters that are put into the model; null puts in none, except those of vida."""
     replay: ReplaySettings = ReplaySettings()
     """How source scenes are drawn."""
     crop: tuple[Pixels, Pixels] | None = None
@@ -32,3 +32,12 @@ class AdaptConfig(Settings):
     """Keeps adaptation from wrecking the model (docs/guard.md): a section, or ``off``."""
     seed: Seed = 0
     """Seed of everything random in adaptation."""
+
+    @model_validator(mode="after")
+    def _adapters_of_the_method(self) -> AdaptConfig:
+        """Some methods bring adapters of their own; the section then says which."""
+        learner = self.method.learner_settings
+        found = with_own_kind(self.adapters, learner.adapter_kind, method=learner.name)
+        if found is not self.adapters:
+            object.__setattr__(self, "adapters", found)  # settings are frozen for all others
+        return self

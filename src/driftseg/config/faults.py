@@ -36,7 +36,7 @@ def tell(error: ValidationError, values: Any, sections: Mapping[str, type[BaseMo
     location = [str(part) for part in _plain_location(first["loc"], values)]
     key = ".".join(location)
     owner = sections.get(".".join(location[:-1]))
-    field = None if owner is None else owner.model_fields.get(location[-1])
+    field = None if owner is None or not key else owner.model_fields.get(location[-1])
     if first["type"] == "missing":
         return (
             f"{key}: expected a value, got none. To fix: set {key}, for example with --set "
@@ -44,6 +44,8 @@ def tell(error: ValidationError, values: Any, sections: Mapping[str, type[BaseMo
         )
     if first["type"] == "value_error":  # of a validator of ours, whose text is whole
         own = first["ctx"]["error"]
+        if not key:  # of the whole config: its text begins with the key
+            return str(own)
         whole = isinstance(own, InputError) or "To fix: " in str(own)
         return f"{key}: {own}" if whole else f"{key}: {own}{_got(first)}"
     return masked_text(f"{key}: {wrong_value(first)}. To fix: {_advice(first, key, field)}")

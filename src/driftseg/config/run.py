@@ -16,7 +16,7 @@ from driftseg.labels.classes import Stated as StatedClasses
 from driftseg.labels.mappings import Stated as StatedMapping
 from driftseg.learners.settings import MethodSettings
 from driftseg.methods.table import METHODS
-from driftseg.models.adapters.settings import AdapterSettings
+from driftseg.models.adapters.settings import AdapterSettings, with_own_kind
 from driftseg.parts import Pick
 from driftseg.replay.replay import ReplaySettings
 from driftseg.scenes.datasets import Data
@@ -116,7 +116,7 @@ class RunConfig(Settings):
     model: RunModelSettings | None = None
     """The network that the run expects; null takes any."""
     adapters: AdapterSettings | None = None
-    """Adapters that are put into the encoder; null puts in none."""
+    """Adapters that are put into the encoder; null puts in none, except those of vida."""
     source: Data | None = None
     """Labelled source scenes for the replay. Methods that learn from the source need them."""
     target: Data
@@ -193,3 +193,12 @@ class RunConfig(Settings):
     """CPU threads; null leaves torch's choice."""
     device: str = "cpu"
     """Device of torch: cpu, cuda, cuda:0."""
+
+    @model_validator(mode="after")
+    def _adapters_of_the_method(self) -> RunConfig:
+        """Some methods bring adapters of their own; the section then says which."""
+        learner = self.method.learner_settings
+        found = with_own_kind(self.adapters, learner.adapter_kind, method=learner.name)
+        if found is not self.adapters:
+            object.__setattr__(self, "adapters", found)  # settings are frozen for all others
+        return self

@@ -16,6 +16,7 @@ from driftseg.frame import Adaptation, Image
 from driftseg.learners.answering import to_images
 from driftseg.learners.settings import MethodSettings
 from driftseg.methods.adaptive import AdaptiveModel
+from driftseg.models.adapters.settings import AdapterSettings
 from driftseg.models.network import Network
 from driftseg.models.segmenter import build_segmenter, upsample
 from driftseg.models.wrapped import wrap
@@ -70,6 +71,11 @@ class MethodLaws:
 
     def _made(self, network: Network | None = None, *, source: bool = True) -> AdaptiveModel:
         network = self._network() if network is None else network
+        own = self._settings.learner_settings.adapter_kind
+        if own is not None:  # as a config that says nothing of adapters
+            section = AdapterSettings(kind=own)
+            spec = section.spec(self._settings.needs().train, method=self._settings.name)
+            section.put_into(network, spec, torch.Generator().manual_seed(1))
         if self._prepare is not None:
             self._prepare(network)
         return make_adaptive(
@@ -178,7 +184,9 @@ class MethodLaws:
         return "it needs none"
 
     def _foreign(self) -> str:
-        if self._prepare is not None or not set(self._settings.needs().train) <= ANYWHERE:
+        own = self._settings.learner_settings.adapter_kind
+        anywhere = ANYWHERE if own is None else ANYWHERE | {"adapters"}
+        if self._prepare is not None or not set(self._settings.needs().train) <= anywhere:
             return "not tried: it names parts that other networks do not have"
         module = nn.Sequential(
             nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU(inplace=True),

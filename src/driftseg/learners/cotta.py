@@ -15,20 +15,17 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional as F
 
 from driftseg.learners.answering import most_probable
 from driftseg.learners.contract import Answer, Order, Step
 from driftseg.learners.parts.frames_only import FramesOnly, FramesOnlySettings
 from driftseg.learners.parts.losses import weighted_cross_entropy
+from driftseg.learners.parts.views import probabilities_of, view_probabilities, views_of
 from driftseg.learners.settings import Needs, Supplies
 from driftseg.models.draws import uniform
 from driftseg.models.roles import Roles
-from driftseg.models.segmenter import upsample
 from driftseg.models.sending import sent
 from driftseg.settings import Positive, Share, TrainableSet
-
-MULTIPLE = 32
 
 
 class CottaSettings(FramesOnlySettings):
@@ -101,9 +98,7 @@ class Cotta(FramesOnly):
         super().__init__(
             roles, learning_rate=learning_rate, optimiser="adam", adapter_factor=adapter_factor
         )
-        self._views = [
-            (scale, mirrored) for scale in scales for mirrored in (False, True)[: 1 + flip]
-        ]
+        self._views = views_of(scales, flip=flip)
         self._anchor, self._momentum, self._restore = anchor, teacher_momentum, restore
         self._generator = generator
         self._last: tuple[Answer, Tensor] | None = None
@@ -111,32 +106,15 @@ class Cotta(FramesOnly):
     @torch.no_grad()
     def output(self, answer: Answer) -> Tensor:
         """The label that is learnt, as log probabilities at full size (1, C, H, W)."""
-        plain = self._probabilities("teacher", answer)
-        views = torch.stack([self._view(answer, *view) for view in self._views]).mean(dim=0)
-        sure = self._probabilities("static", answer).amax(dim=1, keepdim=True) > self._anchor
+        roles, size = self.roles, answer.size
+        plain = probabilities_of(roles, "teacher", answer, size)
+        seen = [view_probabilities(roles, "teacher", answer, view, size) for view in self._views]
+        views = torch.stack(seen).mean(dim=0)
+        static = probabilities_of(roles, "static", answer, size)
+        sure = static.amax(dim=1, keepdim=True) > self._anchor
         chosen = torch.where(sure, plain, views).clamp(min=1e-12).log()
         self._last = (answer, chosen)
         return chosen
-
-    def _probabilities(self, role: Literal["teacher", "static"], answer: Answer) -> Tensor:
-        logits = self.roles.logits(role, self.roles.levels(role, answer.walk))
-        return upsample(logits, answer.size).softmax(dim=1)
-
-    def _view(self, answer: Answer, scale: float, mirrored: bool) -> Tensor:
-        """The teacher's probabilities for a scaled, perhaps mirrored frame, at the frame's size."""
-        if scale == 1 and not mirrored:
-            return self._probabilities("teacher", answer)
-        images = answer.images
-        if scale != 1:
-            size = [
-                max(MULTIPLE, round(side * scale / MULTIPLE) * MULTIPLE) for side in answer.size
-            ]
-            images = F.interpolate(images, size, mode="bilinear", align_corners=False)
-        images = images.flip(3) if mirrored else images
-        levels = self.roles.levels("teacher", self.roles.prefix(images))
-        logits = self.roles.logits("teacher", levels)
-        logits = logits.flip(3) if mirrored else logits
-        return upsample(logits, answer.size).softmax(dim=1)
 
     def learn(self, answer: Answer, order: Order) -> Step:
         """One step; then the teacher follows, then weights are restored."""

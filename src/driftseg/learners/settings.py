@@ -17,6 +17,7 @@ from driftseg.control.when import Always
 from driftseg.errors import InputError
 from driftseg.frame import SourceBatch
 from driftseg.learners.contract import Learner
+from driftseg.models.adapters.spec import Kind
 from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.network import Network
 from driftseg.models.roles import Roles, StaticDepth
@@ -189,6 +190,14 @@ class MethodSettings(Settings):
     def learner_settings(self) -> MethodSettings:
         """Of the method that learns: itself, or the one it remembers for."""
         return self
+
+    @property
+    def adapter_kind(self) -> Kind | None:
+        """The kind of adapters without which it is not this method; a config gets them.
+
+        None where it needs none.
+        """
+        return None
 
     @property
     def random(self) -> bool:

@@ -26,6 +26,7 @@ METHODS: PartTable[Any] = PartTable(
         "roid": "driftseg.learners.roid:RoidSettings",
         "rotta": "driftseg.learners.rotta:RottaSettings",
         "asr": "driftseg.learners.asr:AsrSettings",
+        "vida": "driftseg.learners.vida:VidaSettings",
         "mic": "driftseg.methods.mic:MicSettings",
         "lae": "driftseg.methods.lae:LaeSettings",
         "bank": "driftseg.methods.bank:BankMethodSettings",

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from driftseg.errors import InputError, commas
+from driftseg.models.adapters.dual_rank import DualRank, DualRankLinear, beside_convolution
 from driftseg.models.adapters.forms import AdaptFormer, Bottleneck, Convolution, Convpass
-from driftseg.models.adapters.lora import LoraLinear
-from driftseg.models.adapters.spec import KINDS, PLACES, AdapterSpec, Kind, Where
+from driftseg.models.adapters.lora import LoraLinear, UpdatedLinear
+from driftseg.models.adapters.spec import KINDS, LINEAR, PLACES, AdapterSpec, Kind, Where
 from driftseg.models.encoders import Encoder
 from driftseg.models.encoders.sites import (
     Adapter,
@@ -31,8 +32,11 @@ SEATS: dict[tuple[Kind, Where], tuple[Seat, ...]] = {
     ("convpass", "block"): ("attention", "feed_forward"),
     ("convolution", "block"): ("block",),
     ("convolution", "stage"): ("stage",),
+    ("vida", "block"): ("expand", "project"),
 }
-"""Places of each kind; lora is on linear layers."""
+"""Places of each kind; lora and vida are on linear layers."""
+SEAT_TARGETS: dict[Seat, Target] = {"expand": "expand", "project": "contract"}
+"""What ``targets`` calls a 1x1 convolution of a convolutional block."""
 
 Site = Slot | LinearSite
 
@@ -77,9 +81,11 @@ def remove(model: Segmenter, *, merged: bool = False) -> Segmenter:
     for stage in model.encoder.stages:
         for site in sites_of(stage):
             part = getattr(site.owner, site.name)
-            if isinstance(part, LoraLinear):
+            if isinstance(part, UpdatedLinear):
                 setattr(site.owner, site.name, part.plain(merged=merged))
             elif isinstance(site, Slot) and part is not None:
+                if merged:
+                    _merge(site, part)
                 delattr(site.owner, site.name)  # also removes it from the owner's modules
                 setattr(site.owner, site.name, None)
     model.adapters = None
@@ -92,10 +98,10 @@ def merge_adapters(model: Segmenter) -> Segmenter:
     Raises:
         InputError: its adapters are not linear.
     """
-    if model.adapters is not None and model.adapters.kind != "lora":
+    if model.adapters is not None and model.adapters.kind not in LINEAR:
         raise InputError(
-            "adapters: expected linear adapters (lora) to merge into the network, got "
-            f"{model.adapters.kind}. To fix: keep them in the graph, or train lora"
+            f"adapters: expected linear adapters ({' or '.join(LINEAR)}) to merge into the "
+            f"network, got {model.adapters.kind}. To fix: keep them in the graph, or train lora"
         )
     return remove(copy.deepcopy(model), merged=True)
 
@@ -125,6 +131,8 @@ def _wanted_sites(encoder: Encoder, spec: AdapterSpec) -> list[Site]:
         if spec.kind == "lora":
             fitting = _with_targets(fitting, spec.targets)
             _check_rank(fitting, spec.rank)
+        if spec.kind == "vida":
+            fitting = _at_some_target(fitting, spec.targets)
         wanted += fitting
     return wanted
 
@@ -138,6 +146,23 @@ def _with_targets(sites: list[Site], targets: tuple[Target, ...]) -> list[Site]:
             f"fix: set targets to some of {commas(sorted(found))}"
         )
     return [s for s in sites if isinstance(s, LinearSite) and set(s.targets).intersection(targets)]
+
+
+def _at_some_target(sites: list[Site], targets: tuple[Target, ...]) -> list[Site]:
+    """Sites of these targets; an encoder need not have them all, because the default names all."""
+    named = {index: _targets_of(site) for index, site in enumerate(sites)}
+    found = [sites[index] for index, names in named.items() if names & {*targets}]
+    if not found:
+        known = sorted({name for names in named.values() for name in names})
+        raise InputError(
+            f"adapters: expected names of layers of this encoder, got {commas(targets)}. To fix: "
+            f"set targets to some of {commas(known)}"
+        )
+    return found
+
+
+def _targets_of(site: Site) -> set[Target]:
+    return {*site.targets} if isinstance(site, LinearSite) else {SEAT_TARGETS[site.seat]}
 
 
 def _check_rank(sites: Sequence[Site], rank: int) -> None:
@@ -154,11 +179,15 @@ def _check_rank(sites: Sequence[Site], rank: int) -> None:
 
 def _fits(site: Site, kind: Kind, where: Where) -> bool:
     if isinstance(site, LinearSite):
-        return (kind, where) == ("lora", "block")
+        return kind in LINEAR and where == "block"
     return site.seat in SEATS.get((kind, where), ())
 
 
 def _at_slot(slot: Slot, spec: AdapterSpec) -> Adapter:
+    if spec.kind == "vida":
+        base = getattr(slot.owner, slot.seat)
+        shape = {"in_channels": base.in_channels, "out_channels": base.out_channels}
+        return beside_convolution({**shape, "kernel_size": 1}, (spec.rank, spec.high_rank))
     width = spec.width_at(slot.channels)
     if spec.kind == "adaptformer":
         return AdaptFormer(
@@ -178,7 +207,19 @@ def _at_slot(slot: Slot, spec: AdapterSpec) -> Adapter:
     )  # fmt: skip
 
 
-def _at_linear(site: LinearSite, base: nn.Linear, spec: AdapterSpec) -> LoraLinear:
+def _merge(slot: Slot, adapter: nn.Module) -> None:
+    """Adds an adapter's update to the convolution that it is beside."""
+    assert isinstance(adapter, DualRank)
+    base = getattr(slot.owner, slot.seat)
+    weight = base.weight
+    added = (weight + adapter.update()).detach()
+    base.weight = nn.Parameter(added, requires_grad=weight.requires_grad)
+
+
+def _at_linear(site: LinearSite, base: nn.Linear, spec: AdapterSpec) -> UpdatedLinear:
+    if spec.kind == "vida":
+        ranks = (spec.rank, spec.high_rank)
+        return DualRankLinear(base, site.targets, spec.targets, ranks=ranks)
     return LoraLinear(
         base, site.targets, spec.targets, rank=spec.rank, alpha=spec.alpha, dropout=spec.dropout
     )

@@ -15,14 +15,18 @@ import torch
 from torch import Tensor, nn
 
 from driftseg.errors import InputError, commas
+from driftseg.models.adapters.dual_rank import DualRank, DualRankLinear, beside_convolution
 from driftseg.models.adapters.forms import Convolution
-from driftseg.models.adapters.lora import LoraLinear
-from driftseg.models.adapters.spec import AdapterSpec
+from driftseg.models.adapters.lora import LoraLinear, UpdatedLinear
+from driftseg.models.adapters.spec import LINEAR, AdapterSpec
 from driftseg.models.encoders.sites import Adapter, Target, adapters_of
 from driftseg.models.encoders.stages import Dropout
 
 ONE: tuple[Target, ...] = ("projection",)
 """The only map of a linear layer that does not stack several maps."""
+SHAPE = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups",
+         "padding_mode")  # fmt: skip
+"""Names of the arguments that make a convolution's shape."""
 
 
 @final
@@ -56,14 +60,14 @@ class LowRankConvolution(Adapter):
 
 
 class AdaptedConvolution(nn.Conv2d):
-    """A convolution with an adapter in parallel (low rank) or after it; its own names stay.
+    """A convolution with an adapter in parallel (linear) or after it; its own names stay.
 
     Args:
         base: its parameters are reused, not copied.
         adapter: to add.
     """
 
-    def __init__(self, base: nn.Conv2d, adapter: LowRankConvolution | Convolution):
+    def __init__(self, base: nn.Conv2d, adapter: LowRankConvolution | DualRank | Convolution):
         with torch.random.fork_rng(devices=[]):
             super().__init__(**_shape(base))
         self.weight = base.weight
@@ -80,8 +84,8 @@ class AdaptedConvolution(nn.Conv2d):
         return beside
 
     def plain(self) -> nn.Conv2d:
-        """The convolution with a low-rank update added to its kernel."""
-        assert isinstance(self.adapter, LowRankConvolution)
+        """The convolution with the adapter's update added to its kernel."""
+        assert isinstance(self.adapter, LowRankConvolution | DualRank)
         with torch.random.fork_rng(devices=[]):
             layer = nn.Conv2d(**_shape(self))
         layer.weight = nn.Parameter((self.weight + self.adapter.update()).detach())
@@ -96,8 +100,8 @@ def attach_by_pattern(
 
     Args:
         module: changed in place.
-        spec: of kind ``lora`` (Linear, and Conv2d without groups) or ``convolution`` (after
-            Conv2d).
+        spec: of kind ``lora`` or ``vida`` (Linear, and Conv2d without groups), or ``convolution``
+            (after Conv2d).
         patterns: shell patterns of module names (``encoder.layer4.*``).
         generator: draws initial values, on the CPU.
 
@@ -107,17 +111,17 @@ def attach_by_pattern(
     Raises:
         InputError: no layer matches, or the kind fits none of them.
     """
-    if spec.kind not in ("lora", "convolution"):
+    if spec.kind not in (*LINEAR, "convolution"):
         raise InputError(
-            f"adapters: expected lora or convolution for a model of your own, got {spec.kind}. To "
-            "fix: take one of these two"
+            "adapters: expected lora, vida or convolution for a model of your own, got "
+            f"{spec.kind}. To fix: take one of these"
         )
     if next(adapters_of(module), None) is not None:
         raise InputError(
             "adapters: expected a model without adapters, got one with adapters. To fix: load the "
             "model again"
         )
-    kinds = (nn.Linear, nn.Conv2d) if spec.kind == "lora" else (nn.Conv2d,)
+    kinds = (nn.Linear, nn.Conv2d) if spec.kind in LINEAR else (nn.Conv2d,)
     named = [n for n, _ in module.named_modules() if any(fnmatch(n, p) for p in patterns)]
     layers = [n for n in named if type(module.get_submodule(n)) in kinds and _fits(module, n, spec)]
     if not layers:
@@ -140,40 +144,43 @@ def attach_by_pattern(
 
 
 def merge_by_pattern(module: nn.Module) -> None:
-    """Merges low-rank updates into their layers, in place; other adapters stay."""
+    """Merges linear updates into their layers, in place; other adapters stay."""
     for _, owner in list(module.named_modules()):
         for name, child in list(owner.named_children()):
-            if isinstance(child, LoraLinear):
+            if isinstance(child, UpdatedLinear):
                 setattr(owner, name, child.plain(merged=True))
             elif isinstance(child, AdaptedConvolution) and isinstance(
-                child.adapter, LowRankConvolution
+                child.adapter, LowRankConvolution | DualRank
             ):
                 setattr(owner, name, child.plain())
 
 
 def _shape(layer: nn.Conv2d) -> dict[str, Any]:
     """The arguments for a convolution like this one, without allocating memory."""
-    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation",
-             "groups", "padding_mode")  # fmt: skip
-    same = {name: getattr(layer, name) for name in names}
+    same = {name: getattr(layer, name) for name in SHAPE}
     return {**same, "bias": layer.bias is not None, "device": "meta"}
 
 
 def _fits(module: nn.Module, name: str, spec: AdapterSpec) -> bool:
     layer = module.get_submodule(name)
     if isinstance(layer, nn.Linear):
-        return spec.rank <= min(layer.in_features, layer.out_features)
+        return spec.kind == "vida" or spec.rank <= min(layer.in_features, layer.out_features)
     assert isinstance(layer, nn.Conv2d)
     return spec.kind == "convolution" or layer.groups == 1
 
 
 def _adapted(base: nn.Module, spec: AdapterSpec) -> nn.Module:
     if isinstance(base, nn.Linear):
+        if spec.kind == "vida":
+            return DualRankLinear(base, ONE, ONE, ranks=(spec.rank, spec.high_rank))
         return LoraLinear(
             base, ONE, ONE, rank=spec.rank, alpha=spec.alpha,
             dropout=spec.dropout,
         )  # fmt: skip
     assert isinstance(base, nn.Conv2d)
+    if spec.kind == "vida":
+        shape = {name: getattr(base, name) for name in SHAPE}
+        return AdaptedConvolution(base, beside_convolution(shape, (spec.rank, spec.high_rank)))
     if spec.kind == "lora":
         low = LowRankConvolution(base, rank=spec.rank, alpha=spec.alpha, dropout=spec.dropout)
         return AdaptedConvolution(base, low)

@@ -24,7 +24,7 @@ from driftseg.models.adapters.spec import (
 from driftseg.models.encoders.sites import Target, adapters_of
 from driftseg.models.network import Network
 from driftseg.models.segmenter import Segmenter
-from driftseg.settings import Positive, Settings
+from driftseg.settings import Positive, Settings, is_none
 
 Stage = Literal[1, 2, 3, 4]
 
@@ -45,11 +45,15 @@ class AdapterSettings(Settings):
     """Channels of the bottleneck relative to the width of the place, which differs between stages.
     Bottleneck: 1/16, Pfeiffer's. Convolution: 1/4."""
     rank: PositiveInt | None = None
-    """Of lora: 8, as in peft."""
+    """Of lora: 8, as in peft. Of vida, for its low-rank branch: 1, as in the paper."""
+    high_rank: PositiveInt | None = Field(default=None, exclude_if=is_none)
+    """Of vida, for its high-rank branch: 128, as in the paper. A branch of vida has at most the
+    rank that its layer allows, the smaller of its numbers of channels."""
     alpha: Positive | None = None
     """Of lora; the update is scaled by alpha / rank: 8, as in peft."""
     targets: list[Target] | None = None
-    """Of lora: the linear maps; the paper uses query and value."""
+    """Of lora: the linear maps; the paper uses query and value. Of vida: the linear maps, or
+    ``expand`` and ``contract``, the 1x1 convolutions of a convolutional block; all of them."""
     activation: Activation | None = None
     """Of bottleneck and convolution: relu."""
     depthwise: bool | None = None
@@ -60,11 +64,10 @@ class AdapterSettings(Settings):
     """Factor on the adapter's output. AdaptFormer: .1. Others: 1."""
     learnable_scale: bool | None = None
     """Of adaptformer and bottleneck: whether ``scale`` is learnt and this is its start; false."""
-    at: Annotated[list[str], Field(min_length=1)] | None = Field(
-        default=None, exclude_if=lambda value: value is None
-    )
-    """Of lora and convolution, in a model that is not from driftseg: shell patterns of the names of
-    its Linear and Conv2d layers (``encoder.layer4.*``)."""
+    at: Annotated[list[str], Field(min_length=1)] | None = Field(default=None, exclude_if=is_none)
+    """Of lora, vida and convolution, in a model that is not from driftseg: shell patterns of the
+    names of its Linear and Conv2d layers (``encoder.layer4.*``). vida takes every layer by
+    default."""
     factor: Positive = 10.0
     """Factor on the encoder's learning rate for adapters; the default is that of heads, because
     both start untrained. Published rates are 1e-3 to 1e-2."""
@@ -128,15 +131,37 @@ class AdapterSettings(Settings):
         )
 
     def _put_by_pattern(self, model: Network, spec: AdapterSpec, generator: torch.Generator) -> str:
-        if self.at is None or self.file is not None:
+        at = ["*"] if self.at is None and spec.kind == "vida" else self.at
+        if at is None or self.file is not None:
             raise InputError(
                 "adapters: expected patterns of layers for a model of your own, got none. To "
                 "fix: set adapters.at, and no file"
             )
-        number = attach_by_pattern(model.module, spec, self.at, generator)
-        return (
-            f"{number} {spec.kind} adapters on layers {', '.join(self.at)}, doing nothing at first"
+        number = attach_by_pattern(model.module, spec, at, generator)
+        return f"{number} {spec.kind} adapters on layers {', '.join(at)}, doing nothing at first"
+
+
+def with_own_kind(
+    section: AdapterSettings | None, kind: Kind | None, *, method: str
+) -> AdapterSettings | None:
+    """The section of adapters of a config whose method may bring a kind of its own.
+
+    Args:
+        section: as it is given; None where there is none.
+        kind: what the method needs; None takes the section as it is.
+        method: its name, for messages.
+
+    Raises:
+        ValueError: the section has another kind.
+    """
+    if kind is None or (section is not None and section.kind == kind):
+        return section
+    if section is not None:
+        raise ValueError(
+            f"adapters.kind: expected {kind}, the adapters of the method {method}, got "
+            f"{section.kind}. To fix: set adapters.kind to {kind}, or leave out adapters"
         )
+    return AdapterSettings(kind=kind)
 
 
 def check_adapters(

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from driftseg.errors import InputError, commas
 from driftseg.models.encoders.sites import Target
 
-Kind = Literal["adaptformer", "bottleneck", "lora", "convpass", "convolution"]
+Kind = Literal["adaptformer", "bottleneck", "lora", "convpass", "convolution", "vida"]
 Where = Literal["block", "stage"]
 Activation = Literal["relu", "gelu"]
 
@@ -18,6 +18,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 PLACES: tuple[Where, ...] = get_args(Where)
 TARGETS: tuple[Target, ...] = get_args(Target)
 ALL_STAGES = (1, 2, 3, 4)
+LINEAR: tuple[Kind, ...] = ("lora", "vida")
+"""Kinds that add a matrix to that of a layer, and can therefore be merged into it."""
 
 ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 
@@ -36,6 +38,7 @@ DEFAULTS: dict[Kind, dict[str, Any]] = {
     "convolution": {
         "ratio": 1 / 4, "depthwise": True, "activation": "relu", "dropout": 0.0, "scale": 1.0
     },
+    "vida": {"rank": 1, "high_rank": 128, "targets": TARGETS},
 }  # fmt: skip
 """The settings of each kind and their defaults: the published ones, if there are any
 (docs/adapters.md). A ratio can always replace a width."""
@@ -57,6 +60,8 @@ class AdapterSpec:
     ratio: float | None = None
     """Channels of the bottleneck relative to the width of the adapter's place."""
     rank: int = 0
+    high_rank: int = 0
+    """Of the second branch of vida, whose first has ``rank``."""
     alpha: float = 0.0
     """A low-rank update is scaled by alpha / rank."""
     targets: tuple[Target, ...] = ()
@@ -134,6 +139,7 @@ def _check_value(name: str, value: Any) -> None:
     wanted: dict[str, tuple[bool, str]] = {
         "width": (whole and 1 <= value <= WIDEST, f"a whole number from 1 to {WIDEST}"),
         "rank": (whole and value >= 1, "a whole number from 1 on"),
+        "high_rank": (whole and value >= 1, "a whole number from 1 on"),
         "ratio": (
             number and 0 < value <= 1,
             "the bottleneck's width over the place's, above 0 and up to 1 (a reduction by 16 is "

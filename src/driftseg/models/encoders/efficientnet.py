@@ -100,21 +100,35 @@ class InvertedResidual(nn.Module):
         self.project_norm = BatchNorm(channels, EPSILON, MOMENTUM)
         self.residual = stride == 1 and in_channels == channels
         self.drop_path = DropPath(drop_path)
+        self.expand_adapter: nn.Module | None = None
+        self.project_adapter: nn.Module | None = None
         self.adapter: nn.Module | None = None
 
     def sites(self) -> Sequence[Slot | LinearSite]:
-        """The block's output."""
-        return (Slot("block", self, "adapter", self.project.out_channels),)
+        """The 1x1 convolutions, and the block's output."""
+        expand = Slot("expand", self, "expand_adapter", self.depthwise.in_channels)
+        return (
+            *(() if self.expand is None else (expand,)),
+            Slot("project", self, "project_adapter", self.project.out_channels),
+            Slot("block", self, "adapter", self.project.out_channels),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C', H, W) to (B, C, H / s, W / s)."""
         hidden = x
         if self.expand is not None and self.expand_norm is not None:
-            hidden = F.relu6(self.expand_norm(self.expand(x)))
+            expanded = _beside(self.expand(x), x, self.expand_adapter)
+            hidden = F.relu6(self.expand_norm(expanded))
         hidden = F.relu6(self.depthwise_norm(self.depthwise(hidden)))
-        result: Tensor = self.project_norm(self.project(hidden))
+        projected = _beside(self.project(hidden), hidden, self.project_adapter)
+        result: Tensor = self.project_norm(projected)
         result = x + self.drop_path(result) if self.residual else result
         return result if self.adapter is None else self.adapter(result)
+
+
+def _beside(y: Tensor, x: Tensor, adapter: nn.Module | None) -> Tensor:
+    """A convolution's output with that of an adapter beside it, in the output's memory layout."""
+    return y if adapter is None else y.add_(adapter(x))
 
 
 class Stem(nn.Module):

@@ -17,9 +17,9 @@ from typing import ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-Seat = Literal["attention", "feed_forward", "block", "stage"]
-"""Kind of place: a residual branch of a transformer block, the output of a convolutional block, or
-the output of a stage."""
+Seat = Literal["attention", "feed_forward", "block", "stage", "expand", "project"]
+"""Kind of place: a residual branch of a transformer block, the output of a convolutional block, the
+output of a stage, or beside the 1x1 convolution of that name in a convolutional block."""
 Target = Literal["query", "key", "value", "projection", "expand", "contract"]
 """Linear maps of a transformer block: four of attention, two of the feed-forward part."""
 
