@@ -13,6 +13,7 @@ from driftseg.control.contract import Order
 from driftseg.frame import SourceBatch
 from driftseg.learners.answering import answer
 from driftseg.learners.parts.blending import Blending, BlendSettings
+from driftseg.learners.parts.following import follow
 from driftseg.learners.parts.homing import Homing, HomingSettings
 from driftseg.learners.parts.losses import uncertainty, weighted_cross_entropy
 from driftseg.models.norm import BatchNorm
@@ -40,14 +41,18 @@ def worn(image: np.ndarray) -> SourceBatch:
 
 @torch.no_grad()
 def products(roles: Roles, image: np.ndarray, batch: SourceBatch) -> list[float]:
-    """Logarithms of uncertainty times loss, weight by weight."""
+    """Logarithms of uncertainty times loss, weight by weight; the target is that frame alone."""
     found = []
+    statistics = roles.moving_statistics()
+    roles.move_statistics_at(1.0)
+    follow(roles, answer(roles, image))
     for weight in GRID:
         roles.blend_statistics(weight)
         unsure = uncertainty(answer(roles, image).logits)
         levels = roles.levels("student", roles.prefix(batch.images))
         loss = weighted_cross_entropy(roles.logits("student", levels), batch.labels)
         found.append(float((unsure * loss).log()))
+    roles.restore_statistics(statistics)
     return found
 
 
@@ -75,7 +80,9 @@ def test_the_weight_with_the_least_product_is_used(gain: float) -> None:
     with torch.no_grad():  # the source's weights are asked, not the student's
         for parameter in roles.network.module.parameters():
             parameter.mul_(1.0 + parameter.requires_grad)
-    blending.measure(answer(roles, image), worn(image))
+    statistics = roles.moving_statistics()
+    blending.measure(answer(roles, image), worn(image), [image])
+    assert all(torch.equal(t, statistics[n]) for n, t in roles.moving_statistics().items())
     assert not blending.due
     chosen = roles.blend_weight
     assert blending.state_dict()["scores"].tolist() == pytest.approx(measured, abs=1e-4)
@@ -87,7 +94,7 @@ def test_measurements_are_averaged_and_the_choice_is_limited() -> None:
     found = []
     for image in frames()[:2]:
         blending.see(answer(roles, image))
-        blending.measure(answer(roles, image), worn(image), largest=0.1)
+        blending.measure(answer(roles, image), worn(image), [image], largest=0.1)
         assert roles.blend_weight <= 0.1
         weight = roles.blend_weight
         found.append(torch.tensor(products(roles, image, worn(image))))
@@ -107,7 +114,7 @@ def test_the_weight_is_measured_early_and_then_at_intervals() -> None:
         blending.see(answer(roles, frames()[0]))
         if blending.due:
             at.append(number)
-            blending.measure(answer(roles, frames()[0]), worn(frames()[1]))
+            blending.measure(answer(roles, frames()[0]), worn(frames()[1]), frames()[:1])
     assert at == [1, 2, 4, 8, 16]
 
 

@@ -250,7 +250,8 @@ class ReplayTraining:
         statistics = self.roles.moving_statistics()
         jittered, worn = self._jittered(self.replay.sample()), self._worn(self.replay.sample())
         if self._blending is not None and self._blending.due:
-            self._blending.measure(answer, worn, largest=strength)
+            frames = self._references.spread(4)
+            self._blending.measure(answer, worn, frames, largest=strength)
         with nullcontext() if self._blending is None else self._blending.off():
             losses = self._losses(jittered, worn)
         total = torch.stack([*losses.values()]).sum()

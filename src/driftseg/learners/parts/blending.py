@@ -6,15 +6,17 @@ source model answers the frame and a source image restyled to the target with ea
 The weight is used whose product of two numbers is lowest: uncertainty on the frame, which needs no
 label, and cross-entropy on the restyled image, whose label is known. Each alone has a bias.
 Uncertainty prefers too much of the target. Restyled images are not quite the target, so their loss
-prefers too little (docs/results_tables.md). The student's own loss would prefer the statistics that
-it trains with, so the source's weights are asked.
+prefers too little (docs/results_tables.md).
+
+The student is not asked, because it prefers the statistics that it trains with. The target's
+statistics of the source model are those of the last frames: the student's belong to its weights.
 
 The blend is that of Schneider et al. (NeurIPS 2020), section 3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -22,7 +24,8 @@ import torch
 from pydantic import Field, PositiveInt, field_validator
 from torch import Tensor
 
-from driftseg.frame import SourceBatch
+from driftseg.frame import Image, SourceBatch
+from driftseg.learners.answering import to_images
 from driftseg.learners.contract import Answer
 from driftseg.learners.parts.following import follow
 from driftseg.learners.parts.losses import uncertainty, weighted_cross_entropy
@@ -104,17 +107,25 @@ class Blending:
             self._roles.blend_statistics(min(self._chosen, largest))
 
     @torch.no_grad()
-    def measure(self, answer: Answer, restyled: SourceBatch, *, largest: float = 1.0) -> None:
+    def measure(
+        self,
+        answer: Answer,
+        restyled: SourceBatch,
+        frames: Sequence[Image],
+        *,
+        largest: float = 1.0,
+    ) -> None:
         """Chooses the weight anew.
 
         Args:
             answer: to the present frame.
             restyled: source images in the target's appearance, on the device.
+            frames: some of the last frames, at least one.
             largest: as of `limit`.
         """
         walk = self._roles.prefix(restyled.images)
         found = []
-        with self._source_weights():
+        with self._source_model(frames):
             for weight in self._settings.weights:
                 self._roles.blend_statistics(weight)
                 unsure = uncertainty(self._logits(answer.walk))
@@ -132,16 +143,24 @@ class Blending:
         return self._roles.logits("student", self._roles.levels("student", walk))
 
     @contextmanager
-    def _source_weights(self) -> Iterator[None]:
-        """Inside, the student has the source's weights; the statistics stay as they are."""
-        statistics = {*self._roles.moving_statistics()}
-        source = self._roles.overlays["static"].items()
-        own = self._roles.overlays["student"]
-        self._roles.overlays["student"] = {n: t for n, t in source if n not in statistics}
+    def _source_model(self, frames: Sequence[Image]) -> Iterator[None]:
+        """Inside, the student is the source model with the target's statistics of the frames."""
+        roles, own = self._roles, self._roles.overlays["student"]
+        statistics = roles.moving_statistics()
+        source = {n: t for n, t in roles.overlays["static"].items() if n not in statistics}
+        roles.overlays["student"] = source
         try:
+            for number, frame in enumerate(frames, start=1):
+                roles.move_statistics_at(1 / number)  # so all frames count the same
+                levels = roles.levels(
+                    "student", roles.prefix(to_images(frame, roles.device)), update=True
+                )
+                roles.logits("student", levels, update=True)
             yield
         finally:
-            self._roles.overlays["student"] = own
+            roles.overlays["student"] = own
+            roles.move_statistics_at(self._settings.rate)
+            roles.restore_statistics(statistics)
 
     @contextmanager
     def off(self) -> Iterator[None]:
