@@ -45,6 +45,7 @@ METHODS: dict[str, tuple[str, dict[str, object]]] = {
     "tent": ("tent", {}),
     "dacs": ("dacs", {}),
     "restyled replay": ("restyled_replay", {}),
+    "auto": ("auto", {}),
     "restyled replay, lora": (
         "restyled_replay",
         {"train": ["adapters"], "adapters": {"kind": "lora", "at": ["*"], "factor": 10.0}},
