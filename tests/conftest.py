@@ -14,6 +14,7 @@ from driftseg.labels import CAMVID11
 from driftseg.models.checkpoints import save_checkpoint
 from driftseg.models.segmenter import build_segmenter
 from foreign_models import name_torchvision_operators
+from tiny_networks import TINY_ENCODER
 from tiny_runs import tiny_values
 
 name_torchvision_operators()
@@ -33,14 +34,22 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _encoders_of_tests() -> Iterator[None]:
+    """Processes that tests start find the encoder of the tiny checkpoint, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MiT-B0 with random weights: enough to run, not to be right."""
+    """A tiny MiT with random weights: enough to run, not to be right."""
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = build_segmenter("mit_b0", classes=11, head_width=16)
-    save_checkpoint(path, model, encoder="mit_b0", head_width=16, label_space="camvid11",
+        model = build_segmenter(TINY_ENCODER, classes=11, head_width=16)
+    save_checkpoint(path, model, encoder=TINY_ENCODER, head_width=16, label_space="camvid11",
                     classes=CAMVID11.classes)  # fmt: skip
     return path
 

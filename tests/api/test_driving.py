@@ -16,6 +16,7 @@ import pytest
 from PIL import Image as PillowImage
 
 import driftseg
+from commands import driftseg as called
 from driftseg.api.drive_frames import fitting
 from driftseg.api.driving import drive
 
@@ -94,7 +95,7 @@ def test_the_command(video: Path, tiny_checkpoint: Path, tmp_path: Path) -> None
     )
     assert "frames/s with norm_statistics" in done.stdout
     assert "written to out: 6 labels, 6 overlays, 6 lines" in done.stdout
-    predicted = command(tmp_path, "predict", str(video), "--checkpoint", str(tiny_checkpoint))
+    predicted = called(tmp_path, "predict", str(video), "--checkpoint", str(tiny_checkpoint))
     assert "6 frames" in predicted.stdout
     assert "source_only" in predicted.stdout
 
@@ -125,7 +126,7 @@ def test_the_command(video: Path, tiny_checkpoint: Path, tmp_path: Path) -> None
 def test_mistakes_end_with_one_line_and_code_2(
     arguments: list[str], message: str, video: Path, tmp_path: Path
 ) -> None:
-    done = command(tmp_path, "adapt", *(str(video) if a == "VIDEO" else a for a in arguments))
+    done = called(tmp_path, "adapt", *(str(video) if a == "VIDEO" else a for a in arguments))
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1

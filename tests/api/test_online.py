@@ -14,6 +14,7 @@ import driftseg
 from driftseg import InputError
 from driftseg.models.segmenter import build_segmenter
 from foreign_models import foreign
+from tiny_networks import TINY_ENCODER
 
 SIZE = (96, 64)
 SMALL = {"replay": {"minimum_share": 0.004}}
@@ -33,7 +34,7 @@ def source():
 def ours(early_head: bool = True) -> driftseg.Model:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = build_segmenter("mit_b0", classes=11, head_width=16, early_head=early_head)
+        model = build_segmenter(TINY_ENCODER, classes=11, head_width=16, early_head=early_head)
     return driftseg.load_model(model)
 
 

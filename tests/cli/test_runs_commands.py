@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from driftseg.runs.record import config_hash, read_run
+from tiny_networks import TINY_ENCODER
 from written_runs import write_run
 
 
@@ -49,7 +50,7 @@ def test_real_runs_from_the_first_to_a_table(
         )  # fmt: skip
         assert row["hash"] == config_hash(read_run(Path(row["path"])).config)
         assert row["run"].endswith(row["hash"])
-        assert row["encoder"] == "mit_b0"
+        assert row["encoder"] == TINY_ENCODER
     compared = driftseg("compare", folder, "--out", tmp_path / "c.csv")
     assert compared.returncode == 0, compared.stderr
     assert "against source_only" in compared.stdout

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from commands import driftseg
 from driftseg.runs.record import read_run
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -22,41 +23,11 @@ def blocks(page: str, kind: str) -> list[str]:
     return re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)
 
 
-def driftseg(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def in_a_process(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "driftseg", *arguments], cwd=folder, capture_output=True, text=True,
         timeout=240, check=False, env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
     )  # fmt: skip
-
-
-IN_TURN = """
-import contextlib, io, json, sys
-from driftseg.cli.main import entry
-done = []
-for words in json.loads(sys.argv[1]):
-    out, told, code = io.StringIO(), io.StringIO(), 0
-    sys.argv = ["driftseg", *words]
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(told):
-        try:
-            entry()
-        except SystemExit as end:
-            code = end.code or 0
-    done.append([code, out.getvalue(), told.getvalue()])
-print(json.dumps(done))
-"""
-
-
-def in_turn(folder: Path, *commands: list[str]) -> list[subprocess.CompletedProcess[str]]:
-    """Several commands in one process: it loads torch once, which takes most of the time."""
-    done = subprocess.run(
-        [sys.executable, "-c", IN_TURN, json.dumps(commands)], cwd=folder, capture_output=True,
-        text=True, timeout=240, check=True, env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
-    )  # fmt: skip
-    found = json.loads(done.stdout)
-    return [
-        subprocess.CompletedProcess(words, *each)
-        for words, each in zip(commands, found, strict=True)
-    ]
 
 
 def entry_point(folder: Path, page: str) -> None:
@@ -81,7 +52,7 @@ def method(tmp_path: Path, tiny_run: dict) -> Path:
 
 
 def test_a_run_by_the_pages_method(method: Path, tiny_run: dict) -> None:
-    done = driftseg(method, "run", "run.yaml")
+    done = in_a_process(method, "run", "run.yaml")
     assert done.returncode == 0, done.stderr
     (folder,) = Path(tiny_run["out"]).glob("*")
     rows = read_run(folder).frames
@@ -92,10 +63,8 @@ def test_a_run_by_the_pages_method(method: Path, tiny_run: dict) -> None:
 def test_the_pages_method_keeps_the_laws(method: Path) -> None:
     entry_point(method, "own_methods.md")
     command = re.search(r"driftseg (check method .*)", (DOCS / "own_methods.md").read_text())[1]
-    done, named = in_turn(
-        method, [*command.split(), "--set", "threshold=0.2"],
-        ["check", "method", "pseudo_labels", "--set", "thresold=1"],
-    )  # fmt: skip
+    done = driftseg(method, *command.split(), "--set", "threshold=0.2")
+    named = driftseg(method, "check", "method", "pseudo_labels", "--set", "thresold=1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "all 9 laws hold" in done.stdout
     assert named.returncode == 2
@@ -146,9 +115,8 @@ def test_a_method_that_cannot_be_had(
     changed = yaml.safe_dump({**tiny_run, "method": {"name": "tent"}})
     (tmp_path / "changed.yaml").write_text(changed)
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(values))
-    again, done = in_turn(
-        tmp_path, ["run", "changed.yaml", "--set", f"method.name={name}"], ["run", "run.yaml"]
-    )
+    again = driftseg(tmp_path, "run", "changed.yaml", "--set", f"method.name={name}")
+    done = driftseg(tmp_path, "run", "run.yaml")
     assert message in again.stderr.splitlines()[0]
     assert "method.name: method.name" not in again.stderr
     assert ("mine.py" in again.stderr) == traceback

@@ -37,7 +37,7 @@ def make_replay():
 
 @pytest.fixture
 def make_model():
-    def make(encoder: str = "mit_b0") -> Segmenter:
+    def make(encoder: str = "tiny_mit") -> Segmenter:
         with torch.random.fork_rng():
             torch.manual_seed(5)
             model = build(encoder, classes=11, head_width=16)

@@ -145,7 +145,7 @@ def make_memory(
     return AdaptiveModel(roles, parts, signal=SignalSettings(1))
 
 
-def make(name: str, make_model, make_replay, encoder: str = "mit_b0") -> AdaptiveModel:
+def make(name: str, make_model, make_replay, encoder: str = "tiny_mit") -> AdaptiveModel:
     if name == "source_only":
         roles = Roles(make_model(encoder), [])
         return AdaptiveModel(roles, Composition(SourceOnly(roles), Never()))

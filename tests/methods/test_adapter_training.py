@@ -13,8 +13,9 @@ from driftseg.models.adapters import adapter_spec, attach, detach_adapters
 from driftseg.models.encoders.sites import adapter_names, silent_values
 
 CASES = [
-    ("mit_b0", "adaptformer"), ("mit_b0", "bottleneck"), ("mit_b0", "lora"), ("mit_b0", "convpass"),
-    ("efficientnet_lite0", "convolution"), ("tiny_swin", "adaptformer"), ("tiny_swin", "lora"),
+    ("tiny_mit", "adaptformer"), ("tiny_mit", "bottleneck"), ("tiny_mit", "lora"),
+    ("tiny_mit", "convpass"),
+    ("tiny_lite", "convolution"), ("tiny_swin", "adaptformer"), ("tiny_swin", "lora"),
 ]  # fmt: skip
 TRAIN = ("adapters", "head")
 
@@ -53,7 +54,7 @@ def test_dacs_moves_adapters_and_head_alone(case, make_model, make_replay, frame
 
 @pytest.mark.parametrize(
     "case",
-    [("mit_b0", "adaptformer"), ("tiny_swin", "convpass"), ("efficientnet_lite0", "convolution")],
+    [("tiny_mit", "adaptformer"), ("tiny_swin", "convpass"), ("tiny_lite", "convolution")],
 )
 def test_adapters_learn_in_the_stages_that_hamlet_chooses(
     case, make_model, make_replay, frames
@@ -83,7 +84,7 @@ def test_adapters_learn_in_the_stages_that_hamlet_chooses(
 
 @pytest.mark.parametrize(
     ("encoder", "kind"),
-    [("mit_b0", "lora"), ("tiny_swin", "adaptformer"), ("efficientnet_lite0", "convolution")],
+    [("tiny_mit", "lora"), ("tiny_swin", "adaptformer"), ("tiny_lite", "convolution")],
 )
 @pytest.mark.parametrize("first", [1, 3])
 def test_the_shared_prefix_runs_once_per_image_without_grad(
@@ -114,7 +115,7 @@ def test_exact_continuation(make_model, make_replay, frames) -> None:
     """Dropout of adapters draws from the method's generator."""
 
     def make():
-        return make_dacs(adapted(make_model, "mit_b0", "convpass"), make_replay(), train=TRAIN)
+        return make_dacs(adapted(make_model, "tiny_mit", "convpass"), make_replay(), train=TRAIN)
 
     whole, first, second = make(), make(), make()
     rows = play(whole, frames)

@@ -320,7 +320,7 @@ class TestHamletAndABank:
 def test_running_statistics_return_with_the_domain(make_model, make_replay, frames) -> None:
     """DACS with a teacher, on a network with batch normalisation."""
     bank = partial(Memory, bank=Bank(domains=2, recent=1, nearer=0.8))
-    method = make_dacs(make_model("efficientnet_lite0"), make_replay(), static="early",
+    method = make_dacs(make_model("tiny_lite"), make_replay(), static="early",
                        norm_statistics="running", detector=Told(3, 7), memory=bank)  # fmt: skip
     kept = {}
     for number, image in enumerate(day_night_day(frames)[:8]):

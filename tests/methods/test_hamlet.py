@@ -18,9 +18,10 @@ from driftseg.methods.adaptive import AdaptiveModel
 from driftseg.models.encoders import ENCODERS
 from driftseg.models.segmenter import build_segmenter, upsample
 from driftseg.models.trainable import choices, names_from, trainable_names
+from tiny_networks import TINY_ENCODER, build
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "hamlet.npz")
-FAMILIES = ["mit_b0", "efficientnet_lite0"]
+FAMILIES = ["tiny_mit", "tiny_lite"]
 
 
 class TestSignal:
@@ -71,7 +72,7 @@ class TestSignal:
     def test_without_an_early_head_the_static_model_is_compared_whole(
         self, make_replay, frames
     ) -> None:
-        model = build_segmenter("mit_b0", classes=11, head_width=16, early_head=False)
+        model = build_segmenter(TINY_ENCODER, classes=11, head_width=16, early_head=False)
         source = copy.deepcopy(model).eval()
         method = make(model, make_replay(), signal_shrink=3)
         play(method, frames[:3])
@@ -256,7 +257,7 @@ def test_measuring_leaves_nothing_to_drift(make_model, make_replay, frames) -> N
 def test_every_encoder_has_modules() -> None:
     for encoder in ENCODERS:
         with torch.device("meta"):
-            model = build_segmenter(encoder, classes=11, head_width=16)
+            model = build(encoder, classes=11, head_width=16)
         modules = choices(model, trainable_names(model, ["encoder", "head"]), fusion=True)
         assert list(modules) == [1, 2, 3, 4]
         for n in (1, 2, 3):

@@ -33,7 +33,7 @@ class Poisoned:
 
 
 class TestBadInput:
-    @pytest.mark.parametrize("encoder", ["mit_b0", "efficientnet_lite0"])
+    @pytest.mark.parametrize("encoder", ["tiny_mit", "tiny_lite"])
     @pytest.mark.parametrize("statistics", ["source", "running", "published"])
     def test_losses_that_are_not_finite(
         self, encoder: str, statistics: str, make_model, make_replay, frames

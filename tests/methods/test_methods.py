@@ -27,7 +27,7 @@ and say in the commit why they moved."""
 
 @pytest.mark.parametrize("name", NAMES)
 def test_golden_trace(name: str, make_model, make_replay, frames) -> None:
-    got = play(make(name, make_model, make_replay), frames)
+    got = play(make(name, make_model, make_replay, "mit_b0"), frames)
     known = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
     if os.environ.get("DRIFTSEG_GOLDEN") == "write":
         known[name] = [{k: round(v, 6) for k, v in row.items()} for row in got]
@@ -37,7 +37,7 @@ def test_golden_trace(name: str, make_model, make_replay, frames) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("encoder", ["mit_b0", "efficientnet_lite0", "tiny_swin"])
+@pytest.mark.parametrize("encoder", ["tiny_mit", "tiny_lite", "tiny_swin"])
 def test_prediction_is_made_before_learning(
     name: str, encoder: str, make_model, make_replay, frames
 ) -> None:
@@ -125,7 +125,7 @@ class TestTent:
             assert torch.allclose(tensor, plain.state_dict()[name], atol=1e-5), name
 
     def test_running_statistics_move_once_a_frame(self, make_model, frames) -> None:
-        model = make_model("efficientnet_lite0")
+        model = make_model("tiny_lite")
         method = make_tent(model, norm_statistics="running")
         counted = model.head.norm.num_batches_tracked
         play(method, frames[:3])
@@ -136,7 +136,7 @@ class TestTent:
         self, policy: str, make_model, frames, monkeypatch
     ) -> None:
         """Under running, a pass of its own is learnt from: the answer needs no graph."""
-        method = make_tent(make_model("efficientnet_lite0"), norm_statistics=policy)
+        method = make_tent(make_model("tiny_lite"), norm_statistics=policy)
         seen = []
         monkeypatch.setattr(method.learner, "look", seen.append)
         row = play(method, frames[:1])[0]
@@ -166,7 +166,7 @@ class TestDacs:
 
     def test_feature_distance_starts_at_zero(self, make_model, make_replay, frames) -> None:
         """The student is the static model until the first step (drop path aside)."""
-        model = make_model("efficientnet_lite0")
+        model = make_model("tiny_lite")
         method = make_dacs(model, make_replay(), feature_distance_weight=0.005)
         rows = play(method, frames[:2])
         assert rows[0]["feature_distance"] == pytest.approx(0, abs=1e-6)

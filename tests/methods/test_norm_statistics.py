@@ -24,7 +24,7 @@ def as_torch(model) -> nn.Module:
     return plain
 
 
-@pytest.mark.parametrize("encoder", ["efficientnet_lite0", "mit_b0"])
+@pytest.mark.parametrize("encoder", ["tiny_lite", "tiny_mit"])
 def test_statistics_move_as_torchs_in_training(encoder, make_model, frames) -> None:
     model = make_model(encoder).eval()
     plain = as_torch(model)
@@ -42,13 +42,13 @@ def test_statistics_move_as_torchs_in_training(encoder, make_model, frames) -> N
             continue
         assert torch.allclose(tensor.float(), expected[name].float(), rtol=1e-4, atol=1e-6), name
         moved += "running_mean" in name
-    assert moved == (1 if encoder == "mit_b0" else moved) > 0
+    assert moved == (1 if encoder == "tiny_mit" else moved) > 0
     assert all(torch.equal(parameters[n], p) for n, p in model.named_parameters())
     assert method.updates == 3
 
 
 def test_a_frame_that_spoils_them_is_not_learnt_from(make_model, frames) -> None:
-    model = make_model("efficientnet_lite0")
+    model = make_model("tiny_lite")
     method = make_norm_statistics(model)
     method.predict(frames[0])
     with torch.no_grad():

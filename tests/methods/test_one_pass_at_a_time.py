@@ -27,7 +27,7 @@ def spoil_mixed_losses(method: AdaptiveModel, monkeypatch: pytest.MonkeyPatch) -
 
 
 class TestAMixedLossThatIsNotFinite:
-    @pytest.mark.parametrize("encoder", ["mit_b0", "efficientnet_lite0"])
+    @pytest.mark.parametrize("encoder", ["tiny_mit", "tiny_lite"])
     @pytest.mark.parametrize("statistics", ["source", "running", "published"])
     def test_leaves_everything_as_it_was(
         self, encoder, statistics, make_model, make_replay, frames, monkeypatch

@@ -77,7 +77,7 @@ class TestRestyledReplay:
         play(method, frames[:3])
         assert moved(method, before) == set(method.roles.trainable)
 
-    @pytest.mark.parametrize("encoder", ["mit_b0", "efficientnet_lite0"])
+    @pytest.mark.parametrize("encoder", ["tiny_mit", "tiny_lite"])
     @pytest.mark.parametrize("statistics", ["running", "batch"])
     def test_norm_statistics_follow_the_policy(
         self, encoder, statistics, make_model, make_replay, frames
@@ -96,7 +96,7 @@ class TestRestyledReplay:
         counted = model.head.norm.num_batches_tracked - before["head.norm.num_batches_tracked"]
         assert int(counted) == 6  # two images a frame, each by itself
 
-    @pytest.mark.parametrize("encoder", ["mit_b0", "efficientnet_lite0", "tiny_swin"])
+    @pytest.mark.parametrize("encoder", ["tiny_mit", "tiny_lite", "tiny_swin"])
     def test_one_pass_for_both_images_is_two_passes(
         self, encoder, make_model, make_replay, frames
     ) -> None:

@@ -8,8 +8,9 @@ from networks import network
 from driftseg.models.adapters import AdapterSpec, adapter_spec, attach, fitting_kinds
 from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.segmenter import Segmenter
+from tiny_networks import TINY_ENCODER
 
-ENCODERS = ("mit_b0", "efficientnet_lite0", "tiny_swin")
+ENCODERS = (TINY_ENCODER, "efficientnet_lite0", "tiny_swin")
 
 OPTIONS = {
     "adaptformer": {"width": 8, "dropout": 0.1, "learnable_scale": True},

@@ -13,10 +13,13 @@ from driftseg.models.roles import Roles
 from driftseg.models.segmenter import Segmenter, build_segmenter
 from driftseg.models.trainable import choices, parameter_groups, trainable_names
 
-
-@pytest.fixture(scope="module", params=ENCODERS)
-def encoder(request: pytest.FixtureRequest) -> str:
-    return request.param
+LARGE = ("mit_b3", "mit_b4", "mit_b5", "swin_s", "swin_b")
+"""They differ from the others of their family in numbers alone: of blocks, heads and channels."""
+every_encoder = pytest.mark.parametrize("encoder", ENCODERS)
+every_kind = pytest.mark.parametrize(
+    "encoder",
+    [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in ENCODERS],
+)
 
 
 def weightless(encoder: str) -> Segmenter:
@@ -31,6 +34,7 @@ def adapted(encoder: str, fitting: str, **options: object) -> Segmenter:
     return model
 
 
+@every_encoder
 def test_adapters_are_all_that_is_added_to_the_stages_asked_for(encoder: str) -> None:
     base = {name for name, _ in weightless(encoder).named_parameters()}
     kinds = fitting_kinds(weightless(encoder).encoder)
@@ -52,6 +56,7 @@ def test_adapters_are_all_that_is_added_to_the_stages_asked_for(encoder: str) ->
             assert bool(held) == (stage in (1, 3)), (fitting, stage)
 
 
+@every_kind
 def test_the_optimiser_holds_adapters_and_head_once(encoder: str) -> None:
     for fitting in fitting_kinds(weightless(encoder).encoder):
         model = adapted(encoder, fitting)
@@ -64,6 +69,7 @@ def test_the_optimiser_holds_adapters_and_head_once(encoder: str) -> None:
         assert set(held) == {id(model.get_parameter(name)) for name in names}
 
 
+@every_kind
 def test_modules_to_choose_from_are_the_stages_that_hold_adapters(encoder: str) -> None:
     for fitting in fitting_kinds(weightless(encoder).encoder):
         model = adapted(encoder, fitting, stages=[2, 4])
@@ -75,6 +81,7 @@ def test_modules_to_choose_from_are_the_stages_that_hold_adapters(encoder: str) 
         assert set(modules[4]) == head | {n for n in names if n.startswith("encoder.stages.3.")}
 
 
+@every_kind
 def test_what_lies_before_the_first_adapter_is_shared(encoder: str) -> None:
     for fitting in fitting_kinds(weightless(encoder).encoder):
         for first in (1, 2, 4):
@@ -90,6 +97,7 @@ def test_what_lies_before_the_first_adapter_is_shared(encoder: str) -> None:
             assert not set(frozen).intersection(names)
 
 
+@every_encoder
 def test_every_stage_names_its_sites_once(encoder: str) -> None:
     for stage in weightless(encoder).encoder.stages:
         places = [(id(site.owner), site.name) for site in sites_of(stage)]

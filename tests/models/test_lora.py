@@ -15,6 +15,7 @@ from driftseg.models.adapters import merge_adapters
 from driftseg.models.adapters.lora import LoraLinear
 from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.trainable import freeze_except, trainable_names
+from tiny_networks import TINY_ENCODER
 
 
 @settings(max_examples=15, deadline=None)
@@ -24,7 +25,7 @@ from driftseg.models.trainable import freeze_except, trainable_names
         st.sampled_from(["query", "key", "value", "projection", "expand", "contract"]), min_size=1
     ),
     alpha=st.floats(0.5, 32),
-    encoder=st.sampled_from(["mit_b0", "tiny_swin"]),
+    encoder=st.sampled_from([TINY_ENCODER, "tiny_swin"]),
 )
 def test_merged_lora_computes_the_same(
     seed: int, targets: set[str], alpha: float, encoder: str

@@ -18,7 +18,7 @@ from driftseg.runs import lock
 from driftseg.runs.lock import one_at_a_time
 from driftseg.runs.record import read_run
 
-SOURCE = str(Path(driftseg.__file__).parents[1])
+SOURCE = os.pathsep.join([str(Path(driftseg.__file__).parents[1]), str(Path(__file__).parents[1])])
 COMMAND = """
 import sys, time
 from pathlib import Path

@@ -20,6 +20,10 @@ from driftseg.runs.run import run
 SCORES_REUSED = ("source_only", "alpha_bn", "eata", "sar", "rdumb")
 """No weight of these moves in two frames of this model: nothing is evaluated after the visit."""
 
+ALIKE = ("replay_only", "asr", "eata", "rdumb", "rmt", "roid")
+"""They keep and load what others do: restyled_replay, sar, cotta (a teacher and a generator) and
+rotta (a memory). `tests/learners` and `tests/methods` continue each by itself."""
+
 
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,7 +32,10 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Pace, "due", lambda self, *, visit_ended: next(chances) % 2 == 1)
 
 
-@pytest.mark.parametrize("method", [*METHODS])
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(m, marks=pytest.mark.slow) if m in ALIKE else m for m in METHODS],
+)
 @pytest.mark.usefixtures("often")
 def test_every_method_continues_as_if_nothing_had_been(
     method: str, tiny_checkpoint: Path, tmp_path: Path

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from commands import driftseg
 from driftseg.checking.check import check_dataset
 from driftseg.config.reading import check
 from driftseg.config.run import RunConfig
@@ -35,6 +33,7 @@ from driftseg.scenes.folder import FolderSettings
 from driftseg.weather_sets.reading import WeatherSetSettings
 from layout_trees import TREES
 from own_drive import CLASSES, write_drive
+from tiny_networks import TINY_ENCODER
 
 PAGE = (Path(__file__).parents[2] / "docs" / "classes.md").read_text(encoding="utf-8")
 BLOCKS = [
@@ -51,14 +50,6 @@ def write_page_files(folder: Path) -> None:
         (folder / name).write_text(yaml.safe_dump(values))
 
 
-def driftseg(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "driftseg", *map(str, arguments)],
-        cwd=folder, capture_output=True, text=True, timeout=300, check=False,
-        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
-    )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("own")
@@ -67,7 +58,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = {"kind": "folder", "root": "drive/images", "labels": "drive/raw_labels"}
     train = {
         "out": "model", "data": data, "validation": data, "steps": 2, "early_head_steps": 1,
-        "model": {"encoder": "mit_b0", "head_width": 16}, "sampling": {"batch_size": 1},
+        "model": {"encoder": TINY_ENCODER, "head_width": 16}, "sampling": {"batch_size": 1},
         "validate_every": 2, "threads": 1,
     }  # fmt: skip
     (folder / "train.yaml").write_text(yaml.safe_dump(train))

@@ -20,6 +20,7 @@ from driftseg.runs.run import run
 FITS = {"relative": 0.2, "costs": {"learn": 4.0}}
 THREE = {"relative": 1.0, "costs": {"learn": 3.0}}
 """An answer of one frame and a step of three: frames 0 and 4 of six are learnt from."""
+PACE_POLICIES = ("answer", "drop")
 SCORES = ("intersection", "union", "confidence", "entropy")
 
 
@@ -96,8 +97,14 @@ def test_a_stream_faster_than_answers_drops_frames(tiny_checkpoint: Path, tmp_pa
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("policy", ["answer", "drop"])
-@pytest.mark.parametrize("method", ["tent", "restyled_replay", "hamlet", "bank"])
+@pytest.mark.parametrize(
+    ("method", "policy"),
+    [
+        ("tent", "answer"), ("tent", "drop"), ("bank", "answer"), ("bank", "drop"),
+        ("hamlet", "answer"), pytest.param("hamlet", "drop", marks=pytest.mark.slow),
+        *(pytest.param("restyled_replay", how, marks=pytest.mark.slow) for how in PACE_POLICIES),
+    ],
+)  # fmt: skip
 def test_a_paced_run_continues_exactly(
     method: str, policy: str, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

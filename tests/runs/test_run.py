@@ -69,7 +69,8 @@ def test_columns_are_the_same_for_every_method(every) -> None:
 
 def test_what_a_run_leaves_behind(every) -> None:
     done = every[[*METHODS].index("dacs")]
-    assert re.fullmatch(r"\d{6}_\d{4}_town2tiny_dacs_mlp_mit_b0_s0_[0-9a-f]{5}", done.path.name)
+    name = r"\d{6}_\d{4}_town2tiny_dacs_mlp_tiny_networks-tiny_mit_s0_[0-9a-f]{5}"
+    assert re.fullmatch(name, done.path.name)
     assert {p.name for p in done.path.iterdir()} == {
         "config.yaml", "environment.json", "schedule.json", "frames.jsonl", "evaluations.jsonl",
         "pictures", "status.json",
@@ -222,7 +223,7 @@ class TestBadInput:
                     checkpoint="gone.safetensors")  # fmt: skip
 
     def test_checkpoint_of_another_architecture(self, tiny_run) -> None:
-        self.refuse(tiny_run, "expected the encoder efficientnet_lite0, .*, got mit_b0",
+        self.refuse(tiny_run, "expected the encoder efficientnet_lite0, .*, got tiny_networks:t",
                     model={"encoder": "efficientnet_lite0"})  # fmt: skip
 
     def test_checkpoint_of_other_classes(self, tiny_run, tmp_path: Path) -> None:

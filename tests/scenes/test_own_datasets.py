@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
+from commands import driftseg
 from driftseg.config.reading import check, read_config
 from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
@@ -44,7 +45,7 @@ def write(folder: Path, values: dict, target: dict) -> None:
     (folder / "run.yaml").write_text(yaml.safe_dump(values))
 
 
-def driftseg(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def in_a_process(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "driftseg", *arguments], cwd=folder, capture_output=True, text=True,
         timeout=120, check=False, env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
@@ -52,7 +53,7 @@ def driftseg(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_run_on_the_page_s_dataset(package: Path, tiny_run: dict) -> None:
-    done = driftseg(package, "run", "run.yaml")
+    done = in_a_process(package, "run", "run.yaml")
     assert done.returncode == 0, done.stderr
     (folder,) = Path(tiny_run["out"]).glob("*")
     found = read_run(folder)
@@ -155,7 +156,7 @@ def test_what_it_needs_and_is_not_installed(package: Path) -> None:
 
 def test_what_it_raises_while_it_is_made_is_one_line(package: Path, tiny_run: dict) -> None:
     write(package, tiny_run, {"kind": "dashcam:DashcamSettings", "root": "nowhere"})
-    done = driftseg(package, "run", "run.yaml")
+    done = in_a_process(package, "run", "run.yaml")
     assert done.returncode == 2
     assert done.stderr == "error: nowhere: wanted .npz files, found none; check root\n"
 

@@ -22,7 +22,8 @@ from tiny_runs import tiny_values
 
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 """Of the clusters of these tests. Without it, Ray's head makes a token in the home folder."""
-SOURCE = str(Path(driftseg.__file__).parents[1])
+SOURCE = os.pathsep.join([str(Path(driftseg.__file__).parents[1]), str(Path(__file__).parents[1])])
+"""Where Python finds driftseg, and the encoder of the tiny checkpoint."""
 
 
 def write_sweep(folder: Path, checkpoint: Path, *, frames: int = 2, **values: object) -> Path:

@@ -200,11 +200,11 @@ def test_a_run_ends_with_the_process_that_holds_its_stdin(
 ) -> None:
     """The frame in progress is finished, and a checkpoint is written."""
     tiny_run |= {"evaluation": None, "schedule": [{"name": "clear", "frames": 400}]}
-    source = str(Path(extras.__file__).parents[2])
+    places = [str(Path(extras.__file__).parents[2]), os.environ["PYTHONPATH"]]
     process = subprocess.Popen(
         [sys.executable, "-m", "driftseg.sweeps.process", str(write_config(tiny_run))],
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": source},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
     )  # fmt: skip
     status = {}
     until = time.monotonic() + 120

@@ -28,6 +28,7 @@ from driftseg.report.summary import run_continual
 from driftseg.runs.record import Run, config_hash, read_run
 from driftseg.runs.rehearsal import rehearse
 from driftseg.runs.run import run
+from tiny_networks import TINY_ENCODER
 
 TIMES = ("predict_ms", "adapt_ms")
 ROOT = Path(__file__).parents[2]
@@ -98,7 +99,8 @@ def test_trackers_get_what_the_record_holds(tiny_run: dict) -> None:
     (tracker,) = fake_trackers.STARTED
     assert tracker.facts.name == done.path.name
     assert tracker.facts.tags == {
-        "method": "dacs", "encoder": "mit_b0", "source": "town", "target": "tiny", "seed": "seed 0"
+        "method": "dacs", "encoder": TINY_ENCODER, "source": "town", "target": "tiny",
+        "seed": "seed 0",
     }  # fmt: skip
     assert tracker.facts.config == done.config
     assert tracker.calls[-1] == "end finished"

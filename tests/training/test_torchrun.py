@@ -22,6 +22,7 @@ from driftseg.runs.train import build_training
 from driftseg.training.processes import Processes, check_batch, device_of, synchronise
 from driftseg.training.recipe import Interrupted
 from driftseg.training.stopping import Stopping
+from tiny_networks import TINY_ENCODER
 
 HERE = Path(__file__).parent
 ROUNDING = 2e-5
@@ -33,7 +34,7 @@ def values(out: Path, **changes: object) -> dict:
     town = {"kind": "town", "seed": 1, "frames": 4, "every": 30, "size": [64, 48]}
     return {
         "out": str(out), "data": town, "validation": town | {"frames": 3}, "threads": 1,
-        "model": {"encoder": "mit_b0", "head_width": 16}, "class_weight": 0.5,
+        "model": {"encoder": TINY_ENCODER, "head_width": 16}, "class_weight": 0.5,
         "augmentation": {"scale": [0.6, 1.5]}, "train": ["encoder"],
         "sampling": {"batch_size": 4, "minimum_share": 0.004, "temperature": 0.1},
         "steps": 5, "early_head_steps": 0, "validate_every": 2, "learning_rate": 1e-3,
@@ -57,7 +58,7 @@ def stopped_at(values: dict, number: int) -> None:
 
 def torchrun(*arguments: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {
-        "PYTHONPATH": str(HERE.parents[1] / "src"), "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": f"{HERE.parents[1] / 'src'}{os.pathsep}{HERE.parent}", "OMP_NUM_THREADS": "1",
         "OMP_WAIT_POLICY": "PASSIVE",
     }  # fmt: skip
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
