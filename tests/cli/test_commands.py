@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tiny_networks import TINY_ENCODER
 
 
 def process(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -56,7 +57,7 @@ def test_info(driftseg) -> None:
 def test_inspect(driftseg, tiny_checkpoint: Path) -> None:
     done = driftseg("inspect", tiny_checkpoint)
     assert done.returncode == 0, done.stderr
-    assert "mit_b0" in done.stdout
+    assert TINY_ENCODER in done.stdout
     assert "bicyclist" in done.stdout
 
 

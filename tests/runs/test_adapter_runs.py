@@ -29,7 +29,7 @@ def test_adapters_and_head_learn_and_are_kept_apart(name: str, tiny_run, tiny_ch
     values = {**tiny_run, "adapters": ADAPTERS, "method": METHODS[name]}
     done = play(values, keep_checkpoint=True)
     assert any(row["trained"] for row in done.frames)
-    note = "8 adaptformer adapters with 97536 parameters in stages 1, 2, 3, 4, doing nothing"
+    note = "4 adaptformer adapters with 3168 parameters in stages 1, 2, 3, 4, doing nothing"
     assert any(note in told for told in done.environment["notes"])
     folder = done.path / "checkpoints"
     assert {p.name for p in folder.iterdir()} == {
