@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from tiny_networks import TINY_ENCODER
 
 

@@ -117,8 +117,10 @@ def inspect(
     metadata = {name: value for name, value in contents.facts.items() if name != METADATA_KEY}
     metadata.pop("colours", None)
     class_names, known = tuple(metadata.pop("classes", ())), True
+    encoder = guess_encoder(found.tensors)
     if layout.name == OURS and METADATA_KEY in contents.facts:
         info = read_info(path)
+        encoder = info.encoder  # it may be one of the user's, which no tensor tells
         class_names, known = info.classes, info.classes_known
         metadata |= {"label_space": info.label_space, "digest": info.digest, **info.extra}
         metadata.pop(CAME, None)
@@ -127,7 +129,7 @@ def inspect(
     return Inspection(
         path=path,
         layout=layout.name,
-        encoder=guess_encoder(found.tensors),
+        encoder=encoder,
         classes=None if classifier is None else classifier.numel(),
         class_names=class_names if classifier is not None else (),
         parameters=_count(found.tensors),
