@@ -4,9 +4,9 @@ The target's running statistics help under some shifts and harm under others. So
 the source's statistics and the target's is measured, on every n-th frame that is learnt from. The
 source model answers the frame and a source image restyled to the target with each weight of a grid.
 The weight is used whose product of two numbers is lowest: uncertainty on the frame, which needs no
-label, and cross-entropy on the restyled image, whose label is known. Each alone has a bias.
-Uncertainty prefers too much of the target. Restyled images are not quite the target, so their loss
-prefers too little (docs/results_tables.md).
+label, and cross-entropy on the restyled image, whose label is known. Uncertainty alone often
+prefers the target whole. Restyled images are not quite the target, so their loss prefers too little
+of it. The product is the careful choice (docs/results.md has the numbers).
 
 The student is not asked, because it prefers the statistics that it trains with. The target's
 statistics of the source model are those of the last frames: the student's belong to its weights.
