@@ -11,7 +11,7 @@ differ by their view, as in the released code for classification. They are also 
 label, six in place of ten passes, for speed (``scales``, ``flip``), and their factors are 1.
 ``fused_views`` passes the views again with the frame's factors, for the paper's label. U and loss
 are means over pixels of the head's grid. driftseg's heads get no adapters; a module of your own
-gets them everywhere.
+gets them everywhere. The constants called the paper's were not compared with its text.
 """
 
 from __future__ import annotations
