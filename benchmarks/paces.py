@@ -22,7 +22,7 @@ from driftseg.runs.build import build
 from driftseg.runs.record import read_run
 from driftseg.runs.run import run
 
-METHODS = ("source_only", "norm_statistics", "tent", "dacs", "restyled_replay")
+METHODS = ("source_only", "norm_statistics", "tent", "dacs", "restyled_replay", "auto")
 PACES = (None, 0.25, 1.0)
 SIZE = [256, 192]
 WARM, TIMED = 2, 15

@@ -103,6 +103,7 @@ def test_secrets_are_not_shown(address: str, wanted: str) -> None:
 
 
 @example("Zq000000@:?qZ", "rtsp://me:{}@host/a")
+@example("Zq000@.?qZ", "rtsp://me:{}@host/a")
 @given(
     st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=6).map(
         lambda text: f"Zq{text}qZ"

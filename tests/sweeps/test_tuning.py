@@ -14,6 +14,7 @@ from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
 from driftseg.sweeps import tuning
 from driftseg.sweeps.choosing import write_choices
+from driftseg.sweeps.expansion import expand, read_sweep
 from driftseg.sweeps.tuning import Tuner
 from driftseg.sweeps.tuning_file import read_tuning
 from tiny_runs import SIZE, tiny_values
@@ -105,6 +106,20 @@ def test_both_rules_choose_and_run_takes_what_they_chose(write, play) -> None:
         assert config.schedule == base.schedule
         assert config.label_free is None
     assert len(tuned.numbers.read_text().splitlines()) == 9
+
+
+def test_a_sweep_of_the_chosen_settings_has_the_same_runs(write, play) -> None:
+    tuner = Tuner(read_tuning(write()))
+    play(tuner)
+    tuned = write_choices(tuner, [])
+    assert tuned.sweep is not None
+    points = expand(read_sweep(tuned.sweep), str(tuned.sweep)).points
+    found = {point.config.model_copy(update={"seed": 0}).model_dump_json() for point in points}
+    chosen = [read_config(each.config, RunConfig) for each in tuned.choices]
+    assert {point.config.seed for point in points if not point.any_seed} == {0, 1, 2}
+    assert {point.config.method.name for point in points} == {"tent", "dacs"}
+    threads = {"threads": points[0].config.threads, "seed": 0}
+    assert found == {config.model_copy(update=threads).model_dump_json() for config in chosen}
 
 
 def test_a_sampler_that_learns_gives_each_rule_its_own_trials(write, play) -> None:

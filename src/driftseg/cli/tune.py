@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -73,8 +74,15 @@ def _tell(console: Console, tuned: Tuned) -> None:
             console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)
     if tuned.failed:
         console.print("to run failed trials again, give the same command", highlight=False)
+    for line in _how_to_use(tuned):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _how_to_use(tuned: Tuned) -> Iterator[str]:
     for each in tuned.choices:
         chosen = ", ".join(f"{key}={value}" for key, value in each.values.items())
-        for line in (f"{each.method}, {each.rule}: {chosen}", f"  driftseg run {each.config}"):
-            console.print(line, soft_wrap=True, highlight=False, markup=False)
-    console.print(f"all trials: {tuned.numbers}", soft_wrap=True, highlight=False)
+        yield f"{each.method}, {each.rule}: {chosen}"
+        yield f"  driftseg run {each.config}"
+    if tuned.sweep is not None:
+        yield f"all chosen settings, three seeds: driftseg sweep {tuned.sweep}"
+    yield f"all trials: {tuned.numbers}"

@@ -26,7 +26,10 @@ _KEY = re.compile(
 )
 """A stream key as a part of the path: random letters of both cases and digits."""
 _NESTED = re.compile(r"(://)[^/?#&]*@|(%3A%2F%2F)(?:(?!%2F).)*?%40", re.IGNORECASE)
-_HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?")
+_HOST = re.compile(
+    r"\w[\w-]*(?:\.\w[\w-]*)+(?::\d+)?|\w[\w.-]*:\d+|\[[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\](?::\d+)?"
+)
+"""A text that is clearly a host: with a dot between its parts, with a port, or an IPv6 address."""
 _PORT = re.compile(r"[^:]*:\d{1,5}")
 _IN_TEXT = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"]+")
 
@@ -126,8 +129,7 @@ def _split_user(rest: str) -> tuple[str | None, str]:
     if "@" in authority:
         user, _, host = authority.rpartition("@")
         alone = "@" not in rest[len(authority) :]
-        certain = alone or (_HOST.fullmatch(host) and ("." in host or ":" in host))
-        if certain:
+        if alone or _HOST.fullmatch(host):
             return user, rest[len(user) + 1 :]
     elif ":" not in authority or "@" not in rest or rest.startswith("["):
         return None, rest

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from driftseg.config.run import RunConfig
 from driftseg.report.writing import write_whole
 from driftseg.sweeps.driving import SweepRun
 from driftseg.sweeps.tuning import KEY, NUMBERS, RULES, Rule, Tuner
@@ -47,6 +48,8 @@ class Tuned:
     """The runs of this call."""
     numbers: Path
     """A CSV file with all trials."""
+    sweep: Path | None
+    """A sweep of all chosen settings with three seeds; None if nothing was chosen."""
 
     @property
     def failed(self) -> list[SweepRun]:
@@ -55,14 +58,14 @@ class Tuned:
 
 
 def write_choices(tuner: Tuner, rows: Sequence[SweepRun]) -> Tuned:
-    """Writes `trials.csv`, `choices.csv` and one config per method and rule.
+    """Writes `trials.csv`, `choices.csv`, one config per method and rule, and a sweep of them.
 
     Raises:
         InputError: a file cannot be written.
     """
     folder = tuner.settings.out
     assert folder is not None
-    choices = []
+    choices, configs = [], []
     for method in tuner.settings.methods:
         for rule in RULES:
             trial = tuner.best(method, rule)
@@ -71,12 +74,15 @@ def write_choices(tuner: Tuner, rows: Sequence[SweepRun]) -> Tuned:
             values = values_of(tuner, method, trial)
             path = folder / "chosen" / f"{method}_{rule}.yaml"
             numbers = {name: trial.user_attrs[name] for name in NUMBERS if name in trial.user_attrs}
-            _write_config(tuner, method, rule, values, numbers, trial.number, path)
+            config = chosen_config(tuner.settings, method, dict(values))
+            _write_config(tuner, config, rule, values, numbers, trial.number, path)
+            configs.append(config)
             choices.append(Choice(method, rule, trial.number, values, numbers, path))
     trials = _write_trials(tuner, folder / "trials.csv")
     _write_table(choices, folder / "choices.csv")
     counted = {method: len(tuner.trials(method, "oracle")) for method in tuner.settings.methods}
-    return Tuned(choices, counted, rows, trials)
+    sweep = _write_sweep(configs, choices, folder) if choices else None
+    return Tuned(choices, counted, rows, trials, sweep)
 
 
 class _Stored:
@@ -102,23 +108,44 @@ def values_of(tuner: Tuner, method: str, trial: Any) -> dict[str, Any]:
 
 def _write_config(
     tuner: Tuner,
-    method: str,
+    config: RunConfig,
     rule: Rule,
     values: Mapping[str, Any],
     numbers: Mapping[str, float],
     trial: int,
     path: Path,
 ) -> None:
-    config = chosen_config(tuner.settings, method, dict(values))
     told = ", ".join(f"{key}={value}" for key, value in values.items())
     by = "with labels of the tuning stream" if rule == "oracle" else "without target labels"
     lines = [
-        f"# Chosen by driftseg tune for {method}, {by} (rule {rule}).",
+        f"# Chosen by driftseg tune for {config.method.name}, {by} (rule {rule}).",
         f"# Trial {trial} of {tuner.settings.trials}: {told}",
         "# On the tuning stream: " + ", ".join(f"{k} {v:.2f} %" for k, v in numbers.items()),
     ]
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
     write_whole(path, "\n".join(lines) + "\n" + text, what="the chosen config")
+
+
+def _write_sweep(configs: Sequence[RunConfig], choices: Sequence[Choice], folder: Path) -> Path:
+    """All chosen settings on the reported schedule, in three seeds.
+
+    The base is the first config; a run changes every section in which any two configs differ.
+    """
+    dumped = [config.model_dump(mode="json") for config in configs]
+    first = dumped[0]
+    differ = [key for key in first if any(each[key] != first[key] for each in dumped)]
+    values = {
+        "base": str(choices[0].config.relative_to(folder)),
+        "name": f"{folder.name}_chosen",
+        "runs": [{key: each[key] for key in differ} for each in dumped],
+        "grid": {"seed": [0, 1, 2]},
+    }
+    path = folder / "chosen_sweep.yaml"
+    told = f"# All chosen settings on the reported schedule: driftseg sweep {path}\n"
+    rules = ", ".join(f"{each.method} ({each.rule})" for each in choices)
+    text = yaml.safe_dump(values, sort_keys=False)
+    write_whole(path, f"{told}# runs: {rules}\n{text}", what="the sweep of chosen settings")
+    return path
 
 
 def _write_trials(tuner: Tuner, path: Path) -> Path:
