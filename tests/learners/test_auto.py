@@ -184,9 +184,21 @@ def test_the_source_model_answers_a_frame_that_is_near_by_itself() -> None:
     student = dataclasses.replace(here, logits=torch.zeros_like(static))
     assert torch.equal(homing.output(student), student.logits)
     now = float(uncertainty(static))
-    for source, nearby in ((now / 1.1, True), (now / 1.2, False)):
+    for source, nearby in ((now / 1.1, True), (now / 1.5, False)):
         homing.load_state_dict({"frames": 8, "here": 9.0, "source": source, "measured": 4})
         assert torch.equal(homing.output(student), static if nearby else student.logits)
+
+
+def test_between_near_and_far_both_answer_by_the_frames_own_distance() -> None:
+    roles, homing = homes(near=1.1, far=1.5, memory=0.0)
+    here = answer(roles, frames()[0])
+    static = roles.logits("static", roles.levels("static", here.walk)).detach()
+    student = dataclasses.replace(here, logits=static.flip(1))
+    source = float(uncertainty(static)) / 1.2  # a quarter of the way
+    homing.load_state_dict({"frames": 8, "here": 9.0, "source": source, "measured": 4})
+    told = homing.output(student).softmax(dim=1)
+    wanted = 0.75 * static.softmax(dim=1) + 0.25 * static.flip(1).softmax(dim=1)
+    torch.testing.assert_close(told, wanted, atol=1e-5, rtol=1e-4)
 
 
 def test_the_distance_is_a_ratio_of_the_static_models_uncertainties() -> None:

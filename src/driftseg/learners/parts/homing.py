@@ -95,15 +95,24 @@ class Homing:
 
     @torch.no_grad()
     def output(self, answer: Answer) -> Tensor:
-        """The source model's logits if this frame alone is near, else the student's.
+        """Logits of source model and student together, by the distance of this frame alone.
 
-        So a frame that is like the source again is answered as well as before, at once.
+        Up to ``near`` it is the source model's answer, from ``far`` on the student's, in between
+        their mean probabilities, weighted. So a frame that is like the source again is answered as
+        well as before, at once.
         """
         if self._source is None:
             return answer.logits
         static = self._static(answer)
-        near = uncertainty(static) <= self._settings.near * self._source
-        return torch.where(near, static, answer.logits)
+        share = self._share(uncertainty(static) / max(self._source, 1e-6))
+        mixed = torch.lerp(static.softmax(dim=1), answer.logits.softmax(dim=1), share)
+        inside = (share > 0) & (share < 1)
+        whole = torch.where(share > 0, answer.logits, static)
+        return torch.where(inside, mixed.clamp(min=1e-12).log(), whole)
+
+    def _share(self, distance: Tensor) -> Tensor:
+        near, far = self._settings.near, self._settings.far
+        return ((distance - near) / (far - near)).clamp(0, 1)
 
     def _static(self, answer: Answer) -> Tensor:
         if self._last is None or self._last[0] is not answer:
