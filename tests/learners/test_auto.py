@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 from adapting import frames, make, network, play, seen, weights
+from torch import Tensor
 
 from driftseg.control.contract import Order
 from driftseg.frame import SourceBatch
 from driftseg.learners.answering import answer
+from driftseg.learners.contract import Answer
 from driftseg.learners.parts.blending import Blending, BlendSettings
 from driftseg.learners.parts.following import follow
 from driftseg.learners.parts.homing import Homing, HomingSettings
@@ -176,29 +178,39 @@ def homes(**settings) -> tuple[Roles, Homing]:
     return roles, Homing(roles, HomingSettings(every=1, **settings))
 
 
-def test_the_source_model_answers_a_frame_that_is_near_by_itself() -> None:
-    """However uncertain the frames before it were; and where nothing is known, the student does."""
-    roles, homing = homes(near=1.15, memory=0.0)
+def both(roles: Roles) -> tuple[Answer, Tensor, Tensor]:
+    """An answer of a student that is not the source model, and both logits."""
     here = answer(roles, frames()[0])
     static = roles.logits("static", roles.levels("static", here.walk)).detach()
-    student = dataclasses.replace(here, logits=torch.zeros_like(static))
-    assert torch.equal(homing.output(student), student.logits)
-    now = float(uncertainty(static))
-    for source, nearby in ((now / 1.1, True), (now / 1.5, False)):
-        homing.load_state_dict({"frames": 8, "here": 9.0, "source": source, "measured": 4})
-        assert torch.equal(homing.output(student), static if nearby else student.logits)
+    student = 0.8 * static.flip(1)
+    return dataclasses.replace(here, logits=student), static, student
 
 
-def test_between_near_and_far_both_answer_by_the_frames_own_distance() -> None:
-    roles, homing = homes(near=1.1, far=1.5, memory=0.0)
-    here = answer(roles, frames()[0])
-    static = roles.logits("static", roles.levels("static", here.walk)).detach()
-    student = dataclasses.replace(here, logits=static.flip(1))
-    source = float(uncertainty(static)) / 1.2  # a quarter of the way
+def known(homing: Homing, source: float) -> None:
+    """Sets the source's uncertainty; the frames before were far."""
     homing.load_state_dict({"frames": 8, "here": 9.0, "source": source, "measured": 4})
-    told = homing.output(student).softmax(dim=1)
-    wanted = 0.75 * static.softmax(dim=1) + 0.25 * static.flip(1).softmax(dim=1)
-    torch.testing.assert_close(told, wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_a_frame_that_is_far_by_itself_is_the_students() -> None:
+    """However near the frames before it were; and where nothing is known, the student answers."""
+    roles, homing = homes(near=1.15, far=1.4, memory=0.0)
+    here, static, student = both(roles)
+    assert torch.equal(homing.output(here), student)
+    known(homing, float(uncertainty(static)) / 1.41)
+    assert torch.equal(homing.output(here), student)
+
+
+@pytest.mark.parametrize(("distance", "away"), [(0.9, 0), (1.1, 0), (1.2, 0.25), (1.4, 0.75)])
+def test_the_surer_model_has_more_of_the_answer_to_a_near_frame(distance, away) -> None:
+    roles, homing = homes(near=1.1, far=1.5, memory=0.0)
+    here, static, student = both(roles)
+    sure, unsure = float(uncertainty(static)), float(uncertainty(student))
+    assert sure < unsure
+    known(homing, sure / distance)
+    surer = sure**4 / (sure**4 + unsure**4)
+    share = surer + (1 - surer) * away
+    wanted = (1 - share) * static.softmax(dim=1) + share * student.softmax(dim=1)
+    torch.testing.assert_close(homing.output(here).softmax(dim=1), wanted, atol=1e-5, rtol=1e-4)
 
 
 def test_the_distance_is_a_ratio_of_the_static_models_uncertainties() -> None:

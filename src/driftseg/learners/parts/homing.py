@@ -22,6 +22,8 @@ from driftseg.settings import Positive, Settings, Share
 
 SOURCE_MEASUREMENTS = 32
 """About how many of the last measurements on source images are averaged."""
+SURER = 4
+"""Power of a model's uncertainty that its share of the answer is inverse to, on near frames."""
 
 
 class HomingSettings(Settings):
@@ -97,22 +99,24 @@ class Homing:
     def output(self, answer: Answer) -> Tensor:
         """Logits of source model and student together, by the distance of this frame alone.
 
-        Up to ``near`` it is the source model's answer, from ``far`` on the student's, in between
-        their mean probabilities, weighted. So a frame that is like the source again is answered as
-        well as before, at once.
+        Their probabilities are averaged. Up to ``near``, the surer model has the larger share; from
+        ``far`` on, the student answers alone; in between, its share rises. So a frame that is like
+        the source again is answered about as well as before, at once.
         """
         if self._source is None:
             return answer.logits
         static = self._static(answer)
-        share = self._share(uncertainty(static) / max(self._source, 1e-6))
+        unsure = uncertainty(static)
+        share = self._share(unsure, uncertainty(answer.logits), max(self._source, 1e-6))
         mixed = torch.lerp(static.softmax(dim=1), answer.logits.softmax(dim=1), share)
-        inside = (share > 0) & (share < 1)
-        whole = torch.where(share > 0, answer.logits, static)
-        return torch.where(inside, mixed.clamp(min=1e-12).log(), whole)
+        return torch.where(share < 1, mixed.clamp(min=1e-12).log(), answer.logits)
 
-    def _share(self, distance: Tensor) -> Tensor:
+    def _share(self, static: Tensor, student: Tensor, source: float) -> Tensor:
+        """The student's share, from the two models' uncertainty and the source's."""
         near, far = self._settings.near, self._settings.far
-        return ((distance - near) / (far - near)).clamp(0, 1)
+        surer = static**SURER / (static**SURER + student**SURER).clamp(min=1e-12)
+        away = ((static / source - near) / (far - near)).clamp(0, 1)
+        return surer + (1 - surer) * away
 
     def _static(self, answer: Answer) -> Tensor:
         if self._last is None or self._last[0] is not answer:
