@@ -1,61 +1,21 @@
-"""The default recipe: blended statistics by measured weights, and the way back to the source."""
+"""The default recipe: a part of the frame's own statistics, and the way back to the source."""
 
 from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
 import pytest
 import torch
 from adapting import frames, make, network, play, seen, weights
 from torch import Tensor
 
 from driftseg.control.contract import Order
-from driftseg.frame import SourceBatch
 from driftseg.learners.answering import answer
 from driftseg.learners.contract import Answer
-from driftseg.learners.parts.blending import Blending, BlendSettings
-from driftseg.learners.parts.following import follow
 from driftseg.learners.parts.homing import Homing, HomingSettings
-from driftseg.learners.parts.losses import uncertainty, weighted_cross_entropy
-from driftseg.models.norm import BatchNorm
+from driftseg.learners.parts.losses import uncertainty
 from driftseg.models.roles import Roles
 from driftseg.models.trainable import trainable_names
-
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-GRID = [0.0, 0.5, 1.0]
-
-
-def blended(kind: str = "efficientnet", **settings) -> tuple[Roles, Blending]:
-    net = network(kind)
-    names = trainable_names(net, ["encoder", "head"])
-    roles = Roles(net, names, norm_statistics="blend", static="whole")
-    return roles, Blending(roles, BlendSettings(weights=GRID, **settings))
-
-
-def worn(image: np.ndarray) -> SourceBatch:
-    """A source image with two classes, in halves."""
-    images = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None] / 255
-    labels = torch.zeros(1, *image.shape[:2], dtype=torch.long)
-    labels[:, :, image.shape[1] // 2 :] = 3
-    return SourceBatch(images, labels)
-
-
-@torch.no_grad()
-def products(roles: Roles, image: np.ndarray, batch: SourceBatch) -> list[float]:
-    """Logarithms of uncertainty times loss, weight by weight; the target is that frame alone."""
-    found = []
-    statistics = roles.moving_statistics()
-    roles.move_statistics_at(1.0)
-    follow(roles, answer(roles, image))
-    for weight in GRID:
-        roles.blend_statistics(weight)
-        unsure = uncertainty(answer(roles, image).logits)
-        levels = roles.levels("student", roles.prefix(batch.images))
-        loss = weighted_cross_entropy(roles.logits("student", levels), batch.labels)
-        found.append(float((unsure * loss).log()))
-    roles.restore_statistics(statistics)
-    return found
 
 
 def test_uncertainty_of_toy_answers() -> None:
@@ -72,97 +32,44 @@ def test_uncertainty_of_toy_answers() -> None:
     assert float(uncertainty(p.log()[None, :, None])) == pytest.approx(wanted, rel=1e-5)
 
 
-@pytest.mark.parametrize("gain", [1.0, 0.2])
-def test_the_weight_with_the_least_product_is_used(gain: float) -> None:
-    image = (frames()[0] * gain).astype(np.uint8)
-    roles, blending = blended(rate=0.9)
-    blending.see(answer(roles, image))
-    assert blending.due
-    measured = products(roles, image, worn(image))
-    with torch.no_grad():  # the source's weights are asked, not the student's
-        for parameter in roles.network.module.parameters():
-            parameter.mul_(1.0 + parameter.requires_grad)
-    statistics = roles.moving_statistics()
-    blending.measure(answer(roles, image), worn(image), [image])
-    assert all(torch.equal(t, statistics[n]) for n, t in roles.moving_statistics().items())
-    assert not blending.due
-    chosen = roles.blend_weight
-    assert blending.state_dict()["scores"].tolist() == pytest.approx(measured, abs=1e-4)
-    assert chosen == GRID[int(np.argmin(measured))], measured
-
-
-def test_measurements_are_averaged_and_the_choice_is_limited() -> None:
-    roles, blending = blended(every=1, memory=0.25)
-    found = []
-    for image in frames()[:2]:
-        blending.see(answer(roles, image))
-        blending.measure(answer(roles, image), worn(image), [image], largest=0.1)
-        assert roles.blend_weight <= 0.1
-        weight = roles.blend_weight
-        found.append(torch.tensor(products(roles, image, worn(image))))
-        roles.blend_statistics(weight)
-    wanted = 0.25 * found[0] + 0.75 * found[1]
-    state = blending.state_dict()
-    assert torch.allclose(state["scores"], wanted, atol=1e-5)
-    assert state["chosen"] == GRID[int(wanted.argmin())]
-    blending.limit(1.0)
-    assert roles.blend_weight == state["chosen"]
-
-
-def test_the_weight_is_measured_early_and_then_at_intervals() -> None:
-    roles, blending = blended(every=8)
-    at = []
-    for number in range(1, 18):
-        blending.see(answer(roles, frames()[0]))
-        if blending.due:
-            at.append(number)
-            blending.measure(answer(roles, frames()[0]), worn(frames()[1]), frames()[:1])
-    assert at == [1, 2, 4, 8, 16]
-
-
-def test_one_frame_moves_the_target_by_the_rate() -> None:
-    roles, blending = blended(rate=0.25)
-    name, norm = next(
-        (n, m) for n, m in roles.network.module.named_modules() if isinstance(m, BatchNorm)
-    )
-    taken = []
-    norm.register_forward_pre_hook(lambda module, given: taken.append(given[0].detach()))
-    before = roles.moving_statistics()[f"{name}.running_mean"]
-    blending.see(answer(roles, frames()[0]))
-    mean = taken[1].mean(dim=(0, 2, 3))  # the first pass was the answer
-    wanted = 0.75 * before + 0.25 * mean
-    roles.blend_statistics(1.0)
-    assert torch.allclose(norm.running_mean, wanted, atol=1e-5)
-
-
 def test_weights_train_with_the_sources_statistics() -> None:
-    """However far the target's statistics are, and whatever their weight is."""
-    steps = []
-    for weight in (0.0, 1.0):
-        model = make("auto", blend={"weights": [weight], "rate": 1.0}, homing=None)
-        model.learner.look(seen(model, frames()[0]))
-        steps.append(model.learner.learn(seen(model, frames()[0]), Order(True)).losses)
-        assert model.roles.blend_weight == weight
+    """Whatever the weight of the frame's statistics is; the prediction has them."""
+    steps, answers = [], []
+    for alpha in (0.0, 1.0):
+        model = make("auto", alpha=alpha, homing=None)
+        model.predict(frames()[0])
+        answers.append(model.last_logits())
+        steps.append(model.learn().losses)
+        assert model.roles.blend_weight == alpha
     assert steps[0] == steps[1]
+    assert not torch.equal(answers[0], answers[1])
 
 
-def test_with_weight_0_it_is_restyled_replay() -> None:
+def test_predictions_have_a_part_of_the_frames_own_statistics() -> None:
+    """As `alpha_bn`, and nothing of an earlier frame stays."""
+    first, other = frames()[:2]
+    one, lone = make("alpha_bn", alpha=0.3), make("auto", alpha=0.3, homing=None)
+    for image in (other, first):
+        one.predict(image)
+        lone.predict(image)
+    assert torch.equal(one.last_logits(), lone.last_logits())
+
+
+def test_with_alpha_0_it_is_restyled_replay() -> None:
     plain = play(make("restyled_replay"), frames()[:3])
-    none = play(make("auto", blend={"weights": [0.0]}, homing=None), frames()[:3])
+    none = play(make("auto", alpha=0.0, homing=None), frames()[:3])
     for one, other in zip(plain, none, strict=True):
         assert one == pytest.approx(other, rel=1e-3)
 
 
-def test_frames_that_are_not_learnt_from_move_the_statistics_too() -> None:
-    model = make("auto", blend={"weights": [1.0]})
+def test_frames_that_are_not_learnt_from_change_nothing() -> None:
+    model = make("auto")
     model.predict(frames()[0])
     before, updates = weights(model), model.updates
     model.learner.look(seen(model, frames()[0]))
     after = weights(model)
-    moved = {name for name in after if not torch.equal(after[name], before[name])}
-    assert moved
-    assert all(name.rpartition(".")[2] in STATISTICS for name in moved)
-    assert model.updates == updates + 1
+    assert all(torch.equal(after[name], before[name]) for name in after)
+    assert model.updates == updates
 
 
 def test_a_network_without_batch_normalisation_only_replays() -> None:
@@ -270,12 +177,6 @@ def test_distances_in_the_wrong_order_are_refused() -> None:
         HomingSettings(far=1.0)
 
 
-@pytest.mark.parametrize("grid", [[0.5, 0.0], [0.0, 0.0]])
-def test_a_grid_that_does_not_ascend_is_refused(grid: list[float]) -> None:
-    with pytest.raises(ValueError, match="expected ascending numbers, got"):
-        BlendSettings(weights=grid)
-
-
 def test_between_near_and_far_a_part_of_the_rate_is_used() -> None:
     model = make("auto", "mit", learning_rate=1e-4, homing={"every": 100})
     state = {"frames": 1, "here": 1.275, "source": 1.0, "measured": 9}
@@ -284,13 +185,3 @@ def test_between_near_and_far_a_part_of_the_rate_is_used() -> None:
     step = model.learner.learn(seen(model, frames()[0]), Order(True))
     assert step.made
     assert step.learning_rate == pytest.approx(0.5e-4)
-
-
-def test_the_weight_of_the_statistics_is_limited_by_the_distance() -> None:
-    model = make("auto", blend={"weights": [1.0]}, homing={"every": 100})
-    learner = model.learner
-    for distance, weight in ((1.0, 0.0), (1.275, 0.5), (3.0, 1.0)):
-        state = {"frames": 1, "here": distance, "source": 1.0, "measured": 9}
-        learner._homing.load_state_dict(state)
-        learner.look(seen(model, frames()[0]))
-        assert model.roles.blend_weight == pytest.approx(weight)

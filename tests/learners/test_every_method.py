@@ -30,7 +30,7 @@ QUICK: dict[str, dict] = {
     "cotta": {"scales": [1.0, 1.5]},
     "rotta": {"every": 2, "memory_frames": 3},
     "mic": {"learning_rate": 1e-4},
-    "auto": {"blend": {"every": 2}, "homing": {"near": 0.1, "far": 0.2}},  # learns at once
+    "auto": {"homing": {"near": 0.1, "far": 0.2}},  # learns at once
     "vida": {"scales": [1.0, 1.5], "learning_rate": 1e-3},
 }
 """Settings under which ten frames show what takes hundreds."""

@@ -258,17 +258,6 @@ class TestReferences:
             assert self.drawn(references) == set(range(max(0, number - 2), number + 1))
         assert len(references) == 3
 
-    @pytest.mark.parametrize(
-        ("kept", "newest_first"), [(3, [2, 1, 0]), (8, [7, 5, 3, 1]), (1, [0])]
-    )
-    def test_some_are_spread_evenly(self, kept: int, newest_first: list[int]) -> None:
-        references, frames = References(8), self.frames(kept)
-        for image in frames:
-            references.add(image)
-        some = references.spread(4)
-        assert len(some) == len(newest_first)
-        assert all(np.array_equal(a, frames[n]) for a, n in zip(some, newest_first, strict=True))
-
     def test_frames_are_copied(self) -> None:
         references, frame = References(2), self.frames(1)[0]
         references.add(frame)

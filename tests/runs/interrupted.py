@@ -21,6 +21,8 @@ MEASURES_NOTHING = {
     "lae": {}, "bank": {},
 }  # fmt: skip
 """Of methods that would choose by measured times, which differ between any two runs."""
+LEARNS_AT_ONCE = {"auto": {"homing": {"near": 0.1, "far": 0.2}}}
+"""Of methods that would not learn from two frames of this stream."""
 
 
 def values_of(method: str, checkpoint: Path, out: Path, **changes) -> dict:
@@ -30,7 +32,8 @@ def values_of(method: str, checkpoint: Path, out: Path, **changes) -> dict:
         values[section] = {**values[section], "size": SMALL}
     values["evaluation"]["frames"] = 1
     settings = METHOD_SETTINGS.get(method, {"name": method})
-    settings = {**settings, **MEASURES_NOTHING.get(method, {})}
+    more = (MEASURES_NOTHING | LEARNS_AT_ONCE).get(method, {})
+    settings = {**settings, **more}
     return {**values, "method": settings, "adapters": ADAPTERS.get(method), **changes}
 
 

@@ -1,10 +1,12 @@
-"""The default recipe: restyled replay, with batch-normalisation statistics blended as needed.
+"""The default recipe: restyled replay, with a part of each frame's own batch statistics.
 
-Three things adapt. Labelled source images restyled to the target train the weights
-(`driftseg.learners.replay_training`). The target's batch-normalisation statistics take part by a
-weight that is measured (`driftseg.learners.parts.blending`). Where the frames are like the source,
-the source model answers and nothing is learnt (`driftseg.learners.parts.homing`). The weights train
-with the source's statistics: trained with the blend, they gained nothing beside it.
+Two things adapt. Labelled source images restyled to the target train the weights
+(`driftseg.learners.replay_training`). And every frame is predicted with statistics of batch
+normalisation that are partly its own: (1 - alpha) source + alpha frame, as in alpha-BN (You et al.
+2021; Schneider et al., NeurIPS 2020, with one frame). So new weather is met in its first frame, and
+nothing of it stays. Where the frames are like the source, nothing is learnt, and the source model
+takes part in the answer (`driftseg.learners.parts.homing`). The weights train with the source's
+statistics.
 """
 
 from __future__ import annotations
@@ -14,41 +16,41 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from driftseg.learners.parts.blending import Blending, BlendSettings
 from driftseg.learners.parts.homing import Homing, HomingSettings
 from driftseg.learners.parts.restyle import RestyleSettings, RestylingName
 from driftseg.learners.replay_training import ReplayTraining, ReplayTrainingSettings
 from driftseg.learners.settings import Needs, Supplies
-from driftseg.models.roles import StaticDepth
+from driftseg.settings import Share
 
 
 class AutoSettings(ReplayTrainingSettings, RestyleSettings):
-    """The default recipe: restyled replay and blended batch-normalisation statistics."""
+    """The default recipe: restyled replay and a part of each frame's own batch statistics."""
 
     name: Literal["auto"]
-    norm_statistics: Literal["blend"] = "blend"  # type: ignore[assignment]
-    """The source's and the target's statistics, blended."""
+    norm_statistics: Literal["blend_with_frame"] = "blend_with_frame"  # type: ignore[assignment]
+    """The source's statistics and those of the frame that is predicted, blended."""
+    alpha: Share = 0.1
+    """Weight of the frame's own statistics, that of `alpha_bn`; 0 uses the source's alone."""
     restylings: Annotated[list[RestylingName], Field(min_length=1)] = ["bands", "texture"]
     """As of restyled_replay."""
     references: PositiveInt = 8
     """Last frames of which one is drawn at random for each image."""
-    blend: BlendSettings = BlendSettings()
-    """How the weight of the target's statistics is chosen."""
     homing: HomingSettings | None = HomingSettings()
-    """When the source model answers because the frames are like the source; null always learns."""
+    """When frames count as like the source: nothing is learnt then, and the source model takes part
+    in the answer. null always learns, and the student alone answers."""
 
     def needs(self) -> Needs:
         """Labelled source scenes, frames that are as large as these, and the source model."""
-        alone = self.homing is None and len(self.blend.weights) == 1
-        static: StaticDepth = "none" if alone else "whole"
-        return replace(super().needs(), as_large_as_source=True, static=static)
+        needs = replace(super().needs(), as_large_as_source=True)
+        return needs if self.homing is None else replace(needs, static="whole")
 
     def make_learner(self, supplies: Supplies) -> ReplayTraining:
-        """Restyled replay with blending."""
+        """Restyled replay; the frame's statistics take part where there is batch normalisation."""
+        if supplies.roles.blends:
+            supplies.roles.blend_statistics(self.alpha)
         return self.make_training(
             supplies,
             restyle=self.make_restyling(),
             references=self.references,
-            blending=Blending(supplies.roles, self.blend),
             homing=None if self.homing is None else Homing(supplies.roles, self.homing),
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -28,7 +27,6 @@ from driftseg.learners.contract import (
     bring_back,
     learnt,
 )
-from driftseg.learners.parts.blending import Blending
 from driftseg.learners.parts.ema import momentum
 from driftseg.learners.parts.homing import Homing
 from driftseg.learners.parts.jitter import jitter_and_blur
@@ -100,7 +98,6 @@ class ReplayTrainingSettings(MethodSettings):
         *,
         restyle: Restyling | None,
         references: int,
-        blending: Blending | None = None,
         homing: Homing | None = None,
     ) -> ReplayTraining:
         """The update rule, with or without a restyling."""
@@ -115,7 +112,6 @@ class ReplayTrainingSettings(MethodSettings):
             weight_decay=self.weight_decay,
             teacher_momentum=self.teacher_momentum,
             jitter=self.jitter,
-            blending=blending,
             homing=homing,
             generator=supplies.numpy("learner"),
             dropout_generator=supplies.torch(),
@@ -167,7 +163,6 @@ class ReplayTraining:
         weight_decay: AdamW's; norms do not decay.
         teacher_momentum: largest momentum of the teacher's moving average.
         jitter: strength of colour jitter of the image that is not restyled.
-        blending: chooses the weight of the target's batch-normalisation statistics.
         homing: says where frames are like the source, so that nothing is learnt.
         generator: draws references, jitter and what a restyling draws.
         dropout_generator: draws dropout and drop path.
@@ -188,7 +183,6 @@ class ReplayTraining:
         weight_decay: float,
         teacher_momentum: float = 0.999,
         jitter: float,
-        blending: Blending | None = None,
         homing: Homing | None = None,
         generator: np.random.Generator,
         dropout_generator: torch.Generator,
@@ -202,8 +196,8 @@ class ReplayTraining:
         self._rate = learning_rate
         self._teacher_momentum = teacher_momentum
         self._jitter = jitter
-        self._blending, self._homing = blending, homing
-        self.one_pass = roles.norm_statistics in ("source", "blend")
+        self._homing = homing
+        self.one_pass = roles.norm_statistics in ("source", "blend_with_frame")
         """Whether both images are one batch, which is quicker; not where norms look at it."""
         self._generator = generator
         self._dropout_generator = dropout_generator
@@ -219,15 +213,11 @@ class ReplayTraining:
         """Keeps the frame for its appearance."""
         if self._restyle is not None:
             self._references.add(answer.image)
-        if self._blending is not None and self._blending.see(answer):
-            self.updates += 1
         if self._homing is not None:
             self._homing.see(answer)
-        if self._homing is not None and self._blending is not None:
-            self._blending.limit(self._homing.strength)
 
     def output(self, answer: Answer) -> Tensor:
-        """The student's logits, or the source model's where the frame is like the source.
+        """The student's logits, with the source model's where the frame is like the source.
 
         Beside an offline role (LAE) that role and the student answer together.
         """
@@ -249,11 +239,7 @@ class ReplayTraining:
                 return Step(False, reason=LIKE_SOURCE)
         statistics = self.roles.moving_statistics()
         jittered, worn = self._jittered(self.replay.sample()), self._worn(self.replay.sample())
-        if self._blending is not None and self._blending.due:
-            frames = self._references.spread(4)
-            self._blending.measure(answer, worn, frames, largest=strength)
-        with nullcontext() if self._blending is None else self._blending.off():
-            losses = self._losses(jittered, worn)
+        losses = self._losses(jittered, worn)
         total = torch.stack([*losses.values()]).sum()
         values = as_numbers({**losses, "total": total})
         if not math.isfinite(summed := values.pop("total")):
@@ -284,8 +270,9 @@ class ReplayTraining:
         }
 
     def _student(self, images: Tensor) -> Tensor:
-        levels = self.roles.levels("student", self.roles.prefix(images), training=True)
-        return self.roles.logits("student", levels, training=True)
+        with self.roles.unblended():  # two images in a batch have no statistics of one frame
+            levels = self.roles.levels("student", self.roles.prefix(images), training=True)
+            return self.roles.logits("student", levels, training=True)
 
     def _jittered(self, batch: SourceBatch) -> SourceBatch:
         images = jitter_and_blur(
@@ -307,10 +294,6 @@ class ReplayTraining:
         where = window((frame.shape[0], frame.shape[1]), size, self._generator, why="restyling")
         return frame if where is None else np.ascontiguousarray(frame[where])
 
-    def _parts(self) -> dict[str, Blending | Homing]:
-        parts = {"blending": self._blending, "homing": self._homing}
-        return {name: part for name, part in parts.items() if part is not None}
-
     def learnt(self) -> dict[str, Any]:
         """Student, teacher and the optimiser's moments."""
         return learnt(self.roles, self.optimiser)
@@ -327,7 +310,7 @@ class ReplayTraining:
             "updates": self.updates,
             "teacher_waits": self._teacher_waits,
             "references": self._references.state_dict(),
-            **{name: part.state_dict() for name, part in self._parts().items()},
+            **({} if self._homing is None else {"homing": self._homing.state_dict()}),
             "replay": self.replay.state_dict(),
             "generator": self._generator.bit_generator.state,
             "dropout_generator": self._dropout_generator.get_state(),
@@ -340,8 +323,8 @@ class ReplayTraining:
         self.updates = state["updates"]
         self._teacher_waits = state["teacher_waits"]
         self._references.load_state_dict(state["references"])
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
+        if self._homing is not None:
+            self._homing.load_state_dict(state["homing"])
         self.replay.load_state_dict(state["replay"])
         self._generator.bit_generator.state = state["generator"]
         self._dropout_generator.set_state(state["dropout_generator"])

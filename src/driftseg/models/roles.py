@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal
 
 import torch
@@ -214,9 +214,9 @@ class Roles:
         """Whether there are statistics that can be blended."""
         return self.norm_statistics in BLENDS and bool(self._norms.norm_weights())
 
-    def move_statistics_at(self, rate: float) -> None:
-        """How far one pass with ``update`` moves ``blend``'s target; else it is the momentum."""
-        self._norms.rate = rate
+    def unblended(self) -> AbstractContextManager[None]:
+        """Inside, passes use no statistics of their own batch where the policy blends them in."""
+        return self._norms.unblended()
 
     @property
     def blend_weight(self) -> float:

@@ -50,8 +50,6 @@ class NormPolicy:
         self._policy = policy
         self.weight = 0.0
         """Of the target's statistics, where policies blend."""
-        self.rate: float | None = None
-        """How far one pass moves the target's statistics; None is each layer's own momentum."""
         blended = self.buffers() if policy == "blend" else {}
         floats = {name: tensor for name, tensor in blended.items() if tensor.is_floating_point()}
         self._source = {name: tensor.clone() for name, tensor in floats.items()}
@@ -131,15 +129,11 @@ class NormPolicy:
         for name, norm in self._norms:
             if self._policy != "running" or learns(f"{name}.weight"):
                 norm.statistics, norm.batch_weight = statistics, self.weight
-        momenta = [norm.momentum for _, norm in self._norms]
-        if moves and self.rate is not None:
-            for _, norm in self._norms:
-                norm.momentum = self.rate
         try:
             yield
         finally:
-            for (_, norm), momentum in zip(self._norms, momenta, strict=True):
-                norm.statistics, norm.momentum = "stored", momentum
+            for _, norm in self._norms:
+                norm.statistics = "stored"
             if moves:
                 self._show_blend()
 
@@ -158,7 +152,7 @@ class NormPolicy:
         if role == "static" or self._policy == "source":
             return "stored"
         if self._policy == "blend_with_frame":
-            return "blend"
+            return "blend" if self.weight else "stored"
         if self._policy == "blend":
             return "update" if update else "stored"
         if self._policy == "batch" or (self._policy == "published" and role == "teacher"):

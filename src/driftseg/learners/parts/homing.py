@@ -3,8 +3,9 @@
 The static model is more uncertain of frames that are unlike the source. So the distance is the
 static model's mean uncertainty on the last frames over its mean uncertainty on source images. Both
 are measured while the method runs; only their ratio counts. At a distance near 1 the frames are
-like the source. There the source model is expected to be good. So the source model answers, nothing
-is learnt, and every frame pulls the trained weights a share of the way back to the source's.
+like the source. There the source model is expected to be good. So it takes part in the answer, and
+nothing is learnt. Every frame then pulls the trained weights a share of the way back to the
+source's.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class HomingSettings(Settings):
     """When frames count as like the source, and how fast the weights then go back."""
 
     near: Positive = 1.15
-    """Distance up to which nothing is learnt and the source model answers."""
+    """Distance up to which nothing is learnt, and the surer of source model and student has the
+    larger share of the answer."""
     far: Positive = 1.4
     """Distance from which the whole learning rate and any weight of the target's statistics may be
     used; in between, a part of both."""

@@ -31,11 +31,6 @@ class References:
         """Any of the frames kept, with the same chance."""
         return self._frames[int(generator.integers(len(self._frames)))]
 
-    def spread(self, count: int) -> list[Image]:
-        """At most ``count`` of the frames kept, evenly spread, the newest included."""
-        step = max(1, len(self._frames) // count)
-        return [*self._frames][::-1][::step][:count]
-
     def state_dict(self) -> dict[str, Any]:
         """The frames, oldest first."""
         return {"frames": list(self._frames)}
