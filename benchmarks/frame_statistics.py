@@ -1,7 +1,7 @@
 """What a part of each frame's own batch statistics does to a source model that learns nothing.
 
     python -m benchmarks.frame_statistics                                 # Town, bundled model
-    python -m benchmarks.frame_statistics --data CAMVID --checkpoint FILE # examples/camvid_source.yaml
+    python -m benchmarks.frame_statistics --data CAMVID --checkpoint FILE # camvid_source.yaml
     python -m benchmarks.frame_statistics --data CAMVID --network MODULE:FUNCTION --ignore 19
 
 Statistics of batch normalisation are (1 - alpha) source + alpha frame, as in the methods `alpha_bn`

@@ -76,7 +76,7 @@ def test_a_folder_keeps_its_names_and_sizes(tiny_checkpoint: Path, tmp_path: Pat
         with PillowImage.open(tmp_path / "out" / "labels" / name) as kept:
             assert kept.size == (130, 100)
     told = json.loads((tmp_path / "out" / "drive.json").read_text())
-    assert (told["method"], told["size"]) == ("norm_statistics", [128, 96])
+    assert (told["method"], told["size"]) == ("alpha_bn", [128, 96])
 
 
 def test_sizes_keep_up() -> None:
@@ -90,10 +90,10 @@ def test_the_command(video: Path, tiny_checkpoint: Path, tmp_path: Path) -> None
                    "out", "--save", "labels,overlays", "--threads", "1")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (
-        "no --source is given, so the method is norm_statistics, which needs no labels"
+        "no --source is given, so the method is alpha_bn, which needs no labels"
         in done.stdout
     )
-    assert "frames/s with norm_statistics" in done.stdout
+    assert "frames/s with alpha_bn" in done.stdout
     assert "written to out: 6 labels, 6 overlays, 6 lines" in done.stdout
     predicted = called(tmp_path, "predict", str(video), "--checkpoint", str(tiny_checkpoint))
     assert "6 frames" in predicted.stdout

@@ -30,8 +30,8 @@ MISSING = 0.05
 """Share of a video's frames that may be missing: headers of some containers are estimates."""
 TRIED = 3
 """Number of frames after which the speed is printed."""
-WITH_SOURCE, WITHOUT_SOURCE = "auto", "norm_statistics"
-"""Default methods. norm_statistics changes no weight."""
+WITH_SOURCE, WITHOUT_SOURCE = "auto", "alpha_bn"
+"""Default methods. alpha_bn changes no weight and keeps nothing of a frame."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def drive(
         model: as of ``driftseg.load_model``; with ``learn=False`` also an exported .onnx or .xml
             file.
         method: as of ``driftseg.adapt``; None is ``auto`` with labelled source images
-            and ``norm_statistics`` without.
+            and ``alpha_bn`` without.
         labelled: labelled source images, as ``source`` of ``driftseg.adapt``.
         learn: whether the method learns; False only predicts (``driftseg predict``).
         backend: the runtime of an exported file, as of ``driftseg.load_exported``.

@@ -49,7 +49,7 @@ def adapt(
     method: Annotated[
         str | None,
         typer.Option(
-            help="name from driftseg methods; default: auto with --source, else norm_statistics"
+            help="name from driftseg methods; default: auto with --source, else alpha_bn"
         ),
     ] = None,
     labelled: Annotated[

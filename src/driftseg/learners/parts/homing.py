@@ -34,8 +34,8 @@ class HomingSettings(Settings):
     """Distance up to which nothing is learnt, and the surer of source model and student has the
     larger share of the answer."""
     far: Positive = 1.4
-    """Distance from which the whole learning rate and any weight of the target's statistics may be
-    used; in between, a part of both."""
+    """Distance from which the whole learning rate is used, and the student answers alone; in
+    between, a part of the rate."""
     pull: Share = 0.1
     """Share of the way back to the source's weights that a frame goes where nothing is learnt."""
     every: PositiveInt = 4
