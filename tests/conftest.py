@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +12,11 @@ import pytest
 import torch
 import yaml
 
+from driftseg.frame import Scene
 from driftseg.labels import CAMVID11
 from driftseg.models.checkpoints import save_checkpoint
 from driftseg.models.segmenter import build_segmenter
+from driftseg.town.town import Town
 from foreign_models import name_torchvision_operators
 from tiny_networks import TINY_ENCODER
 from tiny_runs import tiny_values
@@ -39,6 +43,23 @@ def _encoders_of_tests() -> Iterator[None]:
     """Processes that tests start find the encoder of the tiny checkpoint, too."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _streets_are_rendered_once() -> Iterator[None]:
+    """Most tests look at a few scenes of Town again and again; `tests/town` renders each anew."""
+    render, known = Town.render, {}
+
+    @functools.wraps(render)
+    def once(town: Town, index: int) -> Scene:
+        place = (town._seed, town._size, index)
+        if place not in known:
+            known[place] = render(town, index)
+        return copy.deepcopy(known[place])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Town, "render", once)
         yield
 
 
