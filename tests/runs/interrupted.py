@@ -28,7 +28,6 @@ def values_of(method: str, checkpoint: Path, out: Path, **changes) -> dict:
     values = tiny_values(checkpoint, out)
     for section in ("source", "target", "evaluation"):
         values[section] = {**values[section], "size": SMALL}
-    values["evaluation"]["frames"] = 1
     settings = METHOD_SETTINGS.get(method, {"name": method})
     settings = {**settings, **MEASURES_NOTHING.get(method, {})}
     return {**values, "method": settings, "adapters": ADAPTERS.get(method), **changes}
