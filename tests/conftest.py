@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 
+from driftseg.conformance import method as method_laws
 from driftseg.frame import Scene
 from driftseg.labels import CAMVID11
 from driftseg.models.checkpoints import save_checkpoint
@@ -79,6 +80,16 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_run(tiny_checkpoint: Path, tmp_path: Path) -> dict:
     """A run config of a few seconds, as plain values."""
     return tiny_values(tiny_checkpoint, tmp_path / "runs")
+
+
+@pytest.fixture
+def tiny_laws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The laws of methods on small frames and a tiny MiT; `test_own_parts.py` has MiT-B0."""
+    monkeypatch.setattr(method_laws, "SIZE", (64, 48))
+    made = method_laws.build_segmenter
+    monkeypatch.setattr(
+        method_laws, "build_segmenter", lambda _, **sizes: made(TINY_ENCODER, **sizes)
+    )
 
 
 @pytest.fixture
