@@ -248,10 +248,10 @@ def _textures(seed: int) -> tuple[Floats, Floats, Floats, float]:
     draw = np.random.default_rng([seed, 0])
     noise = _noise(draw)
     shadows = np.asarray(cv2.GaussianBlur(noise, (0, 0), 3.0), dtype=np.float32)
-    sensor = 2.0 * draw.standard_normal(1 << 18, dtype=np.float32)
+    sensor = np.asarray(2.0 * draw.standard_normal(1 << 18, dtype=np.float32), dtype=np.float32)
     for array in (noise, shadows, sensor):
         array.setflags(write=False)
-    return noise, shadows, sensor, draw.uniform(0, 100)
+    return noise, shadows, sensor, float(draw.uniform(0, 100))
 
 
 def _noise(draw: np.random.Generator, size: int = 512) -> Floats:
