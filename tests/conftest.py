@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +12,12 @@ import pytest
 import torch
 import yaml
 
+from driftseg.conformance import method as method_laws
+from driftseg.frame import Scene
 from driftseg.labels import CAMVID11
 from driftseg.models.checkpoints import save_checkpoint
 from driftseg.models.segmenter import build_segmenter
+from driftseg.town.town import Town
 from foreign_models import name_torchvision_operators
 from tiny_networks import TINY_ENCODER
 from tiny_runs import tiny_values
@@ -42,6 +47,23 @@ def _encoders_of_tests() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _streets_are_rendered_once() -> Iterator[None]:
+    """Most tests look at a few scenes of Town again and again; `tests/town` renders each anew."""
+    render, known = Town.render, {}
+
+    @functools.wraps(render)
+    def once(town: Town, index: int) -> Scene:
+        place = (town._seed, town._size, index)
+        if place not in known:
+            known[place] = render(town, index)
+        return copy.deepcopy(known[place])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Town, "render", once)
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny MiT with random weights: enough to run, not to be right."""
@@ -58,6 +80,16 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_run(tiny_checkpoint: Path, tmp_path: Path) -> dict:
     """A run config of a few seconds, as plain values."""
     return tiny_values(tiny_checkpoint, tmp_path / "runs")
+
+
+@pytest.fixture
+def tiny_laws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The laws of methods on small frames and a tiny MiT; `test_own_parts.py` has MiT-B0."""
+    monkeypatch.setattr(method_laws, "SIZE", (64, 48))
+    made = method_laws.build_segmenter
+    monkeypatch.setattr(
+        method_laws, "build_segmenter", lambda _, **sizes: made(TINY_ENCODER, **sizes)
+    )
 
 
 @pytest.fixture

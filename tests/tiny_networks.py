@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from driftseg.models.encoders.efficientnet import EfficientNetLite0, InvertedResidual
+from torch import nn
+
+from driftseg.models.encoders import Encoder
+from driftseg.models.encoders.efficientnet import EfficientNetLite0, InvertedResidual, LiteStage
 from driftseg.models.encoders.mit import Mit, MitSize
 from driftseg.models.encoders.swin import Swin, SwinSize
 from driftseg.models.heads import MlpHead
+from driftseg.models.norm import BatchNorm
 from driftseg.models.segmenter import Segmenter, build_segmenter
 
 TINY_ENCODER = "tiny_networks:tiny_mit"
@@ -27,6 +31,24 @@ def tiny_lite() -> EfficientNetLite0:
         for index in reversed(repeats[1:]):
             del stage[index]
     return encoder
+
+
+class TinyNet(Encoder):
+    """A convolution a stage: what takes a graph apart layer by layer takes least of it."""
+
+    channels = (8, 16, 24, 32)
+    mean = (0.485, 0.456, 0.406)
+    deviation = (0.229, 0.224, 0.225)
+    head_width = 16
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = zip((3, *self.channels), self.channels, (4, 2, 2, 2), strict=False)
+        self.stages = nn.ModuleList(
+            LiteStage(nn.Conv2d(c, width, 2 * stride - 1, stride, stride - 1), BatchNorm(width),
+                      nn.ReLU(), channels=width)
+            for c, width, stride in widths
+        )  # fmt: skip
 
 
 ENCODERS = {"tiny_swin": lambda: Swin(TINY_SWIN), "tiny_mit": tiny_mit, "tiny_lite": tiny_lite}

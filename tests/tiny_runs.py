@@ -15,7 +15,7 @@ def tiny_values(checkpoint: Path, out: Path) -> dict:
         "checkpoint": str(checkpoint),
         "source": {"kind": "town", "seed": 1, "frames": 4, "every": 20, "size": SIZE},
         "target": {"kind": "town", "seed": 2, "frames": 8, "every": 5, "size": SIZE},
-        "evaluation": {"kind": "town", "seed": 3, "frames": 2, "every": 9, "size": SIZE},
+        "evaluation": {"kind": "town", "seed": 3, "frames": 1, "every": 9, "size": SIZE},
         "schedule": [
             {"name": "clear", "frames": 2},
             {"name": "wet", "rain": 100, "frames": 2},

@@ -1,13 +1,11 @@
-"""Whole drives through the API and the command line."""
+"""Whole drives through the API and the command line.
+
+`tests/live/test_live_page.py` ends a drive in a process of its own by Ctrl-C.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -32,13 +30,6 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer.write(town.scene(number).image[..., ::-1])
     writer.release()
     return path
-
-
-def command(folder: Path, *arguments: str, **more) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "driftseg", *arguments], cwd=folder, capture_output=True, text=True,
-        timeout=120, check=False, env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}, **more,
-    )  # fmt: skip
 
 
 def test_a_drive_keeps_what_it_is_asked_to(video: Path, tiny_checkpoint: Path, tmp_path: Path):
@@ -86,8 +77,8 @@ def test_sizes_keep_up() -> None:
 
 
 def test_the_command(video: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
-    done = command(tmp_path, "adapt", str(video), "--checkpoint", str(tiny_checkpoint), "--out",
-                   "out", "--save", "labels,overlays", "--threads", "1")  # fmt: skip
+    done = called(tmp_path, "adapt", video, "--checkpoint", tiny_checkpoint, "--out", "out",
+                  "--save", "labels,overlays", "--threads", "1")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (
         "no --source is given, so the method is alpha_bn, which needs no labels"
@@ -130,34 +121,6 @@ def test_mistakes_end_with_one_line_and_code_2(
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
-
-
-def test_ctrl_c_ends_it_whole(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    """What was kept is whole: every label has its line, and every line is whole."""
-    (tmp_path / "in").mkdir()
-    image = PillowImage.new("RGB", (96, 64), (80, 80, 80))
-    for number in range(400):
-        image.save(tmp_path / "in" / f"{number}.png")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "driftseg", "adapt", "in", "--checkpoint", str(tiny_checkpoint),
-         "--method", "tent", "--out", "out", "--save", "labels", "--threads", "1"],
-        cwd=tmp_path, stdout=subprocess.PIPE, text=True,
-        # where the tests run in the background, their children would ignore Ctrl-C
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
-    lines = tmp_path / "out" / "frames.jsonl"
-    for _ in range(600):
-        if lines.is_file() and len(lines.read_text().splitlines()) > 3:
-            break
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    told, _ = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "their results are kept" in told
-    rows = [json.loads(line) for line in lines.read_text().splitlines()]
-    names = {path.stem for path in (tmp_path / "out" / "labels").glob("*.png")}
-    assert 3 < len(rows) < 400
-    assert names == {row["name"] for row in rows}
 
 
 def test_a_change_is_told_once(tmp_path: Path) -> None:

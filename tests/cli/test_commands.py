@@ -139,7 +139,7 @@ def test_train(driftseg, tmp_path: Path) -> None:
     town = {"kind": "town", "seed": 1, "frames": 2, "size": [64, 64]}
     config = tmp_path / "train.yaml"
     config.write_text(yaml.safe_dump({
-        "out": str(tmp_path / "out"), "model": {"encoder": "mit_b0", "head_width": 8},
+        "out": str(tmp_path / "out"), "model": {"encoder": TINY_ENCODER, "head_width": 8},
         "data": town, "validation": town, "steps": 2, "early_head_steps": 1,
         "sampling": {"batch_size": 1}, "threads": 1,
     }))  # fmt: skip

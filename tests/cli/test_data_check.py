@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,10 @@ import pytest
 from PIL import Image
 
 
-def check(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "driftseg", "data", "check", *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, check=False,
-        env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1"},
-    )  # fmt: skip
+@pytest.fixture
+def check(driftseg):
+    """The command in this process; `test_without_torch.py` has it in one of its own."""
+    return partial(driftseg, "data", "check")
 
 
 @pytest.fixture
@@ -33,7 +30,7 @@ def drive(tmp_path: Path) -> Path:
     return tmp_path / "drive"
 
 
-def test_exit_codes_say_how_bad_it_is(drive: Path) -> None:
+def test_exit_codes_say_how_bad_it_is(check, drive: Path) -> None:
     images, labels = drive / "in", drive / "ids"
     fine = check(images, "--labels", labels)
     assert fine.returncode == 0, fine.stderr
@@ -58,12 +55,12 @@ def test_exit_codes_say_how_bad_it_is(drive: Path) -> None:
     assert wrong.stderr == ""
 
 
-def test_what_driftseg_weather_makes_is_a_dataset(drive: Path, tmp_path: Path) -> None:
-    made = subprocess.run(
-        [sys.executable, "-m", "driftseg", "weather", str(drive / "in"), "--fog", "75", "375",
-         "--out", str(tmp_path / "set"), "--workers", "1"],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+def test_what_driftseg_weather_makes_is_a_dataset(
+    driftseg, check, drive: Path, tmp_path: Path
+) -> None:
+    made = driftseg(
+        "weather", drive / "in", "--fog", "75", "375", "--out", tmp_path / "set", "--workers", "1"
+    )
     assert made.returncode == 0, made.stderr
     done = check(tmp_path / "set")
     assert done.returncode == 0, done.stdout
@@ -75,7 +72,7 @@ def test_what_driftseg_weather_makes_is_a_dataset(drive: Path, tmp_path: Path) -
         assert told in done.stdout
 
 
-def test_what_it_writes(drive: Path, tmp_path: Path) -> None:
+def test_what_it_writes(check, drive: Path, tmp_path: Path) -> None:
     out = tmp_path / "a" / "check"
     done = check(drive / "in", "--labels", drive / "ids", "--out", out, "--workers", 2)
     assert done.returncode == 0, done.stderr
@@ -108,7 +105,7 @@ def test_what_it_writes(drive: Path, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_mistakes_are_one_line(arguments: list[str], message: str, drive: Path) -> None:
+def test_mistakes_are_one_line(check, arguments: list[str], message: str, drive: Path) -> None:
     file = drive / "notes.txt"
     file.write_text("no folder")
     told = [a.replace("IN", str(drive / "in")).replace("FILE", str(file)) for a in arguments]
@@ -119,12 +116,12 @@ def test_mistakes_are_one_line(arguments: list[str], message: str, drive: Path) 
     assert done.stdout == ""
 
 
-def test_a_folder_that_is_not_there_leaves_none_behind(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_leaves_none_behind(check, tmp_path: Path) -> None:
     assert check(tmp_path / "gone", "--out", tmp_path / "report").returncode == 2
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_read_only(drive: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_read_only(check, drive: Path, tmp_path: Path) -> None:
     out = tmp_path / "sealed"
     out.mkdir(mode=0o555)
     if os.access(out, os.W_OK):

@@ -23,8 +23,9 @@ from driftseg.training.step import Stepper
 def config(tmp_path: Path, write_config) -> Path:
     town = {"kind": "town", "seed": 1, "frames": 2, "size": [64, 64]}
     return write_config({
-        "out": str(tmp_path / "out"), "model": {"encoder": "efficientnet_lite0", "head_width": 8},
-        "data": town, "validation": town, "steps": 3, "early_head_steps": 1,
+        "out": str(tmp_path / "out"), "data": town,
+        "model": {"encoder": "tiny_networks:TinyNet", "head_width": 8},
+        "validation": town, "steps": 3, "early_head_steps": 1,
         "sampling": {"batch_size": 2}, "threads": 1,
     })  # fmt: skip
 
@@ -34,7 +35,7 @@ def test_a_dry_run_tells_and_keeps_nothing(config: Path, tmp_path: Path) -> None
     done = CliRunner().invoke(app, ["train", str(config), "--dry-run", "--set", "accumulate=2"])
     assert done.exit_code == 0, done.exception
     for line in (
-        "weights     starting from random weights", "model       efficientnet_lite0, 11 classes",
+        "weights     starting from random weights", "model       tiny_networks:TinyNet, 11 classes",
         "data        2 scenes, 2 for validation",
         "batch       2 images of 64x64: processes 1, parts in each 2, images at once 1",
         "device      cpu, float32", "steps       main 3, early_head 1", "out: a new training",

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from driftseg.api.laws import check_dataset, check_encoder, check_method
-from driftseg.conformance import method as method_laws
 from driftseg.conformance.dataset import DatasetLaws
 from driftseg.conformance.encoder import EncoderLaws
 from driftseg.conformance.method import MethodLaws
@@ -24,7 +23,6 @@ from driftseg.models.norm import BatchNorm
 from driftseg.scenes.dataset import DatasetSettings
 from driftseg.scenes.datasets import DATASETS
 from layout_trees import TREES
-from tiny_networks import TINY_ENCODER
 
 DETECTOR = {"window": 1, "rise": 0.001, "fall": -0.001, "source_level": 1.0, "far_level": 2.0}
 SETTINGS = {
@@ -40,20 +38,11 @@ SETTINGS = {
 }
 
 
-@pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The network of the method laws is a tiny MiT; `test_own_parts.py` has MiT-B0."""
-    made = method_laws.build_segmenter
-    monkeypatch.setattr(
-        method_laws, "build_segmenter", lambda _, **sizes: made(TINY_ENCODER, **sizes)
-    )
-
-
 def broken(findings) -> dict[str, str]:
     return {finding.law: finding.told for finding in findings if not finding.holds}
 
 
-@pytest.mark.usefixtures("tiny")
+@pytest.mark.usefixtures("tiny_laws")
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_keeps_the_laws(name: str) -> None:
     settings = METHODS.find(name).model_validate({"name": name, **SETTINGS.get(name, {})})
@@ -157,7 +146,7 @@ class Greedy(Tent):
         return super().learn(answer, order)
 
 
-@pytest.mark.usefixtures("tiny")
+@pytest.mark.usefixtures("tiny_laws")
 def test_what_is_wrong_with_a_method_is_named() -> None:
     told = broken(check_method(f"{__name__}:ForgetfulSettings"))
     assert set(told) >= {

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -21,13 +18,6 @@ DOCS = Path(__file__).parents[2] / "docs"
 def blocks(page: str, kind: str) -> list[str]:
     text = (DOCS / page).read_text(encoding="utf-8")
     return re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)
-
-
-def in_a_process(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "driftseg", *arguments], cwd=folder, capture_output=True, text=True,
-        timeout=240, check=False, env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
-    )  # fmt: skip
 
 
 def entry_point(folder: Path, page: str) -> None:
@@ -52,7 +42,7 @@ def method(tmp_path: Path, tiny_run: dict) -> Path:
 
 
 def test_a_run_by_the_pages_method(method: Path, tiny_run: dict) -> None:
-    done = in_a_process(method, "run", "run.yaml")
+    done = driftseg(method, "run", "run.yaml")
     assert done.returncode == 0, done.stderr
     (folder,) = Path(tiny_run["out"]).glob("*")
     rows = read_run(folder).frames

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from driftseg.models.encoders.mit import Mit, MitSize
 from driftseg.models.heads import MlpHead
 from driftseg.models.segmenter import Segmenter
+from tiny_networks import TinyNet
 
 CLASSES = ("road", "building", "tree", "car", "sky")
 
@@ -17,6 +18,16 @@ def tiny_mit(seed: int = 0, *, adapted: bool = False) -> Segmenter:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         body = Mit(MitSize((8, 16, 40, 64), (1, 1, 1, 1), 16))
+        model = Segmenter(body, MlpHead(body.channels, width=16, classes=len(CLASSES)))
+        drawn(model)
+    return model.eval()
+
+
+def tiny_net(seed: int = 0) -> Segmenter:
+    """A convolution a stage, which may have an adapter; every number drawn."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        body = TinyNet()
         model = Segmenter(body, MlpHead(body.channels, width=16, classes=len(CLASSES)))
         drawn(model)
     return model.eval()

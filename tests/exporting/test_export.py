@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from exported_networks import CLASSES, Bessel, Decides, FourFold, Sided, tiny_mit
+from exported_networks import CLASSES, Bessel, Decides, FourFold, Sided, tiny_mit, tiny_net
 from torch import nn
 
 import driftseg
@@ -81,12 +81,15 @@ def test_every_encoder_leaves_for_every_target(name: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "kind",
-    [*(pytest.param(kind, marks=pytest.mark.slow) for kind in LINEAR), "adaptformer"],
-)  # a transformer takes its time
+    [*(pytest.param(kind, marks=pytest.mark.slow) for kind in (*LINEAR, "adaptformer")),
+     "convolution"],
+)  # fmt: skip
 def test_adapters_leave_with_the_model(kind: str, tmp_path: Path) -> None:
-    network = tiny_mit()
-    attach(network, adapter_spec(kind, **({"rank": 2} if kind in LINEAR else {"width": 4})),
-           torch.Generator().manual_seed(0))  # fmt: skip
+    """A transformer takes its time; a few convolutions have adapters in the graph as well."""
+    network = tiny_net() if kind == "convolution" else tiny_mit()
+    options = {"where": "stage"} if kind == "convolution" else {}
+    options |= {"rank": 2} if kind in LINEAR else {"width": 4}
+    attach(network, adapter_spec(kind, **options), torch.Generator().manual_seed(0))
     before = logits(driftseg.load_model(network), images(1, 64, 96))
     with torch.no_grad():
         for _, adapter in adapters_of(network):
@@ -97,7 +100,8 @@ def test_adapters_leave_with_the_model(kind: str, tmp_path: Path) -> None:
     path = driftseg.export(model, "onnx", tmp_path / "m.onnx").path
     assert_answers(model, path, SHAPES[:2])
     told = facts_of(path)["adapters"]
-    assert told == ("merged into the weights" if kind in LINEAR else "in the graph: AdaptFormer")
+    left = {"adaptformer": "AdaptFormer", "convolution": "Convolution"}.get(kind)
+    assert told == (f"in the graph: {left}" if left else "merged into the weights")
 
 
 GENERATOR = torch.Generator().manual_seed(3)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from exported_networks import CLASSES
 from PIL import Image as PillowImage
 
 import driftseg
+from commands import driftseg as called
 from driftseg import InputError
 from driftseg.cli.main import entry
 from foreign_models import foreign
@@ -77,15 +76,8 @@ def test_an_answer_holds_the_same(made: Path) -> None:
         assert np.abs(found.confidence - wanted.confidence).max() < 1e-5
 
 
-def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "driftseg", *arguments], cwd=folder, capture_output=True, text=True,
-        timeout=120, check=False, env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
-    )  # fmt: skip
-
-
 def test_the_command_predicts(made: Path, tmp_path: Path) -> None:
-    done = command(
+    done = called(
         tmp_path, "predict", str(made / "in"), "--checkpoint", str(made / "m.xml"), "--backend",
         "openvino", "--out", "out", "--save", "labels", "--threads", "1",
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import math
 import os
 import re
 import signal
@@ -18,12 +19,12 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
 import driftseg
+from commands import driftseg as called
 from driftseg.api.driving import drive
 from driftseg.errors import InputError
 from driftseg.live.server import CHANGES, LivePage
@@ -41,6 +42,7 @@ def page() -> Iterator[LivePage]:
     )  # fmt: skip
     yield page
     if page._thread.is_alive():
+        page._asked = -math.inf  # nobody looks any more, so nobody is waited for
         page.end("ended", "")
 
 
@@ -213,33 +215,33 @@ def test_a_drive_that_fails_ends_the_page(tmp_path: Path) -> None:
     assert not page._thread.is_alive()
 
 
-def command(*arguments: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "driftseg", *arguments], stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=listens_to_ctrl_c,
-    )  # fmt: skip
-
-
 def listens_to_ctrl_c() -> None:
     """Where the tests run in the background, their children would ignore it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_ctrl_c_ends_command_and_page(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    """A real process, with a connection that stays open."""
-    writer = cv2.VideoWriter(str(tmp_path / "long.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, SIZE)
-    for number in range(4000):
-        writer.write(np.full((64, 96, 3), number % 250, np.uint8))
-    writer.release()
-    running = command("predict", str(tmp_path / "long.avi"), "--checkpoint",
-                      str(tiny_checkpoint), "--live", "--threads", "1")  # fmt: skip
+    """A real process, with a connection that stays open.
+
+    What was kept is whole: every label has its line, and every line is whole.
+    """
+    (tmp_path / "in").mkdir()
+    PillowImage.new("RGB", SIZE, (80, 80, 80)).save(tmp_path / "in" / "0.png")
+    for number in range(1, 400):
+        os.link(tmp_path / "in" / "0.png", tmp_path / "in" / f"{number}.png")
+    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+    running = subprocess.Popen(
+        [sys.executable, "-m", "driftseg", "adapt", "in", "--checkpoint", str(tiny_checkpoint),
+         "--method", "tent", "--out", "out", "--save", "labels", "--live", "--threads", "1"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        preexec_fn=listens_to_ctrl_c,
+    )  # fmt: skip
     url = re.search(r"http://\S+", running.stdout.readline())[0]
     port = int(url.split(":")[2].split("/")[0])
     try:
         with socket.create_connection(("127.0.0.1", port)):
-            while json.loads(get(url + "state.json")[1])["frame"] < 3:
-                time.sleep(0.05)
+            while json.loads(get(url + "state.json")[1])["frame"] < 5:
+                time.sleep(0.02)
             running.send_signal(signal.SIGINT)
             out, error = running.communicate(timeout=30)
     finally:
@@ -249,9 +251,15 @@ def test_ctrl_c_ends_command_and_page(tiny_checkpoint: Path, tmp_path: Path) -> 
         running.stderr.close()
     assert running.returncode == 130, error
     assert "stopped after" in out
+    assert "their results are kept" in out
+    lines = (tmp_path / "out" / "frames.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    names = {path.stem for path in (tmp_path / "out" / "labels").glob("*.png")}
+    assert 3 < len(rows) < 400
+    assert names == {row["name"] for row in rows}
 
 
-def test_port_mistakes_on_the_command_line(page: LivePage) -> None:
+def test_port_mistakes_on_the_command_line(page: LivePage, tmp_path: Path) -> None:
     port = str(page.port)
     for arguments, message in (
         (
@@ -263,6 +271,6 @@ def test_port_mistakes_on_the_command_line(page: LivePage) -> None:
             f"--port {port}: expected --live, which shows the page, got --port alone",
         ),
     ):
-        done = command("adapt", "drive.mp4", *arguments)
-        assert message in done.communicate(timeout=60)[1]
+        done = called(tmp_path, "adapt", "drive.mp4", *arguments)
+        assert message in done.stderr
         assert done.returncode == 2

@@ -69,6 +69,7 @@ def test_always_changes_nothing(name: str, tiny_run: dict) -> None:
 @pytest.mark.parametrize(
     ("control", "learner"), [("deadline", "tent"), ("after_change", "restyled_replay")]
 )
+@pytest.mark.usefixtures("tiny_laws")
 def test_compositions_keep_the_laws(control: str, learner: str) -> None:
     settings = METHODS.find("composed").model_validate(
         {"control": CONTROLS[control], "learner": LEARNERS[learner]}

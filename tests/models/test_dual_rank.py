@@ -16,7 +16,7 @@ from driftseg.models.adapters.dual_rank import DualRankLinear, dual_ranks_of, fa
 from driftseg.models.encoders.sites import adapter_names, adapters_of
 from driftseg.models.segmenter import build_segmenter
 
-ENCODERS = ("mit_b0", "tiny_swin", "efficientnet_lite0")
+ENCODERS = ("tiny_mit", "tiny_swin", "tiny_lite")
 
 
 def drawn(seed: int = 0) -> torch.Generator:

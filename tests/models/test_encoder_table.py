@@ -13,7 +13,7 @@ from driftseg.models.roles import Roles
 from driftseg.models.segmenter import Segmenter, build_segmenter
 from driftseg.models.trainable import choices, parameter_groups, trainable_names
 
-LARGE = ("mit_b3", "mit_b4", "mit_b5", "swin_s", "swin_b")
+LARGE = ("mit_b1", "mit_b2", "mit_b3", "mit_b4", "mit_b5", "swin_s", "swin_b")
 """They differ from the others of their family in numbers alone: of blocks, heads and channels."""
 every_encoder = pytest.mark.parametrize("encoder", ENCODERS)
 every_kind = pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def adapted(encoder: str, fitting: str, **options: object) -> Segmenter:
     return model
 
 
-@every_encoder
+@every_kind
 def test_adapters_are_all_that_is_added_to_the_stages_asked_for(encoder: str) -> None:
     base = {name for name, _ in weightless(encoder).named_parameters()}
     kinds = fitting_kinds(weightless(encoder).encoder)

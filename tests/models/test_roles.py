@@ -18,7 +18,7 @@ from driftseg.models.roles import Roles
 from driftseg.models.segmenter import Segmenter, build_segmenter
 from driftseg.models.trainable import freeze_except, parameter_groups, trainable_names
 
-ENCODERS = ("mit_b0", "efficientnet_lite0", "tiny_swin")
+ENCODERS = ("tiny_mit", "tiny_lite", "tiny_swin")
 TRAINS = (
     ["head"],
     ["encoder", "head"],

@@ -191,7 +191,7 @@ def test_page_without_a_drift_says_nothing_of_it(tmp_path: Path) -> None:
         assert absent not in words(path)
 
 
-@pytest.mark.parametrize("name", ["adwin", "page_hinkley"])
+@pytest.mark.parametrize("name", [pytest.param("adwin", marks=pytest.mark.slow), "page_hinkley"])
 def test_detectors_without_a_window(name: str, tmp_path: Path) -> None:
     run = drift_run(tmp_path, name=name, events={11: "away"})
     text = words(write_report([run], tmp_path / "report.html"))

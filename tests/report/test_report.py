@@ -217,7 +217,10 @@ def test_long_names_do_not_lie_on_the_lines() -> None:
     assert height > 3.3
 
 
-@pytest.mark.parametrize(("frames", "held"), [(0, True), (1, False), (3, True), (5, False)])
+@pytest.mark.parametrize(
+    ("frames", "held"),
+    [(0, True), (1, False), (3, True), pytest.param(5, False, marks=pytest.mark.slow)],
+)  # five frames are one and more, and three of a run of which nothing is held out
 def test_a_part_of_a_run_is_marked_everywhere(frames: int, held: bool, tmp_path: Path) -> None:
     """In every table and plot, beside finished runs and alone; what it cannot know is missing."""
     whole, other = make_run("source_only", held=held), make_run(seed=1, held=held)

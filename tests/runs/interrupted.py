@@ -30,7 +30,6 @@ def values_of(method: str, checkpoint: Path, out: Path, **changes) -> dict:
     values = tiny_values(checkpoint, out)
     for section in ("source", "target", "evaluation"):
         values[section] = {**values[section], "size": SMALL}
-    values["evaluation"]["frames"] = 1
     settings = METHOD_SETTINGS.get(method, {"name": method})
     more = (MEASURES_NOTHING | LEARNS_AT_ONCE).get(method, {})
     settings = {**settings, **more}

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
 
+from driftseg.cli.main import entry
 from driftseg.config.reading import check
 from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
@@ -19,6 +24,12 @@ from driftseg.runs.interruption import RunInterrupted
 from driftseg.runs.loop import Moment
 from driftseg.runs.resuming import resume
 from driftseg.runs.run import run
+
+
+def started(context: ForkServerContext, target, *arguments) -> BaseProcess:
+    process = context.Process(target=target, args=arguments)
+    process.start()
+    return process
 
 
 def die() -> None:
@@ -132,6 +143,27 @@ def resume_at(folder: Path, number: int) -> None:
     """Continues a run until a frame, and waits there."""
     torch.set_num_threads(1)
     end(lambda: resume(folder, at_frame(number, signal.pause)))
+
+
+def begin_together(place: Path, number: int, config: Path) -> None:
+    """``driftseg run --resume`` that begins when another one has looked for a run, too."""
+    torch.set_num_threads(1)
+    running = importlib.import_module("driftseg.runs.run")
+    build = running.build
+
+    def together(config: RunConfig) -> object:
+        parts = build(config)  # both have looked by now, and found none
+        (place / f"{number}").touch()
+        while len(list(place.glob("?"))) < 2:
+            time.sleep(0.001)
+        return parts
+
+    running.build = together  # type: ignore[attr-defined]
+    os.environ["NO_COLOR"] = "1"
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as we live
+    sys.stderr = (place / f"{number}.txt").open("w")
+    sys.argv = ["driftseg", "run", str(config), "--resume"]
+    entry()
 
 
 def end(what: Callable[[], object]) -> None:

@@ -2,66 +2,34 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import killed
 import pytest
 import yaml
 
-import driftseg
 from driftseg.errors import InputError
 from driftseg.runs import lock
 from driftseg.runs.lock import one_at_a_time
 from driftseg.runs.record import read_run
 
-SOURCE = os.pathsep.join([str(Path(driftseg.__file__).parents[1]), str(Path(__file__).parents[1])])
-COMMAND = """
-import sys, time
-from pathlib import Path
-from driftseg.cli.main import entry
-from driftseg.runs import run
 
-build, place, number = run.build, Path(sys.argv[1]), sys.argv[2]
-
-def together(config):
-    '''Both have looked for a run, and found none.'''
-    parts = build(config)
-    (place / number).touch()
-    while len(list(place.iterdir())) < 2:
-        time.sleep(0.001)
-    return parts
-
-run.build = together
-sys.argv = ["driftseg", "run", sys.argv[3], "--resume"]
-entry()
-"""
-
-
-def begin(place: Path, number: int, config: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", COMMAND, str(place), str(number), str(config)],
-        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": SOURCE, "NO_COLOR": "1"},
-    )  # fmt: skip
-
-
-def test_the_second_of_two_is_refused(tiny_run: dict, tmp_path: Path) -> None:
+def test_the_second_of_two_is_refused(processes, tiny_run: dict, tmp_path: Path) -> None:
     config = tmp_path / "tiny.yaml"
     schedule = [{"name": "clear", "frames": 30}]
-    values = {**tiny_run, "method": {"name": "source_only"}, "source": None, "schedule": schedule}
+    values = {**tiny_run, "method": {"name": "source_only"}, "source": None, "evaluation": None,
+              "schedule": schedule, "pictures": 0}  # fmt: skip
     values["target"]["frames"] = 30
     config.write_text(yaml.safe_dump(values))
     place = tmp_path / "both"
     place.mkdir()
-    processes = [begin(place, number, config) for number in range(2)]
+    begun = [killed.started(processes, killed.begin_together, place, n, config) for n in range(2)]
     ended = []
-    for process in processes:
-        _, told = process.communicate(timeout=120)
-        ended.append((process.returncode, told))
+    for number, process in enumerate(begun):
+        process.join(120)
+        ended.append((process.exitcode, (place / f"{number}.txt").read_text()))
     (code, nothing), (refused, line) = sorted(ended)
     assert (code, nothing) == (0, "")
     assert refused == 2

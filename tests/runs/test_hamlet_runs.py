@@ -46,10 +46,14 @@ def hamlet_run(tiny_run) -> dict:
 
 
 @pytest.fixture
-def brief_run(hamlet_run) -> dict:
-    """Of five frames, for what shows from the first one on."""
+def brief_run(hamlet_run, tiny_run) -> dict:
+    """Of five frames of a tiny model, for what shows from the first one on."""
     wet = {"name": "night", "night": 1, "rain": 200, "frames": 2}
-    return {**hamlet_run, "schedule": [{"name": "clear", "frames": 3}, wet]}
+    small = {name: {**hamlet_run[name], "size": [64, 48]} for name in ("source", "target")}
+    data = {**hamlet_run["calibration"]["data"], "size": [64, 48]}
+    return {**hamlet_run, **small, "calibration": {"data": data, "rain": [100]},
+            "checkpoint": tiny_run["checkpoint"],
+            "schedule": [{"name": "clear", "frames": 3}, wet]}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -41,6 +41,7 @@ def test_common_held_out_frames_follow_the_domains_patterns(tiny_run) -> None:
 
 
 def test_held_out_frames_are_kept_in_memory_then_on_disk_as_far_as_granted(tiny_run) -> None:
+    tiny_run["evaluation"]["frames"] = 2
     parts = build(check(tiny_run, RunConfig, where="test"))
     size = 96 * 64 * 4
     kept, bounded = HeldOut(parts, 100 * size, 0), HeldOut(parts, size, 2 * size)

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import signal
-import sys
 import time
-from multiprocessing import forkserver
-from multiprocessing.context import ForkServerContext
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import killed
@@ -31,27 +25,10 @@ METHOD = "tent"
 
 
 @pytest.fixture(scope="module")
-def processes() -> ForkServerContext:
-    """Children of a process that has loaded everything, so that each starts at once."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["killed"])
-    with pytest.MonkeyPatch.context() as patch:  # which it needs to find it, before Python 3.13
-        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-        forkserver.ensure_running()
-    return context
-
-
-@pytest.fixture(scope="module")
 def whole(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     """The record of a run that nothing ends."""
     values = values_of(METHOD, tiny_checkpoint, tmp_path_factory.mktemp("whole") / "runs")
     return record(run(check(values, RunConfig, where="test")))
-
-
-def started(context: ForkServerContext, target, *arguments) -> BaseProcess:
-    process = context.Process(target=target, args=arguments)
-    process.start()
-    return process
 
 
 def comparable(found: dict[str, object], other: dict[str, object]) -> dict[str, object]:
@@ -101,7 +78,7 @@ def end_and_continue(
     method: str, how: str, processes, whole, checkpoint: Path, place: Path
 ) -> None:
     values = values_of(method, checkpoint, place / "runs")
-    process = started(processes, killed.run_until, values, how)
+    process = killed.started(processes, killed.run_until, values, how)
     process.join()
     assert process.exitcode == ENDS[how]
     (folder,) = (place / "runs").iterdir()
@@ -122,9 +99,9 @@ def test_the_second_process_on_a_run_is_refused(
 ) -> None:
     """Until the first is gone, even if it was killed."""
     values = values_of(METHOD, tiny_checkpoint, tmp_path / "runs")
-    started(processes, killed.run_until, values, "at_a_frame").join()
+    killed.started(processes, killed.run_until, values, "at_a_frame").join()
     (folder,) = (tmp_path / "runs").iterdir()
-    first = started(processes, killed.resume_at, folder, 5)
+    first = killed.started(processes, killed.resume_at, folder, 5)
     try:
         until = time.monotonic() + 60
         while len(read_run(folder).frames) < 5 or not is_held(folder):

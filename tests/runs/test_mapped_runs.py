@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +11,7 @@ import pytest
 import torch
 import yaml
 
+from commands import driftseg
 from driftseg.config.reading import check, read_config
 from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
@@ -146,15 +144,10 @@ class TestScoreIn:
                 method={"name": "dacs", "confidence": {"rule": "source_precision"}},
             )  # fmt: skip
 
-    def test_evaluate(self, values: dict, write_config) -> None:
+    def test_evaluate(self, values: dict, write_config, tmp_path: Path) -> None:
         parts = build(check({**values, "method": {"name": "source_only"}}, RunConfig, where="x"))
         rows = score_domains(parts, lambda moment: None)
-        done = subprocess.run(
-            [sys.executable, "-m", "driftseg", "evaluate",
-             str(write_config(values))],
-            capture_output=True, text=True, timeout=300, check=False,
-            env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1"},
-        )  # fmt: skip
+        done = driftseg(tmp_path, "evaluate", write_config(values))
         assert done.returncode == 0, done.stderr
         assert "bicyclist" in done.stdout
         assert f"{rows[0]['mean_iou']:.1f}" in done.stdout

@@ -61,7 +61,7 @@ def test_a_run_tells_its_weights_and_data(tiny_run: dict) -> None:
     done = play(tiny_run, method={"name": "source_only"})
     data = done.environment["data"]
     assert {name: facts["scenes"] for name, facts in data.items()} == {
-        "target": 8, "source": 4, "evaluation": 2,
+        "target": 8, "source": 4, "evaluation": 1,
     }  # fmt: skip
     assert len({facts["digest"] for facts in data.values()}) == 3
     assert len(done.environment["weights_digest"]) == 12

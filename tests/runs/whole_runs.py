@@ -27,6 +27,9 @@ METHOD_SETTINGS = {
         "control": {"kind": "every", "frames": 2}, "learner": {"name": "restyled_replay"},
     },
     "bank": {"name": "bank", "detector": DETECTOR, "recent": 1, "learner": {"name": "dacs"}},
+    "cotta": {"name": "cotta", "scales": [1.0, 1.5], "flip": False},
+    "vida": {"name": "vida", "scales": [1.0, 1.5]},
 }  # fmt: skip
+"""Where they are not the defaults: so that little is learnt from much, and two views will do."""
 
 ADAPTERS = {"lae": {"kind": "adaptformer", "ratio": 0.25}}

@@ -22,6 +22,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import driftseg
+from commands import driftseg as called
 from driftseg.config.reading import check
 from driftseg.config.run import RunConfig
 from driftseg.errors import InputError
@@ -209,13 +210,9 @@ def test_a_drive_of_a_camera(
     assert "Secret1" not in everything
 
 
-def shown(*arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "driftseg", *arguments], capture_output=True, text=True,
-        timeout=120, check=False, env={**os.environ, "NO_COLOR": "1", "CAMPW": ODD},
-    )  # fmt: skip
-    assert done.returncode == 2, done.stderr
-    return done.stdout + done.stderr
+def on_a(target: dict, values: dict) -> dict:
+    return {**values, "target": target, "source": None, "evaluation": None,
+            "schedule": [{"name": "here"}], "method": {"name": "source_only"}}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -229,10 +226,29 @@ def shown(*arguments: str) -> str:
         {"kind": "video", "path": "rtsp://me:Secret1@127.0.0.1:9/x"},
     ],
 )
-def test_no_error_shows_a_password(target: dict, tiny_run: dict, write_config) -> None:
-    values = {**tiny_run, "target": target, "source": None, "evaluation": None,
-              "schedule": [{"name": "here"}], "method": {"name": "source_only"}}  # fmt: skip
-    told = shown("run", str(write_config(values)))
+def test_no_error_shows_a_password(
+    target: dict, tiny_run: dict, write_config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAMPW", ODD)
+    done = called(tmp_path, "run", write_config(on_a(target, tiny_run)))
+    assert done.returncode == 2, done.stderr
+    told = done.stdout + done.stderr
+    assert "error: " in told
+    assert "Secret1" not in told
+    assert ODD not in told
+
+
+def test_no_library_shows_a_password(tiny_run: dict, write_config) -> None:
+    """A process of its own: FFmpeg writes past Python, and is told how much when first used."""
+    target = {"kind": "camera", "url": "rtsp://me:$CAMPW@127.0.0.1:9/x?password=Secret1",
+              "frames": 1, "patience": 1}  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "driftseg", "run", str(write_config(on_a(target, tiny_run)))],
+        capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "NO_COLOR": "1", "CAMPW": ODD},
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    told = done.stdout + done.stderr
     assert "error: " in told
     assert "Secret1" not in told
     assert ODD not in told

@@ -46,6 +46,7 @@ def write(folder: Path, values: dict, target: dict) -> None:
 
 
 def in_a_process(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Where nothing but the command itself puts the folder on Python's path."""
     return subprocess.run(
         [sys.executable, "-m", "driftseg", *arguments], cwd=folder, capture_output=True, text=True,
         timeout=120, check=False, env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
@@ -156,7 +157,7 @@ def test_what_it_needs_and_is_not_installed(package: Path) -> None:
 
 def test_what_it_raises_while_it_is_made_is_one_line(package: Path, tiny_run: dict) -> None:
     write(package, tiny_run, {"kind": "dashcam:DashcamSettings", "root": "nowhere"})
-    done = in_a_process(package, "run", "run.yaml")
+    done = driftseg(package, "run", "run.yaml")
     assert done.returncode == 2
     assert done.stderr == "error: nowhere: wanted .npz files, found none; check root\n"
 

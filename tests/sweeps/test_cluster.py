@@ -10,19 +10,20 @@ import pytest
 import yaml
 from ray_sweeps import TOKEN, cluster, command, ended, free_port, wait_until, write_sweep
 
+from commands import driftseg
+
 pytest.importorskip("ray")
 
 
 def test_a_cluster_that_is_not_there_is_one_line(tiny_checkpoint: Path, tmp_path: Path) -> None:
     file = write_sweep(tmp_path, tiny_checkpoint, grid={"seed": [0]})
     started = time.monotonic()
-    code, text = ended(
-        command("sweep", file, "--address", f"127.0.0.1:{free_port()}", cwd=tmp_path)
-    )
+    done = driftseg(tmp_path, "sweep", file, "--address", f"127.0.0.1:{free_port()}")
     assert time.monotonic() - started < 60
-    assert code == 2
-    assert "expected a cluster of Ray, got no answer" in text
-    assert "Traceback" not in text
+    assert done.returncode == 2
+    assert "expected a cluster of Ray, got no answer" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "sweeps").exists()
 
 

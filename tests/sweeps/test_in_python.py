@@ -26,10 +26,12 @@ def python(code: str, folder: Path) -> str:
     return done.stdout
 
 
-def test_ray_and_optuna_are_loaded_when_they_are_needed(tmp_path: Path) -> None:
+def test_large_libraries_are_loaded_when_they_are_needed(tmp_path: Path) -> None:
+    """Neither by sweeps nor by runs and their trackers, in Python and in the command."""
     code = (
         "import sys, driftseg; driftseg.sweep, driftseg.tune; "
-        "print(*({'ray', 'optuna'} & set(sys.modules)))"
+        "import driftseg.api.sweeps, driftseg.cli.main, driftseg.config.run, driftseg.runs.run; "
+        "print(*({'ray', 'optuna', 'tensorboard', 'wandb', 'mlflow'} & set(sys.modules)))"
     )
     assert python(code, tmp_path).strip() == ""
 

@@ -16,6 +16,7 @@ from driftseg.models.draws import SharedDraws, uniform
 from driftseg.runs.train import build_training
 from driftseg.training import precision
 from driftseg.training.precision import check_precision
+from tiny_networks import TINY_ENCODER
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def values(tmp_path: Path) -> dict:
     town = {"kind": "town", "seed": 1, "frames": 3, "every": 30, "size": [64, 48]}
     return {
         "out": str(tmp_path / "out"), "data": town, "validation": town, "threads": 1,
-        "model": {"encoder": "mit_b0", "head_width": 16}, "train": ["encoder"], "warm_up": 2,
+        "model": {"encoder": TINY_ENCODER, "head_width": 16}, "train": ["encoder"], "warm_up": 2,
         "augmentation": {"scale": [0.6, 1.5]}, "class_weight": 0.5,
         "sampling": {"batch_size": 4, "minimum_share": 0.004, "temperature": 0.1},
         "steps": 4, "early_head_steps": 0, "validate_every": 2, "learning_rate": 1e-3,

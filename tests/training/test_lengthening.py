@@ -26,7 +26,7 @@ def values(tmp_path: Path) -> dict:
     town = {"kind": "town", "seed": 1, "frames": 3, "every": 30, "size": [64, 48]}
     return {
         "out": str(tmp_path / "out"), "data": town, "validation": town, "threads": 1,
-        "model": {"encoder": "efficientnet_lite0", "head_width": 16}, "warm_up": 2,
+        "model": {"encoder": "tiny_networks:TinyNet", "head_width": 16}, "warm_up": 2,
         "train": ["head"],
         "sampling": {"batch_size": 2, "minimum_share": 0.004, "temperature": 0.1},
         "steps": 4, "early_head_steps": 2, "validate_every": 2, "learning_rate": 1e-3,

@@ -89,7 +89,7 @@ def test_an_interrupted_training_goes_on_exactly(values: dict, tmp_path: Path) -
 
 def test_early_head_trains_alone(values: dict) -> None:
     """On the best main model, of which not a bit moves, also not in statistics of its encoder."""
-    values["model"]["encoder"] = "efficientnet_lite0"
+    values["model"]["encoder"] = "tiny_networks:TinyNet"
     kept = {}
 
     def watch(step) -> None:

@@ -18,6 +18,7 @@ from driftseg.runs.record import read_run
 from driftseg.runs.run import run
 from driftseg.runs.train import build_training
 from layout_trees import photo, save, stripes
+from tiny_networks import TINY_ENCODER
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def source(tmp_path: Path) -> dict:
 def test_training(early: int, source: dict, tmp_path: Path) -> None:
     values = {
         "out": str(tmp_path / "out"), "data": source, "validation": source, "threads": 1,
-        "model": {"encoder": "mit_b0", "head_width": 16, "early_head": early > 0},
+        "model": {"encoder": TINY_ENCODER, "head_width": 16, "early_head": early > 0},
         "sampling": {"batch_size": 1, "rare_classes": False}, "class_weight": 0.5,
         "steps": 8, "early_head_steps": early, "validate_every": 4,
     }  # fmt: skip
@@ -54,7 +55,7 @@ def test_training(early: int, source: dict, tmp_path: Path) -> None:
 def test_a_resumed_training_goes_on_counting(source: dict, tmp_path: Path) -> None:
     values = {
         "out": str(tmp_path / "out"), "data": source, "validation": source, "threads": 1,
-        "model": {"encoder": "mit_b0", "head_width": 16}, "steps": 8, "early_head_steps": 0,
+        "model": {"encoder": TINY_ENCODER, "head_width": 16}, "steps": 8, "early_head_steps": 0,
         "sampling": {"batch_size": 1, "rare_classes": False}, "validate_every": 4,
     }  # fmt: skip
     config = check(values, TrainConfig, where="test")

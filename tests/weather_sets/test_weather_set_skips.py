@@ -58,7 +58,10 @@ def coloured(path: Path) -> None:
         ),
     ],
 )
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    "workers", [1, pytest.param(2, marks=pytest.mark.slow)]
+)  # what a worker process tells of an image is in `tests/cli/test_weather.py`, of a label in
+# `tests/cli/test_weather_sources.py`
 def test_is_left_out_and_told(spoil, file: str, reason: str, workers: int, tmp_path: Path) -> None:
     root, out = write_camvid(tmp_path / "camvid"), tmp_path / "set"
     make(root, tmp_path / "whole")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -115,12 +116,27 @@ class Segmenter(nn.Module):
         for index in range(len(walk.levels), depth):
             mine = _of(overlay, f"encoder.stages.{index}.")
             if mine:
-                x, level = functional_call(_Stage(self.encoder, index), mine, (walk.x,))
+                x, level = functional_call(
+                    _Stage(self.encoder, index), mine, (walk.x,), tie_weights=self._tied
+                )
             else:
                 x = self.encoder.stage(index, walk.x)
                 level = self.encoder.level(index, x)
             walk = Walk(x, (*walk.levels, level))
         return walk
+
+    @cached_property
+    def _tied(self) -> bool:
+        """Whether two names share a tensor, as in some encoders of users.
+
+        Torch would look for such names in every overlaid pass, which takes milliseconds.
+        """
+        every = [
+            tensor
+            for found in (self.named_parameters, self.named_buffers)
+            for _, tensor in found(remove_duplicate=False)
+        ]
+        return len({id(tensor) for tensor in every}) < len(every)
 
     def logits(self, levels: Sequence[Tensor], overlay: Overlay, head: Head = "main") -> Tensor:
         """Logits (B, C, H / 4, W / 4) of a head."""
@@ -134,7 +150,7 @@ class Segmenter(nn.Module):
             result: Tensor = module(given)
             return result
         plain = {name.removeprefix(f"{part}."): tensor for name, tensor in mine.items()}
-        overlaid: Tensor = functional_call(module, plain, (given,))
+        overlaid: Tensor = functional_call(module, plain, (given,), tie_weights=self._tied)
         return overlaid
 
     def training_modules(self, part: str) -> Sequence[nn.Module]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import platform
@@ -132,13 +133,18 @@ def _first(pattern: str, text: str) -> str | None:
     return None if found is None else found.group(1)
 
 
+@functools.cache
 def git_revision() -> str | None:
-    """Git state of the running code, if a repository tracks it."""
+    """Git state of the running code, if a repository tracks it.
+
+    It is asked for once in a process: code that changes later is not the code that runs.
+    """
     if _git("ls-files", "--error-unmatch", "__init__.py") is None:
         return None  # installed inside another project's repository
     return _git("describe", "--always", "--dirty", "--abbrev=12")
 
 
+@functools.cache
 def _git_changes() -> str | None:
     """A digest of uncommitted changes; None if there are none."""
     if git_revision() is None:

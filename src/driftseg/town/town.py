@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import cv2
@@ -57,11 +57,7 @@ class Town:
         self._seed = seed
         self._size = size
         self._street = Street(seed)
-        draw = np.random.default_rng([seed, 0])
-        self._noise = _noise(draw)
-        self._shadows = cv2.GaussianBlur(self._noise, (0, 0), 3.0)
-        self._sensor = 2.0 * draw.standard_normal(1 << 18, dtype=np.float32)
-        self._sky = draw.uniform(0, 100)
+        self._noise, self._shadows, self._sensor, self._sky = _textures(seed)
 
     def render(self, index: int) -> Scene:
         """The frame with this number (0.8 m of street each): image, label, depth."""
@@ -244,6 +240,18 @@ class Town:
         sky = high + (low - high) * np.clip(rows, 0, 1) ** 1.3
         whole = np.broadcast_to(sky, (view.height, view.width, 3))
         return np.array(whole, dtype=np.float32)
+
+
+@lru_cache(maxsize=8)
+def _textures(seed: int) -> tuple[Floats, Floats, Floats, float]:
+    """Noise, shadows, a sensor's noise, and a phase of the sky; runs make the same towns anew."""
+    draw = np.random.default_rng([seed, 0])
+    noise = _noise(draw)
+    shadows = np.asarray(cv2.GaussianBlur(noise, (0, 0), 3.0), dtype=np.float32)
+    sensor = np.asarray(2.0 * draw.standard_normal(1 << 18, dtype=np.float32), dtype=np.float32)
+    for array in (noise, shadows, sensor):
+        array.setflags(write=False)
+    return noise, shadows, sensor, float(draw.uniform(0, 100))
 
 
 def _noise(draw: np.random.Generator, size: int = 512) -> Floats:
