@@ -80,10 +80,7 @@ def test_the_command(video: Path, tiny_checkpoint: Path, tmp_path: Path) -> None
     done = called(tmp_path, "adapt", video, "--checkpoint", tiny_checkpoint, "--out", "out",
                   "--save", "labels,overlays", "--threads", "1")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert (
-        "no --source is given, so the method is alpha_bn, which needs no labels"
-        in done.stdout
-    )
+    assert "no --source is given, so the method is alpha_bn, which needs no labels" in done.stdout
     assert "frames/s with alpha_bn" in done.stdout
     assert "written to out: 6 labels, 6 overlays, 6 lines" in done.stdout
     predicted = called(tmp_path, "predict", str(video), "--checkpoint", str(tiny_checkpoint))

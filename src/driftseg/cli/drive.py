@@ -48,9 +48,7 @@ def adapt(
     checkpoint: Checkpoint = None,
     method: Annotated[
         str | None,
-        typer.Option(
-            help="name from driftseg methods; default: auto with --source, else alpha_bn"
-        ),
+        typer.Option(help="name from driftseg methods; default: auto with --source, else alpha_bn"),
     ] = None,
     labelled: Annotated[
         str | None,
