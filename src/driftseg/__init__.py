@@ -12,7 +12,7 @@ except in `driftseg.weather`, `driftseg.metrics` and `driftseg.methods`.
 ...     answer = adapter.predict(street.scene(number).image)
 ...     done = adapter.learn()
 >>> answer.label.shape, answer.confidence.shape, len(answer.classes), adapter.state().updates
-((96, 128), (96, 128), 11, 2)
+((96, 128), (96, 128), 11, 1)
 """
 
 from __future__ import annotations

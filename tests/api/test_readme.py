@@ -149,6 +149,6 @@ def test_the_ten_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert names["answer"].label.shape == (64, 96)
     assert names["answer"].classes == CITYSCAPES19.classes
     assert names["adapter"].state().frames == 3
-    assert names["adapter"].state().updates >= 3  # statistics move, and weights may
+    assert names["adapter"].state().updates >= 1  # the source is measured, and weights may move
     assert (tmp_path / "adapted.safetensors").is_file()
     assert names["plain"].classes == CITYSCAPES19.classes

@@ -36,7 +36,7 @@ FRAME_COLUMNS = {
 }  # fmt: skip
 
 
-ANSWER_IN_THEIR_OWN_WAY = ("alpha_bn", "cotta", "roid")
+ANSWER_IN_THEIR_OWN_WAY = ("alpha_bn", "auto", "cotta", "roid")
 """By the frame's own statistics, averages over views, or a corrected prior, from the first on."""
 
 

@@ -190,7 +190,7 @@ class ReplayTraining:
         self.roles = roles
         self.replay = replay
         self.updates = 0
-        """Times the weights have changed."""
+        """Times the weights, or what an answer is made of, have changed."""
         self._restyle = restyle
         self._references = References(references)
         self._rate = learning_rate
@@ -233,6 +233,7 @@ class ReplayTraining:
         if self._homing is not None:
             if self._homing.due or self._homing.distance is None:
                 self._homing.see_source(on_device(self.replay.sample(), self.roles.device).images)
+                self.updates += 1  # answers depend on what was measured
             strength = self._homing.strength
             if strength == 0:
                 self.updates += self._homing.pull()
