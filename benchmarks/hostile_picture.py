@@ -55,9 +55,10 @@ def main() -> None:
         axis.set_title(method, fontsize=9)
         axis.tick_params(labelsize=7)
         axis.grid(alpha=0.25)
-        axis.set_ylim(bottom=0)
         if given.resources or axis in axes[:, 0]:
             axis.set_ylabel(MEASURES[measure], fontsize=7)
+    for axis in axes.flat[: len(panels)]:  # shared axes: only after every line is drawn
+        axis.set_ylim(bottom=0)
     for axis in axes[-1]:
         axis.set_xlabel("frames", fontsize=7)
     axes[0][0].legend(fontsize=7, loc="lower left")
