@@ -8,7 +8,7 @@ WORKERS ?= 2
 .PHONY: help demo test test-all gpu lint types check clean
 
 help:
-	@echo "make demo      install, run the demo, print where its report is (two minutes after the installation)"
+	@echo "make demo      install, run the demo, print where its report is (some minutes after the installation)"
 	@echo "make test      install for development, run the default tests"
 	@echo "make test-all  the slow and data tests too"
 	@echo "make gpu       tests and times on a CUDA device, with the Python at hand"
