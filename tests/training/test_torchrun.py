@@ -111,6 +111,11 @@ def ends(folder: Path, job: int) -> list[str]:
     return [end[job] for end in json.loads((folder / "ends.json").read_text())]
 
 
+def test_no_thread_of_the_group_is_left_to_abort_the_process(folder: Path) -> None:
+    left = json.loads((folder / "threads.json").read_text())
+    assert not [name for name in left if "gloo" in name]
+
+
 def test_two_processes_learn_what_one_does(folder: Path) -> None:
     assert ends(folder, 0) == ["code None"] * 2
     assert_same(folder / "one", folder / "two")

@@ -8,7 +8,6 @@ in its n-th step, or null.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import signal
@@ -20,6 +19,7 @@ import torch
 from torch import distributed as dist
 
 from driftseg.cli.main import app
+from driftseg.training.processes import begin, leave
 from driftseg.training.step import Stepper
 
 learn = Stepper.learn
@@ -46,11 +46,14 @@ def play(arguments: list[str], interrupt: list[int] | None) -> str:
 if __name__ == "__main__":
     jobs = Path(sys.argv[1])
     torch.set_num_threads(1)
-    dist.init_process_group("gloo")
+    begin("gloo")
     ends = [play(*job) for job in json.loads(jobs.read_text())]
     told = [None] * dist.get_world_size()
     dist.all_gather_object(told, ends)
-    if dist.get_rank() == 0:
+    first = dist.get_rank() == 0
+    if first:
         jobs.with_name("ends.json").write_text(json.dumps(told))
-    gc.collect()
-    dist.destroy_process_group()
+    leave()
+    if first:
+        left = [task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm")]
+        jobs.with_name("threads.json").write_text(json.dumps(left))

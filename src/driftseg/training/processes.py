@@ -111,18 +111,29 @@ def joined(device: str) -> Iterator[Processes]:
         yield ALONE
     else:
         gpus = device.startswith("cuda") and torch.cuda.is_available() and dist.is_nccl_available()
-        dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo")
+        begin("cpu:gloo,cuda:nccl" if gpus else "gloo")
         try:
             yield Processes(dist.get_rank(), dist.get_world_size())
         except (Interrupted, InputError, SystemExit):  # of all processes
-            _leave()
+            leave()
             raise
         # After another error the other processes may have ended or wait; torchrun ends them.
-        _leave()
+        leave()
 
 
-def _leave() -> None:
-    gc.collect()  # objects that still hold the group would abort this process at its end
+def begin(backend: str) -> None:
+    """Joins the processes that torchrun has started; ``leave`` ends what this begins."""
+    # DistributedDataParallel imports this module. Its functions have the group of all processes
+    # as a default value, the one that exists at the import: then nothing could end the group, and
+    # its threads sometimes abort the process at its end.
+    import torch.distributed.nn.functional  # noqa: F401
+
+    dist.init_process_group(backend)
+
+
+def leave() -> None:
+    """Ends the group and its threads. No object may still hold the group."""
+    gc.collect()
     dist.destroy_process_group()
 
 
