@@ -14,7 +14,7 @@ from driftseg.config.adapt import AdaptConfig
 from driftseg.control.contract import Order
 from driftseg.errors import InputError
 from driftseg.learners.answering import to_images
-from driftseg.learners.vida import allotment, uncertainty
+from driftseg.learners.vida import allotment, spread_of_views
 from driftseg.models.adapters.dual_rank import dual_ranks_of, factors
 from driftseg.models.encoders.sites import adapter_names
 from driftseg.models.segmenter import upsample
@@ -56,8 +56,8 @@ def test_uncertainty_of_two_pixels_by_hand() -> None:
     """The first pixel's passes are (1, 0) and (0, 1): sqrt of .5. The second's are the same: 0."""
     one = torch.tensor([[1.0, 0.5], [0.0, 0.5]])[None, :, None]
     other = torch.tensor([[0.0, 0.5], [1.0, 0.5]])[None, :, None]
-    assert float(uncertainty(torch.stack([one, other]))) == pytest.approx(0.5**0.5 / 2)
-    assert float(uncertainty(torch.stack([one, one, one]))) == 0
+    assert float(spread_of_views(torch.stack([one, other]))) == pytest.approx(0.5**0.5 / 2)
+    assert float(spread_of_views(torch.stack([one, one, one]))) == 0
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_the_factors_on_both_sides_of_the_threshold(spread: float, low: float, h
 def test_the_answer_is_the_teachers_with_the_frames_factors(threshold: float) -> None:
     model, plain = woken(scales=[1.0, 1.5], threshold=threshold)
     images = to_images(frames()[0], torch.device("cpu"))
-    spread = float(uncertainty(four_views(plain, images)))
+    spread = float(spread_of_views(four_views(plain, images)))
     assert 0.01 < spread < 1
     low, high = (1 - spread, 1 + spread) if threshold == 0 else (1 + spread, 1 - spread)
     with torch.no_grad(), factors(dual_ranks_of(plain), low, high):
@@ -93,7 +93,7 @@ def test_steps_are_adams_on_the_mean_of_views_and_the_teacher_follows(fused: boo
     for image in frames()[:2]:
         images = to_images(image, torch.device("cpu"))
         views = four_views(teacher, images)
-        spread = float(uncertainty(views))
+        spread = float(spread_of_views(views))
         low, high = allotment(spread, 0.2)
         if fused:
             with factors(dual_ranks_of(teacher), low, high):

@@ -182,6 +182,27 @@ def test_bad_frames_are_predicted_and_not_learnt_from(images, source) -> None:
     assert adapter.state().skipped == "unusable frame: noise"
 
 
+@pytest.mark.parametrize("kind", ["black", None])
+def test_a_held_frame_is_made_again_as_it_was(kind, images, source) -> None:
+    """A refused frame gives no drift signal, neither at first nor after an interruption."""
+    adapter = driftseg.adapt(
+        driftseg.load_model(), "hamlet", source=source, calibration=source,
+        replay={"minimum_share": 0.004},
+    )  # fmt: skip
+    play(adapter, images[:2])
+    image = images[2] if kind is None else spoilt(kind, images[2])
+    model = adapter._adaptive
+    model.predict(image)
+    held = model.hold()
+    assert (held.signal is None) == (kind == "black")
+    again = model.held_again(image, held.order, usable=held.usable)
+    if kind is None:
+        assert torch.equal(again.signal, held.signal)
+    else:
+        assert again.signal is None
+        assert again.level is None
+
+
 def test_the_statistics_of_the_stream_come_back_exactly(images, source) -> None:
     adapter = tent(EAGER, source)
     play(adapter, images[:3])

@@ -11,12 +11,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, SerializeAsAny, model_validator
 
+from driftseg.config.own_adapters import with_adapters_of_the_method
 from driftseg.control.guard import Guarding
 from driftseg.labels.classes import Stated as StatedClasses
 from driftseg.labels.mappings import Stated as StatedMapping
 from driftseg.learners.settings import MethodSettings
 from driftseg.methods.table import METHODS
-from driftseg.models.adapters.settings import AdapterSettings, with_own_kind
+from driftseg.models.adapters.settings import AdapterSettings
 from driftseg.parts import Pick
 from driftseg.replay.replay import ReplaySettings
 from driftseg.scenes.datasets import Data
@@ -196,9 +197,4 @@ class RunConfig(Settings):
 
     @model_validator(mode="after")
     def _adapters_of_the_method(self) -> RunConfig:
-        """Some methods bring adapters of their own; the section then says which."""
-        learner = self.method.learner_settings
-        found = with_own_kind(self.adapters, learner.adapter_kind, method=learner.name)
-        if found is not self.adapters:
-            object.__setattr__(self, "adapters", found)  # settings are frozen for all others
-        return self
+        return with_adapters_of_the_method(self)

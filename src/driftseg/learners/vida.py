@@ -154,7 +154,7 @@ class Vida(FramesOnly):
 
     def _allot(self, answer: Answer) -> Allotted:
         views = self._look_at(answer)
-        spread = uncertainty(views)
+        spread = spread_of_views(views)
         low, high = allotment(float(spread), self._threshold)
         if self._fused:
             with factors(self._adapters, low, high):
@@ -191,7 +191,7 @@ class Vida(FramesOnly):
         self._last = None
 
 
-def uncertainty(views: Tensor) -> Tensor:
+def spread_of_views(views: Tensor) -> Tensor:
     """U of equation 4: the mean over pixels of (1/m sum ||p_i - mean||^2)^(1/2).
 
     Args:

@@ -37,6 +37,8 @@ class Held:
     order: Order
     signal: Tensor | None
     level: Tensor | None
+    usable: bool = True
+    """Whether the guard lets the frame be looked at and learnt from."""
 
 
 class AdaptiveModel:
@@ -154,17 +156,18 @@ class AdaptiveModel:
                 )
             unusable = None if self.protection is None else self.protection.see(answered.image)
             if unusable is not None:
-                return Held(answered, self._order(unusable), None, None)
+                return Held(answered, self._order(unusable), None, None, usable=False)
             self.learner.look(answered)
             self._measure_costs(answered)
             signal, level = self._look(answered)
             return Held(answered, self._order(None), signal, level)
 
-    def held_again(self, image: Image, order: Order) -> Held:
+    def held_again(self, image: Image, order: Order, *, usable: bool = True) -> Held:
         """What ``hold`` gave for an image, under the same weights; for a continuation."""
         with self._lock:
             answered = answer(self.roles, image, keep_graph=self._keeps_graph)
-            return Held(answered, order, *self._look(answered))
+            looked = self._look(answered) if usable else (None, None)
+            return Held(answered, order, *looked, usable=usable)
 
     def learn(self, held: Held | None = None) -> Adaptation:
         """May learn from the image last predicted, or from a held one.

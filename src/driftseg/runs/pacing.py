@@ -184,6 +184,7 @@ class Paced:
             "last": self._last,
             "step": None if step is None else {
                 "image": step.held.answered.image, "order": asdict(step.held.order),
+                "usable": step.held.usable,
                 "index": step.index, "ends": step.ends, "looked_ms": step.looked_ms,
             },
             "costs": self.costs.state_dict(),
@@ -199,7 +200,9 @@ class Paced:
         self._step = None
         if state["step"] is not None:
             step = dict(state["step"])
-            held = self._model.held_again(step.pop("image"), Order(**step.pop("order")))
+            held = self._model.held_again(
+                step.pop("image"), Order(**step.pop("order")), usable=step.pop("usable")
+            )
             self._step = _Step(held, **step)
         self.costs.load_state_dict(state["costs"])
 
