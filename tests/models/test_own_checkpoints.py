@@ -28,6 +28,21 @@ from driftseg.models.checkpoints import (
     load_weights,
     read_info,
 )
+from driftseg.models.segmenter import build_segmenter
+
+
+def test_an_encoder_that_is_a_part_of_lite0_is_an_encoder_of_its_own(
+    tmp_path: Path, images: Tensor
+) -> None:
+    model = build_segmenter("tiny_networks:tiny_lite", classes=len(NAMES), head_width=WIDTH).eval()
+    path = tmp_path / "a.safetensors"
+    save_ours(path, model, encoder="tiny_networks:tiny_lite")
+    again, info = load_checkpoint(path)
+    assert info.encoder == "tiny_networks:tiny_lite"
+    with torch.no_grad():
+        assert torch.equal(again(images), model(images))
+    with pytest.raises(ValueError, match="expected heads of width 5, got"):
+        save_ours(path, model, encoder="tiny_networks:tiny_lite", head_width=5)
 
 
 @pytest.mark.parametrize("early_head", [True, False])

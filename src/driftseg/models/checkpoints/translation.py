@@ -11,12 +11,14 @@ from torch import Tensor
 
 from driftseg.models.checkpoints.layout import Layout
 from driftseg.models.checkpoints.names import LAYOUTS, OURS
+from driftseg.models.encoders.efficientnet import LITE0_DEPTHS
 from driftseg.models.encoders.mit import MIT_SIZES
 from driftseg.models.encoders.swin import SWIN_SIZES
 
 _TORCH_ATTENTION = "in_proj_"
 """Prefix of "weight" and "bias" of query, key and value as one tensor in torch's attention."""
 _BLOCK = r"encoder\.stages\.\d\.blocks\.\d+\."
+_LITE_BLOCK = r"encoder\.stages\.\d\.\d+\.depthwise\."
 _LINEAR = ("feed_forward.expand.weight", "feed_forward.contract.weight")
 
 
@@ -118,7 +120,9 @@ def _reorder_merging(named: dict[str, Tensor]) -> None:
 def guess_encoder(tensors: Mapping[str, Tensor]) -> str | None:
     """The encoder of tensors by our names, from widths and depths."""
     if "encoder.stages.0.0.convolution.weight" in tensors:
-        return "efficientnet_lite0"
+        found = {match[0] for name in tensors if (match := re.match(_LITE_BLOCK, name))}
+        whole = tuple(sum(f".stages.{i}." in block for block in found) for i in range(4))
+        return "efficientnet_lite0" if whole == LITE0_DEPTHS else None
     projections = [f"encoder.stages.{i}.embedding.projection.weight" for i in range(4)]
     held = [tensors[name] for name in projections if name in tensors]
     channels = tuple(width for tensor in held for width in tensor.shape[:1])

@@ -31,6 +31,8 @@ _STAGES: tuple[tuple[tuple[int, int, int, int, int], ...], ...] = (
     ((3, 2, 6, 80, 3), (5, 1, 6, 112, 3)),
     ((5, 2, 6, 192, 4), (3, 1, 6, 320, 1)),
 )
+LITE0_DEPTHS = tuple(sum(repeats for *_, repeats in stage) for stage in _STAGES)
+"""Blocks of each stage, without the stem."""
 
 
 class SameConvolution(nn.Conv2d):
