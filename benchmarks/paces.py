@@ -1,8 +1,9 @@
 """Accuracy against the pace of the stream, on Town: ``python -m benchmarks.paces``.
 
-It measures the cost of a learning step of every method, relative to an answer of the source model,
-and runs every method at every pace with these costs. Both tables are for docs/protocols.md.
-A part of them: ``python -m benchmarks.paces tent --paces 1 --cost tent=1.5``, with known costs.
+It measures what an answer and a learning step of every method cost, relative to an answer of the
+source model, and runs every method at every pace with these costs. Both tables are for
+docs/protocols.md. A part of them, with known costs of answer and step:
+``python -m benchmarks.paces tent --paces 1 --cost tent=1,1.5``.
 """
 
 from __future__ import annotations
@@ -54,26 +55,38 @@ def config(method: str, out: Path, pace: dict[str, Any] | None = None) -> RunCon
     return check(values, RunConfig, where="paces")
 
 
-def learning_cost(method: str, out: Path) -> tuple[float, float, float]:
-    """Ms of an answer of the source model, of answer and step, and the step in such answers.
+Costs = tuple[float, float]
+"""Of an answer and of a learning step, in answers of the source model."""
 
-    CPU time of one thread, the shortest of several frames: other processes disturb it least.
+
+def measured(method: str, out: Path) -> tuple[float, float, Costs]:
+    """Ms of an answer of the source model, of answer and step of the method, and its costs.
+
+    CPU time of one thread, the shortest of several frames: other processes disturb it least. A
+    method that learns from some of the frames is timed on these.
     """
     plain, whole = build(config("source_only", out)), build(config(method, out))
-    rows = []
+    rows: list[tuple[float, float, float]] = []
+    steps: list[tuple[float, float, float]] = []
     try:
         for frame in [*itertools.islice(whole.stream, WARM + TIMED)]:  # rendered before the clock
             started = time.process_time()
             plain.model.predict(frame.image)
             between = time.process_time()
             whole.model.predict(frame.image)
-            whole.model.learn()
-            rows.append((1000 * (between - started), 1000 * (time.process_time() - between)))
+            answered = time.process_time()
+            learnt = whole.model.learn().trained
+            ended = time.process_time()
+            rows.append((between - started, answered - between, ended - between))
+            if learnt:
+                steps.append(rows[-1])
     finally:
         plain.data.close()
         whole.data.close()
-    answer, all_of_it = (min(column) for column in zip(*rows[WARM:], strict=True))
-    return answer, all_of_it, round(max(0.0, all_of_it / answer - 1), 1)
+    columns = zip(*(steps[WARM:] or rows[WARM:]), strict=True)
+    source, answer, all_of_it = (1000 * min(column) for column in columns)
+    predict = max(1.0, round(answer / source, 1))
+    return source, all_of_it, (predict, round(max(0.0, all_of_it / source - predict), 1))
 
 
 def main() -> None:
@@ -81,37 +94,48 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("methods", nargs="*", default=METHODS)
     parser.add_argument("--paces", nargs="*", type=float, default=PACES)
-    parser.add_argument("--cost", action="append", default=[], help="METHOD=LEARN, not measured")
+    parser.add_argument(
+        "--cost", action="append", default=[], help="METHOD=PREDICT,LEARN: not measured"
+    )
     parser.add_argument("--policy", default="answer")
     given = parser.parse_args()
-    costs = {name: float(cost) for name, cost in (each.split("=") for each in given.cost)}
+    costs: dict[str, Costs] = {}
+    for each in given.cost:
+        name, _, numbers = each.partition("=")
+        predict, learn = map(float, numbers.split(","))
+        costs[name] = (predict, learn)
     with tempfile.TemporaryDirectory() as place:
         out = Path(place)
-        print("| method | answer of the source model, ms | answer and step, ms | `costs.learn` |")
-        print("|---|---|---|---|")
+        print(
+            "| method | answer of the source model, ms | answer and step, ms | `costs.predict` "
+            "| `costs.learn` |"
+        )
+        print("|---|---|---|---|---|")
         for method in given.methods:
             if method in costs:
                 continue
-            answer, whole, costs[method] = learning_cost(method, out)
+            answer, whole, costs[method] = measured(method, out)
             if method == "source_only":
-                costs[method] = 0.0  # it has no step; what was measured is noise
-            print(f"| {method} | {answer:.0f} | {whole:.0f} | {costs[method]} |", flush=True)
+                costs[method] = (1.0, 0.0)  # it has no step; what was measured is noise
+            predict, learn = costs[method]
+            print(f"| {method} | {answer:.0f} | {whole:.0f} | {predict} | {learn} |", flush=True)
         print("\n| method | pace | clear | storm | night | learnt from | late | dropped |")
         print("|---|---|---|---|---|---|---|---|")
         for method, pace in itertools.product(given.methods, given.paces):
             print(row(method, pace, costs[method], given.policy, out), flush=True)
 
 
-def row(method: str, pace: float | None, cost: float, policy: str, out: Path) -> str:
+def row(method: str, pace: float | None, costs: Costs, policy: str, out: Path) -> str:
     """A run as a row."""
-    section = {"relative": pace, "policy": policy, "costs": {"learn": cost}}
+    told = {"predict": costs[0], "learn": costs[1]}
+    section = {"relative": pace, "policy": policy, "costs": told}
     found = read_run(run(config(method, out, None if pace is None else section)))
     scores = " | ".join(f"{score:.1f}" for score in stream_scores(found))
     counts = pace_counts(found.frames, len(found.visits))
     learnt = sum(frame["trained"] for frame in found.frames)
     late, dropped = (0, 0) if counts is None else (summed(counts).late, summed(counts).dropped)
-    told = "waits" if pace is None else f"{pace:g}"
-    return f"| {method} | {told} | {scores} | {learnt} | {late} | {dropped} |"
+    speed = "waits" if pace is None else f"{pace:g}"
+    return f"| {method} | {speed} | {scores} | {learnt} | {late} | {dropped} |"
 
 
 if __name__ == "__main__":
