@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -120,6 +121,30 @@ def test_a_sweep_of_the_chosen_settings_has_the_same_runs(write, play) -> None:
     assert {point.config.method.name for point in points} == {"tent", "dacs"}
     threads = {"threads": points[0].config.threads, "seed": 0}
     assert found == {config.model_copy(update=threads).model_dump_json() for config in chosen}
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_without_labels_the_label_free_rule_chooses(sampler, write, play, monkeypatch) -> None:
+    """The oracle's score of a target without labels is not a number."""
+    told = tuning.numbers_of
+    monkeypatch.setattr(
+        tuning, "numbers_of",
+        lambda config: {name: n for name, n in told(config).items() if name != "oracle"},
+    )  # fmt: skip
+    tuner = Tuner(read_tuning(write(sampler=sampler)))
+    play(tuner)
+    tuned = write_choices(tuner, [])
+    assert [(each.method, each.rule) for each in tuned.choices] == [
+        ("tent", "label_free"), ("dacs", "label_free"),
+    ]  # fmt: skip
+    assert tuned.trials == {"tent": 4, "dacs": 4}
+
+
+def test_a_score_that_is_no_number_is_left_out(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(tuning, "read_run", lambda folder: None)
+    monkeypatch.setattr(tuning, "stream_scores", lambda run: [math.nan, math.nan])
+    monkeypatch.setattr(tuning, "read_json", lambda path: {"score": 61.5, "agreement": None})
+    assert tuning.numbers_of(tmp_path) == {"label_free": 61.5}
 
 
 def test_a_sampler_that_learns_gives_each_rule_its_own_trials(write, play) -> None:

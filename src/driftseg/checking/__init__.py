@@ -1,1 +1,1 @@
-"""A dataset looked through before it is used."""
+"""Checks a dataset before use."""

@@ -1,6 +1,6 @@
-"""A dataset looked through before it is used: what it holds, and what is wrong with it.
+"""Checks a dataset before use: its content and its faults.
 
-Nothing in the dataset is written to. What comes of it is plain data: `DatasetCheck`.
+The check does not change the dataset. The result is plain data: `DatasetCheck`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from driftseg.scenes.datasets import recognise
 from driftseg.scenes.pairs import Pair
 
 EXAMPLES = 3
-"""Kept of every finding."""
+"""Number of examples that are kept for every finding."""
 
 
 def check_dataset(
@@ -41,25 +41,25 @@ def check_dataset(
     workers: int = 1,
     watch: Callable[[int, int], None] = lambda done, total: None,
 ) -> DatasetCheck:
-    """Looks through a dataset.
+    """Checks a dataset.
 
     Args:
         root: its folder.
         layout: a layout's name (`driftseg.scenes.datasets`), ``folder``, or ``weather_set`` for
-            what `driftseg weather` has made; None recognises it.
+            a result of `driftseg weather`; None detects it.
         labels: folder with label PNGs of a plain folder of images.
-        label_space: to tell the labels of a layout in, or of a plain folder's ids; short for
+        label_space: to map the labels of a layout to, or of a plain folder's ids; short for
             ``classes``.
-        classes: the same, with the ids that label files hold. Where neither is given, a plain
-            folder has those of its ``classes.yaml``, or CamVid's.
-        include: shell patterns; only scenes whose name matches one are looked at, if any are given.
-        exclude: scenes whose name matches one of these are not looked at.
-        headers_only: whether to look at sizes and codings alone, which is quick.
-        workers: threads that read.
-        watch: is told scenes done and scenes in all.
+        classes: the same, with the ids in label files. By default a plain folder has those of its
+            ``classes.yaml``, or CamVid's.
+        include: shell patterns; if there are any, only scenes with a matching name are checked.
+        exclude: shell patterns; scenes with a matching name are not checked.
+        headers_only: whether only sizes and codings are read, which is fast.
+        workers: number of reading threads.
+        watch: called with the number of checked scenes and of all scenes.
 
     Raises:
-        InputError: no such folder or layout, or a label space that the labels cannot be told in.
+        InputError: no such folder or layout, or a label space that the labels cannot be mapped to.
     """
     if not root.is_dir():
         raise InputError(
@@ -104,7 +104,7 @@ def check_dataset(
 def _examine(
     examiner: Examiner, pairs: Sequence[Pair], workers: int, watch: Callable[[int, int], None]
 ) -> Iterator[Examined]:
-    # Threads are enough: decoders of images give Python's lock back while they work.
+    # Threads are enough: image decoders release Python's global lock.
     executor = ThreadPoolExecutor(workers)
     try:
         for done, found in enumerate(executor.map(examiner, pairs)):
@@ -129,7 +129,7 @@ def _parts(pairs: Sequence[Pair]) -> tuple[Part, ...]:
 def _class_shares(
     examined: Sequence[Examined], space: LabelSpace
 ) -> tuple[tuple[ClassShare, ...], float]:
-    """How much there is of every class, and of pixels without one."""
+    """The share of every class, and of pixels without a class."""
     counts = [found.pixels for found in examined if found.pixels is not None]
     if not counts:
         return (), 0.0
@@ -144,7 +144,7 @@ def _class_shares(
 
 
 def _file_findings(examined: Sequence[Examined]) -> Iterator[Finding]:
-    """What is wrong with single files, counted by kind."""
+    """Faults of single files, counted by kind."""
     places: dict[Kind, list[str]] = {}
     for found in examined:
         for kind, where in found.wrong:
@@ -156,7 +156,7 @@ def _file_findings(examined: Sequence[Examined]) -> Iterator[Finding]:
 def _common_findings(
     root: Path, source: Source, examined: Sequence[Examined], shares: Sequence[ClassShare]
 ) -> Iterator[Finding]:
-    """What only shows when all scenes are seen together."""
+    """Findings that need all scenes together."""
     pairs = source.pairs
     if not any(pair.image is not None for pair in pairs):
         yield Finding("no_images", 1, tuple(_instead(root)))
@@ -185,7 +185,7 @@ def _common_findings(
 
 
 def _unread(root: Path, source: Source) -> list[Path]:
-    """Image files of kinds that are not read, in all folders that a scene's file lies in."""
+    """Image files of unsupported kinds, in all folders with a scene's file."""
     files = (path for p in source.pairs for path in (p.image, p.label) if path is not None)
     above = {root} if source.kind == FOLDER else set()
     folders = {*(path.parent for path in files), *above}
@@ -193,7 +193,7 @@ def _unread(root: Path, source: Source) -> list[Path]:
 
 
 def _instead(root: Path) -> Iterator[str]:
-    """What a folder without images holds, and datasets right below it."""
+    """The content of a folder without images, and datasets directly below it."""
     below = sorted(root.iterdir())[:8]
     yield f"{root}: holds {', '.join(path.name for path in below) or 'nothing'}"
     for path in below:
@@ -202,7 +202,7 @@ def _instead(root: Path) -> Iterator[str]:
 
 
 def _labelled(pair: Pair) -> bool:
-    """Whether a scene of a plain folder is read with a label: PNGs alone are."""
+    """Whether a scene of a plain folder is read with a label: only PNGs are labels."""
     return bool(pair.image and pair.label and pair.label.suffix.lower() == ".png")
 
 
@@ -211,7 +211,7 @@ def _bare(pair: Pair) -> bool:
 
 
 def _mixed(kind: Kind, counts: Mapping[str, int]) -> Iterator[Finding]:
-    """A finding where there is more than one of what should be the same."""
+    """A finding if there are several values where all should be equal."""
     if len(counts) > 1:
         told = tuple(f"{count} of {what}" for what, count in counts.items())
         yield Finding(kind, len(counts), told[:EXAMPLES])
@@ -225,5 +225,5 @@ def _unknown(examined: Sequence[Examined]) -> dict[int, int]:
 
 
 def _counted(values: Iterable[Any]) -> dict[Any, int]:
-    """How often each comes, the most common first; None is left out."""
+    """The number of each value, the most common first; None is left out."""
     return dict(Counter(value for value in values if value is not None).most_common())

@@ -1,4 +1,4 @@
-"""One scene's files looked at: what they are, and what is wrong with them."""
+"""Checks the files of one scene."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from driftseg.scenes.pairs import Pair
 
 @dataclass
 class Examined:
-    """What one scene's files are like."""
+    """The result for one scene."""
 
     image_size: Size | None = None
     turned: bool = False
@@ -37,24 +37,24 @@ class Examined:
     label_coding: str | None = None
     """Such as ``palette PNG`` or ``16-bit grey PNG``."""
     pixels: npt.NDArray[np.int64] | None = None
-    """Pixels of every id after decoding, (256,); None without a label that can be read."""
+    """Number of pixels of every id after decoding, (256,); None without a readable label."""
     unknown: dict[int, int] = field(default_factory=dict)
-    """Pixels of ids that mean nothing."""
+    """Number of pixels of every unknown id."""
     wrong: list[tuple[Kind, str]] = field(default_factory=list)
-    """What is to be mended, and where."""
+    """Faults: the kind, and the file with details."""
 
 
 @dataclass(frozen=True)
 class Examiner:
-    """Looks at scenes; files are only ever read.
+    """Checks scenes; it only reads files.
 
     Args:
         decode: reads a label file into ids.
-        classes: of the label space of these ids.
-        codings: that ``decode`` takes of a label file.
-        mapping: into another label space.
-        headers_only: nothing is decoded: sizes and codings alone.
-        remark: what to know of a label that is read.
+        classes: number of classes in the label space of these ids.
+        codings: the codings of a label file that ``decode`` takes.
+        mapping: to another label space.
+        headers_only: whether only sizes and codings are read.
+        remark: a note on a readable label file; may be empty.
     """
 
     decode: Callable[[Path], Label]
@@ -65,7 +65,7 @@ class Examiner:
     remark: Callable[[Path], str] = lambda path: ""
 
     def __call__(self, pair: Pair) -> Examined:
-        """Looks at one scene."""
+        """Checks one scene."""
         found = Examined()
         if pair.fault:
             found.wrong.append(("files_in_doubt", pair.fault))
@@ -113,7 +113,7 @@ class Examiner:
             found.wrong.append(("unreadable_labels", str(error)))
             return
         except InputError as error:
-            there = path.is_file()  # a link to nowhere is not
+            there = path.is_file()  # false for a broken link
             kind = _refusal(found.label_coding) if there else "unreadable_labels"
             found.wrong.append((kind, str(error)))
             return
@@ -124,7 +124,7 @@ class Examiner:
             label = self.mapping.apply(label)
         found.pixels = np.bincount(label.ravel(), minlength=256).astype(np.int64)
         if found.pixels[IGNORE] == label.size:
-            found.wrong.append(("empty_labels", f"{path}: not one pixel has a class"))
+            found.wrong.append(("empty_labels", f"{path}: no pixel has a class"))
 
     def _label_header(self, path: Path, found: Examined) -> None:
         self._coding(path, found)
@@ -136,7 +136,7 @@ class Examiner:
             found.wrong.append(("unreadable_labels", str(error)))
 
     def _coding(self, path: Path, found: Examined) -> None:
-        """What a header alone tells of a label that is not taken."""
+        """Records an unsupported label coding, which the header shows."""
         coding, taken = found.label_coding, self.codings(path)
         if coding is not None and coding not in taken and not _lossy(path):
             told = f"{path}: expected {' or '.join(sorted(taken))}, got {coding}"
@@ -150,7 +150,7 @@ class Examiner:
             found.wrong.append(("labels_of_another_size", told))
 
     def _depth(self, path: Path, found: Examined) -> None:
-        """Its size; what is in it is for those to judge who read it."""
+        """Checks that depth can be decoded and has the image's size, but not its values."""
         if path.suffix.lower() not in IMAGE_SUFFIXES:
             return
         try:
@@ -170,7 +170,7 @@ def _lossy(path: Path) -> bool:
 
 
 def _refusal(coding: str | None) -> Kind:
-    """Why a label file that can be read is not taken."""
+    """The kind of fault of a readable label file that is refused."""
     if coding is not None and coding.startswith("16-bit"):
         return "sixteen_bit_labels"
     if coding in ("8-bit colour PNG", "8-bit colour and alpha PNG"):

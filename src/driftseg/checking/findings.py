@@ -1,4 +1,4 @@
-"""What is found when a dataset is looked through: plain data."""
+"""The result of a dataset check, as plain data."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ MEANING: Mapping[Kind, tuple[Severity, str]] = {
     "unreadable_labels": ("error", "labels cannot be decoded; mend or remove them"),
     "missing_labels": ("error", "images have no label where others have one; complete the labels, "
                                 "or leave the images out"),
-    "no_labels": ("error", "no label is a PNG named like an image, so all are without; check the "
-                           "folder of labels and the names"),
-    "files_in_doubt": ("error", "two files are of one scene; remove one of them"),
+    "no_labels": ("error", "no label is a PNG with the name of an image; check the folder of "
+                           "labels and the names"),
+    "files_in_doubt": ("error", "two files belong to one scene; remove one of them"),
     "labels_of_another_size": ("error", "labels have another size than their image"),
     "unknown_ids": ("error", "labels hold unknown ids; check the label space, state "
                              "ids and ignored_ids with the classes (docs/classes.md), or convert "
@@ -38,7 +38,7 @@ MEANING: Mapping[Kind, tuple[Severity, str]] = {
                                "in a grey or palette PNG"),
     "refused_labels": ("error", "labels are not stored as this layout stores them"),
     "lossy_labels": ("error", "labels are JPEGs, which blend ids; store them as PNG"),
-    "unlabelled_images": ("warning", "images have no label; they can be a target, but no source, "
+    "unlabelled_images": ("warning", "images have no label; they can be a target but not a source, "
                                      "and they are not scored"),
     "unread_files": ("warning", "image files are of a kind that is not read, so they are left out; "
                                 "convert them to PNG or JPEG"),
@@ -47,10 +47,10 @@ MEANING: Mapping[Kind, tuple[Severity, str]] = {
     "orphaned_labels": ("warning", "labels have no image"),
     "duplicate_names": ("warning", "scenes share a name; records and patterns cannot "
                                    "distinguish them"),
-    "mixed_image_sizes": ("warning", "images differ in size; set size to bring them to one"),
+    "mixed_image_sizes": ("warning", "images differ in size; set size to make it the same"),
     "mixed_label_coding": ("warning", "labels are stored in several ways; check whether "
                                       "another tool made a part"),
-    "mask_labels": ("warning", "labels hold nothing but 0 and 255, and 255 is no class; masks of 0 "
+    "mask_labels": ("warning", "labels hold only 0 and 255, and 255 is not a class; masks of 0 "
                                "and 255 must be stored as 0 and 1"),
     "empty_labels": ("warning", "labels hold no pixel with a class"),
     "unreadable_depth": ("warning", "depth cannot be decoded"),
@@ -58,12 +58,12 @@ MEANING: Mapping[Kind, tuple[Severity, str]] = {
     "empty_objects": ("note", "label files hold objects without points, which are not drawn"),
     "absent_classes": ("note", "classes of the label space have no pixel"),
 }  # fmt: skip
-"""How bad each kind of finding is, and what to do."""
+"""Severity and meaning of each kind of finding, and what to do."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One kind of thing that somebody should know."""
+    """One kind of fault or note, with examples."""
 
     kind: Kind
     count: int
@@ -71,12 +71,12 @@ class Finding:
 
     @property
     def severity(self) -> Severity:
-        """``error``: driftseg refuses it; ``warning``: look at it; ``note``: so it is."""
+        """``error``: driftseg refuses it; ``warning``: check it; ``note``: for information."""
         return MEANING[self.kind][0]
 
     @property
     def meaning(self) -> str:
-        """What it is, and what to do."""
+        """The meaning, and what to do."""
         return MEANING[self.kind][1]
 
 
@@ -93,23 +93,23 @@ class Part:
 
 @dataclass(frozen=True)
 class ClassShare:
-    """How much of a class there is."""
+    """Number and share of the pixels of one class."""
 
     name: str
     pixels: int
     share: float
-    """Of all pixels with a class, 0 to 1."""
+    """Share of all pixels with a class, 0 to 1."""
     scenes: int
-    """That hold at least one pixel of it."""
+    """Number of scenes with at least one pixel of it."""
 
 
 @dataclass(frozen=True)
 class DatasetCheck:
-    """What a dataset holds, and what was found."""
+    """The content of a dataset, and the findings."""
 
     root: Path
     layout: str
-    """``folder`` for images in no layout."""
+    """``folder`` for images without a layout."""
     title: str
     label_space: LabelSpace
     headers_only: bool
@@ -117,25 +117,25 @@ class DatasetCheck:
     image_sizes: Mapping[Size, int]
     label_codings: Mapping[str, int]
     labels_counted: int
-    """Labels that could be read and whose pixels are counted in ``classes``."""
+    """Number of readable labels, whose pixels are counted in ``classes``."""
     classes: tuple[ClassShare, ...]
-    """In the label space's order; empty without a label that could be read."""
+    """In the label space's order; empty without a readable label."""
     ignored: float
-    """Share of pixels without a class, of all labels, 0 to 1."""
+    """Share of pixels without a class in all labels, 0 to 1."""
     unknown_ids: Mapping[int, int]
-    """Pixels of every id that means nothing."""
+    """Number of pixels of every unknown id."""
     findings: tuple[Finding, ...]
-    """The worst first."""
+    """The most severe first."""
     classes_assumed: bool = False
-    """Whether ids of labels are taken for CamVid's because nothing says what they mean."""
+    """Whether label ids are read as CamVid's, because no file says what they mean."""
 
     @property
     def severity(self) -> Severity:
-        """Of the worst finding."""
+        """The severity of the worst finding."""
         return self.findings[0].severity if self.findings else "note"
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """The check as plain values."""
         return {
             "root": str(self.root),
             "layout": self.layout,

@@ -1,4 +1,4 @@
-"""What a folder is looked through as: a dataset in a layout, a folder of images, a weather set."""
+"""Decides how to check a folder: as a layout, a folder of images or a weather set."""
 
 from __future__ import annotations
 
@@ -20,41 +20,41 @@ from driftseg.weather_sets.classes import classes_of_set
 from driftseg.weather_sets.record import RECORD, read_finished
 
 FOLDER, WEATHER_SET = "folder", "weather_set"
-"""What is no `Layout`, by the names that configs use."""
+"""Kinds that are not a `Layout`, under their names in configs."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """What is looked through, and how."""
+    """The data to check, and how to read it."""
 
     kind: str
-    """As configs call it."""
+    """The name in configs."""
     title: str
-    """As people do."""
+    """The name in texts."""
     label_space: LabelSpace
     pairs: list[Pair]
     examiner: Examiner
     assumed: bool = False
-    """Whether nothing says what the ids of labels mean."""
+    """Whether no file says what the label ids mean."""
     labels: Path | None = None
-    """The folder of labels that was named; without one that fits it is refused."""
+    """The given folder of labels. At least one label must belong to an image."""
 
 
 def source_of(
     root: Path, *, kind: str | None, labels: Path | None, classes: Classes | None
 ) -> Source:
-    """What to read a folder as.
+    """Decides how to read a folder.
 
     Args:
         root: the folder.
         kind: a layout's name (`driftseg.scenes.datasets`), ``folder`` or ``weather_set``; None
-            recognises it.
+            detects it.
         labels: folder with label PNGs of a plain folder of images.
-        classes: to tell labels in; of a plain folder, what its ids mean.
+        classes: to map labels to; for a plain folder, the meaning of its ids.
 
     Raises:
-        InputError: an unknown kind, one that the folder is not, or a label space that the labels
-            cannot be told in.
+        InputError: an unknown kind, a folder of another kind, or a label space that the labels
+            cannot be mapped to.
     """
     by_name = {layout.name: layout for layout in layouts()}
     known = [*by_name, WEATHER_SET, FOLDER]
@@ -90,12 +90,12 @@ def _recognised(root: Path, labels: Path | None) -> str:
         return FOLDER
     if (layout := recognise(root)) is not None:
         return layout.name
-    # Images beside it would be a folder that happens to hold a file of that name.
+    # With images beside it, the folder is a plain one with a file of that name.
     return WEATHER_SET if (root / RECORD).is_file() and not list_images(root) else FOLDER
 
 
 def _told_in(layout: Layout, classes: Classes | None) -> tuple[LabelSpace, LabelMapping | None]:
-    """What the labels are told in, and how they come to be."""
+    """The label space of the result, and the mapping to it."""
     if classes is None or classes.space == layout.label_space:
         return layout.label_space, None
     wanted = classes.space
@@ -118,12 +118,12 @@ def _of_folder(root: Path, labels: Path | None, wanted: Classes | None) -> Sourc
 
 
 def _folder_pairs(root: Path, labels: Path | None) -> list[Pair]:
-    """Images and labels of the same stem; labels without an image come last."""
+    """Pairs images and labels by stem; labels without an image come last."""
     images = list_images(root)
     if labels is None:
         return [Pair("all", "", path.stem, path, None) for path in images]
     read, faults = label_files(labels)
-    # `folder` reads PNGs alone; another file of the name is shown for what it is.
+    # `folder` reads only PNG labels; another file of that name is reported as a fault.
     known = {**{path.stem: path for path in list_images(labels)}, **read}
     pairs = [
         Pair(
@@ -144,9 +144,9 @@ def _of_ids(classes: Classes) -> Examiner:
 
 
 def _of_set(root: Path, wanted: Classes | None) -> Source:
-    """All weathers that `driftseg weather` has made, each a domain; their source is not looked at.
+    """All weathers of a weather set, each as a domain; the source images are not checked.
 
-    Sets of Cityscapes are one tree, and recognised as Weather Cityscapes.
+    A set of Cityscapes is one tree and is detected as Weather Cityscapes.
     """
     record = read_finished(root)
     settings = record["settings"]

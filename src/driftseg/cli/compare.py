@@ -1,4 +1,4 @@
-"""driftseg compare: means over seeds, and which differences mean something."""
+"""driftseg compare: means over seeds and paired differences of runs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from driftseg.api.finding import FoundRun
 
 GAP = 2
-"""Letters between columns."""
+"""Characters between columns."""
 LEAST, VERDICT = 12, 13
-"""Letters that a group's name has, at least, and a verdict, at most, in a narrow terminal."""
+"""Smallest width of a group's name and largest width of a verdict, in a narrow terminal."""
 
 
 def compare(
@@ -29,8 +29,8 @@ def compare(
     by: Annotated[
         list[str] | None,
         typer.Option(
-            help="setting that makes the groups, like method; repeatable (default: all that "
-            "differs but the seed)"
+            help="setting that makes the groups, like method; repeatable (default: all settings "
+            "that differ, except the seed)"
         ),
     ] = None,
     against: Annotated[
@@ -49,7 +49,7 @@ def compare(
 ) -> None:
     """Compare runs: means over seeds, paired differences, 95 % intervals.
 
-    It says which differences mean something. Runs must have met the same world.
+    It says which differences are significant. All runs must have the same stream.
     """
     from driftseg.api import comparing
 
@@ -76,7 +76,7 @@ def compare(
 
 
 def split_words(words: Sequence[str | Path]) -> tuple[list[str], list[str]]:
-    """Places and filters among words."""
+    """Separates folders from filters."""
     from driftseg.api.finding import is_filter
 
     texts = [str(word) for word in words]
@@ -85,7 +85,7 @@ def split_words(words: Sequence[str | Path]) -> tuple[list[str], list[str]]:
 
 
 def tell_left_out(console: Console, left_out: Sequence[FoundRun]) -> None:
-    """Runs of folders that were not taken."""
+    """Prints how many runs of folders were left out."""
     if left_out:
         states = ", ".join(
             f"{sum(run.state == state for run in left_out)} {state}"
@@ -98,7 +98,7 @@ def tell_left_out(console: Console, left_out: Sequence[FoundRun]) -> None:
 
 
 def _table(rows: Sequence[Sequence[str]], width: int, title: str | None = None) -> Table:
-    """Headers are broken at spaces; names of groups get the room that numbers leave."""
+    """Breaks headers at spaces; names of groups get the width that numbers leave."""
     header, *body = rows
     widths = [
         max(map(len, [*name.split(), *(row[index] for row in body)]))

@@ -107,7 +107,7 @@ def check(
             workers=workers,
             watch=watch,
         )
-    _show(console, found)  # before anything is written: a full disk shall not hide it
+    _show(console, found)  # before writing, so that a full disk does not hide it
     if out is not None:
         for written in write_check(found, out):
             console.print(f"written: {written}", soft_wrap=True, highlight=False)
@@ -116,7 +116,7 @@ def check(
 
 @contextmanager
 def _progress(console: Console) -> Iterator[Callable[[int, int], None]]:
-    """A bar where output is a terminal; nothing elsewhere."""
+    """Shows a progress bar if output is a terminal."""
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""driftseg demo: three methods in a rainstorm, night and fog over Town, and a report."""
+"""driftseg demo: three methods in a rainstorm, night and fog on Town, and a report."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def demo(
     The streets are procedural and the model comes with the package. Nothing is downloaded. The
     demo takes some minutes on two cores.
     """
-    # Heavy imports wait until they are needed, so that --help is quick.
+    # Heavy imports come late, so that --help is fast.
     from driftseg.api import demo as api
     from driftseg.cli.watch import LiveWatch
 

@@ -162,7 +162,7 @@ def _drive(
 
 
 def _page(port: int | None) -> LivePage:
-    """The live page. Its address is printed first."""
+    """Makes the live page and prints its address."""
     from driftseg import LivePage
 
     page = LivePage(port or 0)

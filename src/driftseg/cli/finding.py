@@ -1,4 +1,4 @@
-"""driftseg runs, driftseg tag and driftseg note: runs found again."""
+"""driftseg runs, driftseg tag and driftseg note: find and mark recorded runs."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from driftseg.api.finding import FoundRun, Listing, Remarks
 
 SHOWN = 30
-"""Runs in a table without --limit."""
+"""Number of runs in a table without --limit."""
 TOLD = 3
-"""Unreadable runs whose reason is printed."""
+"""Number of unreadable runs whose reason is printed."""
 
 
 def runs(
@@ -42,9 +42,10 @@ def runs(
             help="a column, number or setting; numbers from the largest (default: newest)"
         ),
     ] = None,
-    reverse: Annotated[bool, typer.Option("--reverse", help="turn the order round")] = False,
+    reverse: Annotated[bool, typer.Option("--reverse", help="reverse the order")] = False,
     limit: Annotated[
-        int | None, typer.Option(min=0, help=f"how many; 0 is all (default: {SHOWN} in a table)")
+        int | None,
+        typer.Option(min=0, help=f"number of runs; 0 is all (default: {SHOWN} in a table)"),
     ] = None,
     columns: Annotated[
         str | None, typer.Option(help="columns to show, with commas: run,seed,forgotten")
@@ -54,7 +55,7 @@ def runs(
         bool, typer.Option("--json", help="print JSON with all numbers and settings")
     ] = False,
     index: Annotated[
-        bool, typer.Option(help="remember what was read, in the folder's .driftseg_runs.sqlite")
+        bool, typer.Option(help="keep an index in the folder, .driftseg_runs.sqlite")
     ] = True,
 ) -> None:
     """List runs with their numbers; filter and sort them.
@@ -85,7 +86,7 @@ def runs(
 
 
 def _taken_apart(words: Sequence[str]) -> tuple[Path, list[str]]:
-    """The folder among the words, and the filters."""
+    """Separates the folder from the filters."""
     from driftseg.api import finding
 
     folders = [word for word in words if not finding.is_filter(word) or Path(word).is_dir()]
@@ -99,7 +100,7 @@ def _taken_apart(words: Sequence[str]) -> tuple[Path, list[str]]:
 
 
 def _of_interest(found: Sequence[FoundRun], words: Sequence[str]) -> list[str]:
-    """Columns that were named in filters and for the order."""
+    """Columns that filters or --sort name."""
     from driftseg.api import finding
 
     names = [re.split("[=<>!]", word)[0].strip() for word in words]
@@ -118,7 +119,7 @@ def _print(listing: Listing, asked: Sequence[str], also: Sequence[str]) -> None:
 
 
 def _told(listing: Listing) -> Iterator[str]:
-    """What a reader of the table must know."""
+    """Lines below the table: counts, unreadable runs and index problems."""
     everyone = len(listing.everyone)
     count = f"{everyone} run{'s' if everyone != 1 else ''}"
     if listing.matching != everyone:
@@ -160,7 +161,7 @@ def tag(
     tags: Annotated[
         list[str], typer.Argument(help="letters, digits and . _ + : / @ -", metavar="TAG...")
     ],
-    remove: Annotated[bool, typer.Option("--remove", help="take these tags away")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="remove these tags")] = False,
 ) -> None:
     """Give a run tags; driftseg runs tag=TAG finds it."""
     from driftseg.api import finding

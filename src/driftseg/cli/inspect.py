@@ -23,7 +23,7 @@ def inspect(
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option(help="set of weights, where the file holds several"),
+        typer.Option(help="set of weights, if the file has several"),
     ] = None,
 ) -> None:
     """Show the content of a checkpoint file.

@@ -14,7 +14,7 @@ def methods() -> None:
     """List the methods that a config can name.
 
     Methods of installed packages are listed, too. Set method.name to one of them. A method may
-    need more settings than its name; they stand in brackets.
+    need more settings than its name; they are in brackets.
     """
     _tell("methods")
 

@@ -75,15 +75,15 @@ def main(
 
 
 def entry() -> None:
-    """Runs the command. A user's mistake is one line on stderr and exit code 2.
+    """Runs the command. A user's error prints one line on stderr; the exit code is 2.
 
-    A mistake in the user's own code prints its traceback, too.
+    An error in the user's own code also prints its traceback.
     """
     try:
         app()
     except InputError as error:
         if not torchrun.tells_errors():
-            time.sleep(1)  # torchrun ends all when one ends; the first has to tell before
+            time.sleep(1)  # torchrun ends all processes when one ends: let the first print
             sys.exit(2)
         from driftseg.api.images import without_secrets
 

@@ -30,7 +30,7 @@ RunsAndFilters = Annotated[
     typer.Argument(
         metavar="RUN...",
         help="folders of runs, or of many runs, and filters that must all hold: method=dacs,tent "
-        "tag=x; of a folder of runs, finished ones are taken",
+        "tag=x; a folder of runs gives its finished runs",
     ),
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: torch's choice")]

@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 MANY = 50
-"""Runs; fewer are read in a moment, and no bar is shown."""
+"""Smallest number of runs that shows a bar."""
 
 
 class ReadingRuns:
-    """A bar on stderr, where that is a terminal and there is much to read."""
+    """A progress bar on stderr, if that is a terminal and there are many runs."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
@@ -35,7 +35,7 @@ class ReadingRuns:
             self._bar.stop()
 
     def __call__(self, done: int, total: int) -> None:
-        """Shows how many are read."""
+        """Shows the number of runs read so far."""
         if total < MANY:
             return
         if not self._begun:

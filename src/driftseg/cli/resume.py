@@ -1,4 +1,4 @@
-"""driftseg resume and driftseg repeat: a run goes on, or is made again and compared."""
+"""driftseg resume continues a run; driftseg repeat runs it again and compares."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from driftseg.cli.options import RunFolder
 def resume(run: Annotated[Path, typer.Argument(help="folder of an interrupted run")]) -> None:
     """Continue an interrupted run.
 
-    It goes on at its last checkpoint. The finished record equals an uninterrupted run, line for
-    line, times aside.
+    It continues at its last checkpoint. Except for times, the finished record equals that of an
+    uninterrupted run, line by line.
     """
     from driftseg.api import experiments
     from driftseg.cli.watch import LiveWatch
@@ -36,7 +36,7 @@ def repeat(
 ) -> None:
     """Run a recorded run again and say where the first difference is.
 
-    Times are not compared. Exit code 1 where the records differ.
+    Times are not compared. The exit code is 1 if the records differ.
     """
     from driftseg.api import experiments
     from driftseg.cli.watch import LiveWatch
@@ -61,7 +61,7 @@ def repeat(
 
 
 def where_it_is(console: Console, folder: Path) -> None:
-    """What to do with a finished run."""
+    """Prints the folder of a finished run and the command for its report."""
     console.print(f"recorded in {folder}", soft_wrap=True, highlight=False)
     console.print(f"look at it: driftseg report {folder}", soft_wrap=True, highlight=False)
 
@@ -77,11 +77,11 @@ def lines_on(console: Console) -> Callable[[str], None]:
 
 @contextmanager
 def told_of_interruption(console: Console, *, kept: bool = True) -> Iterator[None]:
-    """Says how an interrupted run continues; exit code 130 after Ctrl-C, 143 after SIGTERM."""
+    """Prints how to continue an interrupted run; exit code 130 after Ctrl-C, 143 after SIGTERM."""
     try:
         yield
     except KeyboardInterrupt as error:
-        # The room that raises is heavy, and loaded already if it has raised.
+        # A heavy import. It is already loaded if it raised this error.
         from driftseg.api.experiments import RunInterrupted
 
         tell = lines_on(console)

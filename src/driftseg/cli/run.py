@@ -1,4 +1,4 @@
-"""driftseg run plays a method on a stream, driftseg evaluate scores a checkpoint."""
+"""driftseg run runs a method on a stream, driftseg evaluate scores a checkpoint."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def with_checkpoint(changes: list[str] | None, checkpoint: str | None) -> list[s
 
 
 def _name_of(checkpoint: str) -> str:
-    """Name of the file or folder. For best and last, which every training writes, the folder's."""
+    """Name of the file or folder; for best and last, the files of a training, the folder's."""
     path = Path(checkpoint)
     name = path.parent.name if path.stem in ("best", "last") and path.parent.name else path.stem
     return re.sub(r"[^A-Za-z0-9_.+-]+", "-", name) or "model"
@@ -98,7 +98,7 @@ def run(
 
 
 def _rehearsed(tried: Rehearsal) -> Iterator[str]:
-    """A dry run in lines."""
+    """The lines that a dry run prints."""
     width, height = tried.size
     visits = ", ".join(f"{domain} {frames}" for domain, frames in tried.visits)
     yield f"checkpoint  {tried.checkpoint}"
@@ -129,7 +129,7 @@ def _rehearsed(tried: Rehearsal) -> Iterator[str]:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person reads them."""
+    """Seconds as text in s, min or h."""
     if seconds < 100:
         return f"{seconds:.0f} s" if seconds >= 1 else "under 1 s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

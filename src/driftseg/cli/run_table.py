@@ -13,27 +13,27 @@ if TYPE_CHECKING:
 USUAL = (
     "over_all_visits", "stream_over_all_visits", "forgotten", "frames_per_second", "tag", "note",
 )  # fmt: skip
-"""Columns after the run and its state, the most important first; as many as fit are shown."""
+"""Columns after the run and its state, the most important first. Those that fit are shown."""
 INSTEAD = ("hash", "method", "seed")
-"""What stands for the folder's name where that would fill the line; ``FOLDER/*_HASH`` names it."""
+"""Columns in place of a folder name that is too long; ``FOLDER/*_HASH`` finds the folder."""
 ROOM = 30
-"""Letters that must be left for numbers beside the folder's name."""
+"""Smallest width for numbers beside the folder's name, in characters."""
 GAP = "   "
 LINE = 14
-"""Letters of one line of a column's name."""
+"""Characters in one line of a column header."""
 LONGEST = 40
-"""Letters of a cell; a longer note is cut."""
+"""Largest number of characters in a cell; a longer note is cut."""
 
 
 def run_table(
     runs: Sequence[FoundRun], width: int, asked: Sequence[str] = (), also: Sequence[str] = ()
 ) -> Iterator[Text]:
-    """Runs as lines. Names are never broken, for they are copied; thousands take no time.
+    """Formats runs as lines, thousands in little time. Names stay whole, so they can be copied.
 
     Args:
         runs: at least one.
-        width: of the terminal, in letters.
-        asked: columns to show, whatever the width; none is the usual ones that fit.
+        width: of the terminal, in characters.
+        asked: columns to show at any width; if empty, the usual ones that fit.
         also: columns to show before the usual ones.
     """
     names = list(asked) or _fitting(runs, width, also)
@@ -62,7 +62,7 @@ def too_long(runs: Sequence[FoundRun], width: int) -> bool:
 
 
 def _fitting(runs: Sequence[FoundRun], width: int, also: Sequence[str]) -> list[str]:
-    """What names the run, and after it as many columns as the terminal has room for."""
+    """The columns that name a run, then the others that fit the terminal."""
     wanted = [*INSTEAD] if too_long(runs, width) else ["run"]
     if any(run.state != "finished" for run in runs):
         wanted += ["state", "frames"]
@@ -80,7 +80,7 @@ def _fitting(runs: Sequence[FoundRun], width: int, also: Sequence[str]) -> list[
 
 
 def _header(name: str) -> str:
-    """The column's name, as --sort takes it, broken at its underscores and dots."""
+    """The column's name for --sort, broken at underscores and dots."""
     lines = [""]
     for part in name.replace("_", "_\0").replace(".", ".\0").split("\0"):
         if lines[-1] and len(lines[-1]) + len(part) > LINE:

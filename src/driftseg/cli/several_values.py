@@ -1,4 +1,4 @@
-"""Options that several values may follow: ``--rain 25 50``."""
+"""Options that take several values: ``--rain 25 50``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from typer.core import TyperCommand
 
 SEVERAL: dict[str, str | None] = {"--rain": None, "--fog": None, "--night": "1", "--snow": "1"}
-"""Options that several values may follow, and what they mean without any."""
+"""Options that take several values, and their value if none is given."""
 
 
 class SeveralValues(TyperCommand):
     """A command whose options in `SEVERAL` take any number of values: ``--rain 25 50``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Repeats such an option before each of its values, which is what typer understands."""
+        """Repeats such an option before each of its values, as typer expects."""
         return super().parse_args(ctx, expand(args))
 
 
@@ -35,7 +35,7 @@ def expand(arguments: Sequence[str]) -> list[str]:
         default = SEVERAL[name]
         if not values and default is not None:
             values = [default]
-        # Nothing is made up for a value that is missing: typer says that it is.
+        # A missing value gets no default here: typer reports it.
         expanded += [part for value in values for part in (name, value)] or [name]
     return expanded
 

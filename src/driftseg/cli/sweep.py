@@ -64,7 +64,7 @@ def _begun(found: Expansion, folder: Path, *, sync: bool) -> list[str]:
 
 @contextmanager
 def told_how_to_go_on(console: Console) -> Iterator[None]:
-    """Says after Ctrl-C how many runs continue; exit code 130."""
+    """Prints after Ctrl-C how to continue; exit code 130."""
     try:
         yield
     except KeyboardInterrupt:
@@ -76,7 +76,7 @@ def told_how_to_go_on(console: Console) -> Iterator[None]:
 
 
 def tell_outcome(console: Console, outcome: Swept) -> None:
-    """The table of a sweep, failures with their last lines, and where files are."""
+    """Prints the table of a sweep, failures with their last lines, and the paths of its files."""
     from driftseg.cli.sweep_table import outcome_table
 
     if outcome.lines:

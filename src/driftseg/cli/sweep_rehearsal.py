@@ -1,4 +1,4 @@
-"""driftseg sweep --dry-run: the runs of a sweep, and about how long they take."""
+"""driftseg sweep --dry-run: the runs of a sweep and an estimate of their time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def rehearse(console: Console, settings: SweepSettings, found: Expansion) -> None:
-    """Prints one line a run, and an estimate of the whole; writes nothing."""
+    """Prints one line per run and an estimate of the total time. Writes nothing."""
     from driftseg.api import sweeps
     from driftseg.cli.run import duration
 

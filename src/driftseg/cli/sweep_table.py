@@ -1,4 +1,4 @@
-"""The live table of a sweep, and the table of what came of it."""
+"""The live table of a sweep, and the table of its results."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from driftseg.api.sweeps import SweepGroup, SweepRun
 
 LINE_EVERY = 30.0
-"""Seconds between two lines about the whole sweep where there is no terminal."""
+"""Seconds between two lines about the whole sweep, without a terminal."""
 ORDER = ("running", "failed", "stopped", "waiting", "finished")
-"""Which runs are shown first where not all fit the terminal."""
+"""Order of states in which runs are shown, if not all fit the terminal."""
 
 
 class SweepTable:
-    """A live table with a row a run; without a terminal, a line whenever a run changes its state.
+    """A live table with one row per run. Without a terminal, one line per change of a state.
 
     Args:
-        console: where it is printed.
+        console: prints the table or the lines.
     """
 
     def __init__(self, console: Console):
@@ -118,7 +118,7 @@ def _duration(seconds: float | None) -> str:
 
 
 def outcome_table(lines: Sequence[SweepGroup]) -> Table:
-    """Groups over their seeds."""
+    """The table of groups, with means and deviations over seeds."""
     from driftseg.api.sweeps import TOLD
 
     several = len({line.world for line in lines}) > 1

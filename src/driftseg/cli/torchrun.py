@@ -1,4 +1,4 @@
-"""What the command line has to know of torchrun, without torch."""
+"""Facts about torchrun for the command line, without torch."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ def launched() -> bool:
 
 
 def prints() -> bool:
-    """Whether this process prints: the first of all."""
+    """Whether this process prints: only the first of all processes does."""
     return not launched() or os.environ.get("RANK", "0") == "0"
 
 
 def tells_errors() -> bool:
-    """Whether this process prints errors: the first on each machine."""
+    """Whether this process prints errors: only the first on each machine does."""
     return not launched() or os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def command_again() -> str:
-    """The command that was given."""
+    """The command line of this process, to repeat it."""
     own = shlex.join(["driftseg", *sys.argv[1:]])
     if not launched():
         return own

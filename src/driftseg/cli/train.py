@@ -28,13 +28,13 @@ def train(
     data: DataFolder = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="check everything, try two steps, say what is to come"),
+        typer.Option("--dry-run", help="check everything, try two steps, estimate the time"),
     ] = False,
 ) -> None:
     """Train a source model on labelled images.
 
-    Keeps the best and the last checkpoint. An interrupted training continues when the same command
-    is given again; a finished one when steps has grown. A dry run keeps nothing.
+    Keeps the best and the last checkpoint. Give the same command again to continue an interrupted
+    training, or with more steps to lengthen a finished one. A dry run keeps nothing.
 
     In several processes: torchrun --nproc-per-node 2 -m driftseg train CONFIG
     """
@@ -79,7 +79,7 @@ def _weights(reports: Sequence[LoadReport]) -> list[str]:
 
 
 def _rehearsed(tried: TrainRehearsal) -> Iterator[str]:
-    """A dry run in lines."""
+    """The lines that a dry run prints."""
     from driftseg.cli.train_watch import duration
 
     for number, line in enumerate(_weights(tried.loaded)):

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from driftseg.api.commands import Progress as Step
 
 SECONDS = 10.0
-"""Between two lines, where output is not a terminal."""
+"""Seconds between two lines, if output is not a terminal."""
 
 
 class TrainWatch:
-    """A progress bar. Where output is not a terminal, a line every ten seconds.
+    """A progress bar. If output is not a terminal, a line every ten seconds.
 
     Args:
         console: where to print.
-        clock: seconds.
+        clock: returns seconds.
     """
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic):
@@ -36,11 +36,11 @@ class TrainWatch:
         self._task = self._bar.add_task("main", total=None, facts="")
         self._phase = ""
         self._begun = (0, 0.0)
-        """First step that was seen of the phase, and when."""
+        """First step seen in the phase, and its time."""
         self._last = float("-inf")
 
     def begin(self, continues: str | None) -> None:
-        """The data is read and the model is made."""
+        """Starts the bar, after the data is read and the model is made."""
         if continues is not None:
             self._print(continues)
         self._bar.start()
@@ -87,7 +87,7 @@ class TrainWatch:
 
 
 def duration(seconds: float) -> str:
-    """Seconds, minutes or hours, whichever reads best."""
+    """Seconds as text in s, min or h."""
     if seconds < 100:
         return f"{seconds:.0f} s" if seconds >= 1 else "under 1 s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -1,4 +1,4 @@
-"""driftseg tune: which settings of each method are best on a tuning schedule."""
+"""driftseg tune: searches for the best settings of each method on a tuning schedule."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def tune(
 ) -> None:
     """Search for the best settings of each method, with the same number of trials for each.
 
-    The search runs on a tuning schedule that must differ from the reported one. Two rules choose:
-    with target labels (oracle) and without. Give the same command again to continue.
+    The search runs on a tuning schedule that must differ from the reported one. One rule uses
+    target labels (oracle), the other does not. Give the same command again to continue.
     """
     from driftseg.api import sweeps
     from driftseg.cli.resume import lines_on

@@ -60,7 +60,7 @@ def weather(
         typer.Option(
             min=0,
             max=1,
-            help="how much of the sun the clouds take away, from 0 to 1; default: follows the "
+            help="share of sunlight that the clouds block, from 0 to 1; default: follows the "
             "weather",
         ),
     ] = None,
@@ -189,10 +189,10 @@ def weather(
 
 
 def parse_camera(name: str | None, changes: Sequence[str]) -> str | dict[str, Any] | None:
-    """A camera's name, or its name and values: ``exposure=12`` each.
+    """A camera's name, or its name and changed values, such as ``exposure=12``.
 
     Raises:
-        InputError: a change is no such text.
+        InputError: a change has another form.
     """
     values: dict[str, Any] = {} if name is None else {"preset": name}
     for change in changes:
@@ -210,7 +210,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """(width, height) from ``480x360``.
 
     Raises:
-        InputError: it is no such text.
+        InputError: the text has another form.
     """
     width, _, height = text.partition("x")
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):

@@ -19,7 +19,7 @@ TOLD = 20
 
 
 class MakingWatch:
-    """A progress bar with the time left. Without a terminal it prints a line every tenth."""
+    """A progress bar with the time left. Without a terminal, a line per tenth of the images."""
 
     def __init__(self, console: Console):
         self._console = console
@@ -47,7 +47,7 @@ class MakingWatch:
         self._bar.stop()
 
     def __call__(self, progress: Progress) -> None:
-        """Shows how far it is."""
+        """Shows the progress."""
         seconds = max(time.monotonic() - self._started, 1e-9)
         speed = progress.done / seconds
         self._bar.update(

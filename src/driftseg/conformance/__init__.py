@@ -1,1 +1,1 @@
-"""Laws that encoders, methods and datasets keep, checked on any of them."""
+"""Laws of encoders, methods and datasets, and their checks."""

@@ -14,14 +14,14 @@ from driftseg.labels import IGNORE
 from driftseg.scenes.dataset import Dataset, DatasetSettings
 
 LOOKED_AT = 8
-"""Scenes that are read, evenly chosen."""
+"""Number of scenes that are read, evenly spaced."""
 
 
 class DatasetLaws:
-    """One dataset and the laws it is to keep.
+    """Checks the laws of one dataset.
 
     Args:
-        settings: checked; the dataset is made from them.
+        settings: validated; they make the dataset.
     """
 
     def __init__(self, settings: DatasetSettings):
@@ -32,7 +32,7 @@ class DatasetLaws:
         self._chosen = sorted({round(i * (length - 1) / max(count - 1, 1)) for i in range(count)})
 
     def check(self) -> list[Finding]:
-        """Every law with what became of it."""
+        """Every law with its result."""
         return check_laws(
             {
                 "it holds at least one scene": self._not_empty,
@@ -41,7 +41,7 @@ class DatasetLaws:
                 "labels have their image's size and ids of the label space, or 255": self._labels,
                 "depth, where there is any, is above 0 and has the image's size": self._depth,
                 "the same position gives the same scene, in any order": self._repeats,
-                "made again, it is the same dataset": self._again,
+                "made again from its settings, it is the same dataset": self._again,
                 "it can be sent to another process": self._pickled,
                 "a position that it does not have is an error": self._outside,
             }
@@ -51,7 +51,7 @@ class DatasetLaws:
         return [self._dataset.scene(index) for index in self._chosen]
 
     def _not_empty(self) -> str:
-        broken(len(self._dataset) < 1, "len() is 0; say in an InputError what was looked for")
+        broken(len(self._dataset) < 1, "len() is 0; raise an InputError that says what is expected")
         return f"{len(self._dataset)} scenes, {len(self._dataset.label_space)} classes"
 
     def _names(self) -> None:
@@ -62,7 +62,7 @@ class DatasetLaws:
         for index, scene in zip(self._chosen, self._scenes(), strict=True):
             broken(
                 scene.name != names[index],
-                f"name({index}) is {names[index]!r}, its scene says {scene.name!r}",
+                f"name({index}) is {names[index]!r}, the scene has the name {scene.name!r}",
             )
 
     def _images(self) -> None:
@@ -70,7 +70,7 @@ class DatasetLaws:
             image = scene.image
             broken(
                 not isinstance(image, np.ndarray) or image.dtype != np.uint8,
-                f"{scene.name}: the image is no array of uint8",
+                f"{scene.name}: the image is not an array of uint8",
             )
             broken(
                 image.ndim != 3 or image.shape[2] != 3, f"{scene.name}: its shape is {image.shape}"
@@ -90,7 +90,7 @@ class DatasetLaws:
             )
             ids = {int(i) for i in np.unique(scene.label)} - {IGNORE}
             wrong = sorted(i for i in ids if i >= classes)
-            broken(bool(wrong), f"{scene.name}: ids {wrong} are none of the {classes} classes")
+            broken(bool(wrong), f"{scene.name}: ids {wrong} are not among the {classes} classes")
         return f"{labelled} of {len(self._chosen)} scenes looked at have labels"
 
     def _depth(self) -> None:
@@ -125,13 +125,13 @@ class DatasetLaws:
             self._dataset.scene(len(self._dataset))
         except (IndexError, InputError, KeyError):
             return
-        broken(True, f"scene({len(self._dataset)}) gives a scene; there are that many")
+        broken(True, f"scene({len(self._dataset)}) gives a scene, but it is past the last one")
 
 
 def _same(one: Scene, other: Scene) -> None:
     broken(one.name != other.name, f"{one.name} becomes {other.name}")
     broken(not np.array_equal(one.image, other.image), f"{one.name}: the image differs")
     both = one.label is not None and other.label is not None
-    broken((one.label is None) != (other.label is None), f"{one.name}: the label comes and goes")
+    broken((one.label is None) != (other.label is None), f"{one.name}: only one has a label")
     if both:
         broken(not np.array_equal(one.label, other.label), f"{one.name}: the label differs")  # type: ignore[arg-type]

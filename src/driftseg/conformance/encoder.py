@@ -12,11 +12,11 @@ from driftseg.models.encoders import Encoder, make_encoder
 from driftseg.models.norm import BatchNorm
 
 SIZE = (64, 96)
-"""(height, width) of the images that laws are tried with."""
+"""(height, width) of the test images."""
 
 
 class EncoderLaws:
-    """One encoder and the laws it is to keep.
+    """Checks the laws of one encoder.
 
     Args:
         name: of the table, of an entry point, or ``package.module:make``.
@@ -30,7 +30,7 @@ class EncoderLaws:
         self._images = torch.rand((2, 3, *SIZE), generator=torch.Generator().manual_seed(1))
 
     def check(self) -> list[Finding]:
-        """Every law with what became of it."""
+        """Every law with its result."""
         return check_laws(
             {
                 "levels lie at strides 4, 8, 16 and 32 and are as wide as channels says":
@@ -40,7 +40,7 @@ class EncoderLaws:
                 "a stage depends on itself and the stages before it alone": self._upstream,
                 "gradients reach every parameter": self._gradients,
                 "in eval mode the same image gives the same levels": self._repeats,
-                "images of a batch do not see each other": self._batch,
+                "images of a batch do not affect each other": self._batch,
                 "batch normalisation is driftseg's, so that statistics belong to roles":
                     self._norms,
                 "the same seed makes the same weights": self._seed,
@@ -81,7 +81,7 @@ class EncoderLaws:
         broken(bool(twice), f"in two stages: {twice[:3]}")
         missing = sorted(set(known) - set(listed))
         broken(bool(missing), f"in no stage: {missing[:3]}")
-        broken(set(listed) != set(known), "group() names parameters that there are not")
+        broken(set(listed) != set(known), "group() names parameters that do not exist")
 
     def _upstream(self) -> None:
         before = self._levels()

@@ -1,4 +1,4 @@
-"""What a law is, and checking several of them one after another."""
+"""Checks laws one after another."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from driftseg.errors import InputError
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of one law."""
+    """The result of one law."""
 
     law: str
     holds: bool
     told: str = ""
-    """Why it does not hold; or what there is to know although it does."""
+    """Why it does not hold; or a remark on a law that holds."""
 
 
 class LawBrokenError(Exception):
-    """A law does not hold; the text says what was seen."""
+    """A law does not hold; the text says what was found."""
 
 
 def broken(condition: bool, told: str) -> None:
-    """Raises where something is so that must not be.
+    """Raises an error if a condition is true that must be false.
 
     Raises:
         LawBrokenError: the condition is true.
@@ -33,10 +33,10 @@ def broken(condition: bool, told: str) -> None:
 
 
 def check_laws(laws: Mapping[str, Callable[[], str | None]]) -> list[Finding]:
-    """Every law with what became of it; an error in one does not keep others from being checked.
+    """Checks every law; after an error in one, the others are checked.
 
     Args:
-        laws: by their text; a law may return what there is to know.
+        laws: checks by the text of the law; a check may return a remark.
     """
     findings = []
     for law, check in laws.items():

@@ -1,4 +1,4 @@
-"""The laws of methods: settings, learner and controller together, on a small world."""
+"""The laws of methods: settings, learner and controller together, on a small stream."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from driftseg.runs.states import read_state, save_state
 from driftseg.town.scenes import TownScenes
 
 SIZE = (96, 64)
-"""(width, height) of the world."""
+"""(width, height) of the frames."""
 CLASSES = 11
 
 
 class MethodLaws:
-    """One method and the laws it is to keep.
+    """Checks the laws of one method.
 
     Args:
-        settings: checked.
-        prepare: puts something into a network before roles are made (adapters); or None.
+        settings: validated.
+        prepare: changes a network before roles are made, such as by adapters; or None.
     """
 
     def __init__(self, settings: MethodSettings, prepare: Callable[[Network], None] | None = None):
@@ -46,18 +46,18 @@ class MethodLaws:
         self._frames = [street.scene(number).image for number in range(len(street))]
 
     def check(self) -> list[Finding]:
-        """Every law with what became of it."""
+        """Every law with its result."""
         return check_laws(
             {
                 "it can be made on driftseg's networks": self._is_made,
-                "it predicts with its weights as they stand, and learns after": self._predicts,
-                "looking at it changes nothing": self._looking,
+                "it predicts with its current weights, and learns after": self._predicts,
+                "diagnostics do not change it": self._looking,
                 "exactly the trainable set moves, and running statistics": self._moves,
                 "saved and loaded it goes on to the last bit, in plain data": self._continues,
                 "the same seed gives the same run": self._repeats,
                 "a step that is not finite moves nothing": self._not_finite,
                 "what says that it needs no source never reads one": self._source_free,
-                "it runs on a network of another's making": self._foreign,
+                "it runs on a network that driftseg did not make": self._foreign,
             }
         )
 
@@ -72,7 +72,7 @@ class MethodLaws:
     def _made(self, network: Network | None = None, *, source: bool = True) -> AdaptiveModel:
         network = self._network() if network is None else network
         own = self._settings.learner_settings.adapter_kind
-        if own is not None:  # as a config that says nothing of adapters
+        if own is not None:  # as a config without a section of adapters
             section = AdapterSettings(kind=own)
             spec = section.spec(self._settings.needs().train, method=self._settings.name)
             section.put_into(network, spec, torch.Generator().manual_seed(1))
@@ -111,7 +111,7 @@ class MethodLaws:
             told = model.answers(image)["main"] if own else None
             label = model.predict(image).label
             if told is not None:
-                broken(bool((label != told).any()), "looking and predicting differ")
+                broken(bool((label != told).any()), "answers() and predict() differ")
             elif model.roles.norm_statistics not in ("batch", "blend_with_frame"):
                 wanted = _label(before, offline, image)
                 broken(
@@ -128,7 +128,7 @@ class MethodLaws:
             model.answers(self._frames[4])
             model.diagnose(self._frames[4])
             rows += self._play(model, [image])
-        broken(not _equal(rows, plain), "a run that is looked at goes otherwise")
+        broken(not _equal(rows, plain), "a run with diagnostics differs from a run without")
 
     def _moves(self) -> str:
         model = self._made()
@@ -151,7 +151,7 @@ class MethodLaws:
         broken(not _equal(self._play(first, self._frames[2:]), whole[2:]), "saving changes it")
         broken(
             not _equal(self._play(second, self._frames[2:]), whole[2:]),
-            "what is loaded goes on otherwise than what was saved",
+            "the loaded model continues differently from the saved one",
         )
 
     def _repeats(self) -> None:
@@ -173,9 +173,9 @@ class MethodLaws:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             rows = self._play(model, self._frames[2:4])
-        broken(any(row.trained for _, row in rows), "it says that it has learnt")
+        broken(any(row.trained for _, row in rows), "it reports that it has learnt")
         moved = [n for n, t in module.state_dict().items() if not torch.equal(t, before[n])]
-        broken(bool(moved), f"moved all the same: {moved[:3]}")
+        broken(bool(moved), f"moved nevertheless: {moved[:3]}")
 
     def _source_free(self) -> str:
         if self._settings.needs().source:
@@ -201,7 +201,7 @@ class MethodLaws:
 
 
 ANYWHERE = {"encoder", "head", "norms"}
-"""What every network has, or has in name."""
+"""Parts that every network has; a part may be empty."""
 
 
 def _label(module: nn.Module, offline: dict[str, Tensor] | None, image: Image) -> Tensor:
@@ -216,7 +216,7 @@ def _label(module: nn.Module, offline: dict[str, Tensor] | None, image: Image) -
 
 
 def _equal(one: list[tuple[float, Adaptation]], other: list[tuple[float, Adaptation]]) -> bool:
-    """Whether two runs are the same; times aside."""
+    """Whether two runs are equal, except for times."""
     return [_timeless(row) for row in one] == [_timeless(row) for row in other]
 
 

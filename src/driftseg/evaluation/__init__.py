@@ -1,1 +1,1 @@
-"""Scores: dataset-level IoU, metrics of a whole drift, latency."""
+"""Scores: dataset-level IoU, metrics of a whole run, latency."""

@@ -1,18 +1,17 @@
-"""Detected changes of the world beside its true ones: how late, how many missed, how many false.
+"""Compares detected changes with true ones: delays, missed changes and false alarms.
 
-How events are counted. The true changes cut the stream into stretches: one before the first
-change, and one from every change until the next. An event belongs to the stretch that its frame
-lies in, so:
+The true changes cut the stream into stretches: one before the first change, and one from every
+change until the next. An event belongs to the stretch of its frame:
 
 * an event before the first true change is a false alarm;
-* the first event of a stretch *answers* the change that opened it, whatever direction it tells;
-  its delay is counted from the first frame of the new domain (0: found on that very frame);
-* every further event of that stretch is a *repeat*, which is a false alarm too, even if it tells
-  the direction better than the first did;
-* a change without an event in its stretch is missed. An event so late that the world has changed
-  once more counts for the newer change, and the older one is missed.
+* the first event of a stretch *answers* the change at its start, in any direction. Its delay is
+  counted from the first frame of the new domain (0: detected on that frame);
+* every further event of that stretch is a *repeat*. It is a false alarm, even if its direction is
+  right and that of the first event is wrong;
+* a change without an event in its stretch is missed. An event after the next change counts for
+  that newer change, and the older one is missed.
 
-Two visits to one domain in a row are one stretch: the world did not change between them.
+Two visits to one domain in a row are one stretch, because the domain does not change.
 """
 
 from __future__ import annotations
@@ -26,18 +25,18 @@ Way = Literal["away", "back"]
 
 @dataclass(frozen=True)
 class Change:
-    """A true change of the world."""
+    """A true change of the domain."""
 
     frame: int
     """Position in the stream of the new domain's first frame."""
     domain: str
     way: Way | None
-    """``away`` into heavier rain, ``back`` into lighter; None where the rain does not tell."""
+    """``away`` into stronger weather, ``back`` into weaker; None if neither is known."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """A change that a detector claims."""
+    """A detected change."""
 
     frame: int
     way: Way
@@ -52,12 +51,12 @@ class Answer:
 
     @property
     def delay(self) -> int | None:
-        """Frames from the change to its event; None when it was missed."""
+        """Frames from the change to its event; None if it was missed."""
         return None if self.event is None else self.event.frame - self.change.frame
 
     @property
     def right_way(self) -> bool | None:
-        """Whether the event tells the true direction; None where that is not known."""
+        """Whether the event has the true direction; None if that is not known."""
         if self.event is None or self.change.way is None:
             return None
         return self.event.way == self.change.way
@@ -65,10 +64,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Detection:
-    """All changes answered or missed, and the events that answer none."""
+    """All true changes, answered or missed, and the events that answer none."""
 
     answers: tuple[Answer, ...]
-    """One a true change, in order."""
+    """One per true change, in order."""
     early: tuple[Event, ...]
     """Events before the first true change."""
     repeats: tuple[Event, ...]
@@ -76,28 +75,28 @@ class Detection:
 
     @property
     def found(self) -> int:
-        """True changes with an event."""
+        """Number of true changes with an event."""
         return sum(answer.event is not None for answer in self.answers)
 
     @property
     def missed(self) -> int:
-        """True changes without one."""
+        """Number of true changes without an event."""
         return len(self.answers) - self.found
 
     @property
     def false_alarms(self) -> int:
-        """Events that answer no change: the early ones and the repeats."""
+        """Number of events that answer no change: early ones and repeats."""
         return len(self.early) + len(self.repeats)
 
     @property
     def mean_delay(self) -> float:
-        """Frames, over the changes that were found; NaN when none was."""
+        """Mean delay of found changes in frames; NaN if none was found."""
         delays = [answer.delay for answer in self.answers if answer.delay is not None]
         return sum(delays) / len(delays) if delays else float("nan")
 
     @property
     def right_ways(self) -> tuple[int, int]:
-        """How many events told the true direction, of how many whose direction is known."""
+        """Number of answers with the true direction, and number of answers with a known one."""
         told = [answer.right_way for answer in self.answers if answer.right_way is not None]
         return sum(told), len(told)
 
@@ -109,14 +108,14 @@ def true_changes(
     *,
     home: str | None = None,
 ) -> list[Change]:
-    """Where the world changes.
+    """The true changes of a stream.
 
     Args:
         domains: of each visit.
-        frames: of each visit; a visit of no frames is passed over.
-        strengths: of each visit's weather in any unit, None where it is not known.
-        home: where the method comes from; a stream that begins elsewhere begins with a change
-            away. None says nothing of it.
+        frames: number in each visit; a visit without frames is skipped.
+        strengths: of each visit's weather in any unit, None if it is not known.
+        home: the method's home domain; a stream that starts in another domain starts with a change
+            away. None counts no such change.
     """
     changes: list[Change] = []
     start, before = 0, None
@@ -138,10 +137,10 @@ def _way(before: float | None, after: float | None) -> Way | None:
 
 
 def compare(changes: Sequence[Change], events: Sequence[Event]) -> Detection:
-    """Sets detected changes beside true ones, counted as the module's head says.
+    """Compares detected changes with true ones, by the rules in the module's docstring.
 
     Args:
-        changes: by frame, each frame once.
+        changes: in order of frames, each frame once.
         events: in any order.
     """
     ordered = sorted(events, key=lambda event: event.frame)

@@ -43,12 +43,12 @@ def confusion(prediction: Label, label: Label, classes: int) -> Matrix:
 
 
 class Score:
-    """Counts of many images; every number it gives is over all of them at once.
+    """Pixel counts of many images; every score is over all of them together.
 
-    This is the benchmark's meaning of mIoU (sum of intersections over sum of unions per class,
-    then the mean over classes), not the mean of per-image scores. A class that is neither
-    labelled nor predicted anywhere has no IoU (NaN) and does not enter the mean. A prediction of
-    255 is a class that this space does not hold: it misses the true class and is no other's.
+    mIoU is that of benchmarks (sum of intersections over sum of unions per class, then the mean
+    over classes), not the mean of per-image scores. A class that is neither labelled nor predicted
+    has no IoU (NaN) and is left out of the mean. A prediction of 255 is a class outside the label
+    space: a miss of the true class, and a pixel of no other class.
 
     Args:
         classes: number of classes.
@@ -58,7 +58,7 @@ class Score:
         self.classes = classes
         self.counts: Matrix = np.zeros((classes, classes), dtype=np.int64)
         self.missed: Matrix = np.zeros(classes, dtype=np.int64)
-        """Pixels per true class that were predicted as a class that is none of these, (C,)."""
+        """Pixels per true class that were predicted as a class outside the label space, (C,)."""
 
     def add(self, prediction: Label, label: Label) -> None:
         """Counts one image."""
@@ -77,49 +77,49 @@ class Score:
 
     @property
     def intersection(self) -> Matrix:
-        """Pixels per class that are right, (C,)."""
+        """Correct pixels per class, (C,)."""
         return np.diag(self.counts).copy()
 
     @property
     def union(self) -> Matrix:
-        """Pixels per class that are labelled or predicted so, (C,)."""
+        """Pixels per class that are labelled or predicted as this class, (C,)."""
         everything = self.counts.sum(axis=0) + self.labelled
         return np.asarray(everything - np.diag(self.counts), dtype=np.int64)
 
     def iou(self) -> Floats:
-        """Per class, 0 to 1, NaN for absent classes."""
+        """IoU per class, 0 to 1, NaN for absent classes."""
         return ratio(self.intersection, self.union)
 
     def mean_iou(self) -> float:
-        """Over the classes present; NaN when nothing was counted."""
+        """Mean IoU over the present classes; NaN if nothing was counted."""
         return mean(self.iou())
 
     def mean_accuracy(self) -> float:
-        """Mean over labelled classes of the share of their pixels that are right."""
+        """Mean over labelled classes of the share of correct pixels."""
         return mean(ratio(self.intersection, self.labelled))
 
     def pixel_accuracy(self) -> float:
-        """Share of all labelled pixels that are right."""
+        """Share of correct pixels among all labelled pixels."""
         return float(ratio(self.intersection.sum()[None], self.labelled.sum()[None])[0])
 
     def state_dict(self) -> dict[str, Any]:
-        """The counts, of pixels missed too."""
+        """The counts, including missed pixels."""
         return {"counts": self.counts.tolist(), "missed": self.missed.tolist()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues counting where another score stood."""
+        """Continues from the counts of another score."""
         self.counts = np.array(state["counts"], dtype=np.int64).reshape(self.classes, self.classes)
         self.missed = np.array(state["missed"], dtype=np.int64)
 
 
 def ratio(part: Matrix, whole: Matrix) -> Floats:
-    """Part / whole, NaN where the whole is 0."""
+    """Part / whole, NaN if the whole is 0."""
     result = np.full(part.shape, np.nan)
     np.divide(part, whole, out=result, where=whole > 0)
     return result
 
 
 def mean(values: Floats) -> float:
-    """Mean of what is not NaN; NaN when nothing is left."""
+    """Mean of the values that are not NaN; NaN if there are none."""
     present = values[~np.isnan(values)]
     return float(present.mean()) if present.size else float("nan")

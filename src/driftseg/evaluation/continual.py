@@ -1,4 +1,4 @@
-"""Metrics of a whole drift: forward, backward, total, forgetting."""
+"""Metrics of a whole run: forward, backward, total, forgetting."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ def harmonic_mean(values: Sequence[float]) -> float:
 
 @dataclass(frozen=True)
 class Continual:
-    """One method over one schedule, all in percent.
+    """Scores of one method on one schedule, all in percent.
 
-    The score of a visit is its domain's, in the evaluation right after that visit.
+    The score of a visit is that of its domain, evaluated right after the visit.
     """
 
     forward: float
     """Harmonic mean over the visits until the worst weather."""
     backward: float
-    """Harmonic mean over the visits on the way home; NaN when there are none."""
+    """Harmonic mean over the visits on the way home; NaN if there are none."""
     total_of_means: float
-    """Arithmetic mean of the two harmonic means, as HAMLET's tables state it."""
+    """Arithmetic mean of the two harmonic means, as in HAMLET's tables."""
     total: float
     """Harmonic mean over all visits."""
     forgetting: float | None
     """The home domain's score before the first frame minus its score after the last; above 0
-    is forgetting. None without an evaluation before the first frame."""
+    means forgetting. None without an evaluation before the first frame."""
 
 
 def continual(
@@ -42,10 +42,10 @@ def continual(
     *,
     home: tuple[float, float] | None = None,
 ) -> Continual:
-    """Sums up a run.
+    """Computes the metrics of a run.
 
     Args:
-        scores: mIoU of each visit's domain right after it.
+        scores: mIoU of each visit's domain right after the visit.
         directions: ``forward`` or ``backward`` of each visit.
         home: the home domain's score before the first frame and after the last.
     """

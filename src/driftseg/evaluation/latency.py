@@ -1,4 +1,4 @@
-"""How long frames took."""
+"""Times of frames."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Latency:
-    """Over a run's frames; predict and adapt together unless said otherwise."""
+    """Times over a run's frames; of predict and adapt together, unless stated otherwise."""
 
     frames_per_second: float
-    """Frames over the sum of their times."""
+    """Number of frames divided by the sum of their times."""
     median_ms: float
     p95_ms: float
     predict_median_ms: float
-    """Until the answer is there."""
+    """Time until the prediction."""
     predict_p95_ms: float
 
 
 def latency(predict_ms: Sequence[float], adapt_ms: Sequence[float]) -> Latency | None:
-    """Sums up a run's frames; None without any."""
+    """Latency over a run's frames; None without frames."""
     if not predict_ms:
         return None
     predict = np.asarray(predict_ms, dtype=np.float64)

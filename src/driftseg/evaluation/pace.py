@@ -1,4 +1,4 @@
-"""Frames of a stream that did not wait: how many were answered, late, dropped and learnt from."""
+"""Frames of a stream with a pace: number of answered, late and dropped ones, and learnt from."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class PaceCounts:
 
     frames: int
     answered: int
-    """By the method itself; the others are dropped."""
+    """Predicted by the method itself; the others are dropped."""
     late: int
-    """Answered by the weights before a learning step that was under way."""
+    """Answered with the weights from before a learning step in progress."""
     dropped: int
-    """Not answered; the last answer was scored."""
+    """Not answered; the last prediction is scored."""
     learnt_from: int
     not_learnt_from: int
     """All others: late and dropped frames, and frames that the method chose not to learn from."""
@@ -30,11 +30,11 @@ class PaceCounts:
 
 
 def pace_counts(rows: Sequence[Mapping[str, Any]], visits: int) -> list[PaceCounts] | None:
-    """Counts of each visit; None for a stream that waited.
+    """Counts of each visit; None for a stream without a pace.
 
     Args:
         rows: of the record's frames.
-        visits: their number.
+        visits: number of visits.
     """
     if not any(row.get("pace") for row in rows):
         return None

@@ -1,4 +1,4 @@
-"""How much of what the drift takes is won back, measured against a supervised oracle."""
+"""Share of the gap to a supervised oracle that a method closes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 
 SMALLEST_GAP = 0.5
-"""Points of mIoU; where the oracle is not this much better than the source model, there is
-nothing to win back and the share would be noise."""
+"""Points of mIoU. If the oracle is less than this better than the source model, the share would be
+noise."""
 
 
 def recovery(method: float, source: float, oracle: float) -> float:
     """Percent of the gap between source and oracle that the method closed.
 
-    0 is as good as the source model, 100 as the oracle; it may lie outside. NaN where the gap is
+    0 equals the source model, 100 equals the oracle; values outside are possible. NaN if the gap is
     below `SMALLEST_GAP`, the oracle is worse than the source, or a score is missing.
     """
     gap = oracle - source
@@ -25,9 +25,9 @@ def recovery(method: float, source: float, oracle: float) -> float:
 def total_recovery(
     methods: Sequence[float], sources: Sequence[float], oracles: Sequence[float]
 ) -> float:
-    """Points won over points that were to be won, in percent, over the visits with a gap.
+    """Sum of gained points divided by the sum of gaps, in percent, over the visits with a gap.
 
-    Large gaps weigh more, so that a visit with hardly a gap cannot decide it.
+    Large gaps have more weight, so a visit with a very small gap has little effect.
     """
     scores = zip(methods, sources, oracles, strict=True)
     kept = [(m - s, o - s) for m, s, o in scores if not math.isnan(recovery(m, s, o))]

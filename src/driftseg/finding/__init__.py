@@ -1,1 +1,1 @@
-"""Runs found again: a list of run folders, filtered and sorted, behind an index."""
+"""Finds recorded runs: a list of run folders, filtered and sorted, with an index."""

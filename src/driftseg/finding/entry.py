@@ -12,15 +12,15 @@ COLUMNS = (
     "run", "state", "started", "target", "source", "method", "encoder", "seed", "frames", "total",
     "hash", "version", "tag", "note", "problem", "path",
 )  # fmt: skip
-"""What every run has beside its numbers and its settings."""
+"""Columns of every run, in addition to its numbers and settings."""
 
 
 @dataclass(frozen=True)
 class FoundRun:
-    """One run of a list: what it is, its numbers and its whole config."""
+    """One run of a list: its facts, its numbers and its whole config."""
 
     run: str
-    """Its folder below the folder that was searched."""
+    """Path of its folder, relative to the searched folder."""
     path: Path = Path()
     state: str = "unreadable"
     """``finished``, ``interrupted``, ``running``, or ``unreadable``: then ``problem`` says why."""
@@ -44,12 +44,12 @@ class FoundRun:
     notes: tuple[str, ...] = ()
     problem: str | None = None
     numbers: Mapping[str, float] = field(default_factory=dict)
-    """Those of ``driftseg report --numbers``; without those that the run does not have."""
+    """Numbers of ``driftseg report --numbers``, as far as the run has them."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """The config on one level, as ``method.learning_rate``."""
 
     def value(self, column: str) -> Any:
-        """What stands in a column: one of `COLUMNS`, a number or a setting; None without it."""
+        """The value of a column: one of `COLUMNS`, a number or a setting; None if it has none."""
         if column == "tag":
             return self.tags
         if column == "note":
@@ -62,16 +62,16 @@ class FoundRun:
         return self.settings.get(column) if found is None else found
 
     def to_json(self) -> str:
-        """For the index; the path is left out, for folders are moved."""
+        """Text for the index, without the path, because folders can be moved."""
         return json.dumps(asdict(replace(self, path=Path())), default=str, ensure_ascii=False)
 
     @staticmethod
     def from_json(text: str, path: Path) -> FoundRun:
-        """What `to_json` wrote, at its place of today."""
+        """The run that `to_json` wrote, with its current path."""
         values = json.loads(text)
         values |= {"path": path, "tags": tuple(values["tags"]), "notes": tuple(values["notes"])}
         return FoundRun(**values)
 
     def as_row(self) -> dict[str, Any]:
-        """For programs: plain values, the path as text."""
+        """Plain values for programs, with the path as text."""
         return {**asdict(self), "path": str(self.path)}

@@ -1,4 +1,4 @@
-"""Words that choose runs, such as ``method=dacs``, ``seed=0,1`` or ``over_all_visits>50``."""
+"""Filters of runs, such as ``method=dacs``, ``seed=0,1`` or ``over_all_visits>50``."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 }  # fmt: skip
 MISSING = (None, (), "")
 NOTHING = ("", "null", "none")
-"""What a filter calls a value that a run does not have."""
+"""Words in a filter for a value that a run does not have."""
 
 
 @dataclass(frozen=True)
 class Filter:
-    """One word, taken apart."""
+    """One parsed filter."""
 
     column: str
     sign: str
@@ -48,15 +48,15 @@ class Filter:
 
 
 def is_filter(word: str) -> bool:
-    """Whether a word has the form of one."""
+    """Whether a word has the form of a filter."""
     return _FORM.fullmatch(word) is not None
 
 
 def parse_filter(word: str) -> Filter:
-    """Takes a word apart.
+    """Parses a filter.
 
     Raises:
-        InputError: it has another form.
+        InputError: the word has another form.
     """
     found = _FORM.fullmatch(word)
     if found is None:
@@ -68,10 +68,10 @@ def parse_filter(word: str) -> Filter:
 
 
 def chosen(runs: Sequence[FoundRun], words: Iterable[str]) -> list[FoundRun]:
-    """The runs for which every word holds.
+    """The runs for which every filter holds.
 
     Raises:
-        InputError: a word has no form of a filter, names no column, or compares with no number.
+        InputError: a word is not a filter, names no column, or compares numbers with a text.
     """
     kept = list(runs)
     for word in words:
@@ -89,10 +89,10 @@ def chosen(runs: Sequence[FoundRun], words: Iterable[str]) -> list[FoundRun]:
 
 
 def find_column(runs: Sequence[FoundRun], name: str) -> str:
-    """The whole name of a column; of a setting, its last words are enough.
+    """The full name of a column; for a setting, the end of its name is enough.
 
     Raises:
-        InputError: no run has it, or several settings end so.
+        InputError: no run has it, or several settings have this end.
     """
     name = {"tags": "tag", "notes": "note", "folder": "run"}.get(name, name)
     if name in COLUMNS or any(name in run.numbers or name in run.settings for run in runs):
@@ -119,9 +119,9 @@ def find_column(runs: Sequence[FoundRun], name: str) -> str:
 def ordered(
     runs: Sequence[FoundRun], column: str | None, *, reverse: bool = False
 ) -> list[FoundRun]:
-    """Sorted: the newest first, or by a column (`find_column`), numbers from the largest.
+    """Sorts runs by a column (`find_column`), or the newest first. Large numbers come first.
 
-    Texts are sorted from A. Runs without a value are last, and equal ones in the order of names.
+    Texts are sorted from A. Runs without a value come last, and equal ones by name.
     """
     runs = sorted(runs, key=lambda run: run.run)
     name = "started" if column is None else column
@@ -137,7 +137,7 @@ def ordered(
 
 
 def as_number(text: str) -> float | None:
-    """None where it is none."""
+    """The number in a text; None if it is not a number."""
     try:
         return float(text)
     except ValueError:

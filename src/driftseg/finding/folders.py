@@ -1,4 +1,4 @@
-"""Which folders are runs, and whether one has changed."""
+"""Finds run folders, and detects changes in them."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ WATCHED = (
     "config.yaml", "environment.json", "evaluations.jsonl", "frames.jsonl", "notes.json",
     "schedule.json", "status.json",
 )  # fmt: skip
-"""Files of a run that a list is made from."""
+"""Files of a run that a list reads."""
 DEPTH = 3
-"""Levels of folders below the given one that are searched: a sweep keeps its runs deeper."""
+"""Number of folder levels to search below the given one: a sweep has its runs in subfolders."""
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One run as it lies on disk."""
+    """One run folder on disk."""
 
     name: str
-    """Path below the folder that was searched, with forward slashes."""
+    """Path relative to the searched folder, with forward slashes."""
     path: Path
     stamp: str
-    """Size, time of change and inode of every watched file; another stamp is another content."""
+    """Size, modification time and inode of every watched file; it changes with the content."""
     changed: int
-    """The newest time of change, in nanoseconds."""
+    """The newest modification time, in nanoseconds."""
 
 
 def run_folders(folder: Path) -> list[RunFolder]:
@@ -53,7 +53,7 @@ def run_folders(folder: Path) -> list[RunFolder]:
 
 
 def _search(place: str, name: str, depth: int) -> Iterator[RunFolder]:
-    """The run at a place, or those below it; what cannot be entered below is passed over."""
+    """The run in a folder, or those below it; subfolders that cannot be read are skipped."""
     files: dict[str, os.DirEntry[str]] = {}
     below: list[os.DirEntry[str]] = []
     with os.scandir(place) as entries:
@@ -78,7 +78,7 @@ def _search(place: str, name: str, depth: int) -> Iterator[RunFolder]:
 
 
 def _stamped(name: str, place: str, files: dict[str, os.DirEntry[str]]) -> RunFolder | None:
-    """None where the run went away meanwhile."""
+    """The run with its stamp; None if it was removed meanwhile."""
     parts, changed = [], 0
     for file in WATCHED:
         entry = files.get(file)

@@ -1,8 +1,8 @@
-"""What was read of run folders, kept in one SQLite file beside them.
+"""A cache of run folders: one SQLite file beside them.
 
-The folders stay the truth. The file may be deleted, damaged, locked or impossible to write at any
-time; then runs are read again, and lists stay the same. Every row has a checksum, and a row that
-does not fit it is not used.
+The file may be deleted, damaged, locked or not writable at any time. Then runs are read again from
+their folders, and lists stay the same. Every row has a checksum; a row with a wrong one is not
+used.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import driftseg
 
 FILE = ".driftseg_runs.sqlite"
 FORMAT = f"1 {driftseg.__version__}"
-"""Of the rows; an index of another format is made anew."""
+"""Format of the rows; an index of another format is made again."""
 PATIENCE = 2.0
 """Seconds to wait for another process that writes."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What was read of one run."""
+    """The cached data of one run."""
 
     stamp: str
     read_at: int
@@ -33,20 +33,20 @@ class Row:
     text: str
 
     def checksum(self, name: str) -> int:
-        """Of all that is kept."""
+        """Checksum of the name and all fields."""
         return zlib.crc32(f"{name}\n{self.stamp}\n{self.read_at}\n{self.text}".encode())
 
 
 class Index:
-    """The file in one folder of runs."""
+    """The index file of one folder of runs."""
 
     def __init__(self, folder: Path):
         self.path = folder / FILE
         self.problem: str | None = None
-        """Why nothing more is written, where that is so."""
+        """Why the index cannot be written, if so."""
 
     def load(self) -> dict[str, Row]:
-        """All rows that are whole; none where there is no usable file."""
+        """All valid rows; empty without a usable file."""
         if not self.path.exists():
             return {}
         try:
@@ -66,7 +66,7 @@ class Index:
         return {name: row for name, (row, check) in kept.items() if row.checksum(name) == check}
 
     def store(self, rows: Mapping[str, Row], gone: Iterable[str] = ()) -> None:
-        """Writes rows and drops those of folders that are gone; a file that refuses is left."""
+        """Writes rows and deletes those of removed folders; an error is kept in `problem`."""
         gone = list(gone)
         if self.problem is not None or not (rows or gone):
             return

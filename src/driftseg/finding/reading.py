@@ -1,4 +1,4 @@
-"""One run folder, read for a list. The folder is the truth; nothing here is remembered."""
+"""Reads one run folder for a list, without the index."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SERIAL = re.compile(r"(?P<when>\d{6}_\d{4})_.*_mlp_(?P<encoder>.+)_s\d+_[0-9a-f
 
 
 def read_found(folder: RunFolder) -> FoundRun:
-    """A run as a list shows it; one that cannot be read is shown as such, with the reason."""
+    """A run for a list; an unreadable one has the state ``unreadable`` and a reason."""
     found: dict[str, Any] = {"started": _started(folder)}
     try:
         remarks, (state, status) = read_remarks(folder.path), _state(folder.path)
@@ -43,7 +43,7 @@ def read_found(folder: RunFolder) -> FoundRun:
 
 
 def _configured(folder: RunFolder, config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the config says."""
+    """Values from the config."""
     return {
         "target": config.get("name"),
         "source": config.get("source_name"),
@@ -56,17 +56,17 @@ def _configured(folder: RunFolder, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _begun(path: Path, status: Status | None) -> dict[str, Any]:
-    """How far a run came whose record cannot be read yet."""
+    """The progress of a run whose record cannot be read yet."""
     if status is None:
         return {"frames": _lines(path / "frames.jsonl")}
     return {"frames": status.frames, "total": status.total, "version": status.version}
 
 
 def checked_run(path: Path) -> Run:
-    """A run that reports and comparisons can count on.
+    """A run that has everything for reports and comparisons.
 
     Raises:
-        InputError: it is none, or lacks what this version of driftseg records.
+        InputError: it is not a run, or lacks values that this version of driftseg records.
     """
     return _checked(path)[0]
 
@@ -89,7 +89,7 @@ def _checked(path: Path) -> tuple[Run, Mapping[str, float]]:
 
 
 def _recorded(run: Run, numbers: Mapping[str, float]) -> dict[str, Any]:
-    """What the record of a run says."""
+    """Values from the record of a run."""
     return {
         "version": run.environment.get("driftseg"),
         "frames": len(run.frames),
@@ -99,13 +99,13 @@ def _recorded(run: Run, numbers: Mapping[str, float]) -> dict[str, Any]:
 
 
 def _state(path: Path) -> tuple[str, Status | None]:
-    """The state, and what ``status.json`` says; None where there is none.
+    """The state, and the content of ``status.json``; None without that file.
 
-    Without that file a run with its last file is finished. A run whose process has ended is
-    interrupted, whatever the file says.
+    Without that file, a run that has its last file is finished. A run whose process has ended is
+    interrupted, even if the file says that it is running.
 
     Raises:
-        InputError: the file is there and says something else.
+        InputError: the file is damaged, or of a later format.
     """
     status = read_status(path)
     if status is not None:
@@ -115,7 +115,7 @@ def _state(path: Path) -> tuple[str, Status | None]:
 
 
 def _started(folder: RunFolder) -> str:
-    """From the folder's name; of a renamed one, from when its config was written."""
+    """The start time from the folder's name; for a renamed one, the time of its config file."""
     if (when := _named(folder, "when")) is not None:
         try:
             return f"{datetime.strptime(when, '%y%m%d_%H%M'):%Y-%m-%d %H:%M}"

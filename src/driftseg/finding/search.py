@@ -1,4 +1,4 @@
-"""A folder of runs as a list: read where it has changed, remembered where it has not."""
+"""Lists a folder of runs: changed runs are read, the others come from the index."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from driftseg.finding.folders import RunFolder, run_folders
 from driftseg.finding.index import Index, Row
 
 SETTLED = 2_000_000_000
-"""Nanoseconds. A file that was written so shortly before it was read may change again without
-another time of change: clocks of file systems are coarse. Such a run is read again."""
+"""Nanoseconds. A file that is read so soon after its last change may change again with the same
+modification time: clocks of file systems are coarse. Such a run is read again."""
 BATCH = 1.0
 """Seconds between two writes of the index, so that an interruption loses little."""
 Told = Callable[[int, int], None]
@@ -23,18 +23,18 @@ Told = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Listing:
-    """What a search found."""
+    """The result of a search."""
 
     runs: list[FoundRun]
-    """Those that were asked for, in order."""
+    """The requested runs, in order."""
     matching: int
-    """How many the filters left, before the limit."""
+    """Number of runs that the filters leave, before the limit."""
     everyone: list[FoundRun]
     """All runs of the folder."""
     read: int
-    """Runs that were read anew; the others are remembered."""
+    """Number of runs that were read; the others come from the index."""
     index_problem: str | None
-    """Why nothing was remembered, where that is so."""
+    """Why the index was not written, if so."""
 
 
 def search(
@@ -53,9 +53,9 @@ def search(
         folder: of runs; runs in folders below it are found, too.
         where: filters, all of which must hold.
         sort: a column; the newest first by default.
-        reverse: whether the order is turned round.
-        limit: how many; None is all.
-        index: whether what is read is remembered.
+        reverse: whether the order is reversed.
+        limit: number of runs; None is all.
+        index: whether an index is kept.
         told: called with the number of runs read and to read.
 
     Raises:
@@ -96,9 +96,9 @@ def _all(
 
 
 def _remembered(folder: RunFolder, row: Row | None) -> FoundRun | None:
-    """What is known of a run; None where it must be read.
+    """A run from the index; None if it must be read.
 
-    A process that is killed changes no file, so a run that was running is always read.
+    A killed process changes no file, so a run that was running is always read.
     """
     if row is None or row.stamp != folder.stamp or folder.changed >= row.read_at - SETTLED:
         return None
@@ -115,7 +115,7 @@ def _read(
     if folders:
         from driftseg.finding.reading import (
             read_found,
-        )  # loads much; a list of known runs needs none
+        )  # a heavy import; a list of known runs does not need it
     written = time.monotonic()
     try:
         for number, folder in enumerate(folders, start=1):

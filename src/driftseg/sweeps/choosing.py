@@ -1,4 +1,4 @@
-"""What a tuning chose, under both rules: a table of all trials, and configs that `run` takes."""
+"""The settings that a tuning chose: tables, and configs for `driftseg run`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from driftseg.sweeps.tuning_file import chosen_config, suggested
 
 @dataclass(frozen=True)
 class Choice:
-    """What one rule chose for one method."""
+    """The settings that one rule chose for one method."""
 
     method: str
     rule: Rule
@@ -31,19 +31,19 @@ class Choice:
     values: Mapping[str, Any]
     """The chosen settings."""
     numbers: Mapping[str, float]
-    """On the tuning stream, in percent."""
+    """Scores on the tuning stream, in percent."""
     config: Path
-    """With the base's own schedule; `driftseg run` takes it."""
+    """A config for `driftseg run`, with the base's schedule."""
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What came of a tuning."""
+    """The result of a tuning."""
 
     choices: Sequence[Choice]
     """One per method and rule."""
     trials: Mapping[str, int]
-    """Scored trials of each method."""
+    """Number of scored trials of each method."""
     rows: Sequence[SweepRun]
     """The runs of this call."""
     numbers: Path
@@ -53,7 +53,7 @@ class Tuned:
 
     @property
     def failed(self) -> list[SweepRun]:
-        """Runs of this call that did not finish."""
+        """Runs of this call that failed."""
         return [row for row in self.rows if row.state == "failed"]
 
 
@@ -80,7 +80,10 @@ def write_choices(tuner: Tuner, rows: Sequence[SweepRun]) -> Tuned:
             choices.append(Choice(method, rule, trial.number, values, numbers, path))
     trials = _write_trials(tuner, folder / "trials.csv")
     _write_table(choices, folder / "choices.csv")
-    counted = {method: len(tuner.trials(method, "oracle")) for method in tuner.settings.methods}
+    counted = {
+        method: max(len(tuner.trials(method, rule)) for rule in RULES)
+        for method in tuner.settings.methods
+    }
     sweep = _write_sweep(configs, choices, folder) if choices else None
     return Tuned(choices, counted, rows, trials, sweep)
 
@@ -127,7 +130,7 @@ def _write_config(
 
 
 def _write_sweep(configs: Sequence[RunConfig], choices: Sequence[Choice], folder: Path) -> Path:
-    """All chosen settings on the reported schedule, in three seeds.
+    """All chosen settings on the reported schedule, with three seeds.
 
     The base is the first config; a run changes every section in which any two configs differ.
     """

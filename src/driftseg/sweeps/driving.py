@@ -1,4 +1,4 @@
-"""The driver of a sweep: gives runs to Ray, watches their folders, and keeps what came of them."""
+"""The driver of a sweep: submits runs to Ray, watches their folders and keeps their states."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from driftseg.sweeps.task import Ended, Job
 
 State = Literal["waiting", "running", "finished", "failed", "stopped"]
 LOOK = 0.5
-"""Seconds between two looks at the runs."""
+"""Seconds between two checks of the runs."""
 
 
 @dataclass
@@ -30,7 +30,7 @@ class SweepRun:
     key: str
     """Method, seed and a digest of the config."""
     label: str
-    """What varies, in short."""
+    """The varied values as a short text."""
     config: RunConfig
     values: dict[str, Any]
     """The config as plain values."""
@@ -45,7 +45,7 @@ class SweepRun:
 
     @property
     def folder(self) -> Path | None:
-        """Of its record; None of a run that has not begun."""
+        """Folder of its record; None before the run has started."""
         return self.progress.folder
 
 
@@ -54,15 +54,15 @@ Tell = Callable[[str], None]
 
 
 class Driver:
-    """Carries out runs through Ray; entered, it holds the sweep's folder.
+    """Runs a sweep through Ray. As a context manager, it locks the sweep's folder.
 
     Args:
-        folder: the sweep's.
-        settings: how runs are carried out.
+        folder: of the sweep.
+        settings: for the execution of runs.
         address: of an existing cluster.
-        stop: a rule for hopeless runs.
+        stop: the rule that stops hopeless runs.
         show: called with all rows whenever they may have changed.
-        tell: called with lines that a person should read.
+        tell: called with messages to the user.
 
     Raises:
         InputError: the folder cannot be written to, another process uses it, Ray is missing, or no
@@ -95,7 +95,7 @@ class Driver:
         self._started = False
 
     def __enter__(self) -> Driver:
-        """Takes the folder."""
+        """Makes and locks the folder."""
         try:
             self.place.make()
         except OSError as error:
@@ -114,7 +114,7 @@ class Driver:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        """Ends what still runs; it can be continued."""
+        """Ends runs in progress; they can be continued."""
         try:
             if self._started:
                 self._engine.__exit__(None, None, None)
@@ -123,11 +123,7 @@ class Driver:
                 self._lock.release(remove=True)
 
     def add(self, key: str, label: str, config: RunConfig) -> SweepRun:
-        """One more run; a finished one is not repeated.
-
-        Raises:
-            InputError: the run asks for a GPU that its resources do not name.
-        """
+        """Adds a run; a finished one is not repeated."""
         values = config.model_dump(mode="json")
         progress = RunProgress(self.place.runs, values)
         progress.look()
@@ -142,10 +138,11 @@ class Driver:
         return row
 
     def submit(self, row: SweepRun) -> None:
-        """Gives a run that waits to Ray, which is started with the first one.
+        """Submits a waiting run to Ray; the first one starts Ray.
 
         Raises:
-            InputError: no node can take it, or no cluster answers.
+            InputError: no node can take it, no cluster answers, or the run needs a GPU that its
+                resources do not name.
         """
         if row.config.device != "cpu" and not self._settings.resources.gpus:
             raise InputError(
@@ -177,7 +174,7 @@ class Driver:
         self._tell(f"{lacking}; the run waits until the cluster has one")
 
     def step(self) -> list[SweepRun]:
-        """Waits a moment, looks at all runs, and returns those that have ended now."""
+        """Waits briefly, checks all runs, and returns those that have just ended."""
         ended = [self._end(self.rows[key], how) for key, how in self._engine.ended(LOOK)]
         for row in self.rows.values():
             if row.state in ("waiting", "running"):
@@ -187,11 +184,11 @@ class Driver:
 
     @property
     def open(self) -> int:
-        """Runs that wait or run."""
+        """Number of waiting and running runs."""
         return sum(row.state in ("waiting", "running") for row in self.rows.values())
 
     def slots(self) -> int:
-        """Runs that the cluster takes at a time; 1 before it is started."""
+        """Number of runs that the cluster takes at a time; 1 before it is started."""
         if not self._started:
             return 1
         asked = self._settings.resources
@@ -221,7 +218,7 @@ class Driver:
         row.progress.look()
         if isinstance(how, Ended) and how.code == 0 and row.progress.folder is not None:
             row.state, row.reason = "finished", ""
-            if self._stopped.pop(row.key, None) is not None:  # it was faster
+            if self._stopped.pop(row.key, None) is not None:  # it ended before the stop
                 write_json(self.place.stopped, self._stopped)
             if self._stop is not None:
                 self._stop.finished(row.key, row.config, row.progress.at_visits)
@@ -242,10 +239,10 @@ def _reason(place: Place, key: str, how: Ended | Lost) -> str:
 
 
 def drive(driver: Driver) -> None:
-    """Carries all added runs out; returns when none is open.
+    """Executes all added runs; returns when none is open.
 
-    On this machine Ray gets them a few at a time, so they run in their order. A cluster gets all
-    at once, so that it can grow.
+    On this machine Ray gets a few runs at a time, so they run in order. A cluster gets all runs at
+    once, so that it can scale up.
     """
     waiting = [row for row in driver.rows.values() if row.state == "waiting"]
     given = 0
@@ -257,7 +254,7 @@ def drive(driver: Driver) -> None:
 
 
 def seconds_left(rows: Sequence[SweepRun], slots: int) -> float | None:
-    """About how long a sweep still takes, by runs that are under way or finished now."""
+    """Estimated seconds until a sweep ends, from its running runs; None without an estimate."""
     paces = [left for row in rows if (left := row.progress.seconds_left) is not None
              and row.state == "running"]  # fmt: skip
     waiting = sum(row.state == "waiting" for row in rows)

@@ -1,4 +1,4 @@
-"""Ray, as far as sweeps use it: a cluster of this machine or an existing one, and its tasks."""
+"""Ray for sweeps: a cluster of this machine or an existing one, and its tasks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from driftseg.sweeps.syncing import Store
 from driftseg.sweeps.task import Ended, Job, play
 
 PATIENCE = 5.0
-"""Seconds in which a cluster must answer at its address."""
+"""Seconds to wait for a cluster to answer at its address."""
 OBJECT_STORE = 100 * 2**20
 """Bytes of Ray's object store on this machine; results of runs are small."""
 QUIET = {
@@ -42,13 +42,13 @@ class Lost(Exception):
 
 
 class Engine:
-    """Carries out runs as tasks of Ray while it is entered.
+    """Executes runs as tasks of Ray, as a context manager.
 
     Args:
-        address: of an existing cluster, ``HOST:PORT`` or ``auto``; None starts one of this
-            machine, and ends it.
-        folder: the sweep's.
-        sync: whether files come back through Ray's object store.
+        address: of an existing cluster, ``HOST:PORT`` or ``auto``; None starts and ends one on
+            this machine.
+        folder: of the sweep.
+        sync: whether Ray's object store copies files back.
 
     Raises:
         InputError: Ray is not installed, or no cluster is at the address.
@@ -106,7 +106,7 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
-        """Ends what still runs, and the cluster if it is ours."""
+        """Ends running tasks, and the cluster if the engine started it."""
         with _unbroken():
             for task in [*self._tasks]:
                 with suppress(Exception):
@@ -119,14 +119,14 @@ class Engine:
     def start(
         self, job: Job, *, cpus: float, gpus: float, memory: int | None, retries: int
     ) -> None:
-        """Gives a run to Ray; it starts when a node has room.
+        """Submits a run to Ray; it starts when a node has free resources.
 
         Args:
             job: the run.
-            cpus: cores that it takes.
-            gpus: GPUs.
-            memory: bytes, if any are to be reserved.
-            retries: times that it is started again after its worker or process was lost.
+            cpus: number of cores.
+            gpus: number of GPUs.
+            memory: bytes to reserve, if any.
+            retries: how often it is started again after its worker or process was lost.
         """
         from driftseg.sweeps.task import RunLost
 
@@ -137,7 +137,7 @@ class Engine:
         self._tasks[remote.remote(job, self._store)] = job.key
 
     def ended(self, timeout: float) -> Iterator[tuple[str, Ended | Lost]]:
-        """Runs that have ended, after at most so many seconds."""
+        """Runs that have ended; waits at most ``timeout`` seconds."""
         if not self._tasks:
             return
         done, _ = self._ray.wait([*self._tasks], num_returns=1, timeout=timeout)
@@ -149,13 +149,13 @@ class Engine:
                 yield key, Lost(_reason(error))
 
     def stop(self, key: str) -> None:
-        """Ends a run after its frame in progress; it then ends as `Lost`."""
+        """Stops a run after its frame in progress; it ends as `Lost`."""
         for task, name in self._tasks.items():
             if name == key:
                 self._ray.cancel(task)
 
     def lacking(self, *, cpus: float, gpus: float, memory: int | None) -> str | None:
-        """What no node has, as text; None where a run fits one."""
+        """The resources that no node has, as text; None if a run fits a node."""
         wanted = {"CPU": cpus, "GPU": gpus, "memory": float(memory or 0)}
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         if any(_fits(wanted, node) for node in nodes):
@@ -167,7 +167,7 @@ class Engine:
         )
 
     def slots(self, cpus: float) -> int:
-        """About how many runs fit the cluster at a time, by their cores."""
+        """Approximate number of runs that fit the cluster at a time, by cores."""
         total = self._ray.cluster_resources().get("CPU", 1)
         return max(1, int(total / cpus))
 
@@ -188,7 +188,7 @@ def _told(resources: Mapping[str, float]) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """The last words of an error of Ray."""
+    """The cause of a Ray error, or its last line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     cause = getattr(error, "cause", None)
     if cause is not None and str(cause):
@@ -197,10 +197,10 @@ def _reason(error: Exception) -> str:
 
 
 def _check_address(address: str) -> None:
-    """Whether anybody listens at an address: Ray itself waits for minutes.
+    """Checks that an address answers, because Ray itself waits for minutes.
 
     Raises:
-        InputError: nobody does.
+        InputError: it does not answer.
     """
     if address == "auto":
         return
@@ -223,7 +223,7 @@ def _check_address(address: str) -> None:
 
 @contextmanager
 def _unbroken() -> Iterator[None]:
-    """A second Ctrl-C waits until the cluster is ended."""
+    """Ignores Ctrl-C while the cluster ends."""
     import signal
     import threading
 

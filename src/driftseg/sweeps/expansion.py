@@ -1,4 +1,4 @@
-"""From a sweep file to the configs of its runs; nothing here needs Ray."""
+"""Makes the configs of a sweep's runs from the sweep file, without Ray."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Point:
     key: str
     """Method, seed and a digest of the config; names its files."""
     label: str
-    """What varies, in short."""
+    """The varied values as a short text."""
     varied: Mapping[str, Any]
-    """What varies, by key."""
+    """The varied values by key."""
     config: RunConfig
     """Resolved, without the folder of the sweep."""
     any_seed: bool = False
-    """Whether this run stands for every seed: nothing in it depends on the seed."""
+    """Whether this run counts for every seed, because it does not depend on the seed."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Expansion:
 
     points: tuple[Point, ...]
     combinations: int
-    """Before equal runs were put together."""
+    """Number of combinations before equal runs were merged."""
     notes: tuple[str, ...]
-    """What a reader should know of the difference."""
+    """Notes on merged runs."""
 
 
 def read_sweep(path: Path) -> SweepSettings:
-    """A checked sweep file; paths start at its folder.
+    """Reads and checks a sweep file; ``base`` is relative to its folder.
 
     Raises:
         InputError: the file, a key or a value is wrong.
@@ -77,11 +77,11 @@ def read_sweep(path: Path) -> SweepSettings:
 
 
 def expand(settings: SweepSettings, where: str) -> Expansion:
-    """All runs, in the order of the file; equal ones are one.
+    """All runs in the order of the file; equal runs are merged.
 
     Args:
         settings: from `read_sweep`.
-        where: what to call the file in an error.
+        where: name of the file in errors.
 
     Raises:
         InputError: a key or a value is wrong; the text names the run.
@@ -146,7 +146,7 @@ def resolve(
     Args:
         base: plain values.
         change: dotted keys and values, applied in order.
-        where: what to call it in an error.
+        where: name of the config in errors.
         threads: of a run whose config states none.
 
     Raises:
@@ -165,12 +165,12 @@ def resolve(
 
 
 def _names_a_part(key: str) -> bool:
-    """Whether a key says which part a section is for: it drops the section's other settings."""
+    """Whether a key selects a section's part; this drops the section's other settings."""
     return key.rpartition(".")[2] in ("name", "kind") or "." not in key
 
 
 def key_of(config: RunConfig) -> str:
-    """The name of a run's files in a sweep: equal for equal experiments."""
+    """The name of a run's files in a sweep; equal experiments have the same name."""
     values = config.model_dump(mode="json")
     values.pop("out")
     text = json.dumps(values, sort_keys=True, default=str)
@@ -179,7 +179,7 @@ def key_of(config: RunConfig) -> str:
 
 
 def _varying(changes: Sequence[Change]) -> list[str]:
-    """Keys with more than one value; a key that some changes lack varies, too."""
+    """Keys with more than one value; a missing key counts as a value."""
     keys = dict.fromkeys(key for change in changes for key in change)
     order = sorted(keys, key=lambda key: key == "seed")
     return [
@@ -190,9 +190,9 @@ def _varying(changes: Sequence[Change]) -> list[str]:
 
 
 def _labels(varied: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Short labels; where two are equal, all are long.
+    """Short labels; long ones for all runs if two short ones are equal.
 
-    A key that only some runs have is told only where runs could not be told apart without it.
+    A key that only some runs have is left out if the labels stay distinct without it.
     """
     keys = sorted({key: None for each in varied for key in each}, key=lambda key: key == "seed")
     shown, now = keys, _short_labels(varied, keys)

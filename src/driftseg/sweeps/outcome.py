@@ -1,4 +1,4 @@
-"""What came of a sweep: one page that leads to all reports, and one CSV with a row a run."""
+"""The result of a sweep: one page with links to all reports, and a CSV file of all runs."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class SweepGroup:
     """The finished runs of one config on one schedule, over their seeds."""
 
     world: str
-    """The schedule, where the sweep has several."""
+    """The schedule, if the sweep has several."""
     label: str
-    """What varies, without the seed."""
+    """The varied values, without the seed."""
     numbers: Mapping[str, Spread]
     """Mean and deviation, under the names of `find_runs`."""
     seeds: str
@@ -50,33 +50,33 @@ class SweepGroup:
 
 @dataclass(frozen=True)
 class Swept:
-    """What came of a sweep."""
+    """The result of a sweep."""
 
     rows: Sequence[SweepRun]
     """All runs, in the order of the file."""
     lines: Sequence[SweepGroup]
     """Finished runs, over their seeds."""
     report: Path | None
-    """The page; None where no run is finished."""
+    """The page; None if no run is finished."""
     numbers: Path | None
     """A CSV file with one row per run."""
 
     @property
     def failed(self) -> list[SweepRun]:
-        """Runs that did not finish."""
+        """Runs that failed."""
         return [row for row in self.rows if row.state == "failed"]
 
 
 def write_outcome(
     folder: Path, name: str, points: Sequence[Point], rows: Sequence[SweepRun]
 ) -> Swept:
-    """Writes report and CSV of all finished runs.
+    """Writes the report of finished runs and the CSV file of all runs.
 
-    Runs of one schedule and data share a page; with several, ``report.html`` leads to them.
+    Runs of one schedule and data share a page; with several pages, ``report.html`` links to them.
 
     Args:
-        folder: the sweep's.
-        name: its heading.
+        folder: of the sweep.
+        name: heading of the page.
         points: all runs.
         rows: their states, in the same order.
 
@@ -124,7 +124,7 @@ def _lines(world: str, runs: Sequence[Run], any_seed: set[Path]) -> list[SweepGr
 
 
 def _share(run: Run, other: Run) -> bool:
-    """Whether two runs can stand on one page."""
+    """Whether two runs can share a page."""
     try:
         same_world(run, other)
     except ValueError:
@@ -133,7 +133,7 @@ def _share(run: Run, other: Run) -> bool:
 
 
 def _world_names(worlds: Sequence[Sequence[tuple[Point, SweepRun, Run]]]) -> list[str]:
-    """By what all runs of a world share in the sweep, and other worlds do not have."""
+    """Names of worlds (schedule and data), from varied values that all of their runs share."""
     if len(worlds) == 1:
         return [""]
     names = []
@@ -198,7 +198,7 @@ def _write_csv(
 
 
 def _cells(values: Sequence[Any]) -> list[str]:
-    """Short names, where they tell all values apart; JSON otherwise."""
+    """Short names if they are distinct for all values; JSON otherwise."""
     whole = ["" if value is None else json.dumps(value, default=str) for value in values]
     short = ["" if value is None else _name(value) for value in values]
     return short if len({*short}) == len({*whole}) else whole

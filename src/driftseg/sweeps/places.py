@@ -1,4 +1,4 @@
-"""Files of a sweep: where they are, and which run belongs to which config."""
+"""Paths of a sweep's files, and the run of a config."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Place:
         return self.folder / "logs" / f"{key}.txt"
 
     def started(self, key: str) -> Path:
-        """Where and when the last process of a run was started."""
+        """Place and time of the start of a run's last process."""
         return self.folder / "logs" / f"{key}.json"
 
     @property
@@ -57,7 +57,7 @@ class Place:
 
 
 def find_run(runs: Path, config: Mapping[str, Any]) -> Path | None:
-    """The newest run of a config in a folder of runs; where it is kept does not matter.
+    """The newest run of a config in a folder of runs; the config's ``out`` may differ.
 
     Args:
         runs: folder of runs.
@@ -74,7 +74,7 @@ def find_run(runs: Path, config: Mapping[str, Any]) -> Path | None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A file's values; none of a file that is missing or damaged."""
+    """A file's values; empty for a missing or damaged file."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -83,7 +83,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Writes a file whole."""
+    """Writes a file completely or not at all."""
     write_whole(path, (json.dumps(values, indent=1) + "\n").encode(), durable=False)
 
 

@@ -1,7 +1,7 @@
-"""A run in a process of its own: ``python -m driftseg.sweeps.process CONFIG``.
+"""A run in its own process: ``python -m driftseg.sweeps.process CONFIG``.
 
-It is `driftseg run CONFIG --resume`, and it ends when the process that started it is gone: the
-frame in progress is finished and a checkpoint is written. So no run goes on without its sweep.
+It is `driftseg run CONFIG --resume`. When the process that started it ends, it finishes the frame
+in progress, writes a checkpoint and ends. So no run continues without its sweep.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ GRACE = 30.0
 
 
 def _end_with_parent() -> None:
-    while os.read(0, 4096):  # nothing is ever sent; the end of it is the end of the parent
+    while os.read(0, 4096):  # nothing is sent; the read ends when the parent ends
         pass
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE)

@@ -1,4 +1,4 @@
-"""How far a run is, read from its folder while it grows."""
+"""The progress of a run, read from its folder while it runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Counts = npt.NDArray[np.int64]
 
 @dataclass
 class RunProgress:
-    """What a folder says of a run; `look` reads what is new."""
+    """The progress of a run; `look` reads new lines of its folder."""
 
     runs: Path
     config: dict[str, Any]
@@ -27,10 +27,10 @@ class RunProgress:
     frames: int = 0
     total: int = 0
     parts: int = 0
-    """Processes that have worked on it."""
+    """Number of processes that have worked on it."""
     state: str = ""
     visits: int = 0
-    """Visits that are complete."""
+    """Number of complete visits."""
     at_visits: list[float] = field(default_factory=list)
     """Running mIoU in percent at the end of each complete visit."""
     _offset: int = 0
@@ -48,7 +48,7 @@ class RunProgress:
 
     @property
     def seconds_left(self) -> float | None:
-        """By the frames since this object first saw the run move."""
+        """Estimate from the frames since this object first saw the run in progress."""
         if self._began is None or self.frames <= self._began[1]:
             return None
         started, frames = self._began
@@ -56,7 +56,7 @@ class RunProgress:
         return pace * max(0, self.total - self.frames)
 
     def look(self) -> None:
-        """Reads what is new."""
+        """Reads the status and new lines."""
         if self.folder is None or not self.folder.is_dir():
             self.folder = find_run(self.runs, self.config)
             self._restart()
@@ -73,7 +73,7 @@ class RunProgress:
             self._ends_visit()
 
     def moved(self) -> None:
-        """The run was given to another process: its pace is measured anew."""
+        """Measures the pace again, after another process took the run."""
         self._began = None
 
     def _restart(self) -> None:
@@ -84,7 +84,7 @@ class RunProgress:
     def _read_lines(self, path: Path) -> None:
         try:
             size = path.stat().st_size
-            if size < self._offset:  # continued from a checkpoint: lines were taken back
+            if size < self._offset:  # continued from a checkpoint: lines were removed
                 self._restart()
             with path.open("rb") as file:
                 file.seek(self._offset)

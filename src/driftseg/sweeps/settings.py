@@ -1,4 +1,4 @@
-"""What a sweep is set by."""
+"""Settings of sweeps and tunings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 1
 
 
 def _bytes(value: Any) -> Any:
-    """Bytes of a text such as ``2 GiB``; other values stay as they are."""
+    """Bytes of a text such as ``2 GiB``; other values are not changed."""
     if not isinstance(value, str):
         return value
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", value)
@@ -36,7 +36,7 @@ Bytes = Annotated[PositiveInt, BeforeValidator(_bytes)]
 
 
 class ResourceSettings(Settings):
-    """What one run is given. Ray starts a run where a node has this free."""
+    """Resources of one run. Ray starts a run on a node that has them free."""
 
     cpus: Positive | None = None
     """CPU cores; null takes the number of the run's threads."""
@@ -47,7 +47,7 @@ class ResourceSettings(Settings):
 
 
 class StopSettings(Settings):
-    """Ends hopeless runs early, by a pruner of Optuna (extra ``tune``).
+    """Stops hopeless runs early, by a pruner of Optuna (extra ``tune``).
 
     After each visit the running mIoU of a run is compared with that of finished runs of the same
     schedule and data at the same visit.
@@ -59,22 +59,22 @@ class StopSettings(Settings):
     after_visits: PositiveInt = 1
     """Visits that every run completes before it can be stopped."""
     at_least: PositiveInt = 4
-    """Finished runs to compare with; before there are so many, no run is stopped."""
+    """Number of finished runs to compare with; with fewer, no run is stopped."""
 
 
 class EngineSettings(Settings):
-    """How runs are carried out; nothing here changes a number of a run's record."""
+    """How runs are executed. No setting changes a number of a run's record."""
 
     threads: PositiveInt = 1
     """CPU threads of a run whose config states none. The number of runs at a time on this machine
     is its cores divided by this number."""
     resources: ResourceSettings = ResourceSettings()
     retries: NonNegativeInt = 3
-    """Times that a run is continued after its worker, its node or its process was lost. A run that
-    ends with an error of its own is not repeated."""
+    """How often a run is continued after its worker, its node or its process was lost. A run that
+    ends with an error is not repeated."""
     sync: bool = False
     """false: all nodes see the folder of the sweep (one machine, or a shared folder). true: each
-    node keeps runs in a folder of its own; their files come back through Ray."""
+    node keeps runs in its own folder; Ray copies their files back."""
     sync_every: Positive = 30.0
     """Seconds between two transfers of a run in progress, with ``sync``."""
 
@@ -84,7 +84,7 @@ Change = dict[str, Any]
 
 
 class SweepSettings(EngineSettings):
-    """``driftseg sweep``: a base config, and what varies."""
+    """``driftseg sweep``: a base config and its variations."""
 
     base: Path
     """A config of `driftseg run`. A relative path starts at the sweep file's folder."""
@@ -97,17 +97,17 @@ class SweepSettings(EngineSettings):
     grid: dict[str, list[Any]] = {}
     """Key -> its values. Every combination is a run; the last key varies fastest."""
     runs: list[Change] = []
-    """A list of changes. With ``grid`` every change of the list meets every combination."""
+    """A list of changes. With ``grid``, each is combined with every combination of the grid."""
     stop: StopSettings | None = None
 
 
 class SearchSettings(Settings):
-    """Values of one setting that are tried: between two numbers, or a list."""
+    """The values of one setting to try: between two numbers, or from a list."""
 
     low: float | None = None
     high: float | None = None
     log: bool = False
-    """Whether the logarithm is drawn evenly; for learning rates."""
+    """Whether the logarithm is sampled uniformly; for learning rates."""
     choices: list[Any] | None = None
     """A list of values, in place of low and high."""
 
@@ -141,13 +141,13 @@ class CandidateSettings(Settings):
     """One method in a tuning."""
 
     changes: Change = {}
-    """Changes of the base config for this method, method.name among them."""
+    """Changes of the base config for this method, including method.name."""
     search: Annotated[dict[str, SearchSettings], Field(min_length=1)]
-    """Dotted key -> values that are tried."""
+    """Dotted key -> values to try."""
 
 
 class TuneSettings(EngineSettings):
-    """``driftseg tune``: which settings of each method are best on a tuning schedule."""
+    """``driftseg tune``: a search for the best settings of each method on a tuning schedule."""
 
     base: Path
     """A config of `driftseg run` with the schedule that will be reported. A relative path starts
@@ -157,17 +157,17 @@ class TuneSettings(EngineSettings):
     out: Path | None = None
     """The study's folder; null takes ``studies/NAME``."""
     schedule: PresetSettings | Annotated[list[VisitSettings], Field(min_length=1)]
-    """Of the runs that are compared. It must differ from the base's, which is reported."""
+    """Schedule of the tuning runs. It must differ from the base's, which is reported."""
     changes: Change = {}
-    """Changes of the base config for the tuning runs alone, such as another target."""
+    """Changes of the base config for the tuning runs only, such as another target."""
     methods: Annotated[dict[Name, CandidateSettings], Field(min_length=1)]
-    """By a name of your own; a name that is a method's needs no ``method.name`` in its changes."""
+    """By any name. If the name is a method's, its changes need no ``method.name``."""
     trials: PositiveInt
     """Runs of each method: all have the same budget. It can be raised later."""
     sampler: Literal["random", "tpe"] = "random"
     """random: both rules of selection choose among the same trials. tpe: the trials follow the
-    scores of earlier ones, so each rule has a study of its own with this number of trials."""
+    scores of earlier ones, so each rule has its own study with this number of trials."""
     seed: Seed = 0
-    """Of the sampler."""
+    """Seed of the sampler."""
     label_free: LabelFreeSettings
     """Held-out source frames and augmented views, for selection without target labels."""

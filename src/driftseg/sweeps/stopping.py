@@ -14,11 +14,11 @@ WORLD = (
     "target", "schedule", "severity", "camera", "weather_seed", "order", "crop", "stream_seed",
     "score_in",
 )  # fmt: skip
-"""Settings that make the stream: scores of different streams are not compared."""
+"""Settings that define the stream; scores of different streams are not compared."""
 
 
 class StopRule:
-    """Asks Optuna's pruner whether a run is hopeless among those that are finished.
+    """Asks Optuna's pruner whether a run is hopeless, compared with finished runs.
 
     Args:
         settings: of the rule.
@@ -32,7 +32,7 @@ class StopRule:
         self._reported: dict[str, int] = {}
 
     def finished(self, key: str, config: RunConfig, at_visits: Sequence[float]) -> None:
-        """A run is finished; others are compared with it from now on."""
+        """Adds a finished run; later verdicts compare with it."""
         self._report(key, config, at_visits)
         study, trial = self._study(config), self._trials.pop(key)
         if at_visits:
@@ -41,7 +41,7 @@ class StopRule:
             study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
 
     def verdict(self, key: str, config: RunConfig, at_visits: Sequence[float]) -> str | None:
-        """Why a run is to be stopped; None where it is to go on."""
+        """The reason to stop a run; None if it continues."""
         if not self._report(key, config, at_visits):
             return None
         if not self._trials[key].should_prune():
@@ -64,7 +64,7 @@ class StopRule:
         )
 
     def _report(self, key: str, config: RunConfig, at_visits: Sequence[float]) -> bool:
-        """Whether anything is new since the last time."""
+        """Reports new visits to Optuna; returns whether there are any."""
         if key not in self._trials:
             self._trials[key] = self._study(config).ask()
             self._reported[key] = 0
@@ -90,6 +90,6 @@ class StopRule:
         }
         if self._settings.pruner == "median":
             return self._optuna.pruners.MedianPruner(**asked)
-        # Optuna's number is the share of runs that it keeps; the setting's the one that it stops.
+        # Optuna's percentile is the share of runs to keep; the setting is the share to stop.
         kept = 100 - self._settings.percentile
         return self._optuna.pruners.PercentilePruner(kept, **asked)

@@ -1,8 +1,8 @@
-"""Runs on nodes that do not share a folder: their files travel through Ray's object store.
+"""Copies runs of nodes without a shared folder, through Ray's object store.
 
-A node keeps a run in a folder of its own. The `Courier` in the worker sends what changed to the
-`Store`, an actor beside the driver, which writes it into the sweep's folder. A run that starts on
-another node first takes the files that the store has.
+A node keeps a run in its own folder. The `Courier` in the worker sends changed files to the
+`Store`, an actor on the driver's node. The store writes them to the sweep's folder. A run that
+starts on another node first fetches its files from the store.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from driftseg.runs.whole import HALF, write_whole
 from driftseg.sweeps.places import Place, find_run, read_json
 
 NODE_FOLDER = "DRIFTSEG_NODE_FOLDER"
-"""Environment variable of a node: where it keeps runs in progress."""
+"""Environment variable of a node: its folder for runs in progress."""
 Files = dict[str, bytes]
-"""Path below a folder, with forward slashes -> contents."""
+"""Relative path with forward slashes -> contents."""
 
 
 def node_folder(folder: str) -> Path:
-    """Where a node keeps the runs of a sweep, given the sweep's folder on the driver."""
+    """A node's folder for the runs of a sweep, from the sweep's folder on the driver."""
     digest = hashlib.sha256(folder.encode()).hexdigest()[:10]
     usual = Path(tempfile.gettempdir()) / f"driftseg-{_user()}"
     return Path(os.environ.get(NODE_FOLDER, usual)) / digest
@@ -40,11 +40,11 @@ def _user() -> str:
 
 
 class Courier:
-    """Carries one run's files between a node and the store.
+    """Copies one run's files between a node and the store.
 
     Args:
         store: an actor of `Store`.
-        place: the node's.
+        place: folders of the node.
         key: of the run.
         config: of the run, as plain values.
     """
@@ -54,7 +54,7 @@ class Courier:
         self._sent: dict[str, tuple[int, int]] = {}
 
     def fetch(self) -> None:
-        """Takes the run from the store, where it is further than the node's own copy."""
+        """Fetches the run from the store if it has more frames than the node's copy."""
         from driftseg.sweeps.extras import ray
 
         name, frames = ray().get(self._store.known.remote(self._config))
@@ -67,7 +67,7 @@ class Courier:
         unpack(self._place.runs / name, files)
 
     def bring(self, *, finished: bool) -> None:
-        """Sends what changed; of a finished run, the node's copy is removed afterwards."""
+        """Sends changed files, then removes the node's copy of a finished run."""
         from driftseg.sweeps.extras import ray
 
         run = find_run(self._place.runs, self._config)
@@ -79,17 +79,17 @@ class Courier:
             stamps = stamps_of(run)
             changed = pack(run, [n for n in stamps if self._sent.get(n) != stamps[n]])
             names, self._sent = [*stamps], stamps
-        # A large argument is put into the object store by Ray.
+        # Ray puts a large argument into the object store.
         ray().get(self._store.take.remote(name, changed, names, told))
         if finished and run is not None:
             shutil.rmtree(run, ignore_errors=True)
 
 
 class Store:
-    """Keeps the runs in the sweep's folder; an actor beside the driver.
+    """Keeps the runs in the sweep's folder; an actor on the driver's node.
 
     Args:
-        folder: the sweep's.
+        folder: of the sweep.
     """
 
     def __init__(self, folder: str):
@@ -108,7 +108,7 @@ class Store:
     def take(
         self, name: str | None, changed: Files, names: list[str], told: Mapping[str, bytes]
     ) -> None:
-        """Writes what changed in a run, removes what it no longer has, and keeps its logs."""
+        """Writes a run's changed files and logs, and removes files that it no longer has."""
         for log, text in told.items():
             write_whole(self._place.folder / "logs" / log, text, durable=False)
         if name is None:
@@ -120,16 +120,16 @@ class Store:
 
 
 def frames_of(run: Path) -> int:
-    """Frames that a run's status tells of; a finished run is further than any other."""
+    """Number of frames in a run's status, plus 1 if the run is finished."""
     status = read_json(run / "status.json")
     return int(status.get("frames", 0)) + (status.get("state") == "finished")
 
 
 def stamps_of(run: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of change of a run's files.
+    """Size and modification time of a run's files.
 
-    Checkpoints come first and lines last: lines that were read after a checkpoint hold at least
-    what the checkpoint counts on.
+    Checkpoints come first and files of lines last. So the lines are at least as new as the
+    checkpoints.
     """
     found = {}
     for path in sorted(run.rglob("*"), key=lambda each: (each.suffix == ".jsonl", each)):
@@ -144,7 +144,7 @@ def stamps_of(run: Path) -> dict[str, tuple[int, int]]:
 
 
 def pack(run: Path, names: list[str]) -> Files:
-    """Contents of files; those that have gone meanwhile are left out."""
+    """Contents of files, without files that were removed meanwhile."""
     files = {}
     for name in names:
         try:

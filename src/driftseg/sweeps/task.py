@@ -1,6 +1,6 @@
-"""What a worker of Ray does: it starts a run's process, looks after it, and returns how it ended.
+"""The task of a Ray worker: it starts a run's process, watches it and returns how it ended.
 
-This file imports nothing heavy, so a worker stays small; the run's process loads torch.
+This file has no heavy imports, so a worker stays small. The run's process loads torch.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from driftseg.sweeps.process import GRACE
 from driftseg.sweeps.syncing import Courier, node_folder
 
 LOOK = 0.2
-"""Seconds between two looks at the process."""
+"""Seconds between two checks of the process."""
 
 
 class RunLost(Exception):
@@ -32,15 +32,15 @@ class RunLost(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """A run as it is sent to a worker."""
+    """A run that is sent to a worker."""
 
     key: str
     config: dict[str, Any]
-    """Resolved, as plain values; its folder of runs is set by the worker."""
+    """Resolved, as plain values; the worker sets its folder of runs."""
     folder: str
-    """The sweep's, on the driver."""
+    """Folder of the sweep on the driver."""
     cwd: str
-    """The driver's working folder: relative paths of the config start there."""
+    """Working directory of the driver; relative paths of the config start there."""
     threads: int
     sync_every: float
     """Seconds between two transfers."""
@@ -58,11 +58,11 @@ class Ended:
 
 
 def play(job: Job, store: Any = None) -> Ended:
-    """Plays a run to its end in a process of its own.
+    """Runs a job to its end in its own process.
 
     Args:
         job: the run.
-        store: the actor that takes the files back; None where the sweep's folder is shared.
+        store: the actor that receives the files; None if the sweep's folder is shared.
 
     Raises:
         RunLost: the process was killed.
@@ -97,10 +97,9 @@ def _started(place: Place, job: Job, *, shared: bool) -> subprocess.Popen[bytes]
     path.write_text(text, encoding="utf-8")
     environment = {**os.environ, "OMP_NUM_THREADS": str(job.threads), "NO_COLOR": "1"}
     command = [sys.executable, "-m", "driftseg.sweeps.process", str(path)]
-    # A pipe on stdin that this process holds: when it is gone, the run's process sees its end,
-    # finishes its frame and writes a checkpoint. Ray would not give it that time: it kills the
-    # children and the process group of a worker that ends. So there is a shell between the two,
-    # and a session of its own.
+    # This process holds a pipe to the run's stdin. When the pipe closes, the run finishes its
+    # frame and writes a checkpoint. Ray would not give it that time: it kills the children and
+    # the process group of a worker that ends. A shell and a new session protect the run.
     if os.name == "posix":
         command = ["/bin/sh", "-c", '"$@"; exit $?', "sh", *command]
     with place.printed(job.key).open("ab") as printed, place.errors(job.key).open("wb") as errors:
@@ -130,7 +129,7 @@ def _look_after(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Lets the run finish its frame and write a checkpoint: it ends when its stdin does."""
+    """Closes the run's stdin, so that it finishes its frame and writes a checkpoint."""
     if process.stdin is not None:
         process.stdin.close()
     try:
@@ -141,7 +140,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _wait_for_lock(place: Place, job: Job) -> None:
-    """A process of an earlier attempt may still write its checkpoint."""
+    """Waits for a process of an earlier attempt, which may still write its checkpoint."""
     until = time.monotonic() + GRACE + 5
     while time.monotonic() < until:
         run = find_run(place.runs, job.config)

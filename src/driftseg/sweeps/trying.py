@@ -1,4 +1,4 @@
-"""A sweep tried: its runs, and about how long they take, without carrying any out."""
+"""Lists the runs of a sweep and estimates their time, without a run."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ SEEDS = ("seed", "weather_seed", "stream_seed")
 
 @dataclass(frozen=True)
 class Estimate:
-    """A run as it is to come."""
+    """The estimate for one run."""
 
     label: str
     state: str
     """waiting, finished, or interrupted."""
     frames: int
-    """Recorded already."""
+    """Number of recorded frames."""
     total: int
     seconds: float
-    """That it still takes, alone on its cores."""
+    """Remaining seconds, if it is alone on its cores."""
 
 
 def estimate(folder: Path, points: Sequence[Point], tell: Callable[[str], None]) -> list[Estimate]:
-    """Tries two frames of every config, seeds aside, and counts what is finished.
+    """Tries two frames of every config, once for all seeds, and counts finished frames.
 
     Args:
-        folder: the sweep's.
+        folder: of the sweep.
         points: all runs.
-        tell: hears which config is tried.
+        tell: called with the name of the config that is tried.
 
     Raises:
         InputError: a config, its data or its checkpoint cannot be used.
@@ -65,7 +65,7 @@ def estimate(folder: Path, points: Sequence[Point], tell: Callable[[str], None])
 
 
 def whole(found: Sequence[Estimate], settings: EngineSettings) -> tuple[int, float]:
-    """Runs at a time on this machine, and seconds until the last has ended."""
+    """Number of runs at a time on this machine, and seconds until the last one ends."""
     cpus = settings.resources.cpus or settings.threads
     slots = max(1, int(cores() / cpus))
     longest = max((each.seconds for each in found), default=0.0)

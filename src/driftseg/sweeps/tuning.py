@@ -1,4 +1,4 @@
-"""Tuning: Optuna proposes settings, Ray carries out the runs, and two rules choose.
+"""Tuning: Optuna proposes settings, Ray executes the runs, and two rules choose.
 
 The rules are ``oracle``, which uses labels of the tuning stream, and ``label_free``, which does
 not. The study is an SQLite file; only the driver opens it.
@@ -7,6 +7,7 @@ not. The study is an SQLite file; only the driver opens it.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,7 @@ from driftseg.sweeps.tuning_file import suggested, tuning_config
 Rule = Literal["oracle", "label_free"]
 RULES: tuple[Rule, ...] = ("oracle", "label_free")
 SETTINGS = "driftseg"
-"""Attribute of a study: what its trials depend on."""
+"""Attribute of a study: the settings that its trials depend on."""
 KEY = "run"
 """Attribute of a trial: the key of its run."""
 NUMBERS = ("oracle", "label_free", "source_mean_iou", "agreement")
@@ -42,7 +43,7 @@ class Study:
 
     method: str
     rule: Rule | None
-    """Whose score the sampler follows; None where it follows none."""
+    """The rule whose score the sampler follows; None if it follows none."""
     candidate: CandidateSettings
     study: Any
     running: dict[str, Any] = field(default_factory=dict)
@@ -50,12 +51,12 @@ class Study:
 
     @property
     def label(self) -> str:
-        """As in a table."""
+        """The name in tables."""
         return self.method if self.rule is None else f"{self.method}, {self.rule}"
 
 
 class Tuner:
-    """Proposes trials, tells their scores, and holds the studies.
+    """Proposes trials, reports their scores and holds the studies.
 
     Args:
         settings: from `read_tuning`.
@@ -72,7 +73,7 @@ class Tuner:
         rules: tuple[Rule | None, ...] = (None,) if settings.sampler == "random" else RULES
         self._facts = self._of_settings()
         settings.out.mkdir(parents=True, exist_ok=True)
-        # Every study is checked before any is made, so nothing half-made is left.
+        # All studies are checked before the first is made, so an error leaves none.
         known = set(self._known())
         names = [(m, r, self._name(m, r)) for m in settings.methods for r in rules]
         for method, _, name in names:
@@ -94,7 +95,7 @@ class Tuner:
         return f"{method}, {rule or 'both rules'}"
 
     def _of_settings(self) -> dict[str, dict[str, Any]]:
-        """Per method, what its trials depend on; budget and resources are not among it."""
+        """Per method, the settings of its trials, without budget and resources."""
         shared = self.settings.model_dump(mode="json", include={"schedule", "changes", "sampler",
                                                                "seed", "label_free"})  # fmt: skip
         base = resolve(load(self.settings.base), {}, str(self.settings.base))
@@ -125,7 +126,7 @@ class Tuner:
         )  # fmt: skip
         if SETTINGS not in study.user_attrs:
             study.set_user_attr(SETTINGS, self._facts[method])
-        # A study that goes on draws other numbers than it has drawn already.
+        # A continued study must not draw the same numbers again.
         seed = (self.settings.seed + 7919 * len(study.get_trials(deepcopy=False))) % 2**31
         samplers = self._optuna.samplers
         study.sampler = (
@@ -136,7 +137,7 @@ class Tuner:
         return Study(method, rule, candidate, study)
 
     def take_up(self) -> list[tuple[Study, str, RunConfig]]:
-        """Trials that an earlier command left running: their runs go on."""
+        """Trials that an earlier command left running; their runs continue."""
         found = []
         for each in self.studies:
             for frozen in each.study.get_trials(states=(self._optuna.trial.TrialState.RUNNING,)):
@@ -145,7 +146,7 @@ class Tuner:
         return found
 
     def propose(self, each: Study) -> tuple[str, RunConfig] | None:
-        """The next trial's run; None where the budget is used up."""
+        """The next trial's run; None if the budget is used up."""
         if len(each.study.get_trials(deepcopy=False)) >= self.settings.trials:
             return None
         return self._run_of(each, each.study.ask())
@@ -159,18 +160,19 @@ class Tuner:
         return key, config
 
     def tell(self, each: Study, row: SweepRun) -> None:
-        """A run has ended. The trial of a failed one stays open for the same command again."""
+        """Reports an ended run. The trial of a failed run stays open, so it can be repeated."""
         trial = each.running.pop(row.key)
         if row.state == "failed":
             return
         numbers = numbers_of(row.folder) if row.state == "finished" and row.folder else {}
         for name, value in numbers.items():
             trial.set_user_attr(name, value)
-        score = numbers.get(each.rule or "oracle")
-        if score is None or score != score:
-            each.study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
+        rules = RULES if each.rule is None else (each.rule,)
+        scores = [numbers[rule] for rule in rules if rule in numbers]
+        if scores:
+            each.study.tell(trial, scores[0])  # a random sampler reads no score
         else:
-            each.study.tell(trial, score)
+            each.study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
 
     def trials(self, method: str, rule: Rule) -> list[Any]:
         """Scored trials that a rule may choose among."""
@@ -183,13 +185,16 @@ class Tuner:
         ]
 
     def best(self, method: str, rule: Rule) -> Any:
-        """The trial that a rule chooses; None where none is scored. The first of equal ones."""
+        """The trial that a rule chooses, the first of equal ones; None if none is scored."""
         scored = [t for t in self.trials(method, rule) if t.user_attrs.get(rule) is not None]
         return max(scored, key=lambda t: (t.user_attrs[rule], -t.number), default=None)
 
 
 def numbers_of(folder: Path) -> dict[str, float]:
-    """Both rules' scores of a finished run, and what the label-free one is made of."""
+    """Both rules' scores of a finished run, and the parts of the label-free one.
+
+    A score that there is no number for is left out: a target without labels has no oracle.
+    """
     found = read_json(folder / FILE)
     told = {
         "oracle": harmonic_mean(stream_scores(read_run(folder))),
@@ -197,11 +202,11 @@ def numbers_of(folder: Path) -> dict[str, float]:
         "source_mean_iou": found.get("source_mean_iou"),
         "agreement": found.get("agreement"),
     }
-    return {name: float(value) for name, value in told.items() if value is not None}
+    return {name: float(n) for name, n in told.items() if n is not None and math.isfinite(n)}
 
 
 def tune(tuner: Tuner, *, address: str | None, show: Show, tell: Tell) -> list[SweepRun]:
-    """Carries out all trials that the budget still allows.
+    """Runs all trials that the budget still allows.
 
     Raises:
         InputError: as `Driver`.
@@ -235,7 +240,7 @@ def _begin(
     key: str,
     config: RunConfig,
 ) -> None:
-    """Starts a trial's run, or tells its scores at once where the run is there already."""
+    """Starts a trial's run, or reports its scores at once if the run has ended already."""
     row = driver.rows.get(key)
     if row is None:
         number = each.running[key].number

@@ -1,4 +1,4 @@
-"""A tuning file, the configs of its trials, and the configs that it chooses."""
+"""Reads a tuning file, and makes the configs of its trials and of chosen settings."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from driftseg.sweeps.settings import CandidateSettings, TuneSettings
 
 
 def read_tuning(path: Path) -> TuneSettings:
-    """A checked file; paths start at its folder.
+    """Reads and checks a tuning file; ``base`` is relative to its folder.
 
     Raises:
-        InputError: the file, a key or a value is wrong, or it tunes on what is reported.
+        InputError: the file, a key or a value is wrong, or it tunes on the reported schedule.
     """
     settings = check(load(path), TuneSettings, where=str(path))
     name = settings.name or path.stem
@@ -71,7 +71,7 @@ def _number(value: float | None, each: Any) -> float | int | None:
 
 
 def whole_numbers(each: Any) -> bool:
-    """Whether only whole numbers are tried: both ends are, and they are not drawn by logarithm."""
+    """Whether only whole numbers are tried: both limits are whole, and log is off."""
     return bool(each.low == int(each.low) and each.high == int(each.high) and not each.log)
 
 
@@ -104,7 +104,7 @@ def _of_method(settings: TuneSettings, method: str) -> dict[str, Any]:
 
 
 def suggested(trial: Any, candidate: CandidateSettings) -> dict[str, Any]:
-    """The values of a trial; choices are stored by their position."""
+    """The values of a trial; choices are stored by position."""
     values: dict[str, Any] = {}
     for key, each in candidate.search.items():
         if each.choices is not None:

@@ -1,1 +1,1 @@
-"""Town: procedural street scenes, the default world that needs no files."""
+"""Town: procedural street scenes, the default dataset that needs no files."""

@@ -1,8 +1,8 @@
-"""What Town is painted on: surfaces with a class, a material and an exact inverse depth.
+"""Paints Town's surfaces, each with a class, a material and an exact inverse depth.
 
-Polygons are filled back to front into a map of surface numbers; colour, class and depth are
-looked up per pixel afterwards. The inverse depth of a plane is affine in pixel coordinates, so
-three numbers per surface give exact metric depth everywhere.
+Polygons are filled from back to front into a map of surface numbers. Then colour, class and depth
+are looked up for each pixel. The inverse depth of a plane is affine in pixel coordinates, so three
+numbers per surface give exact metric depth.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class Pattern(NamedTuple):
     periods: tuple[float, float]
     """Metres, in the two texture coordinates."""
     shares: tuple[float, float]
-    """Share of each period that wears the other colour."""
+    """Share of each period that has the other colour."""
     phase: float = 0.0
 
 
 class Material(NamedTuple):
-    """How a surface looks and what it is."""
+    """Appearance and class of a surface."""
 
     label: int
     colour: Colour
@@ -99,11 +99,11 @@ class View:
 _SHIFT = 4
 """Fractional bits of polygon corners."""
 _REACH = 4000 << _SHIFT
-"""OpenCV overflows on corners much farther out."""
+"""Largest corner coordinate. OpenCV overflows on much larger ones."""
 
 
 class Canvas:
-    """Surfaces painted over one another, the nearest last."""
+    """Surfaces that are painted from far to near."""
 
     def __init__(self, view: View):
         self.view = view
@@ -112,7 +112,7 @@ class Canvas:
         self.planes: list[tuple[float, float, float]] = []
 
     def surface(self, material: Material, plane: tuple[float, float, float]) -> int:
-        """A new surface; nothing is painted yet."""
+        """Adds a surface and returns its number; nothing is painted yet."""
         self.materials.append(material)
         self.planes.append(plane)
         return len(self.materials) - 1
@@ -131,19 +131,19 @@ class Canvas:
         return np.asarray(table[self.numbers], dtype=np.uint8)
 
     def inverse_depth(self) -> Floats:
-        """Per metre, (H, W); 0 is infinitely far."""
+        """Inverse depth in 1/m, (H, W); 0 is infinitely far."""
         view = self.view
         per_column, per_row, constant = np.array(self.planes, dtype=np.float32).T
         columns = np.arange(view.width, dtype=np.float32)[None, :]
         rows = np.arange(view.height, dtype=np.float32)[:, None]
         number = self.numbers
         inverse = per_column[number] * columns + per_row[number] * rows + constant[number]
-        # A pixel on a surface's rim may lie a hair outside it, where a plane runs to the horizon.
+        # A pixel at the edge of a surface may lie slightly outside it, beyond the horizon.
         return np.asarray(np.clip(inverse, 0.0, 1.0), dtype=np.float32)
 
     @staticmethod
     def depth(inverse: Floats) -> Depth:
-        """Metres along the optical axis; infinite where the inverse is 0."""
+        """Depth in metres along the optical axis; infinite where the inverse depth is 0."""
         with np.errstate(divide="ignore"):
             return np.asarray(1.0 / inverse, dtype=np.float32)
 
@@ -199,7 +199,7 @@ class Canvas:
         one, two = (first[place] + phase) / period[:, 0], second[place] / period[:, 1]
         inside = (one - np.floor(one) < share[:, 0]) & (two - np.floor(two) < share[:, 1])
         pixels = period.min(axis=1) * self.view.focal / z[place]
-        crisp = np.clip(pixels / 3.0 - 0.3, 0.0, 1.0)  # finer than the pixels: the mean colour
+        crisp = np.clip(pixels / 3.0 - 0.3, 0.0, 1.0)  # finer than a pixel: the mean colour
         mean = share[:, 0] * share[:, 1]
         weight = crisp * inside + (1 - crisp) * mean
         colour[place] += (other - colour[place]) * weight[:, None]

@@ -1,4 +1,4 @@
-"""Town as a dataset: a drive through procedural streets, the embedded default."""
+"""Town as a dataset: a drive through procedural streets, the default dataset."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class TownSettings(DatasetSettings):
 
     kind: Literal["town"] = "town"
     seed: Seed = 0
-    """Another seed is another town."""
+    """Another seed gives another town."""
     frames: PositiveInt = 200
     start: Annotated[int, Field(ge=0)] = 0
     """First step of the camera, in frames of the drive."""
@@ -30,20 +30,20 @@ class TownSettings(DatasetSettings):
     """(width, height)."""
 
     def make(self, camera: Camera = CITYSCAPES) -> TownScenes:
-        """The drive; its depth is exact, so the camera does not matter."""
+        """The drive; its depth is exact, so the camera has no effect."""
         return TownScenes(
             seed=self.seed, frames=self.frames, start=self.start, every=self.every, size=self.size
         )
 
 
 class TownScenes:
-    """Frames of a drive; each is rendered when asked for.
+    """Frames of a drive; each is rendered on request.
 
     Args:
-        seed: another seed is another town.
+        seed: another seed gives another town.
         frames: length of the drive.
         start: the first frame's step of the camera.
-        every: rendered frames are this many steps of the camera apart.
+        every: steps of the camera between two rendered frames.
         size: (width, height).
     """
 
@@ -65,7 +65,7 @@ class TownScenes:
         return self._frames
 
     def name(self, index: int) -> str:
-        """The town's seed and the camera's step."""
+        """A name from the town's seed and the camera's step."""
         return f"{self._prefix}_{self._step(index):06d}"
 
     def scene(self, index: int) -> Scene:

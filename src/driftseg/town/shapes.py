@@ -1,4 +1,4 @@
-"""How each thing of Town is painted: from its place on the street to polygons on the canvas."""
+"""Paints each object of Town: from its place on the street to polygons on the canvas."""
 
 from __future__ import annotations
 
@@ -20,32 +20,31 @@ SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLI
 NEAREST = 1.2
 """Metres: nothing nearer is painted."""
 FAR = 45.0
-"""Metres: farther things are painted without the parts that would be smaller than a pixel."""
+"""Metres. Farther objects are painted without parts that are smaller than a pixel."""
 
 
 @dataclass(frozen=True)
 class Thing:
-    """One thing on the street, in street coordinates.
+    """One object on the street, in street coordinates.
 
-    ``paint`` names a function of this file; ``values`` are its measures, drawn once when the
-    street was made.
+    ``paint`` is a function of this file. ``values`` are its dimensions, fixed with the street.
     """
 
     paint: Callable[[Canvas, Thing, Place], None]
     along: float
-    """Metres along the street, of its near end."""
+    """Position of its near end along the street, in metres."""
     lateral: float
-    """Metres from the middle of the road, right positive."""
+    """Metres from the middle of the road, positive to the right."""
     colour: Colour
     values: tuple[float, ...] = ()
     length: float = 0.0
-    """Metres along the street."""
+    """Length along the street, in metres."""
     pattern: Pattern | None = None
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a thing stands before the camera at one moment (metres, camera coordinates)."""
+    """Place of an object at one moment (metres, camera coordinates)."""
 
     near: tuple[float, float]
     """(x, z) of its near end."""
@@ -56,14 +55,14 @@ class Place:
 
 
 def darker(colour: Colour, factor: float) -> Colour:
-    """The same hue, scaled."""
+    """The colour times a factor."""
     return colour[0] * factor, colour[1] * factor, colour[2] * factor
 
 
 def _facing(
     canvas: Canvas, material: Material, place: Place, corners: Sequence[tuple[float, float]]
 ) -> None:
-    """A flat shape that faces the camera; corners (x from the thing, height)."""
+    """Paints a flat shape that faces the camera; corners are (x from the object, height)."""
     x, z = place.near
     surface = canvas.surface(material, canvas.view.facing(z))
     canvas.fill(surface, [canvas.view.project(x + dx, y, z) for dx, y in corners])
@@ -72,7 +71,7 @@ def _facing(
 def _wall(
     canvas: Canvas, material: Material, place: Place, corners: Sequence[tuple[float, float]]
 ) -> None:
-    """A flat upright shape along the street; corners (share of the way near to far, height)."""
+    """Paints a flat upright shape along the street; corners are (share of its length, height)."""
     (x1, z1), (x2, z2) = place.near, place.far
     surface = canvas.surface(material, canvas.view.upright(place.near, place.far))
     project = canvas.view.project
@@ -104,7 +103,7 @@ def building(canvas: Canvas, thing: Thing, place: Place) -> None:
 
 
 def fence(canvas: Canvas, thing: Thing, place: Place) -> None:
-    """Railings or a hoarding along the street: values = height."""
+    """A fence along the street: values = height."""
     (height,) = thing.values
     material = Material(FENCE, thing.colour, 0.1, 30.0, ALONG, thing.pattern)
     _wall(canvas, material, place, [(0, 0), (1, 0), (1, height), (0, height)])
@@ -113,7 +112,7 @@ def fence(canvas: Canvas, thing: Thing, place: Place) -> None:
 
 
 def tree(canvas: Canvas, thing: Thing, place: Place) -> None:
-    """A trunk and a ragged crown: values = height, crown radius, shape seed."""
+    """A trunk and an irregular crown: values = height, crown radius, shape seed."""
     height, radius, seed = thing.values
     bark = Material(TREE, (72.0, 60.0, 48.0), 0.2, 30.0)
     _facing(canvas, bark, place, _box(0.12 + radius * 0.1, 0, height - radius))
@@ -129,7 +128,7 @@ def tree(canvas: Canvas, thing: Thing, place: Place) -> None:
 
 @lru_cache(4096)
 def _crown(seed: int) -> npt.NDArray[np.float64]:
-    """Three ragged outlines around the origin, in crown radii: (3, 18, 2)."""
+    """Three irregular outlines around the origin, in crown radii: (3, 18, 2)."""
     shape = np.random.default_rng(seed)
     turns = np.arange(18) * (2 * math.pi / 18)
     reach = 0.62 + 0.1 * np.arange(3)[:, None] + 0.5 * shape.random((3, 18))

@@ -1,8 +1,7 @@
-"""What stands and moves on Town's streets: drawn block by block from a seed.
+"""The objects on Town's streets, generated block by block from a seed.
 
-Lanes are conveyors: everything in a lane moves along the street at the lane's speed, so where
-it is at any moment follows from a seed and a clock, and any frame can be made without the
-frames before it.
+All objects of a lane move along the street at the lane's speed. Their positions follow from the
+seed and the time, so any frame can be rendered without the frames before it.
 """
 
 from __future__ import annotations
@@ -21,18 +20,18 @@ from driftseg.town.canvas import Colour, Pattern
 from driftseg.town.shapes import Thing
 
 PIECE = 5.0
-"""Metres: walls are made of pieces of this length, and things are drawn piece by piece."""
+"""Metres. Walls consist of pieces of this length, and objects are generated for each piece."""
 BLOCK = 14
 """Pieces from one side street to the next."""
 CROSSING = 2
-"""Pieces of a block that are the side street."""
+"""Pieces of each block that form the side street."""
 ROAD_EDGE, WALK_EDGE = 4.4, 8.0
-"""Metres from the middle of the road: kerb, and end of the pavement."""
+"""Metres from the middle of the road to the kerb, and to the end of the pavement."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """What one block looks like."""
+    """Appearance of one block."""
 
     sides: tuple[str, str]
     """Left and right: terrace, park or yard."""
@@ -40,18 +39,18 @@ class Style:
     pavement: Colour
     grass: Colour
     light: float
-    """Brightness of the day here."""
+    """Brightness of the daylight."""
     warmth: float
-    """Tint of the day: above 0 is warmer."""
+    """Tint of the daylight; above 0 is warmer."""
     shadow: float
-    """How dark shadows on the ground are."""
+    """Strength of shadows on the ground; 0 is none."""
 
 
 class Street:
-    """Everything along one endless street.
+    """All objects along one endless street.
 
     Args:
-        seed: another seed is another street.
+        seed: another seed gives another street.
     """
 
     def __init__(self, seed: int):
@@ -66,7 +65,7 @@ class Street:
         self._moving = lru_cache(512)(self._make_moving)
 
     def bend(self, along: float, travelled: float) -> float:
-        """Sideways offset in metres of the road at ``along``, seen from where it is straight."""
+        """Sideways offset of the road at ``along``, in metres; it is straight at ``travelled``."""
         total = 0.0
         for size, length, phase in self._bends:
             here = travelled / length + phase
@@ -89,7 +88,7 @@ class Street:
         return piece % BLOCK >= BLOCK - CROSSING
 
     def things(self, piece: int, clock: float) -> list[Thing]:
-        """Everything whose near end lies in [piece, piece + 1) * PIECE at ``clock`` seconds."""
+        """All objects whose near end lies in [piece, piece + 1) * PIECE at ``clock`` seconds."""
         found = list(self._standing(piece))
         start, stop = piece * PIECE, (piece + 1) * PIECE
         for lane, speed in enumerate(_SPEEDS):
@@ -131,7 +130,7 @@ class Street:
         return tuple(found)
 
     def _border(self, piece: int, side: int, kind: str, draw: np.random.Generator) -> list[Thing]:
-        """What stands behind the pavement."""
+        """The objects behind the pavement."""
         along, edge = piece * PIECE, side * WALK_EDGE
         if kind == "terrace":
             return [self._house(piece, side, edge)]
@@ -155,7 +154,7 @@ class Street:
         return found
 
     def _house(self, piece: int, side: int, lateral: float) -> Thing:
-        """A piece of the house that stands here; houses are two or three pieces wide."""
+        """A piece of the house at this place; houses are one or two pieces wide."""
         part = piece % BLOCK
         house = piece // BLOCK * 8 + part * 8 // BLOCK
         draw = np.random.default_rng([self._seed, 5, house % 2**31, side + 1])
@@ -222,7 +221,7 @@ def _sign(draw: np.random.Generator, along: float, lateral: float, *, light: boo
 
 
 def _furniture(draw: np.random.Generator, piece: int, side: int, crossing: bool) -> list[Thing]:
-    """Posts, signs, street trees, parked cars and people who stand."""
+    """Posts, signs, street trees, parked cars and standing people."""
     along, kerb = piece * PIECE, side * (ROAD_EDGE + 0.5)
     found = []
     if (piece + (side > 0) * 2) % 5 == 0:
@@ -277,7 +276,7 @@ def _cyclist(draw: np.random.Generator, along: float, lateral: float) -> Thing:
     return Thing(shapes.cyclist, along, lateral, _clothes(draw), values)
 
 
-# Lanes: metres per second along the street, share of pieces that hold something, and what.
+# Lanes: speed along the street in metres per second, share of pieces with an object, its kind.
 _SPEEDS = (11.0, -9.0, 5.5, -4.5, 1.3, -1.2, 1.1, -1.4)
 _CROWDS = (0.13, 0.13, 0.13, 0.13, 0.18, 0.18, 0.18, 0.18)
 _LANE_MAKERS: tuple[Callable[[np.random.Generator, float], Thing], ...] = (

@@ -1,8 +1,8 @@
-"""Town: procedural street scenes in perspective, the default world that needs no files.
+"""Town: procedural street scenes in perspective, the default dataset that needs no files.
 
 A camera drives along an endless street and takes ten frames a second. Every pixel has an exact
-class (CamVid's eleven) and an exact metric depth. A frame follows from (seed, size, index)
-alone, so frames can be rendered in any order and again.
+class (CamVid's eleven) and an exact metric depth. A frame depends only on (seed, size, index), so
+frames can be rendered in any order and again.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ METRES_A_FRAME = 0.8
 """The camera's speed at ten frames a second is 8 m/s, 29 km/h."""
 SECONDS_A_FRAME = 0.1
 FARTHEST = 24
-"""Pieces of street that are painted; 120 m."""
+"""Number of street pieces that are painted: 120 m."""
 
 
 @dataclass(frozen=True)
 class _Moment:
     view: View
     lateral: float
-    """The camera's place across the road."""
+    """Sideways position of the camera in metres."""
     clock: float
 
 
@@ -43,14 +43,14 @@ class Town:
     """Frames of a drive through one town.
 
     Args:
-        seed: another seed is another town.
-        size: (width, height) of the frames; the camera sees 58 degrees across.
+        seed: another seed gives another town.
+        size: (width, height) of the frames; the horizontal field of view is 58 degrees.
     """
 
     label_space: LabelSpace = CAMVID11
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """What is remembered of streets follows from these two, and stays with this process."""
+        """Only seed and size are pickled; cached streets stay in this process."""
         return partial(Town, seed=self._seed, size=self._size), ()
 
     def __init__(self, *, seed: int, size: Size = (320, 240)):
@@ -60,7 +60,7 @@ class Town:
         self._noise, self._shadows, self._sensor, self._sky = _textures(seed)
 
     def render(self, index: int) -> Scene:
-        """The frame with this number (0.8 m of street each): image, label, depth."""
+        """Renders the frame of this number (0.8 m of street each): image, label, depth."""
         moment = self._moment(index)
         view = moment.view
         canvas = Canvas(view)
@@ -90,7 +90,7 @@ class Town:
         return _Moment(view, -1.6 + 0.35 * swing, index * SECONDS_A_FRAME)
 
     def _paint_far(self, canvas: Canvas) -> None:
-        """The sky, and a line of houses and trees at the end of every street."""
+        """Paints the sky, and a line of houses and trees at the end of the street."""
         view = canvas.view
         sky = Material(shapes.SKY, (200.0, 214.0, 232.0), 0.0, 1.0)
         canvas.fill(canvas.surface(sky, (0, 0, 0)), _rectangle(0, -1, view.width, view.height))
@@ -156,7 +156,7 @@ class Town:
             return
         if near - travelled < NEAREST:
             if thing.length != PIECE:
-                return  # nothing but walls may be cut at the camera
+                return  # only walls may be cut at the camera
             near = travelled + NEAREST
         place = Place(
             (self._x(thing, near, moment), near - travelled),
@@ -169,7 +169,7 @@ class Town:
         self, canvas: Canvas, moment: _Moment, along: tuple[float, float],
         lateral: tuple[float, float], material: Material,
     ) -> None:  # fmt: skip
-        """A strip of ground."""
+        """Paints a strip of ground."""
         view = moment.view
         surface = canvas.surface(material, view.ground())
         corners = []
@@ -182,7 +182,7 @@ class Town:
     def _light(
         self, colour: Floats, canvas: Canvas, inverse: Floats, moment: _Moment, index: int
     ) -> None:
-        """Sky, shadows, haze, the day's light, a lens and a sensor, in place."""
+        """Adds sky, shadows, haze, daylight, lens blur and sensor noise, in place."""
         view = moment.view
         style = self._street.style(math.floor((view.travelled + 25) / PIECE / BLOCK))
         before = self._street.style(math.floor((view.travelled + 5) / PIECE / BLOCK))
@@ -203,7 +203,7 @@ class Town:
         self._add_sensor_noise(colour, index)
 
     def _add_sensor_noise(self, colour: Floats, index: int) -> None:
-        """About 2 grey levels, cut from a strip of noise that is made once a town."""
+        """Adds noise of about 2 grey levels from a strip that is made once per town."""
         rows, columns = colour.shape[:2]
         start = np.random.default_rng([self._seed, 8, index]).integers(0, self._sensor.size // 2)
         strip = self._sensor[start : start + rows * columns]
@@ -244,7 +244,7 @@ class Town:
 
 @lru_cache(maxsize=8)
 def _textures(seed: int) -> tuple[Floats, Floats, Floats, float]:
-    """Noise, shadows, a sensor's noise, and a phase of the sky; runs make the same towns anew."""
+    """Noise, shadows, sensor noise and a sky phase; cached, because runs repeat the same towns."""
     draw = np.random.default_rng([seed, 0])
     noise = _noise(draw)
     shadows = np.asarray(cv2.GaussianBlur(noise, (0, 0), 3.0), dtype=np.float32)

@@ -1,8 +1,7 @@
-"""What a tracker is given, and what it has to offer.
+"""The interface of trackers.
 
-A tracker only translates: `driftseg.trackers.courier` calls it from a thread of its own, so it may
-be slow, raise or hang. Names and steps are made in `driftseg.trackers.naming`, so they are the same
-in all trackers.
+`driftseg.trackers.courier` calls a tracker from its own thread, so it may be slow, raise or hang.
+`driftseg.trackers.naming` makes names and steps, so they are the same in all trackers.
 """
 
 from __future__ import annotations
@@ -24,25 +23,25 @@ Kind = Literal["frames", "evaluations", "visits", "pictures", "final"]
 
 @dataclass(frozen=True)
 class Item:
-    """What is logged at one step."""
+    """Values of one kind at one step."""
 
     kind: Kind
     place: tuple[int, int]
-    """The step, and a count from 0 of the items of this kind at this step. Both are the same
-    again when a run is resumed."""
+    """The step, and a count from 0 of the items of this kind at this step. A resumed run gives
+    the same places."""
     numbers: Mapping[str, float] = field(default_factory=dict)
-    """Finite."""
+    """Finite numbers."""
     texts: Mapping[str, str] = field(default_factory=dict)
     pictures: Mapping[str, Image] = field(default_factory=dict)
 
     @property
     def step(self) -> int:
-        """Frames that the run had seen."""
+        """Number of frames that the run had seen."""
         return self.place[0]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of everything in it."""
+        """Names of all its values."""
         return (*self.numbers, *self.texts, *self.pictures)
 
     @property
@@ -57,7 +56,7 @@ class RunFacts:
 
     name: str
     folder: Path
-    """Its folder now; a run folder gets another name when the run is complete."""
+    """Its current folder; a run folder is renamed when the run is complete."""
     out: Path
     """The folder of all runs."""
     config: Mapping[str, Any]
@@ -67,17 +66,17 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class Started:
-    """A tracker's own run, begun or continued."""
+    """A tracker's own run, new or continued."""
 
     identity: str
-    """Continues it; kept in the run folder."""
+    """The id that continues it; stored in the run folder."""
     where: str
-    """Where a person finds it."""
+    """Where a user finds it."""
     known: Mapping[str, int] = field(default_factory=dict)
-    """Of a continued run: the last step of each name that the tracker holds already."""
+    """Of a continued run: the last step of each name that the tracker already has."""
     last_step: int | None = None
-    """Of a continued run: the tracker holds nothing after this step, whatever it was sent before
-    a process died. None where the tracker cannot say."""
+    """Of a continued run: the last step that the tracker has, even if more was sent before a
+    process died. None if the tracker does not know it."""
 
 
 class Tracker(Protocol):
@@ -103,12 +102,12 @@ class TrackerSettings(Settings):
     """
 
     requires: ClassVar[Mapping[str, str]] = {}
-    """Modules that must be installed, and what installs each."""
+    """Modules that must be installed, and how to install each."""
 
     kind: str
     patience: Annotated[float, Field(gt=0)] = 60.0
-    """Seconds for which the end of a run waits at most, until everything is sent."""
+    """Largest number of seconds that the end of a run waits until everything is sent."""
 
     def make(self) -> Tracker:
-        """The tracker; must not import its library yet."""
+        """Makes the tracker, without an import of its library."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Brings items to one tracker, in a thread of its own: whatever the tracker does, a run goes on."""
+"""Sends items to one tracker in its own thread, so that a tracker never stops a run."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from typing import Any
 from driftseg.trackers.contract import Item, Kind, RunFacts, State, Tracker
 
 WAITING = 1024
-"""Items that may wait. Then items of frames and pictures are dropped, and at twice as many all."""
+"""Largest number of waiting items. Above it, items of frames and pictures are dropped; above twice
+this number, all items."""
 WAITING_BYTES = 64 * 2**20
-"""Bytes of pictures that may wait."""
+"""Largest number of bytes of waiting pictures."""
 AT_ONCE = 32
-"""Items that a tracker is given at once at most."""
+"""Largest number of items in one call of a tracker."""
 ATTEMPTS = 3
-"""Failures in a row, after which nothing more is sent."""
+"""Number of failures in a row after which nothing more is sent."""
 
 log = logging.getLogger("driftseg.trackers")
 _SECRET = re.compile(r"(?<=://)[^\s'\"]*@")
@@ -35,14 +36,14 @@ def told(error: BaseException) -> str:
 class Courier:
     """One tracker and its thread.
 
-    Nothing that it offers raises or waits, but `end`, which waits for a bounded time.
+    No method raises. Only `end` waits, for a limited time.
 
     Args:
         name: of the tracker, for messages.
-        make: makes the tracker; called in the thread, as is the tracker.
-        run: what is tracked.
+        make: makes the tracker; called in the thread, like the tracker itself.
+        run: the tracked run.
         backlog: items of the run so far, in order. They are sent first.
-        stored: how far an earlier session came, from `state`; empty for a new run.
+        stored: the `state` of an earlier session; empty for a new run.
         keep: called in the thread after every change of `state`.
     """
 
@@ -58,11 +59,11 @@ class Courier:
     ):
         self.name = name
         self.sent = 0
-        """Items that the tracker took, in this session."""
+        """Number of items that the tracker took in this session."""
         self.dropped = 0
-        """Items that it did not get."""
+        """Number of items that it did not get."""
         self.unfinished = False
-        """Whether the end of the run did not wait any longer."""
+        """Whether the run ended before the tracker did."""
         stored = stored or {}
         self._make, self._run, self._keep = make, run, keep
         self._identity: str | None = stored.get("id")
@@ -88,7 +89,7 @@ class Courier:
         self._thread.start()
 
     def put(self, item: Item) -> None:
-        """Takes an item, or drops it where too many wait."""
+        """Takes an item, or drops it if too many wait."""
         often = item.kind in ("frames", "pictures")
         with self._change:
             full = len(self._items) >= (self._limit if often else 2 * self._limit)
@@ -103,7 +104,7 @@ class Courier:
             self._warn("is slower than the run; what does not fit into its queue is dropped")
 
     def close(self, state: State) -> None:
-        """Says that nothing more comes; does not wait."""
+        """Announces that no more items come; does not wait."""
         with self._change:
             self._ending = state
             self._change.notify()
@@ -112,7 +113,7 @@ class Courier:
         """Waits until everything is sent, after `close`.
 
         Args:
-            until: the time of `time.monotonic` from which on it waits no longer.
+            until: the time of `time.monotonic` at which it stops waiting.
         """
         self._thread.join(max(0.0, until - time.monotonic()))
         if not self._thread.is_alive():
@@ -124,7 +125,7 @@ class Courier:
         self._warn("did not end in time; the run ends without it")
 
     def note(self) -> str | None:
-        """For the record: what went wrong, in words; None where nothing did."""
+        """A note for the record on what went wrong; None if nothing did."""
         if not (self.dropped or self._error or self.unfinished):
             return None
         parts = [f"{self.dropped} of {self.dropped + self.sent} items were not sent"]
@@ -133,7 +134,7 @@ class Courier:
         return f"tracker {self.name}: {'; '.join(parts)}"
 
     def state(self) -> dict[str, Any]:
-        """What continues the tracker's run, and how much of this run was not sent."""
+        """The values that continue the tracker's run, and the number of items not sent."""
         return {
             "kind": self.name,
             "id": self._identity,
@@ -143,13 +144,13 @@ class Courier:
         }
 
     def _is_new(self, item: Item) -> bool:
-        """Whether no earlier session sent it, or the tracker lost it since."""
+        """Whether no earlier session sent it, or the tracker has lost it."""
         last = self._before.get(item.kind)
         lost = self._last_step is not None and item.step > self._last_step
         return last is None or item.place > last or lost
 
     def _left(self) -> int:
-        """Items that wait and are new."""
+        """Number of new items that wait."""
         return sum(map(self._is_new, self._items))
 
     def _work(self) -> None:
@@ -186,7 +187,7 @@ class Courier:
             except BaseException as raised:
                 error = raised
             with self._change:
-                if self._abandoned:  # they are counted as dropped already
+                if self._abandoned:  # already counted as dropped
                     return
                 self._under_way = 0
                 self.sent += 0 if error else len(batch)
@@ -202,7 +203,7 @@ class Courier:
             self._store()
 
     def _next(self) -> list[Item]:
-        """Waits for items that are new; none at the end."""
+        """Waits for new items; empty at the end."""
         batch: list[Item] = []
         with self._change:
             while not batch and not (self._ending is not None and not self._items):
@@ -219,7 +220,7 @@ class Courier:
                 batch.append(item)
 
     def _unknown(self, item: Item) -> Item:
-        """Without what the tracker holds already."""
+        """The item without values that the tracker already has."""
         if not self._known:
             return item
 
@@ -243,7 +244,7 @@ class Courier:
         self._warn(self._error)
 
     def _warn(self, text: str) -> None:
-        """Once."""
+        """Logs the first warning only."""
         with self._change:
             first, self._warned = not self._warned, True
         if first:

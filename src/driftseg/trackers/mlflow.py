@@ -16,7 +16,7 @@ from driftseg.trackers.contract import Item, RunFacts, Started, State, TrackerSe
 from driftseg.trackers.naming import flat
 
 METRICS_AT_ONCE, PARAMS_AT_ONCE = 1000, 100
-"""MLflow's own limits of one call."""
+"""MLflow's limits for one call."""
 LONGEST_NAME, LONGEST_VALUE = 250, 6000
 """Characters."""
 STATUS: Mapping[State, str] = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
@@ -31,8 +31,8 @@ class MlflowSettings(TrackerSettings):
     kind: Literal["mlflow"] = "mlflow"
     tracking_uri: str | None = None
     """Address of a server or store, as http://127.0.0.1:5000; null takes the environment variable
-    MLFLOW_TRACKING_URI, or else the file ``mlflow.db`` in the folder of all runs. An address with a
-    password belongs into that variable: records hide it."""
+    MLFLOW_TRACKING_URI, or else the file ``mlflow.db`` in the folder of all runs. Put an address
+    with a password into that variable, because records hide the password."""
     experiment: str = "driftseg"
 
     @field_serializer("tracking_uri")
@@ -49,7 +49,7 @@ class MlflowTracker:
 
     Args:
         uri: of the store; None as in the settings.
-        experiment: made where it is not there.
+        experiment: made if it does not exist.
     """
 
     def __init__(self, uri: str | None, experiment: str):
@@ -60,7 +60,7 @@ class MlflowTracker:
 
     def start(self, run: RunFacts, resumed: str | None) -> Started:
         """The identity is MLflow's run id."""
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # all before it is imported
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # all before the import
         os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
         from mlflow import MlflowClient
 
@@ -86,12 +86,12 @@ class MlflowTracker:
         if found is not None:
             return str(found.experiment_id)
         artifacts = None
-        if uri.startswith(SQLITE):  # else they would go to the working directory
+        if uri.startswith(SQLITE):  # otherwise they go to the working directory
             file = Path(uri.removeprefix(SQLITE)).absolute()
             artifacts = (file.parent / "mlflow_artifacts").as_uri()
         try:
             return str(self._client.create_experiment(self._experiment, artifacts))
-        except Exception:  # another run was faster
+        except Exception:  # another run has just made it
             found = self._client.get_experiment_by_name(self._experiment)
             if found is None:
                 raise
@@ -109,7 +109,7 @@ class MlflowTracker:
         self._client.log_dict(self._id, dict(config), "config.yaml")
 
     def send(self, items: Sequence[Item]) -> None:
-        """All numbers in few calls; the store has them when it returns."""
+        """Sends all numbers in few calls; the store has them at the return."""
         from mlflow.entities import Metric
 
         now = int(1000 * time.time())
@@ -129,15 +129,15 @@ class MlflowTracker:
                 )
 
     def end(self, state: State) -> None:
-        """With the state as MLflow calls it."""
+        """Ends the run with MLflow's name of the state."""
         if self._id:
             self._client.set_terminated(self._id, STATUS[state])
 
 
 def metric_name(name: str) -> str:
-    """A name as MLflow takes it: other characters become their code, as ``_x2b_`` for ``+``.
+    """A valid name for MLflow: other characters become their code, such as ``_x2b_`` for ``+``.
 
-    A name that is too long, or that is no plain path, ends with a part of its digest.
+    A name that is too long, or that is not a plain path, ends with a part of its digest.
     """
     told = re.sub(r"[^/\w.\- ]", lambda found: f"_x{ord(found[0]):x}_", name)
     plain = all(part.strip(". ") for part in told.split("/"))

@@ -1,7 +1,7 @@
-"""What the lines of a record are called in a tracker, and at which step they stand.
+"""Names and steps of a record's values in a tracker.
 
-The step is the number of frames that the run has seen: the frame of index 0 is step 1, and what is
-scored before the first frame is step 0.
+The step is the number of frames that the run has seen: the frame of index 0 is step 1, and scores
+before the first frame are step 0.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ SECTIONS = {
     "losses": "losses", "plan": "plan", "detector": "detector", "bank": "bank",
     "diagnostics": "roles", "guard": "guard",
 }  # fmt: skip
-"""Columns that hold several; what is no number in them is left out."""
+"""Columns with several values; values that are not numbers are left out."""
 SCORES = ("mean_iou", "mean_accuracy", "pixel_accuracy")
 
 
 def finite(values: Mapping[str, Any]) -> dict[str, float]:
-    """Only what is a finite number, or true or false."""
+    """Only finite numbers and booleans."""
     return {
         name: float(value)
         for name, value in values.items()
@@ -81,7 +81,7 @@ class Namer:
         self._count: Counter[tuple[Kind, int]] = Counter()
 
     def frame(self, row: Mapping[str, Any]) -> Iterator[Item]:
-        """Of one line of frames.jsonl."""
+        """Items of one line of frames.jsonl."""
         while row["visit"] > self._visit:
             yield from self._visit_ends()
         self._step = row["index"] + 1
@@ -105,7 +105,7 @@ class Namer:
         yield self._item("frames", self._step, numbers=finite(values), texts=texts)
 
     def evaluation(self, row: Mapping[str, Any]) -> Iterator[Item]:
-        """Of one line of evaluations.jsonl."""
+        """Items of one line of evaluations.jsonl."""
         while row["after_visit"] >= self._visit:
             yield from self._visit_ends()
         after, domain = row["after_visit"], row["domain"]
@@ -120,13 +120,13 @@ class Namer:
         yield self._item("evaluations", step, numbers=finite(values))
 
     def pictures(self, domain: str, kinds: Mapping[str, Image]) -> Iterator[Item]:
-        """Of the last frame: input, truth and prediction beside each other."""
+        """The item of the last frame: input, truth and prediction side by side."""
         images = [kinds[kind] for kind in SIDE_BY_SIDE if kind in kinds]
         picture = np.concatenate(images, axis=1)
         yield self._item("pictures", self._step, pictures={f"pictures/{domain}": picture})
 
     def final(self) -> Iterator[Item]:
-        """Of the whole run."""
+        """Items of the whole run."""
         while self._visit < len(self._visits):
             yield from self._visit_ends()
         numbers = finite({f"final/{name}": value for name, value in self._final().items()})
@@ -141,11 +141,11 @@ class Namer:
         yield self._item("visits", self._ends[number], numbers=numbers)
 
     def _mean_iou(self) -> float:
-        """Of the present visit so far, in percent."""
+        """The mIoU of the current visit so far, in percent."""
         return 100 * mean(ratio(self._right, self._all))
 
     def _final(self) -> dict[str, Any]:
-        """As the report has it: from held-out scores where there are any, or of the stream."""
+        """As in the report: from held-out scores if there are any, otherwise from the stream."""
         last = len(self._visits) - 1
         directions = [visit["direction"] for visit in self._visits]
         if self._held_out:
@@ -173,7 +173,7 @@ class Namer:
 
 
 def _told(row: Mapping[str, Any]) -> str:
-    """A detected change in words."""
+    """A detected change as text."""
     event = row["event"]
     return (
         f"frame {row['index']} ({row['domain']}): change {event['direction']}, signal "

@@ -1,4 +1,4 @@
-"""The trackers of one run: started for its folder, fed by its record, ended with it."""
+"""The trackers of one run: they start with it, get its record and end with it."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from driftseg.trackers.courier import Courier, log, told
 from driftseg.trackers.naming import Namer
 
 FILE = "trackers.json"
-"""In the run folder: the run's name, and per tracker what continues its run."""
+"""In the run folder: the run's name, and the values that continue each tracker's run."""
 
 
 HASTE = 10.0
-"""Seconds for which a run that was stopped, or failed, waits for its trackers at most."""
+"""Largest number of seconds that a stopped or failed run waits for its trackers."""
 
 
 class Trackers:
-    """All trackers of a run. Nothing here raises; only `end` waits, for a bounded time.
+    """All trackers of a run. No method raises. Only `end` waits, for a limited time.
 
     Args:
         folder: the run folder.
         name: the run's name.
-        namer: has seen what the record holds already.
+        namer: makes items; it has read the existing record.
     """
 
     def __init__(self, folder: Path, name: str, namer: Namer):
@@ -50,7 +50,7 @@ class Trackers:
         backlog: Sequence[Item],
     ) -> None:
         left = list(stored)
-        with self._lock:  # no courier stores anything before all are there
+        with self._lock:  # no courier stores its state before all exist
             for each in settings:
                 mine = next((entry for entry in left if entry.get("kind") == each.kind), None)
                 if mine is not None:
@@ -63,19 +63,19 @@ class Trackers:
                 )  # fmt: skip
 
     def frame(self, row: Mapping[str, Any]) -> None:
-        """One line of frames.jsonl."""
+        """Sends one line of frames.jsonl."""
         self._put(lambda: self._namer.frame(row))
 
     def evaluation(self, row: Mapping[str, Any]) -> None:
-        """One line of evaluations.jsonl."""
+        """Sends one line of evaluations.jsonl."""
         self._put(lambda: self._namer.evaluation(row))
 
     def pictures(self, domain: str, kinds: Mapping[str, Image]) -> None:
-        """Input, truth and prediction of the last frame, by these names."""
+        """Sends input, truth and prediction of the last frame, under these names."""
         self._put(lambda: self._namer.pictures(domain, kinds))
 
     def end(self, state: State) -> list[str]:
-        """Ends all trackers' runs and waits for them; notes for the record.
+        """Ends all trackers' runs and waits for them; returns notes for the record.
 
         A second call does nothing.
         """
@@ -104,7 +104,7 @@ class Trackers:
             for item in items():
                 for courier in self._couriers:
                     courier.put(item)
-        except Exception as error:  # never the run's
+        except Exception as error:  # must not stop the run
             self._error = f"nothing is sent from here on ({told(error)})"
             log.warning("trackers: %s. The run goes on.", self._error)
 
@@ -130,14 +130,14 @@ def start_trackers(
 ) -> Trackers:
     """Starts trackers for a run folder, or continues those that an earlier session started.
 
-    The folder must hold ``config.yaml``, ``schedule.json`` and, as far as the run has come,
-    ``frames.jsonl`` and ``evaluations.jsonl``. A resumed run cuts these two to its checkpoint
-    first. Trackers get the lines that they miss, and nothing twice.
+    The folder must hold ``config.yaml`` and ``schedule.json``, and the lines of the run so far in
+    ``frames.jsonl`` and ``evaluations.jsonl``. A resumed run first cuts these two to its
+    checkpoint. Trackers get the lines that they do not have yet.
 
     Args:
         settings: the config's ``trackers``.
         folder: the run folder.
-        name: the run's name; None is that of the session before, or the folder's.
+        name: the run's name; None takes that of the last session, or the folder's.
         tags: of the run in all trackers.
     """
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
@@ -153,7 +153,7 @@ def start_trackers(
 
 
 def _before(path: Path) -> dict[str, Any]:
-    """What the session before kept; nothing where there was none, or it cannot be read."""
+    """The file of the last session; empty if there is none or it cannot be read."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         trackers = [entry for entry in found["trackers"] if isinstance(entry.get("id"), str)]
@@ -176,7 +176,7 @@ def _backlog(folder: Path, namer: Namer) -> Iterator[Item]:
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Whole lines; the last one may be cut where a process was killed."""
+    """Complete lines; a killed process may leave an incomplete last line."""
     lines: Iterable[str] = ()
     if path.is_file():
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)

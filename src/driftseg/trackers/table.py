@@ -1,4 +1,4 @@
-"""Every tracker by the name that configs use, and the section that names some of them."""
+"""All trackers by their names in configs, and the config section ``trackers``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TRACKERS: PartTable[TrackerSettings] = PartTable(
 
 
 class _NameAlone:
-    """Takes ``tensorboard`` for ``{kind: tensorboard}``."""
+    """Reads ``tensorboard`` as ``{kind: tensorboard}``."""
 
     def __call__(self, value: Any) -> Any:
         return {TRACKERS.key: value} if isinstance(value, str) else value
@@ -58,7 +58,7 @@ def check_installed(trackers: Sequence[TrackerSettings]) -> None:
     """Refuses a tracker whose library is missing, without importing any.
 
     Raises:
-        InputError: one is missing; the text says what installs it.
+        InputError: one is missing; the text says how to install it.
     """
     for tracker in trackers:
         for module, install in type(tracker).requires.items():

@@ -22,7 +22,7 @@ class TensorboardSettings(TrackerSettings):
 
     kind: Literal["tensorboard"] = "tensorboard"
     folder: Path | None = None
-    """Event files go to a folder of the run's name in here; null is ``tensorboard`` in the run
+    """Event files go to a subfolder with the run's name; null is ``tensorboard`` in the run
     folder."""
 
     def make(self) -> TensorboardTracker:
@@ -61,7 +61,7 @@ class TensorboardTracker:
         return Started(resumed or identity, resumed or identity, known, last)
 
     def send(self, items: Sequence[Item]) -> None:
-        """The files hold everything when it returns."""
+        """Writes the items; the files have them at the return."""
         for item in items:
             self._step = max(self._step, item.step)
             for name, value in item.numbers.items():
@@ -73,14 +73,14 @@ class TensorboardTracker:
         self._writer.flush()
 
     def end(self, state: State) -> None:
-        """The state is the text ``state``."""
+        """Writes the state as the text ``state``."""
         if self._writer is not None:
             self._writer.add_text("state", state, self._step)
             self._writer.close()
 
 
 def _wait_for_a_later_name(folder: Path) -> None:
-    """Files are read in the order of their names, which begin with the second of their making."""
+    """Waits for a new second: names start with it, and their order is the order of reading."""
     newest = max((int(path.name.split(".")[3]) for path in folder.glob(FILES)), default=0)
     for _ in range(20):
         if int(time.time()) > newest:

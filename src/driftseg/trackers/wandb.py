@@ -29,7 +29,7 @@ class WandbSettings(TrackerSettings):
     group: str | None = None
     """Runs of one group are shown together."""
     folder: Path | None = None
-    """Holds W&B's folder ``wandb``; null is the run folder."""
+    """Parent of W&B's folder ``wandb``; null is the run folder."""
 
     def make(self) -> WandbTracker:
         """The tracker."""
@@ -37,7 +37,7 @@ class WandbSettings(TrackerSettings):
 
 
 class WandbTracker:
-    """One run of W&B; a resumed one has another folder with the same run id.
+    """One run of W&B; a resumed run has another folder and the same run id.
 
     Args:
         settings: the section.
@@ -51,7 +51,7 @@ class WandbTracker:
 
     def start(self, run: RunFacts, resumed: str | None) -> Started:
         """The identity is W&B's run id."""
-        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # before it is imported
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # before the import
         import wandb
 
         settings, identity = self._settings, resumed or secrets.token_hex(4)
@@ -77,7 +77,7 @@ class WandbTracker:
         return Started(identity, _within(str(where), run.folder), last_step=last)
 
     def send(self, items: Sequence[Item]) -> None:
-        """W&B takes a step once and whole, so the last step waits until the next one comes."""
+        """Logs a step when the next one comes, because W&B takes each step only once."""
         import wandb
 
         for item in items:
@@ -96,14 +96,14 @@ class WandbTracker:
         self._row = {}
 
     def end(self, state: State) -> None:
-        """An exit code that is not 0 marks a run that is not finished."""
+        """Ends the run; an exit code other than 0 marks a run that is not finished."""
         if self._run is not None:
             self._log()
             self._run.finish(exit_code=0 if state == "finished" else 1)
 
 
 def _has_key(settings: Any) -> bool:
-    """Whether W&B has a key for its server, so that it does not ask for one in the terminal."""
+    """Whether W&B has a key for its server; without one it asks in the terminal."""
     if settings.api_key or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     try:
@@ -114,5 +114,5 @@ def _has_key(settings: Any) -> bool:
 
 
 def _within(path: str, folder: Path) -> str:
-    """A path within the run folder, whose name changes; others as they are."""
+    """A path relative to the run folder, which is renamed later; other paths stay the same."""
     return str(Path(path).relative_to(folder)) if path.startswith(f"{folder}{os.sep}") else path

@@ -1,7 +1,7 @@
-"""What the files of an offline run of W&B hold.
+"""Reads the files of an offline run of W&B.
 
-W&B writes its file block by block, so a process that is killed loses the steps of its last block.
-A file is a log in LevelDB's format after 7 bytes of W&B's own; each record is one of its messages.
+W&B writes its file block by block, so a killed process loses the steps of its last block. A file
+has 7 bytes of W&B, then a log in LevelDB's format. Each record is one message of W&B.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ WHOLE, LAST = 1, 4
 
 
 def last_step(folder: Path, identity: str) -> int | None:
-    """The last step of a run in all its files below ``folder/wandb``; -1 where there is none.
+    """The last step of a run in all its files below ``folder/wandb``; -1 without a step.
 
-    None where a file cannot be understood.
+    None if a file cannot be parsed.
     """
     from wandb.proto import wandb_internal_pb2
 
@@ -39,7 +39,7 @@ def last_step(folder: Path, identity: str) -> int | None:
 
 
 def messages(data: bytes) -> Iterator[bytes]:
-    """The whole records of a file."""
+    """The complete records of a file."""
     at, parts = HEAD, b""
     while at + HEAD <= len(data):
         left = BLOCK - at % BLOCK
