@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import pytest
 import torch
@@ -95,7 +96,9 @@ def both(roles: Roles) -> tuple[Answer, Tensor, Tensor]:
 
 def known(homing: Homing, source: float) -> None:
     """Sets the source's uncertainty; the frames before were far."""
-    homing.load_state_dict({"frames": 8, "here": 9.0, "source": source, "measured": 4})
+    homing.load_state_dict(
+        {"frames": 8, "here": 9.0, "source": source, "measured": 4, "source_at": 8}
+    )
 
 
 def test_a_frame_that_is_far_by_itself_is_the_students() -> None:
@@ -141,8 +144,27 @@ def test_the_distance_is_a_ratio_of_the_static_models_uncertainties() -> None:
 )
 def test_the_strength_is_a_ramp(distance: float, strength: float) -> None:
     _, homing = homes()
-    homing.load_state_dict({"frames": 1, "here": distance * 0.3, "source": 0.3, "measured": 1})
+    homing.load_state_dict(
+        {"frames": 1, "here": distance * 0.3, "source": 0.3, "measured": 1, "source_at": 1}
+    )
     assert homing.strength == pytest.approx(strength)
+
+
+@pytest.mark.parametrize("learns_every", [1, 2, 3, 4, 5])
+def test_the_source_is_measured_however_few_frames_are_learnt_from(learns_every: int) -> None:
+    """Under a controller such as `every`: once in four frames, or in the next learnt one."""
+    roles, _ = homes()
+    homing = Homing(roles, HomingSettings(every=4))
+    shown = answer(roles, frames()[0])
+    times = []
+    for number in range(60):
+        homing.see(shown)
+        if number % learns_every == 0 and homing.source_due:
+            homing.see_source(shown.images)
+            times.append(number)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert len(times) > 5
+    assert max(gaps) < 4 + learns_every
 
 
 def test_pulling_goes_back_to_the_source_model_and_stays() -> None:
@@ -179,7 +201,7 @@ def test_distances_in_the_wrong_order_are_refused() -> None:
 
 def test_between_near_and_far_a_part_of_the_rate_is_used() -> None:
     model = make("auto", "mit", learning_rate=1e-4, homing={"every": 100})
-    state = {"frames": 1, "here": 1.275, "source": 1.0, "measured": 9}
+    state = {"frames": 1, "here": 1.275, "source": 1.0, "measured": 9, "source_at": 1}
     model.learner._homing.load_state_dict(state)
     model.learner.look(seen(model, frames()[0]))
     step = model.learner.learn(seen(model, frames()[0]), Order(True))

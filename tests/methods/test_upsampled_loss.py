@@ -32,6 +32,20 @@ def case(
     return logits, torch.where(labels == 5, IGNORE, labels), weights
 
 
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_logits_of_autocast_are_summed_in_32_bits(kind: torch.dtype, weighted: bool) -> None:
+    logits, labels, weights = case((6, 8), (24, 32), torch.float32)
+    short = logits.to(kind).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = weighted_cross_entropy(short, labels, weights if weighted else None)
+    assert loss.dtype == torch.float32
+    wanted = plain(short.detach().float(), labels, weights if weighted else None)
+    torch.testing.assert_close(loss, wanted, rtol=1e-5, atol=0)
+    loss.backward()
+    assert bool(short.grad.abs().sum() > 0)
+
+
 @pytest.mark.parametrize(("grid", "size"), SIZES)
 @pytest.mark.parametrize("weighted", [True, False])
 def test_value_and_gradient_are_the_plain_ones(

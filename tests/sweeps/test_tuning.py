@@ -140,6 +140,37 @@ def test_without_labels_the_label_free_rule_chooses(sampler, write, play, monkey
     assert tuned.trials == {"tent": 4, "dacs": 4}
 
 
+def test_trials_that_draw_equal_settings_share_a_run(write, play, monkeypatch) -> None:
+    """Two values, four trials, all begun before one has ended: runs are told once each."""
+    monkeypatch.setattr(
+        tuning, "numbers_of", lambda config: {"oracle": 1.0 + len(config.method.train)}
+    )
+    search = {"method.train": {"choices": [["head"], ["encoder", "head"]]}}
+    tuner = Tuner(read_tuning(write(methods={"dacs": {"search": search}})))
+    [study] = tuner.studies
+    begun = {}
+    while (proposed := tuner.propose(study)) is not None:
+        begun.setdefault(*proposed)
+    assert len(begun) == 2
+    for key, config in begun.items():
+        tuner.tell(study, SimpleNamespace(key=key, state="finished", folder=config))
+    assert len(tuner.trials("dacs", "oracle")) == 4
+    assert study.running == {}
+
+
+@pytest.mark.parametrize("guarded", ["tent", "dacs"])
+def test_a_section_that_one_method_has_is_in_the_sweep(guarded, write, play) -> None:
+    """A guard that is off is left out of a config's text."""
+    methods = values()["methods"]
+    methods[guarded] = {**methods[guarded], "changes": {"guard": "on"}}
+    tuner = Tuner(read_tuning(write(methods=methods)))
+    play(tuner)
+    tuned = write_choices(tuner, [])
+    assert tuned.sweep is not None
+    for point in expand(read_sweep(tuned.sweep), str(tuned.sweep)).points:
+        assert (point.config.guard is not None) == (point.config.method.name == guarded)
+
+
 def test_a_score_that_is_no_number_is_left_out(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(tuning, "read_run", lambda folder: None)
     monkeypatch.setattr(tuning, "stream_scores", lambda run: [math.nan, math.nan])

@@ -231,7 +231,7 @@ class ReplayTraining:
             self.roles.move_teacher(momentum(self.updates, self._teacher_momentum))
         strength = 1.0
         if self._homing is not None:
-            if self._homing.due or self._homing.distance is None:
+            if self._homing.source_due:
                 self._homing.see_source(on_device(self.replay.sample(), self.roles.device).images)
                 self.updates += 1  # answers depend on what was measured
             strength = self._homing.strength

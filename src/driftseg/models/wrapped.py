@@ -67,6 +67,11 @@ class WrappedNetwork:
         self._deviation = torch.tensor(deviation, device=device).view(1, 3, 1, 1)
         with torch.no_grad():
             outputs = self._run(self.start(probe.to(device)).x, {}).shape[1]
+        if outputs < 2:
+            raise InputError(
+                f"output: expected an output for each of at least two classes, got {outputs}. To "
+                "fix: give a model of one class two logits, such as torch.cat([-x, x], dim=1)"
+            )
         wrong = sorted(set(ignored) - set(range(outputs)))
         if wrong:
             raise InputError(

@@ -136,11 +136,12 @@ def _write_sweep(configs: Sequence[RunConfig], choices: Sequence[Choice], folder
     """
     dumped = [config.model_dump(mode="json") for config in configs]
     first = dumped[0]
-    differ = [key for key in first if any(each[key] != first[key] for each in dumped)]
+    keys = dict.fromkeys(key for each in dumped for key in each)  # some leave out what is null
+    differ = [key for key in keys if any(each.get(key) != first.get(key) for each in dumped)]
     values = {
         "base": str(choices[0].config.relative_to(folder)),
         "name": f"{folder.name}_chosen",
-        "runs": [{key: each[key] for key in differ} for each in dumped],
+        "runs": [{key: each.get(key) for key in differ} for each in dumped],
         "grid": {"seed": [0, 1, 2]},
     }
     path = folder / "chosen_sweep.yaml"

@@ -46,7 +46,7 @@ class Study:
     """The rule whose score the sampler follows; None if it follows none."""
     candidate: CandidateSettings
     study: Any
-    running: dict[str, Any] = field(default_factory=dict)
+    running: dict[str, list[Any]] = field(default_factory=dict)
     """Key of a run -> its trial."""
 
     @property
@@ -156,23 +156,27 @@ class Tuner:
         config = tuning_config(self.settings, each.method, values, str(self._file))
         key = key_of(config)
         trial.set_user_attr(KEY, key)
-        each.running[key] = trial
+        each.running.setdefault(key, []).append(trial)
         return key, config
 
     def tell(self, each: Study, row: SweepRun) -> None:
-        """Reports an ended run. The trial of a failed run stays open, so it can be repeated."""
-        trial = each.running.pop(row.key)
+        """Reports an ended run to all of its trials; two trials may have drawn equal settings.
+
+        The trials of a failed run stay open, so they can be repeated.
+        """
+        trials = each.running.pop(row.key)
         if row.state == "failed":
             return
         numbers = numbers_of(row.folder) if row.state == "finished" and row.folder else {}
-        for name, value in numbers.items():
-            trial.set_user_attr(name, value)
         rules = RULES if each.rule is None else (each.rule,)
         scores = [numbers[rule] for rule in rules if rule in numbers]
-        if scores:
-            each.study.tell(trial, scores[0])  # a random sampler reads no score
-        else:
-            each.study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
+        for trial in trials:
+            for name, value in numbers.items():
+                trial.set_user_attr(name, value)
+            if scores:
+                each.study.tell(trial, scores[0])  # a random sampler reads no score
+            else:
+                each.study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
 
     def trials(self, method: str, rule: Rule) -> list[Any]:
         """Scored trials that a rule may choose among."""
@@ -243,11 +247,13 @@ def _begin(
     """Starts a trial's run, or reports its scores at once if the run has ended already."""
     row = driver.rows.get(key)
     if row is None:
-        number = each.running[key].number
+        number = each.running[key][0].number
         row = driver.add(key, f"{each.label} trial {number}", config)
         if row.state == "waiting":
             driver.submit(row)
     if row.state in ("waiting", "running"):
-        owners.setdefault(key, []).append(each)
+        known = owners.setdefault(key, [])
+        if all(one is not each for one in known):
+            known.append(each)
     else:
         tuner.tell(each, row)

@@ -70,6 +70,8 @@ class Homing:
         """The same on source images."""
         self._measured = 0
         """Measurements on source images."""
+        self._source_at = 0
+        """Frames at the last of them."""
         self._last: tuple[Answer, Tensor] | None = None
         """The static model's logits for the last frame, so that no frame takes two passes."""
 
@@ -88,10 +90,17 @@ class Homing:
         """Whether the next frame is measured."""
         return self._frames % self._settings.every == 0
 
+    @property
+    def source_due(self) -> bool:
+        """Whether source images are measured now. Some controllers do not learn from each frame."""
+        every = self._settings.every
+        return self.distance is None or self._frames // every > self._source_at // every
+
     @torch.no_grad()
     def see_source(self, images: Tensor) -> None:
         """Looks at source images (B, 3, H, W) in [0, 1], on the device."""
         self._measured += 1
+        self._source_at = self._frames
         share = 1 / min(self._measured, SOURCE_MEASUREMENTS)
         levels = self._roles.levels("static", self._roles.prefix(images))
         now = float(uncertainty(self._roles.logits("static", levels)))
@@ -161,9 +170,11 @@ class Homing:
             "here": self._here,
             "source": self._source,
             "measured": self._measured,
+            "source_at": self._source_at,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues."""
         self._frames, self._measured = state["frames"], state["measured"]
         self._here, self._source = state["here"], state["source"]
+        self._source_at = state["source_at"]

@@ -55,6 +55,8 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | Non
         labels: (B, H, W), 255 ignored.
         weights: (B, H, W), or None for 1 everywhere.
     """
+    if logits.dtype in (torch.float16, torch.bfloat16):  # as under autocast
+        logits = logits.float()
     # In pieces it is quicker on a CPU; a GPU would start sixteen times as many small kernels.
     factors = None if logits.is_cuda else whole_factors(logits, labels)
     if factors is not None:
