@@ -109,3 +109,12 @@ def test_an_image_of_a_size_that_the_model_does_not_take(drive) -> None:
         r"\(32\) must.*bring",
     ):
         adapter.predict(drive[0][:40])
+
+
+def test_a_network_with_one_output_is_refused() -> None:
+    """It would answer class 0 everywhere, surely, and learn nothing."""
+    one = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.Conv2d(8, 1, 1))
+    with pytest.raises(InputError, match=r"at least two classes, got 1\. To fix: give a model of"):
+        driftseg.load_model(one)
+    two = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.Conv2d(8, 2, 1))
+    assert len(driftseg.load_model(two).classes) == 2

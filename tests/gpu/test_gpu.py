@@ -173,3 +173,12 @@ def test_memory_stays(folder: Path, images: list[np.ndarray]) -> None:
     torch.cuda.reset_peak_memory_stats()
     drive(made, images * 5)
     assert torch.cuda.max_memory_allocated() <= 1.02 * peak
+
+
+def test_a_module_stays_on_its_device() -> None:
+    """Without ``device``; a network of the user's own may be on a GPU already."""
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.Conv2d(8, 4, 1))
+    model = driftseg.load_model(net.to(DEVICE))
+    assert {each.device.type for each in model.module.parameters()} == {torch.device(DEVICE).type}
+    frame = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
+    assert driftseg.adapt(model, "source_only").predict(frame).label.shape == frame.shape[:2]

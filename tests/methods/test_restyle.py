@@ -258,6 +258,13 @@ class TestReferences:
             assert self.drawn(references) == set(range(max(0, number - 2), number + 1))
         assert len(references) == 3
 
+    def test_smaller_frames_are_left_out(self) -> None:
+        """Larger ones are kept, and do not shut out frames of the first size."""
+        references = References(2)
+        for value, shape in enumerate([(4, 6), (4, 5), (3, 9), (8, 9), (4, 6), (8, 9), (5, 5)]):
+            references.add(np.full((*shape, 3), value, np.uint8))
+        assert self.drawn(references) == {4, 5}
+
     def test_frames_are_copied(self) -> None:
         references, frame = References(2), self.frames(1)[0]
         references.add(frame)

@@ -273,11 +273,6 @@ class TestRefused:
                 r"got \(1, 5\) of torch\.float32",
             ),
             (
-                lambda: Returns(lambda x: x[:, :1]),
-                {},
-                r"at least two classes, got 1\. To fix: give a model of one class two logits",
-            ),
-            (
                 lambda: Returns(lambda x: x.argmax(1)),
                 {},
                 r"output: expected logits \(images, "

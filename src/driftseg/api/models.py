@@ -54,7 +54,7 @@ def load_model(
     classes: Sequence[str] | None = None,
     ignore_outputs: Sequence[int | str] = (),
     weights: str | None = None,
-    device: str = "cpu",
+    device: str | None = None,
     **module: Any,
 ) -> Model:
     """Loads a model to adapt.
@@ -68,7 +68,8 @@ def load_model(
         ignore_outputs: outputs that stand for no class (void), by number or, in a file that names
             its classes, by name; they are never predicted.
         weights: the set of weights in a file that holds several, ``"student"`` or ``"teacher"``.
-        device: the torch device of the model.
+        device: the torch device of the model. None leaves a module where it is, and takes the CPU
+            for a file.
         module: settings of a torch module only: ``parts``, ``head``, ``output``, ``mean``,
             ``deviation`` and ``size``, as in `driftseg.models.wrapped.wrap`.
 
@@ -83,7 +84,7 @@ def load_model(
             "predicts. To fix: give it to driftseg predict or driftseg.load_exported, or load the "
             "checkpoint that it was exported from"
         )
-    where = use_device(device)
+    where = use_device(_device_of(source) if device is None else device)
     if isinstance(source, nn.Module) and not isinstance(source, Segmenter):
         return _of_module(source.to(where), classes, ignore_outputs, module)
     if module:
@@ -119,6 +120,13 @@ def load_model(
         info,
         info.notes,
     )
+
+
+def _device_of(source: object) -> str:
+    """Of a module or a network the one that it is on."""
+    module = source if isinstance(source, nn.Module) else getattr(source, "module", None)
+    first = next(module.parameters(), None) if isinstance(module, nn.Module) else None
+    return "cpu" if first is None else str(first.device)
 
 
 def _is_network(source: object) -> TypeGuard[Network]:

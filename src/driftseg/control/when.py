@@ -188,8 +188,9 @@ class Deadline(Always):
         return Order(True, choice, self._plain.learning_rate, self._plain.mix_ratio)
 
     def done(self, order: Order, step: Step | None, milliseconds: float | None) -> None:
-        """Keeps the cost."""
-        if order.choice is not None and milliseconds is not None:
+        """Keeps the cost of a step that was made."""
+        made = step is not None and step.made
+        if made and order.choice is not None and milliseconds is not None:
             self.costs.trained(order.choice, milliseconds)
 
     def to_measure(self) -> Sequence[Order]:

@@ -116,8 +116,8 @@ class AdaptiveModel:
             self._started = self._clock()
             answered = answer(self.roles, image, keep_graph=remember and self._keeps_graph)
             self._answered = answered if remember else None
-            self.controller.answered(1000 * (self._clock() - self._started))
             self._logits = self._output(answered).detach()
+            self.controller.answered(1000 * (self._clock() - self._started))
             return to_prediction(self._logits, answered.size)
 
     @torch.no_grad()
@@ -257,24 +257,34 @@ class AdaptiveModel:
             self.roles.learn_only(names)
 
     def _measure_costs(self, answered: Answer) -> None:
-        """Times answers and one step of every order, the second of two, and undoes it all."""
+        """Times answers and one step of every order, the second of two, and undoes it all.
+
+        Where the learner makes no step, as `auto` on frames like the source, a later frame is
+        timed.
+        """
         orders = self.controller.to_measure()
         if not orders:
             return
+        before = self.learner.state_dict()
+        self._let_learn(orders[0])
+        if self.learner.learn(answered, orders[0]).made:
+            self.learner.load_state_dict(before)
+            self._time(answered, orders)
+        self.roles.learn_only(())
+        self.learner.load_state_dict(before)
+
+    def _time(self, answered: Answer, orders: Sequence[Order]) -> None:
         for _ in range(WARM_ANSWERS):  # the first of all is slower than any that follow
             started = self._clock()
-            answer(self.roles, answered.image)
+            self._output(answer(self.roles, answered.image))
             self.controller.answered(1000 * (self._clock() - started))
-        before = self.learner.state_dict()
         for order in orders:
             for counted in (False, True):
                 started = self._clock()
                 self._let_learn(order)
-                self.learner.learn(answered, order)
-                if counted:
+                step = self.learner.learn(answered, order)
+                if counted and step.made:
                     self.controller.measured(order, 1000 * (self._clock() - started))
-        self.roles.learn_only(())
-        self.learner.load_state_dict(before)
 
     @torch.no_grad()
     def answers(self, image: Image) -> Mapping[str, Label]:

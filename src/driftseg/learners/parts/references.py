@@ -24,8 +24,15 @@ class References:
         return len(self._frames)
 
     def add(self, image: Image) -> None:
-        """Keeps a copy; the oldest goes when there is no room."""
-        self._frames.append(image.copy())
+        """Keeps a copy; the oldest goes when there is no room.
+
+        A frame that is smaller than all those kept is left out, because replay images need a
+        window of their own size in it.
+        """
+        sizes = [kept.shape[:2] for kept in self._frames]
+        least = [min(lengths) for lengths in zip(*sizes, strict=True)]
+        if all(own >= small for own, small in zip(image.shape, least, strict=False)):
+            self._frames.append(image.copy())
 
     def draw(self, generator: np.random.Generator) -> Image:
         """Any of the frames kept, with the same chance."""
