@@ -122,6 +122,9 @@ class TestAnswers:
             tensor.permute(2, 0, 1).float() / 255, image.astype(np.float64) / 255,
         ):  # fmt: skip
             assert np.array_equal(adapter.predict(given).label, wanted)
+        coarse = (image // 128 * 255).astype(np.uint8)  # 0 and 1 are exact in 16 bits
+        short = torch.from_numpy(coarse).bfloat16() / 255
+        assert np.array_equal(adapter.predict(short).label, adapter.predict(coarse).label)
 
     def test_a_batch_is_answered_whole_before_it_is_learnt_from(self, drive) -> None:
         one = driftseg.adapt(ours(), "tent", learning_rate=1e-3)

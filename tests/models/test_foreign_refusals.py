@@ -44,6 +44,15 @@ def refuse(module, message: str, **settings) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_weights_that_cannot_learn() -> None:
+    with torch.inference_mode():
+        made = Plain()
+    refuse(made, "Plain: expected weights that can learn, .* outside of it")
+    counted = Plain()
+    counted.steps = nn.Parameter(torch.zeros(1, dtype=torch.int64), requires_grad=False)
+    refuse(counted, r"expected parameters of floating point, got torch\.int64, .* buffers")
+
+
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
 def test_weights_of_another_precision(kind) -> None:
     refuse(Plain().to(kind), f"expected weights of torch.float32, .*, got {kind}.*module.float")

@@ -115,4 +115,8 @@ def as_depth(given: Any, image: Image, *, name: str = "depth") -> Depth:
 
 def _array(given: Any) -> npt.NDArray[Any]:
     """An array or a torch tensor as an array, without importing torch."""
-    return np.asarray(given.detach().cpu().numpy() if hasattr(given, "detach") else given)
+    if not hasattr(given, "detach"):
+        return np.asarray(given)
+    tensor = given.detach().cpu()
+    wide = str(tensor.dtype) == "torch.bfloat16"  # numpy has no such type
+    return np.asarray((tensor.float() if wide else tensor).numpy())

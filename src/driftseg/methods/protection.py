@@ -252,4 +252,5 @@ def _mildly_changed(probe: Probe) -> Iterator[Probe]:
     drawn = np.random.default_rng(0).normal(0, NOISE, probe.image.shape)
     for changed in (DARKER * image, BRIGHTER * image, image + drawn):
         yield Probe(changed.clip(0, 255).astype(np.uint8), probe.reference)
-    yield Probe(np.ascontiguousarray(probe.image[:, ::-1]), probe.reference[:, ::-1])
+    # a copy, because torch takes no negative strides, which an image of width 1 would keep
+    yield Probe(probe.image[:, ::-1].copy(), probe.reference[:, ::-1])

@@ -176,7 +176,18 @@ def _check_kind(module: nn.Module) -> None:
                 f"{name}: expected a Python module, got TorchScript, whose weights cannot be "
                 "replaced. To fix: give the module that it was made from"
             )
-    kinds = {p.dtype for p in module.parameters() if p.is_floating_point()}
+    if any(parameter.is_inference() for parameter in module.parameters()):
+        raise InputError(
+            f"{name}: expected weights that can learn, got some that were made under "
+            "torch.inference_mode. To fix: make the module outside of it"
+        )
+    fixed = sorted({str(p.dtype) for p in module.parameters() if not p.is_floating_point()})
+    if fixed:
+        raise InputError(
+            f"{name}: expected parameters of floating point, got {', '.join(fixed)}, which cannot "
+            "learn. To fix: make them buffers, or give the module before it is quantised"
+        )
+    kinds = {p.dtype for p in module.parameters()}
     if odd := sorted(str(kind) for kind in kinds - {torch.float32}):
         raise InputError(
             f"{name}: expected weights of torch.float32, because small steps are lost in half "
