@@ -45,7 +45,7 @@ def test_exit_codes_say_how_bad_it_is(check, drive: Path) -> None:
     (drive / "none").mkdir()
     bare = check(images, "--labels", drive / "none")
     assert bare.returncode == 2
-    assert "error: no label is a PNG named like an image" in bare.stdout
+    assert "error: no label is a PNG with the name of an image" in bare.stdout
     (images / "0.png").write_bytes(b"no image")
     wrong = check(images, "--labels", labels, "--quick")
     assert wrong.returncode == 2
