@@ -58,7 +58,7 @@ def test_predictions_have_a_part_of_the_frames_own_statistics() -> None:
 
 def test_with_alpha_0_it_is_restyled_replay() -> None:
     plain = play(make("restyled_replay"), frames()[:3])
-    none = play(make("auto", alpha=0.0, homing=None), frames()[:3])
+    none = play(make("auto", alpha=0.0, homing=None, harm=None), frames()[:3])
     for one, other in zip(plain, none, strict=True):
         assert one == pytest.approx(other, rel=1e-3)
 
@@ -200,7 +200,7 @@ def test_distances_in_the_wrong_order_are_refused() -> None:
 
 
 def test_between_near_and_far_a_part_of_the_rate_is_used() -> None:
-    model = make("auto", "mit", learning_rate=1e-4, homing={"every": 100})
+    model = make("auto", "mit", learning_rate=1e-4, homing={"every": 100}, harm=None)
     state = {"frames": 1, "here": 1.275, "source": 1.0, "measured": 9, "source_at": 1}
     model.learner._homing.load_state_dict(state)
     model.learner.look(seen(model, frames()[0]))

@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
+from driftseg.learners.parts.harm import Harm, HarmSettings
 from driftseg.learners.parts.homing import Homing, HomingSettings
 from driftseg.learners.parts.restyle import RestyleSettings, RestylingName
 from driftseg.learners.replay_training import ReplayTraining, ReplayTrainingSettings
@@ -38,11 +39,15 @@ class AutoSettings(ReplayTrainingSettings, RestyleSettings):
     homing: HomingSettings | None = HomingSettings()
     """When frames count as like the source: nothing is learnt then, and the source model takes part
     in the answer. null always learns, and the student alone answers."""
+    harm: HarmSettings | None = HarmSettings()
+    """When learning counts as harm, so that its rate becomes smaller. null always uses the whole
+    rate."""
 
     def needs(self) -> Needs:
         """Labelled source scenes, frames that are as large as these, and the source model."""
         needs = replace(super().needs(), as_large_as_source=True)
-        return needs if self.homing is None else replace(needs, static="whole")
+        alone = self.homing is None and self.harm is None
+        return needs if alone else replace(needs, static="whole")
 
     def make_learner(self, supplies: Supplies) -> ReplayTraining:
         """Restyled replay; the frame's statistics take part where there is batch normalisation."""
@@ -53,4 +58,5 @@ class AutoSettings(ReplayTrainingSettings, RestyleSettings):
             restyle=self.make_restyling(),
             references=self.references,
             homing=None if self.homing is None else Homing(supplies.roles, self.homing),
+            harm=None if self.harm is None else Harm(supplies.roles, self.harm),
         )

@@ -28,6 +28,7 @@ from driftseg.learners.contract import (
     learnt,
 )
 from driftseg.learners.parts.ema import momentum
+from driftseg.learners.parts.harm import Harm
 from driftseg.learners.parts.homing import Homing
 from driftseg.learners.parts.jitter import jitter_and_blur
 from driftseg.learners.parts.losses import as_numbers, weighted_cross_entropy
@@ -99,6 +100,7 @@ class ReplayTrainingSettings(MethodSettings):
         restyle: Restyling | None,
         references: int,
         homing: Homing | None = None,
+        harm: Harm | None = None,
     ) -> ReplayTraining:
         """The update rule, with or without a restyling."""
         return ReplayTraining(
@@ -113,6 +115,7 @@ class ReplayTrainingSettings(MethodSettings):
             teacher_momentum=self.teacher_momentum,
             jitter=self.jitter,
             homing=homing,
+            harm=harm,
             generator=supplies.numpy("learner"),
             dropout_generator=supplies.torch(),
         )
@@ -164,6 +167,7 @@ class ReplayTraining:
         teacher_momentum: largest momentum of the teacher's moving average.
         jitter: strength of colour jitter of the image that is not restyled.
         homing: says where frames are like the source, so that nothing is learnt.
+        harm: says which part of the learning rate is used.
         generator: draws references, jitter and what a restyling draws.
         dropout_generator: draws dropout and drop path.
     """
@@ -184,6 +188,7 @@ class ReplayTraining:
         teacher_momentum: float = 0.999,
         jitter: float,
         homing: Homing | None = None,
+        harm: Harm | None = None,
         generator: np.random.Generator,
         dropout_generator: torch.Generator,
     ):
@@ -196,7 +201,7 @@ class ReplayTraining:
         self._rate = learning_rate
         self._teacher_momentum = teacher_momentum
         self._jitter = jitter
-        self._homing = homing
+        self._homing, self._harm = homing, harm
         self.one_pass = roles.norm_statistics in ("source", "blend_with_frame")
         """Whether both images are one batch, which is quicker; not where norms look at it."""
         self._generator = generator
@@ -215,6 +220,8 @@ class ReplayTraining:
             self._references.add(answer.image)
         if self._homing is not None:
             self._homing.see(answer)
+        if self._harm is not None:
+            self._harm.see()
 
     def output(self, answer: Answer) -> Tensor:
         """The student's logits, with the source model's where the frame is like the source.
@@ -238,6 +245,11 @@ class ReplayTraining:
             if strength == 0:
                 self.updates += self._homing.pull()
                 return Step(False, reason=LIKE_SOURCE)
+        if self._harm is not None:
+            if self._harm.due:
+                batch = on_device(self.replay.sample(), self.roles.device)
+                self.updates += self._harm.compare(answer, batch)
+            strength *= self._harm.rate
         statistics = self.roles.moving_statistics()
         jittered, worn = self._jittered(self.replay.sample()), self._worn(self.replay.sample())
         losses = self._losses(jittered, worn)
@@ -312,6 +324,7 @@ class ReplayTraining:
             "teacher_waits": self._teacher_waits,
             "references": self._references.state_dict(),
             **({} if self._homing is None else {"homing": self._homing.state_dict()}),
+            **({} if self._harm is None else {"harm": self._harm.state_dict()}),
             "replay": self.replay.state_dict(),
             "generator": self._generator.bit_generator.state,
             "dropout_generator": self._dropout_generator.get_state(),
@@ -326,6 +339,8 @@ class ReplayTraining:
         self._references.load_state_dict(state["references"])
         if self._homing is not None:
             self._homing.load_state_dict(state["homing"])
+        if self._harm is not None:
+            self._harm.load_state_dict(state["harm"])
         self.replay.load_state_dict(state["replay"])
         self._generator.bit_generator.state = state["generator"]
         self._dropout_generator.set_state(state["dropout_generator"])

@@ -15,8 +15,8 @@ learnt is the same for all roles and belongs to the shared prefix.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal
 
 import torch
@@ -240,11 +240,11 @@ class Roles:
         )
 
     @contextmanager
-    def answering_with(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
+    def answering_with(self, tensors: Overlay, *, stored: bool = True) -> Iterator[None]:
         """Inside, every role but static has these tensors in place of its own.
 
         Nothing is copied or changed, so all is the same afterwards to the last bit. Where a policy
-        blends a frame's statistics in, the stored ones are used alone.
+        blends a frame's statistics in, ``stored`` uses the stored ones alone.
         """
         before = self.overlays
         self.overlays = {
@@ -252,7 +252,7 @@ class Roles:
             for role, overlay in before.items()
         }
         try:
-            with self._norms.unblended():
+            with self._norms.unblended() if stored else nullcontext():
                 yield
         finally:
             self.overlays = before

@@ -1,0 +1,153 @@
+"""Does learning do harm? Student against source model, without a label; the rate follows.
+
+Three measures compare the student with the source model on the present frame and on a source image:
+
+* Disagreement between the answers to a frame and to its mirror image. Both have the same labels, so
+  a model that answers them differently is wrong in one of them. Invariance and accuracy go together
+  (Deng et al., "On the Strong Correlation Between Model Invariance and Generalization", NeurIPS
+  2022).
+* Uncertainty on the frame and its mirror image.
+* Loss on the source image: what the student forgets.
+
+If the student is worse by one of them, its steps are too large: the learning rate is halved, and
+half of what was learnt is given back. Where it is better on frames, by both measures, the rate
+doubles, up to the whole. Where it is neither, a small rate returns to what it was at first.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor
+
+from driftseg.frame import SourceBatch
+from driftseg.learners.contract import Answer
+from driftseg.learners.parts.losses import (
+    mirror_disagreement,
+    uncertainty,
+    weighted_cross_entropy,
+)
+from driftseg.models.roles import Roles
+from driftseg.settings import Settings
+
+LEAST_RATE = 1 / 64
+"""Share of the learning rate that is always used, so that learning can show that it helps."""
+
+
+class HarmSettings(Settings):
+    """When learning counts as harm, and how the rate follows."""
+
+    better: Annotated[float, Field(gt=0, le=1)] = 0.97
+    """The student is better if its disagreement and its uncertainty are below this share of the
+    source model's."""
+    worse: Annotated[float, Field(ge=1)] = 1.02
+    """The student is worse if its disagreement or uncertainty is above this many of the source
+    model's."""
+    forgets: Annotated[float, Field(ge=1)] = 1.1
+    """It is worse, too, if its loss on source images is above this many of the source model's."""
+    first_rate: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """Share of the learning rate that is used at the start."""
+    every: PositiveInt = 4
+    """Frames between two comparisons."""
+    memory: Annotated[float, Field(ge=0, lt=1)] = 0.7
+    """Share of the averages that a comparison leaves to the ones before it."""
+
+
+class Harm:
+    """Compares student and source model, and says how much of the learning rate to use.
+
+    Args:
+        roles: with a whole static role. Statistics that a policy blends in are the same for both.
+        settings: of the comparison.
+    """
+
+    def __init__(self, roles: Roles, settings: HarmSettings):
+        self._roles, self._settings = roles, settings
+        self._frames = 0
+        self._compared_at = 0
+        self._student: Tensor | None = None
+        """Disagreement, uncertainty and loss, averaged."""
+        self._source: Tensor | None = None
+        self.rate = settings.first_rate
+        """Share of the learning rate to use."""
+
+    def see(self) -> None:
+        """Counts a frame."""
+        self._frames += 1
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time. Some controllers do not learn from each frame."""
+        every = self._settings.every
+        return self._frames // every > self._compared_at // every
+
+    @property
+    def ratios(self) -> list[float] | None:
+        """The student's three measures over the source model's; None before any is known."""
+        if self._student is None or self._source is None:
+            return None
+        return (self._student / self._source.clamp(min=1e-6)).tolist()
+
+    @torch.no_grad()
+    def compare(self, answer: Answer, batch: SourceBatch) -> bool:
+        """One comparison on a frame and a source batch. It sets ``rate``.
+
+        Returns:
+            Whether the student was worse. Its weights then went half of the way back.
+        """
+        self._compared_at = self._frames
+        self._student = self._averaged(self._student, self._measured(answer, batch))
+        # the source's weights under the same policy: its own role takes no statistics of a frame
+        with self._roles.answering_with(self._roles.overlays["static"], stored=False):
+            self._source = self._averaged(self._source, self._measured(answer, batch))
+        settings = self._settings
+        disagrees, unsure, forgets = self.ratios or (1.0, 1.0, 1.0)
+        if max(disagrees, unsure) > settings.worse or forgets > settings.forgets:
+            self.rate = max(self.rate / 2, LEAST_RATE)
+            self._student = self._source = None
+            self._half_way_back()
+            return True
+        better = max(disagrees, unsure) < settings.better
+        self.rate = min(2 * self.rate, 1.0 if better else max(self.rate, settings.first_rate))
+        return False
+
+    def _measured(self, answer: Answer, batch: SourceBatch) -> Tensor:
+        plain, mirrored = self._logits(answer.images), self._logits(answer.images.flip(3))
+        with self._roles.unblended():
+            loss = weighted_cross_entropy(self._logits(batch.images), batch.labels)
+        unsure = uncertainty(torch.cat([plain, mirrored]))
+        return torch.stack([mirror_disagreement(plain, mirrored), unsure, loss])
+
+    def _averaged(self, before: Tensor | None, now: Tensor) -> Tensor:
+        return now if before is None else torch.lerp(now, before, self._settings.memory)
+
+    def _logits(self, images: Tensor) -> Tensor:
+        levels = self._roles.levels("student", self._roles.prefix(images))
+        return self._roles.logits("student", levels)
+
+    def _half_way_back(self) -> None:
+        source = self._roles.overlays["static"]
+        for name, parameter in self._roles.network.module.named_parameters():
+            if name in self._roles.trainable:
+                parameter.lerp_(source[name], 0.5)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Count, averages and rate."""
+        return {
+            "frames": self._frames,
+            "compared_at": self._compared_at,
+            "student": None if self._student is None else self._student.clone(),
+            "source": None if self._source is None else self._source.clone(),
+            "rate": self.rate,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues."""
+        self._frames, self._compared_at = state["frames"], state["compared_at"]
+        self.rate = state["rate"]
+        self._student, self._source = (
+            None if state[name] is None else state[name].to(self._roles.device, copy=True)
+            for name in ("student", "source")
+        )

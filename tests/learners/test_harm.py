@@ -1,0 +1,184 @@
+"""The learning rate that follows from whether learning does harm."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from adapting import frames, make, play, seen, weights
+
+from driftseg.control.contract import Order
+from driftseg.frame import SourceBatch
+from driftseg.learners.parts.harm import LEAST_RATE, Harm, HarmSettings
+from driftseg.learners.parts.losses import mirror_disagreement
+
+BATCH = SourceBatch(torch.rand(1, 3, 64, 96), torch.randint(0, 11, (1, 64, 96)))
+
+
+def harm(kind: str = "efficientnet", *, alpha: float = 0.1, **settings):
+    """A model of `auto` that has learnt nothing, its comparison, and one frame's answer."""
+    model = make("auto", kind, alpha=alpha, homing=None, harm=settings)
+    return model, model.learner._harm, seen(model, frames()[0])
+
+
+def disturb(model, by: float) -> None:
+    generator = torch.Generator().manual_seed(3)
+    parameters = dict(model.roles.network.module.named_parameters())
+    with torch.no_grad():
+        for name in model.roles.trainable:
+            noise = torch.randn(parameters[name].shape, generator=generator)
+            parameters[name].add_(by * parameters[name].std(unbiased=False) * noise)
+
+
+def test_disagreement_of_toy_answers() -> None:
+    left = torch.tensor([[[50.0, 0.0]], [[0.0, 50.0]]])[None]  # class 0, then class 1
+    assert float(mirror_disagreement(left, left.flip(3))) == pytest.approx(0, abs=1e-6)
+    assert float(mirror_disagreement(left, left)) == pytest.approx(1, abs=1e-6)
+    one_class = torch.tensor([[[50.0, 50.0]], [[0.0, 0.0]]])[None]
+    assert float(mirror_disagreement(one_class, one_class)) == 1
+    unsure = torch.zeros(1, 3, 2, 2)
+    assert float(mirror_disagreement(unsure, unsure)) == pytest.approx(0, abs=1e-6)
+
+
+def test_disagreement_is_the_divergence_written_out() -> None:
+    generator = np.random.default_rng(0)
+    plain, mirrored = (generator.normal(size=(2, 4, 3, 5)) for _ in range(2))
+
+    def softmax(x):
+        return np.exp(x) / np.exp(x).sum(1, keepdims=True)
+
+    wanted = []
+    for one, other in zip(softmax(plain), softmax(mirrored)[..., ::-1], strict=True):
+        middle = (one + other) / 2
+        divergence = (
+            (one * np.log(one / middle)).sum(0) + (other * np.log(other / middle)).sum(0)
+        ) / 2
+        mean = one.mean((1, 2))
+        wanted.append(divergence.mean() / -(mean * np.log(mean)).sum())
+    got = mirror_disagreement(torch.from_numpy(plain), torch.from_numpy(mirrored))
+    assert float(got) == pytest.approx(np.mean(wanted), rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["mit", "efficientnet", "plain"])
+@pytest.mark.parametrize("alpha", [0.0, 0.9])
+def test_a_student_that_has_learnt_nothing_is_the_source_model(kind, alpha) -> None:
+    """Both have the same statistics, also where part of them is the frame's."""
+    model, comparison, answer = harm(kind, alpha=alpha)
+    before = weights(model)
+    assert not comparison.compare(answer, BATCH)
+    assert comparison.ratios == [1, 1, 1]
+    assert comparison.rate == 0.25
+    after = weights(model)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+@pytest.mark.parametrize("kind", ["mit", "efficientnet", "plain"])
+def test_a_worse_student_goes_half_of_the_way_back(kind) -> None:
+    model, comparison, answer = harm(kind)
+    source = weights(model)
+    disturb(model, 0.8)
+    worse = weights(model)
+    updates = model.learner.updates
+    assert comparison.compare(answer, BATCH)
+    assert comparison.rate == 0.125
+    assert comparison.ratios is None
+    after = weights(model)
+    for name in model.roles.trainable:
+        torch.testing.assert_close(after[name], (source[name] + worse[name]) / 2)
+    assert model.learner.updates == updates  # the learner counts, see the next test
+
+
+def test_going_back_is_an_update_of_the_model() -> None:
+    """Evaluations are made anew; the record has the smaller rate."""
+    model = make("auto", homing=None, learning_rate=1e-5, harm={"every": 2})
+    play(model, frames()[:1])
+    disturb(model, 0.8)
+    updates = model.updates
+    model.predict(frames()[1])
+    done = model.learn()
+    assert model.updates == updates + 2
+    assert done.learning_rate == pytest.approx(1e-5 / 8)
+
+
+# the student's averages over the source's, memory keeps nearly all of them
+@pytest.mark.parametrize(
+    ("ratios", "before", "after"),
+    [
+        ((0.9, 0.9, 1.0), 0.25, 0.5),
+        ((0.9, 0.9, 1.09), 1.0, 1.0),
+        ((0.9, 1.0, 1.0), 0.25, 0.25),
+        ((1.0, 0.9, 0.5), 0.5, 0.5),
+        ((1.0, 1.0, 1.0), 0.03125, 0.0625),
+        ((1.0, 1.0, 1.0), 0.2, 0.25),
+        ((1.05, 0.5, 0.5), 0.5, 0.25),
+        ((0.5, 1.05, 0.5), 0.5, 0.25),
+        ((0.5, 0.5, 1.15), 0.5, 0.25),
+        ((1.05, 1.05, 1.15), LEAST_RATE, LEAST_RATE),
+    ],
+)
+def test_the_rate_follows_the_three_measures(ratios, before, after) -> None:
+    _, comparison, answer = harm(memory=0.9999)
+    comparison.load_state_dict(
+        {
+            "frames": 4,
+            "compared_at": 0,
+            "student": torch.tensor(ratios) * 1e4,
+            "source": torch.full((3,), 1e4),
+            "rate": before,
+        }
+    )
+    comparison.compare(answer, BATCH)
+    assert comparison.rate == after
+
+
+def test_steps_use_the_share_of_the_rate() -> None:
+    model = make("auto", homing=None, learning_rate=1e-4, harm={"first_rate": 0.5})
+    model.learner.look(seen(model, frames()[0]))
+    step = model.learner.learn(seen(model, frames()[0]), Order(True))
+    assert step.learning_rate == pytest.approx(0.5e-4)
+
+
+@pytest.mark.parametrize("learns_every", [1, 3, 5])
+def test_it_compares_however_few_frames_are_learnt_from(learns_every) -> None:
+    _, comparison, answer = harm()
+    times = []
+    for number in range(40):
+        comparison.see()
+        if number % learns_every == 0 and comparison.due:
+            comparison.compare(answer, BATCH)
+            times.append(number)
+    assert max(np.diff(times)) < 4 + learns_every
+    assert len(times) > 4
+
+
+def test_a_run_goes_on_exactly() -> None:
+    settings = {"homing": None, "learning_rate": 1e-4, "harm": {"every": 2}}
+    whole, first = make("auto", **settings), make("auto", **settings)
+    wanted = play(whole, frames()[:8])
+    assert play(first, frames()[:5]) == wanted[:5]
+    second = make("auto", **settings)
+    second.load_state_dict(first.state_dict())
+    assert play(second, frames()[5:8]) == wanted[5:]
+
+
+def test_steps_that_are_too_large_shrink() -> None:
+    """With it, the student ends much nearer to the source model."""
+    far = {}
+    for name, section in (("with", {"every": 1}), ("without", None)):
+        model = make("auto", homing=None, learning_rate=2e-2, harm=section)
+        source = weights(model)
+        play(model, frames())
+        after = weights(model)
+        far[name] = sum(
+            float((after[n] - source[n]).square().sum()) for n in model.roles.trainable
+        )
+        if section is not None:
+            assert model.learner._harm.rate < 0.1
+    assert far["with"] < 0.05 * far["without"]
+
+
+def test_the_static_role_is_whole() -> None:
+    model = make("auto", "mit", homing=None)
+    assert model.roles.static == "whole"
+    assert isinstance(model.learner._harm, Harm)
+    assert HarmSettings().every == 4
