@@ -17,7 +17,8 @@ from PIL import Image
 
 import layout_trees
 from driftseg.cli.several_values import expand
-from driftseg.cli.weather import parse_camera, parse_size
+from driftseg.cli.texts import parse_size
+from driftseg.cli.weather import parse_camera
 from driftseg.errors import InputError
 from driftseg.town.town import Town
 from weather_command import ENVIRONMENT, pictures, weather

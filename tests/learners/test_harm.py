@@ -169,9 +169,7 @@ def test_steps_that_are_too_large_shrink() -> None:
         source = weights(model)
         play(model, frames())
         after = weights(model)
-        far[name] = sum(
-            float((after[n] - source[n]).square().sum()) for n in model.roles.trainable
-        )
+        far[name] = sum(float((after[n] - source[n]).square().sum()) for n in model.roles.trainable)
         if section is not None:
             assert model.learner._harm.rate < 0.1
     assert far["with"] < 0.05 * far["without"]

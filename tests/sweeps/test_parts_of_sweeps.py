@@ -21,6 +21,7 @@ from driftseg.runs.run import run
 from driftseg.sweeps import extras
 from driftseg.sweeps.driving import Driver
 from driftseg.sweeps.engine import _check_address
+from driftseg.sweeps.outcome import distinct
 from driftseg.sweeps.places import find_run
 from driftseg.sweeps.progress import RunProgress
 from driftseg.sweeps.settings import EngineSettings, StopSettings
@@ -235,3 +236,17 @@ def test_a_run_on_a_gpu_needs_one_in_the_file(tmp_path: Path, config: RunConfig)
     row = driver.add("key", "dacs", config.model_copy(update={"device": "cuda"}))
     with pytest.raises(InputError, match=r"expected resources\.gpus for device cuda, got 0"):
         driver.submit(row)
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        (["a", "b"], ["a", "b"]),
+        (["a", "a", "b"], ["a_1", "a_2", "b"]),
+        (["Rain", "rain"], ["Rain_1", "rain_2"]),
+        (["a", "a", "a_1"], ["a_1_1", "a_2", "a_1"]),
+        ([], []),
+    ],
+)
+def test_reports_of_two_worlds_never_share_a_file(names, wanted) -> None:
+    assert distinct(names, "_") == wanted

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from driftseg.cli.options import Threads
+from driftseg.cli.texts import parse_size
 from driftseg.errors import InputError
 
 if TYPE_CHECKING:
@@ -149,7 +150,8 @@ def _drive(
         try:
             done = drive(
                 given, checkpoint, labelled=_labelled(labelled),
-                save=kinds_of(save), out=out, size=size_of(size), stop=stop, every=every,
+                save=kinds_of(save), out=out,
+                size=None if size is None else parse_size(size), stop=stop, every=every,
                 watch=watch, live=page, **settings,
             )  # fmt: skip
         except KeyboardInterrupt:
@@ -221,19 +223,6 @@ def _settings(changes: list[str] | tuple[str, ...]) -> dict[str, Any]:
 def kinds_of(save: list[str] | None) -> list[str]:
     """The values of ``--save``, given several times or with commas."""
     return [kind for given in save or () for kind in given.split(",") if kind]
-
-
-def size_of(text: str | None) -> tuple[int, int] | None:
-    """``--size`` as (width, height)."""
-    if text is None:
-        return None
-    width, _, height = text.partition("x")
-    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise InputError(
-            f"--size: expected WIDTHxHEIGHT in pixels, got {text!r}. To fix: write for example "
-            "--size 480x360"
-        )
-    return int(width), int(height)
 
 
 def _labelled(given: str | None) -> Any:

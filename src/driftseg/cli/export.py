@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from driftseg.cli.drive import size_of
 from driftseg.cli.options import CheckpointFile, Threads
+from driftseg.cli.texts import parse_size
 
 
 def export(
@@ -45,7 +45,8 @@ def export(
     from driftseg.api.exporting import export as write
 
     commands.use_threads(threads)
-    done = write(checkpoint, to, out, adapters=adapters, size=size_of(size))  # type: ignore[arg-type]
+    pixels = None if size is None else parse_size(size)
+    done = write(checkpoint, to, out, adapters=adapters, size=pixels)  # type: ignore[arg-type]
     for note in done.notes:
         _say(note)
     _say(

@@ -15,6 +15,7 @@ from rich.table import Table
 from driftseg.cli.drive import kinds_of
 from driftseg.cli.options import Changes, Checkpoint, ConfigFile, DataFolder
 from driftseg.cli.resume import lines_on, told_of_interruption, where_it_is
+from driftseg.cli.texts import duration
 
 if TYPE_CHECKING:
     from driftseg.api.configs import Rehearsal
@@ -126,13 +127,6 @@ def _rehearsed(tried: Rehearsal) -> Iterator[str]:
         yield "            frames that the method learns from take longer"
     yield from (f"note        {note}" for note in tried.notes)
     yield "no faults found; nothing was written"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as text in s, min or h."""
-    if seconds < 100:
-        return f"{seconds:.0f} s" if seconds >= 1 else "under 1 s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def evaluate(

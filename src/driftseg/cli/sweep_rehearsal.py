@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def rehearse(console: Console, settings: SweepSettings, found: Expansion) -> None:
     """Prints one line per run and an estimate of the total time. Writes nothing."""
     from driftseg.api import sweeps
-    from driftseg.cli.run import duration
+    from driftseg.cli.texts import duration
 
     assert settings.out is not None
 

@@ -80,7 +80,7 @@ def _weights(reports: Sequence[LoadReport]) -> list[str]:
 
 def _rehearsed(tried: TrainRehearsal) -> Iterator[str]:
     """The lines that a dry run prints."""
-    from driftseg.cli.train_watch import duration
+    from driftseg.cli.texts import duration
 
     for number, line in enumerate(_weights(tried.loaded)):
         yield f"{'' if number else 'weights':<12}{line}"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from driftseg.cli.texts import duration
+
 if TYPE_CHECKING:
     from driftseg.api.commands import Progress as Step
 
@@ -84,10 +86,3 @@ class TrainWatch:
 
     def _print(self, line: str) -> None:
         self._bar.console.print(line, highlight=False, soft_wrap=True, markup=False)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as text in s, min or h."""
-    if seconds < 100:
-        return f"{seconds:.0f} s" if seconds >= 1 else "under 1 s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from driftseg.cli.several_values import is_number
+from driftseg.cli.texts import parse_size
 from driftseg.cli.weather_watch import MakingWatch, tell
 from driftseg.errors import InputError
 
@@ -204,21 +205,6 @@ def parse_camera(name: str | None, changes: Sequence[str]) -> str | dict[str, An
             )
         values[key] = float(value)
     return values if changes else name
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """(width, height) from ``480x360``.
-
-    Raises:
-        InputError: the text has another form.
-    """
-    width, _, height = text.partition("x")
-    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise InputError(
-            f"--size: expected WIDTHxHEIGHT in pixels, got {text!r}. To fix: write for example "
-            "--size 480x360"
-        )
-    return int(width), int(height)
 
 
 def _depth(

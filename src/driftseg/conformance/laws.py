@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from driftseg.errors import InputError
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -44,7 +42,7 @@ def check_laws(laws: Mapping[str, Callable[[], str | None]]) -> list[Finding]:
             findings.append(Finding(law, True, check() or ""))
         except LawBrokenError as error:
             findings.append(Finding(law, False, str(error)))
-        except (InputError, Exception) as error:
+        except Exception as error:
             lines = str(error).splitlines() or [""]
             findings.append(Finding(law, False, f"{type(error).__name__}: {lines[0]}"))
     return findings

@@ -10,7 +10,7 @@ import numpy as np
 from driftseg.errors import InputError
 from driftseg.evaluation.changes import Change, Detection, Event, compare, true_changes
 from driftseg.evaluation.confusion import mean, ratio
-from driftseg.evaluation.recovery import recovery, total_recovery
+from driftseg.evaluation.recovery import SMALLEST_GAP, recovery, total_recovery
 from driftseg.report.plots import Floats, strength_of
 from driftseg.report.summary import (
     Group,
@@ -205,6 +205,7 @@ def recovery_table(groups: Sequence[Group], oracle: Run) -> dict[str, Any]:
             ("source", [Spread((v,)) for v in _source_scores(groups, first)]),
             ("oracle", [Spread((v,)) for v in best]),
         ],
+        "smallest_gap": f"{SMALLEST_GAP:g}",
         "own_start": any(source_run(groups, run) is None for g in groups for run in g.runs),
     }
 

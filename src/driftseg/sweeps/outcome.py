@@ -100,10 +100,11 @@ def write_outcome(
         else:
             worlds.append([each])
     names = _world_names(worlds)
+    files = distinct([_file(told) for told in names], "_")
     pages, lines = [], []
-    for world, told in zip(worlds, names, strict=True):
+    for world, told, file in zip(worlds, names, files, strict=True):
         runs = [run for _, _, run in world]
-        page = "report.html" if len(worlds) == 1 else f"report_{_file(told)}.html"
+        page = "report.html" if len(worlds) == 1 else f"report_{file}.html"
         write_report(runs, folder / page, title=f"{name}: {told}" if told else name)
         pages.append((told, page))
         any_seed = {run.path for point, _, run in world if point.any_seed}
@@ -150,10 +151,22 @@ def _world_names(worlds: Sequence[Sequence[tuple[Point, SweepRun, Run]]]) -> lis
             if any(point.varied.get(key) != value for other in worlds for point, _, _ in other)
         ]
         names.append(", ".join(_name(shared[key]) for key in own) or "world")
-    return [
-        name if names.count(name) == 1 else f"{name} {number}"
-        for number, name in enumerate(names, 1)
-    ]
+    return distinct(names)
+
+
+def distinct(names: Sequence[str], mark: str = " ") -> list[str]:
+    """The names, with ``mark`` and a number behind those that come more than once.
+
+    Case does not count, because some file systems do not tell it apart.
+    """
+    small = [name.lower() for name in names]
+    found: list[str] = []
+    for number, name in enumerate(names, 1):
+        told = name if small.count(name.lower()) == 1 else f"{name}{mark}{number}"
+        while told != name and told.lower() in (*small, *(other.lower() for other in found)):
+            told += f"{mark}{number}"
+        found.append(told)
+    return found
 
 
 def _name(value: Any) -> str:
