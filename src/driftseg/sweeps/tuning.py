@@ -146,10 +146,16 @@ class Tuner:
         return found
 
     def propose(self, each: Study) -> tuple[str, RunConfig] | None:
-        """The next trial's run; None if the budget is used up."""
-        if len(each.study.get_trials(deepcopy=False)) >= self.settings.trials:
+        """The next trial's run; None if the budget is used up, or no score can come of it."""
+        trials = each.study.get_trials(deepcopy=False)
+        if len(trials) >= self.settings.trials or self._cannot_score(each, trials):
             return None
         return self._run_of(each, each.study.ask())
+
+    def _cannot_score(self, each: Study, trials: Sequence[Any]) -> bool:
+        """Whether a run has ended well without a score: the target has no labels for the oracle."""
+        failed = [t for t in trials if t.state == self._optuna.trial.TrialState.FAIL]
+        return each.rule == "oracle" and any("label_free" in t.user_attrs for t in failed)
 
     def _run_of(self, each: Study, trial: Any) -> tuple[str, RunConfig]:
         values = suggested(trial, each.candidate)
