@@ -3,8 +3,8 @@
     OMP_WAIT_POLICY=PASSIVE python -m benchmarks.harm_cost [--frames 48]
 
 The bundled model on Town's rain, 256x192, one thread. Each model predicts and learns from each
-frame; CPU time of the process, means over the frames after the first eight. A comparison comes every
-fourth frame.
+frame; CPU time of the process, means over the frames after the first eight. A comparison comes
+every fourth frame.
 """
 
 from __future__ import annotations
