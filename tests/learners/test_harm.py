@@ -131,6 +131,34 @@ def test_the_rate_follows_the_three_measures(ratios, before, after) -> None:
     assert comparison.rate == after
 
 
+def compared(student: tuple[float, ...], source: tuple[float, ...]) -> bool:
+    """Whether a student with these averages counts as worse; the new frame has no weight."""
+    _, comparison, answer = harm()
+    comparison._settings = comparison._settings.model_copy(update={"memory": 1.0})
+    comparison.load_state_dict(
+        {"frames": 4, "compared_at": 0, "rate": 0.5,
+         "student": torch.tensor(student), "source": torch.tensor(source)}
+    )  # fmt: skip
+    return comparison.compare(answer, BATCH)
+
+
+def test_what_is_no_number_counts_as_harm() -> None:
+    for number in range(3):
+        student = [0.5, 0.5, 0.5]
+        student[number] = float("nan")
+        assert compared(tuple(student), (1.0, 1.0, 1.0))
+
+
+def test_a_small_loss_may_grow() -> None:
+    """A model that knows its source by heart loses that before it loses anything else."""
+    _, comparison, answer = harm()
+    nothing = SourceBatch(BATCH.images, torch.full_like(BATCH.labels, 255))
+    assert not comparison.compare(answer, nothing)
+    assert comparison.ratios == [1, 1, 0]
+    assert not compared((0.5, 0.5, 0.0205), (1.0, 1.0, 0.01))
+    assert compared((0.5, 0.5, 0.0215), (1.0, 1.0, 0.01))
+
+
 def test_steps_use_the_share_of_the_rate() -> None:
     model = make("auto", homing=None, learning_rate=1e-4, harm={"first_rate": 0.5})
     model.learner.look(seen(model, frames()[0]))

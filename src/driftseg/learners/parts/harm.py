@@ -36,6 +36,13 @@ LEAST_RATE = 1 / 64
 """Share of the learning rate that is always used, so that learning can show that it helps."""
 
 
+FORGIVEN = 0.01
+"""Loss in nats that a student may have beside its share: models that know their source by heart
+have hardly any."""
+SMALLEST = 1e-6
+"""Of a measure that another is compared with."""
+
+
 class HarmSettings(Settings):
     """When learning counts as harm, and how the rate follows."""
 
@@ -88,7 +95,8 @@ class Harm:
         """The student's three measures over the source model's; None before any is known."""
         if self._student is None or self._source is None:
             return None
-        return (self._student / self._source.clamp(min=1e-6)).tolist()
+        found: list[float] = (self._student / self._source.clamp(min=SMALLEST)).tolist()
+        return found
 
     @torch.no_grad()
     def compare(self, answer: Answer, batch: SourceBatch) -> bool:
@@ -103,13 +111,16 @@ class Harm:
         with self._roles.answering_with(self._roles.overlays["static"], stored=False):
             self._source = self._averaged(self._source, self._measured(answer, batch))
         settings = self._settings
-        disagrees, unsure, forgets = self.ratios or (1.0, 1.0, 1.0)
-        if max(disagrees, unsure) > settings.worse or forgets > settings.forgets:
+        frames, loss = self._student[:2], self._student[2]
+        of_source, source_loss = self._source[:2] + SMALLEST, self._source[2]
+        good = (frames <= settings.worse * of_source).all()
+        good &= loss <= settings.forgets * source_loss + FORGIVEN
+        if not bool(good):  # what is no number counts as harm
             self.rate = max(self.rate / 2, LEAST_RATE)
             self._student = self._source = None
             self._half_way_back()
             return True
-        better = max(disagrees, unsure) < settings.better
+        better = bool((frames < settings.better * of_source).all())
         self.rate = min(2 * self.rate, 1.0 if better else max(self.rate, settings.first_rate))
         return False
 
