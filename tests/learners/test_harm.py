@@ -10,7 +10,11 @@ from adapting import frames, make, play, seen, weights
 from driftseg.control.contract import Order
 from driftseg.frame import SourceBatch
 from driftseg.learners.parts.harm import LEAST_RATE, Harm, HarmSettings
-from driftseg.learners.parts.losses import mirror_disagreement
+from driftseg.learners.parts.losses import (
+    mirror_disagreement,
+    uncertainty,
+    weighted_cross_entropy,
+)
 
 BATCH = SourceBatch(torch.rand(1, 3, 64, 96), torch.randint(0, 11, (1, 64, 96)))
 
@@ -36,6 +40,8 @@ def test_disagreement_of_toy_answers() -> None:
     assert float(mirror_disagreement(left, left)) == pytest.approx(1, abs=1e-6)
     one_class = torch.tensor([[[50.0, 50.0]], [[0.0, 0.0]]])[None]
     assert float(mirror_disagreement(one_class, one_class)) == 1
+    other_class = one_class.flip(1)  # each answer is one class, with certainty: as far as can be
+    assert float(mirror_disagreement(one_class, other_class)) == pytest.approx(1, abs=1e-6)
     unsure = torch.zeros(1, 3, 2, 2)
     assert float(mirror_disagreement(unsure, unsure)) == pytest.approx(0, abs=1e-6)
 
@@ -53,7 +59,7 @@ def test_disagreement_is_the_divergence_written_out() -> None:
         divergence = (
             (one * np.log(one / middle)).sum(0) + (other * np.log(other / middle)).sum(0)
         ) / 2
-        mean = one.mean((1, 2))
+        mean = middle.mean((1, 2))
         wanted.append(divergence.mean() / -(mean * np.log(mean)).sum())
     got = mirror_disagreement(torch.from_numpy(plain), torch.from_numpy(mirrored))
     assert float(got) == pytest.approx(np.mean(wanted), rel=1e-9)
@@ -160,10 +166,91 @@ def test_a_small_loss_may_grow() -> None:
 
 
 def test_steps_use_the_share_of_the_rate() -> None:
-    model = make("auto", homing=None, learning_rate=1e-4, harm={"first_rate": 0.5})
+    """Times the share by the distance from the source, here a half."""
+    model = make("auto", "mit", learning_rate=1e-4, homing={"every": 100}, harm={"first_rate": 0.5})
+    state = {"frames": 1, "here": 1.275, "source": 1.0, "measured": 9, "source_at": 1}
+    model.learner._homing.load_state_dict(state)
     model.learner.look(seen(model, frames()[0]))
     step = model.learner.learn(seen(model, frames()[0]), Order(True))
-    assert step.learning_rate == pytest.approx(0.5e-4)
+    assert step.learning_rate == pytest.approx(0.25e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_hardly_matters(dtype) -> None:
+    """Sure answers and answers that hardly differ."""
+    generator = torch.Generator().manual_seed(0)
+    plain = (20 * torch.randn(1, 5, 8, 8, generator=generator)).to(dtype)
+    near = (plain.float() + 0.1 * torch.randn(1, 5, 8, 8, generator=generator)).to(dtype).flip(3)
+    wanted = float(mirror_disagreement(plain.float(), near.float()))
+    assert wanted > 0
+    assert float(mirror_disagreement(plain, near)) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_the_three_measures_written_out() -> None:
+    """With the frame's statistics on frames, and the source's on source images."""
+    model, comparison, answer = harm(alpha=0.9, memory=0.5)
+    roles = model.roles
+    generator = torch.Generator().manual_seed(0)
+    batch = SourceBatch(
+        torch.rand(2, 3, 64, 96, generator=generator),
+        torch.randint(0, 11, (2, 64, 96), generator=generator),
+    )
+
+    def logits(images, alpha):
+        roles.blend_statistics(alpha)
+        with torch.no_grad():
+            found = roles.logits("student", roles.levels("student", roles.prefix(images)))
+        roles.blend_statistics(0.9)
+        return found
+
+    plain, mirrored = logits(answer.images, 0.9), logits(answer.images.flip(3), 0.9)
+    wanted = [
+        float(mirror_disagreement(plain, mirrored)),
+        (float(uncertainty(plain)) + float(uncertainty(mirrored))) / 2,
+        float(weighted_cross_entropy(logits(batch.images, 0.0), batch.labels)),
+    ]
+    comparison.compare(answer, batch)
+    state = comparison.state_dict()
+    assert state["source"].tolist() == pytest.approx(wanted, rel=1e-5)
+    assert state["student"].tolist() == pytest.approx(wanted, rel=1e-5)
+    assert state["compared_at"] == state["frames"] == 0
+
+
+def test_other_weights_in_the_students_place_are_measured_anew() -> None:
+    """As the guard and the bank bring them back; the rate is then that of the start at most."""
+    model, comparison, answer = harm()
+    learnt = model.learner.learnt()
+    comparison.compare(answer, BATCH)
+    comparison.rate = 1.0
+    model.learner.bring_back(learnt)
+    assert comparison.ratios is None
+    assert comparison.rate == 0.25
+    comparison.rate = 0.125
+    comparison.forget()
+    assert comparison.rate == 0.125
+
+
+def test_weights_that_are_no_numbers_become_the_sources() -> None:
+    model, comparison, answer = harm()
+    source = weights(model)
+    name = model.roles.trainable[0]
+    with torch.no_grad():
+        dict(model.roles.network.module.named_parameters())[name].fill_(float("nan"))
+    assert comparison.compare(answer, BATCH)
+    assert torch.equal(weights(model)[name], source[name])
+
+
+def test_what_it_knows_is_saved() -> None:
+    _, comparison, answer = harm(memory=0.5)
+    comparison.see()
+    comparison.compare(answer, BATCH)
+    comparison._student = comparison._student * 2
+    state = comparison.state_dict()
+    _, other, _ = harm()
+    other.load_state_dict(state)
+    again = other.state_dict()
+    assert torch.equal(again["student"], 2 * again["source"])
+    assert (again["frames"], again["compared_at"], again["rate"]) == (1, 1, comparison.rate)
 
 
 @pytest.mark.parametrize("learns_every", [1, 3, 5])

@@ -243,7 +243,9 @@ class ReplayTraining:
                 self.updates += 1  # answers depend on what was measured
             strength = self._homing.strength
             if strength == 0:
-                self.updates += self._homing.pull()
+                self.updates += (pulled := self._homing.pull())
+                if pulled and self._harm is not None:
+                    self._harm.forget()
                 return Step(False, reason=LIKE_SOURCE)
         if self._harm is not None:
             if self._harm.due:
@@ -314,6 +316,8 @@ class ReplayTraining:
     def bring_back(self, state: dict[str, Any]) -> None:
         """Goes on with them; references, replay and generators stay as they are."""
         bring_back(self.roles, self.optimiser, state)
+        if self._harm is not None:
+            self._harm.forget()
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, teacher, optimiser, references, replay and generators."""
@@ -339,7 +343,7 @@ class ReplayTraining:
         self._references.load_state_dict(state["references"])
         if self._homing is not None:
             self._homing.load_state_dict(state["homing"])
-        if self._harm is not None:
+        if self._harm is not None and "harm" in state:  # older states have none
             self._harm.load_state_dict(state["harm"])
         self.replay.load_state_dict(state["replay"])
         self._generator.bit_generator.state = state["generator"]

@@ -54,8 +54,8 @@ class HarmSettings(Settings):
     model's."""
     forgets: Annotated[float, Field(ge=1)] = 1.1
     """It is worse, too, if its loss on source images is above this many of the source model's."""
-    first_rate: Annotated[float, Field(gt=0, le=1)] = 0.25
-    """Share of the learning rate that is used at the start."""
+    first_rate: Annotated[float, Field(ge=LEAST_RATE, le=1)] = 0.25
+    """Share of the learning rate that is used at the start, at least 1/64."""
     every: PositiveInt = 4
     """Frames between two comparisons."""
     memory: Annotated[float, Field(ge=0, lt=1)] = 0.7
@@ -79,6 +79,11 @@ class Harm:
         self._source: Tensor | None = None
         self.rate = settings.first_rate
         """Share of the learning rate to use."""
+
+    def forget(self) -> None:
+        """Other weights took the student's place: what was measured is of the past."""
+        self._student = self._source = None
+        self.rate = min(self.rate, self._settings.first_rate)
 
     def see(self) -> None:
         """Counts a frame."""
@@ -106,10 +111,15 @@ class Harm:
             Whether the student was worse. Its weights then went half of the way back.
         """
         self._compared_at = self._frames
-        self._student = self._averaged(self._student, self._measured(answer, batch))
-        # the source's weights under the same policy: its own role takes no statistics of a frame
-        with self._roles.answering_with(self._roles.overlays["static"], stored=False):
-            self._source = self._averaged(self._source, self._measured(answer, batch))
+        student = self._measured(answer, batch)
+        # Its trained tensors alone, under the same policy: the static role takes no statistics of a
+        # frame, and adapters that are loaded and do not train add nothing there.
+        with self._roles.answering_with(self._trained_at_source(), stored=False):
+            source = self._measured(answer, batch)
+        if not bool(source.isfinite().all()):
+            return False
+        self._student = self._averaged(self._student, student)
+        self._source = self._averaged(self._source, source)
         settings = self._settings
         frames, loss = self._student[:2], self._student[2]
         of_source, source_loss = self._source[:2] + SMALLEST, self._source[2]
@@ -128,7 +138,7 @@ class Harm:
         plain, mirrored = self._logits(answer.images), self._logits(answer.images.flip(3))
         with self._roles.unblended():
             loss = weighted_cross_entropy(self._logits(batch.images), batch.labels)
-        unsure = uncertainty(torch.cat([plain, mirrored]))
+        unsure = uncertainty(torch.cat([plain, mirrored]).float())
         return torch.stack([mirror_disagreement(plain, mirrored), unsure, loss])
 
     def _averaged(self, before: Tensor | None, now: Tensor) -> Tensor:
@@ -139,10 +149,15 @@ class Harm:
         return self._roles.logits("student", levels)
 
     def _half_way_back(self) -> None:
-        source = self._roles.overlays["static"]
+        source = self._trained_at_source()
         for name, parameter in self._roles.network.module.named_parameters():
-            if name in self._roles.trainable:
-                parameter.lerp_(source[name], 0.5)
+            if name in source:
+                half = torch.lerp(parameter, source[name], 0.5)
+                parameter.copy_(torch.where(half.isfinite(), half, source[name]))
+
+    def _trained_at_source(self) -> dict[str, Tensor]:
+        static = self._roles.overlays["static"]
+        return {name: static[name] for name in self._roles.trainable}
 
     def state_dict(self) -> dict[str, Any]:
         """Count, averages and rate."""

@@ -42,16 +42,19 @@ def mirror_disagreement(logits: Tensor, mirrored: Tensor) -> Tensor:
     """How differently an image and its mirror image are answered, from 0 to 1.
 
     The Jensen-Shannon divergence of the two predictions, averaged over the pixels, over the entropy
-    of the mean prediction. It is 1 where that entropy is 0: one class with certainty tells nothing.
+    of the mean of both over all pixels. It is 1 where that entropy is 0: one class with certainty
+    tells nothing.
 
     Args:
         logits: (B, C, h, w) of images.
         mirrored: of the images mirrored left to right, not mirrored back.
     """
-    one, other = logits.softmax(dim=1), mirrored.flip(3).softmax(dim=1)
+    # in single precision at least: in half precision answers that hardly differ become equal
+    one, other = (each.float() if each.dtype.itemsize < 4 else each for each in (logits, mirrored))
+    one, other = one.softmax(dim=1), other.flip(3).softmax(dim=1)
     both = (one + other) / 2
     apart = _entropy(both) - (_entropy(one) + _entropy(other)) / 2
-    whole = _entropy(one.mean(dim=(2, 3)))
+    whole = _entropy(both.mean(dim=(2, 3)))
     share = apart.mean(dim=(1, 2)).clamp(min=0) / whole.clamp(min=1e-6)
     return torch.where(whole > 1e-6, share, 1.0).mean()
 
