@@ -40,12 +40,7 @@ Labelled = tuple[Image, Label]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, help="folder of CamVid")
-    parser.add_argument("--checkpoint", type=Path)
-    parser.add_argument("--network", help="module:function that makes a torch module")
-    parser.add_argument("--ignore", type=int, nargs="*", default=[])
-    given = parser.parse_args()
+    given = arguments(__doc__).parse_args()
     torch.set_num_threads(1)
     own = given.network is not None
     domains, camera = town() if given.data is None else camvid(given.data, foreign=own)
@@ -62,6 +57,16 @@ def main() -> None:
             roles.blend_statistics(alpha)
             found.append(100 * mean_iou(roles, pairs))
         print(f"{world},{name}," + ",".join(f"{score:.1f}" for score in found), flush=True)
+
+
+def arguments(told: str | None) -> argparse.ArgumentParser:
+    """Which model, and on what."""
+    parser = argparse.ArgumentParser(description=told)
+    parser.add_argument("--data", type=Path, help="folder of CamVid")
+    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--network", help="module:function that makes a torch module")
+    parser.add_argument("--ignore", type=int, nargs="*", default=[])
+    return parser
 
 
 def load(given: argparse.Namespace) -> driftseg.Model:

@@ -14,17 +14,26 @@ source images.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 
 import driftseg
-from benchmarks.frame_statistics import Labelled, camvid, known, load, mean_iou, scenes, town
+from benchmarks.frame_statistics import (
+    Labelled,
+    arguments,
+    camvid,
+    known,
+    load,
+    mean_iou,
+    scenes,
+    town,
+)
 from driftseg.frame import SourceBatch
-from driftseg.labels import CAMVID11, CITYSCAPES19
+from driftseg.labels import CAMVID11
 from driftseg.learners.answering import answer
 from driftseg.learners.parts.losses import (
     mirror_disagreement,
@@ -38,17 +47,13 @@ from driftseg.weather.weather import Weather
 
 AFTER = (5, 10, 20, 30)
 """Frames after which all is measured."""
-EIGHT = ["00390", "01260", "02130", "04920", "05790", "06660", "07530", "08640"]
-"""The source images of a network of one's own, as in examples/camvid_own_network.yaml."""
+OWN_NETWORK = Path("examples/camvid_own_network.yaml")
+"""Has the eight source images of a network of one's own."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--weather", required=True)
-    parser.add_argument("--data", type=Path, help="folder of CamVid")
-    parser.add_argument("--checkpoint", type=Path)
-    parser.add_argument("--network", help="module:function that makes a torch module")
-    parser.add_argument("--ignore", type=int, nargs="*", default=[])
     given = parser.parse_args()
     torch.set_num_threads(1)
     own = given.network is not None
@@ -90,24 +95,19 @@ def streams(root: Path | None, *, own: bool, dusk: bool) -> tuple[Dataset, Datas
         size = [256, 192]
         return (made("town", seed=1, frames=240, every=86, size=size),
                 made("town", seed=7, frames=62, every=5, size=size))  # fmt: skip
-    size = {"size": [384, 288]} if own else {}
     if own:
-        labels = {
-            "include": [f"0016E5_{number}*" for number in EIGHT],
-            "label_space": CITYSCAPES19.name,
-            "mapping": {"sky": "sky", "building": "building", "pole": "pole", "road": "road",
-                        "pavement": "sidewalk", "tree": "vegetation", "sign": "traffic sign",
-                        "fence": "fence", "car": "car", "pedestrian": "person",
-                        "bicyclist": "bicycle"},
-        }  # fmt: skip
-        target = {"split": "train", "include": ["0006R0_*"], "stop": 60}
+        config = yaml.safe_load(OWN_NETWORK.read_text())
+        labels, target = config["source"], config["target"]
     else:
-        labels = {"include": ["0006R0_*", "0016E5_*"], "exclude": ["0006R0_f03[3-9]*"]}
+        labels = {"split": "train", "include": ["0006R0_*", "0016E5_*"],
+                  "exclude": ["0006R0_f03[3-9]*"]}  # fmt: skip
         target = {"split": "val", "stop": 51}
     if dusk:
-        target = {"split": "train", "include": ["0001TP_*"], "stop": 41}
-    return (made("camvid", root, split="train", **size, **labels),
-            made("camvid", root, **size, **target))  # fmt: skip
+        size = {"size": target["size"]} if own else {}
+        target = {"split": "train", "include": ["0001TP_*"], "stop": 41, **size}
+    return made(root=root, **{"kind": "camvid", **labels}), made(
+        root=root, **{"kind": "camvid", **target}
+    )
 
 
 @torch.no_grad()

@@ -29,6 +29,7 @@ from driftseg.learners.parts.losses import (
     uncertainty,
     weighted_cross_entropy,
 )
+from driftseg.learners.parts.way_back import go_back, source_weights
 from driftseg.models.roles import Roles
 from driftseg.settings import Settings
 
@@ -95,14 +96,6 @@ class Harm:
         every = self._settings.every
         return self._frames // every > self._compared_at // every
 
-    @property
-    def ratios(self) -> list[float] | None:
-        """The student's three measures over the source model's; None before any is known."""
-        if self._student is None or self._source is None:
-            return None
-        found: list[float] = (self._student / self._source.clamp(min=SMALLEST)).tolist()
-        return found
-
     @torch.no_grad()
     def compare(self, answer: Answer, batch: SourceBatch) -> bool:
         """One comparison on a frame and a source batch. It sets ``rate``.
@@ -114,7 +107,7 @@ class Harm:
         student = self._measured(answer, batch)
         # Its trained tensors alone, under the same policy: the static role takes no statistics of a
         # frame, and adapters that are loaded and do not train add nothing there.
-        with self._roles.answering_with(self._trained_at_source(), stored=False):
+        with self._roles.answering_with(source_weights(self._roles), stored=False):
             source = self._measured(answer, batch)
         if not bool(source.isfinite().all()):
             return False
@@ -128,7 +121,7 @@ class Harm:
         if not bool(good):  # what is no number counts as harm
             self.rate = max(self.rate / 2, LEAST_RATE)
             self._student = self._source = None
-            self._half_way_back()
+            go_back(self._roles, 0.5)
             return True
         better = bool((frames < settings.better * of_source).all())
         self.rate = min(2 * self.rate, 1.0 if better else max(self.rate, settings.first_rate))
@@ -147,17 +140,6 @@ class Harm:
     def _logits(self, images: Tensor) -> Tensor:
         levels = self._roles.levels("student", self._roles.prefix(images))
         return self._roles.logits("student", levels)
-
-    def _half_way_back(self) -> None:
-        source = self._trained_at_source()
-        for name, parameter in self._roles.network.module.named_parameters():
-            if name in source:
-                half = torch.lerp(parameter, source[name], 0.5)
-                parameter.copy_(torch.where(half.isfinite(), half, source[name]))
-
-    def _trained_at_source(self) -> dict[str, Tensor]:
-        static = self._roles.overlays["static"]
-        return {name: static[name] for name in self._roles.trainable}
 
     def state_dict(self) -> dict[str, Any]:
         """Count, averages and rate."""

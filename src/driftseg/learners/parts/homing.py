@@ -18,6 +18,7 @@ from torch import Tensor
 
 from driftseg.learners.contract import Answer
 from driftseg.learners.parts.losses import uncertainty
+from driftseg.learners.parts.way_back import go_back
 from driftseg.models.roles import Roles
 from driftseg.settings import Positive, Settings, Share
 
@@ -148,20 +149,9 @@ class Homing:
         distance, near, far = self.distance, self._settings.near, self._settings.far
         return 1.0 if distance is None else min(max((distance - near) / (far - near), 0.0), 1.0)
 
-    @torch.no_grad()
     def pull(self) -> bool:
-        """Goes a share of the way back to the source's weights.
-
-        Returns:
-            Whether any weight moved.
-        """
-        moved = False
-        source = self._roles.overlays["static"]
-        for name, parameter in self._roles.network.module.named_parameters():
-            if name in self._roles.trainable and not torch.equal(parameter, source[name]):
-                parameter.lerp_(source[name], self._settings.pull)
-                moved = True
-        return moved
+        """Goes a share of the way back to the source's weights; whether any weight moved."""
+        return go_back(self._roles, self._settings.pull)
 
     def state_dict(self) -> dict[str, Any]:
         """Count and averages."""
