@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from adapting import frames, make, play, seen, weights
+from adapting import frames, make, network, play, put_adapters, seen, weights
 
 from driftseg.control.contract import Order
 from driftseg.frame import SourceBatch
@@ -15,6 +15,7 @@ from driftseg.learners.parts.losses import (
     uncertainty,
     weighted_cross_entropy,
 )
+from driftseg.models.encoders.sites import adapter_names
 
 BATCH = SourceBatch(torch.rand(1, 3, 64, 96), torch.randint(0, 11, (1, 64, 96)))
 
@@ -37,37 +38,6 @@ def disturb(model, by: float) -> None:
         for name in model.roles.trainable:
             noise = torch.randn(parameters[name].shape, generator=generator)
             parameters[name].add_(by * parameters[name].std(unbiased=False) * noise)
-
-
-def test_disagreement_of_toy_answers() -> None:
-    left = torch.tensor([[[50.0, 0.0]], [[0.0, 50.0]]])[None]  # class 0, then class 1
-    assert float(mirror_disagreement(left, left.flip(3))) == pytest.approx(0, abs=1e-6)
-    assert float(mirror_disagreement(left, left)) == pytest.approx(1, abs=1e-6)
-    one_class = torch.tensor([[[50.0, 50.0]], [[0.0, 0.0]]])[None]
-    assert float(mirror_disagreement(one_class, one_class)) == 1
-    other_class = one_class.flip(1)  # each answer is one class, with certainty: as far as can be
-    assert float(mirror_disagreement(one_class, other_class)) == pytest.approx(1, abs=1e-6)
-    unsure = torch.zeros(1, 3, 2, 2)
-    assert float(mirror_disagreement(unsure, unsure)) == pytest.approx(0, abs=1e-6)
-
-
-def test_disagreement_is_the_divergence_written_out() -> None:
-    generator = np.random.default_rng(0)
-    plain, mirrored = (generator.normal(size=(2, 4, 3, 5)) for _ in range(2))
-
-    def softmax(x):
-        return np.exp(x) / np.exp(x).sum(1, keepdims=True)
-
-    wanted = []
-    for one, other in zip(softmax(plain), softmax(mirrored)[..., ::-1], strict=True):
-        middle = (one + other) / 2
-        divergence = (
-            (one * np.log(one / middle)).sum(0) + (other * np.log(other / middle)).sum(0)
-        ) / 2
-        mean = middle.mean((1, 2))
-        wanted.append(divergence.mean() / -(mean * np.log(mean)).sum())
-    got = mirror_disagreement(torch.from_numpy(plain), torch.from_numpy(mirrored))
-    assert float(got) == pytest.approx(np.mean(wanted), rel=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["mit", "efficientnet", "plain"])
@@ -180,17 +150,6 @@ def test_steps_use_the_share_of_the_rate() -> None:
     assert step.learning_rate == pytest.approx(0.25e-4)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_hardly_matters(dtype) -> None:
-    """Sure answers and answers that hardly differ."""
-    generator = torch.Generator().manual_seed(0)
-    plain = (20 * torch.randn(1, 5, 8, 8, generator=generator)).to(dtype)
-    near = (plain.float() + 0.1 * torch.randn(1, 5, 8, 8, generator=generator)).to(dtype).flip(3)
-    wanted = float(mirror_disagreement(plain.float(), near.float()))
-    assert wanted > 0
-    assert float(mirror_disagreement(plain, near)) == pytest.approx(wanted, rel=1e-6)
-
-
 def test_the_three_measures_written_out() -> None:
     """With the frame's statistics on frames, and the source's on source images."""
     model, comparison, answer = harm(alpha=0.9, memory=0.5)
@@ -300,3 +259,59 @@ def test_the_static_role_is_whole() -> None:
     assert model.roles.static == "whole"
     assert isinstance(model.learner._harm, Harm)
     assert HarmSettings().every == 4
+
+
+def test_the_way_home_forgets() -> None:
+    """Frames like the source pull the weights home: what was measured before is of others."""
+    model = make("auto", "mit", homing={"every": 100}, harm={})
+    learner, comparison = model.learner, model.learner._harm
+    comparison.compare(seen(model, frames()[0]), BATCH)
+    comparison.rate = 1.0
+    disturb(model, 0.1)
+    state = {"frames": 1, "here": 1.0, "source": 1.0, "measured": 9, "source_at": 1}
+    learner._homing.load_state_dict(state)
+    assert not learner.learn(seen(model, frames()[0]), Order(True)).made
+    assert comparison.state_dict()["student"] is None
+    assert comparison.rate == 0.25
+
+
+def test_states_of_older_versions_have_no_comparison() -> None:
+    settings = {"homing": None, "learning_rate": 1e-4, "harm": {"every": 2}}
+    model, other = make("auto", **settings), make("auto", **settings)
+    play(model, frames()[:5])
+    state = model.state_dict()
+    del state["learner"]["harm"]
+    other.load_state_dict(state)
+    assert other.learner._harm.state_dict()["frames"] == 0
+    after, wanted = weights(other), weights(model)
+    assert all(torch.equal(after[name], wanted[name]) for name in wanted)
+
+
+def test_a_source_model_without_numbers_is_no_measure() -> None:
+    model, comparison, answer = harm()
+    with torch.no_grad():
+        for tensor in model.roles.overlays["static"].values():
+            tensor.fill_(float("nan"))
+    assert not comparison.compare(answer, BATCH)
+    assert comparison.rate == 0.25
+    assert comparison.state_dict()["source"] is None
+
+
+def test_loaded_adapters_that_do_not_train_are_no_learning() -> None:
+    """The static role silences them. The comparison takes the trained tensors alone."""
+    net = network("mit")
+    put_adapters(net, "adaptformer", high_rank=None)
+    with torch.no_grad():
+        for name in adapter_names(net.module):
+            dict(net.module.named_parameters())[name].normal_(0, 0.5)
+    model = make("auto", net, train=["head"], homing=None, harm={})
+    answer = seen(model, frames()[0])
+    static = model.roles.logits("static", model.roles.levels("static", answer.walk))
+    assert not torch.allclose(static, answer.logits)
+    model.learner._harm.compare(answer, BATCH)
+    assert ratios(model.learner._harm) == [1, 1, 1]
+
+
+def test_a_first_rate_below_the_least_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"greater than or equal to 0\.015625"):
+        HarmSettings(first_rate=0.005)
