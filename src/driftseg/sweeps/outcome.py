@@ -160,12 +160,12 @@ def distinct(names: Sequence[str], mark: str = " ") -> list[str]:
     Case does not count, because some file systems do not tell it apart.
     """
     small = [name.lower() for name in names]
-    found: list[str] = []
+    found = [*names]
     for number, name in enumerate(names, 1):
-        told = name if small.count(name.lower()) == 1 else f"{name}{mark}{number}"
-        while told != name and told.lower() in (*small, *(other.lower() for other in found)):
-            told += f"{mark}{number}"
-        found.append(told)
+        if small.count(name.lower()) > 1:
+            found[number - 1] += f"{mark}{number}"
+            while found[number - 1].lower() in small:  # numbers differ, so two of these never meet
+                found[number - 1] += f"{mark}{number}"
     return found
 
 
